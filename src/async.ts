@@ -1,0 +1,115 @@
+// Waiting: every wait takes a signal and has a limit.
+
+/** Waits `ms` milliseconds, or less if the signal is aborted; never throws. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted) return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done(): void {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", done);
+      resolve();
+    }
+    signal?.addEventListener("abort", done, { once: true });
+  });
+}
+
+/** Delays that double from `first` to `cap` milliseconds and have no end. */
+export class Backoff {
+  #next: number;
+
+  constructor(
+    private readonly first: number,
+    private readonly cap: number,
+  ) {
+    this.#next = first;
+  }
+
+  /** The delay before the next try, in milliseconds, up to a fifth longer at random. */
+  next(): number {
+    const delay = this.#next;
+    this.#next = Math.min(delay * 2, this.cap);
+    // Many gateways that lost the same Engine should not all come back in the same moment.
+    return delay + Math.random() * delay * 0.2;
+  }
+
+  reset(): void {
+    this.#next = this.first;
+  }
+}
+
+/** A flag that can be waited for: set by many, taken by one. */
+export class Wakeup {
+  #set = false;
+  #resolve: (() => void) | undefined;
+
+  /** Wakes the one that waits, or the next that will. */
+  set(): void {
+    this.#set = true;
+    this.#resolve?.();
+  }
+
+  /** Waits until it is set, at most `ms` milliseconds, and takes it. True where it was set. */
+  async wait(ms: number, signal: AbortSignal): Promise<boolean> {
+    if (!this.#set && !signal.aborted) {
+      const early = new AbortController();
+      this.#resolve = () => early.abort();
+      await pause(ms, AbortSignal.any([signal, early.signal]));
+      this.#resolve = undefined;
+    }
+    const was = this.#set;
+    this.#set = false;
+    return was;
+  }
+}
+
+/** Runs `task` over all items, at most `width` at a time. The first failure is thrown. */
+export async function forEachLimited<T>(
+  items: readonly T[],
+  width: number,
+  task: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of queue) await task(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
+}
+
+/**
+ * The quiet time before a reload: the first change after a calm goes at once; later ones wait
+ * until nothing has changed for `min` milliseconds, but never longer than `max`.
+ */
+export class QuietTime {
+  #firstChange: number | undefined;
+  #lastChange = 0;
+  #lastReload = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly min: number,
+    private readonly max: number,
+    private readonly now: () => number,
+  ) {}
+
+  /** Notes a change that waits for a reload. */
+  changed(): void {
+    this.#lastChange = this.now();
+    this.#firstChange ??= this.#lastChange;
+  }
+
+  /** How many milliseconds the waiting changes should wait still; 0 when they should go. */
+  remaining(): number {
+    const now = this.now();
+    if (this.#firstChange === undefined) return 0;
+    // A calm is as long as the longest wait: then a single change is never delayed.
+    if (this.#firstChange - this.#lastReload >= this.max) return 0;
+    const due = Math.min(this.#lastChange + this.min, this.#firstChange + this.max);
+    return Math.max(0, due - now);
+  }
+
+  /** Notes that the waiting changes went. */
+  reloaded(): void {
+    this.#firstChange = undefined;
+    this.#lastReload = this.now();
+  }
+}

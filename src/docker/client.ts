@@ -1,0 +1,169 @@
+// The Engine's API over native fetch: it only reads.
+
+import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
+import { errorMessage, GatewayError, systemCode } from "../errors.ts";
+import type { Transport } from "./transport.ts";
+
+/** The newest API version this client was tried with; an older Engine's own is used instead. */
+const NEWEST_TRIED = "1.51";
+/** An answer takes longer only where the Engine hangs, in milliseconds. */
+const ANSWER_TIMEOUT = 30_000;
+
+/** The events that can change what is served; podman says `died` and `remove`. */
+const EVENTS = (
+  "start restart die died stop kill oom pause unpause rename update health_status destroy remove " +
+  "connect disconnect create"
+).split(" ");
+
+/** Reads an Engine's state. Every method throws a GatewayError `docker` that says what to do. */
+export class DockerClient {
+  #version: string | undefined;
+
+  /** @param version the user's choice of an API version (`DOCKER_API_VERSION`); empty: negotiate */
+  constructor(
+    readonly transport: Transport,
+    private readonly version: string,
+  ) {}
+
+  /** Opens the transport and agrees on an API version. */
+  async connect(signal: AbortSignal): Promise<{ readonly apiVersion: string }> {
+    await this.transport.open();
+    const response = await this.#request("/_ping", signal);
+    await response.text();
+    this.#version = this.version || (await this.#negotiate(response, signal));
+    return { apiVersion: this.#version };
+  }
+
+  /** Asks for a sign of life, for at most `ms` milliseconds. */
+  async ping(signal: AbortSignal, ms: number): Promise<void> {
+    const response = await this.#request("/_ping", signal, ms);
+    await response.text();
+  }
+
+  /** The containers that run, pause or restart. The list lags behind: only IDs are to be trusted. */
+  async listContainers(signal: AbortSignal): Promise<ContainerInfo[]> {
+    return this.#json<ContainerInfo[]>("/containers/json", signal);
+  }
+
+  /** A container as it is now; undefined where it is gone. */
+  async inspect(id: string, signal: AbortSignal): Promise<ContainerInspectInfo | undefined> {
+    return this.#json<ContainerInspectInfo | undefined>(`/containers/${id}/json`, signal, [404]);
+  }
+
+  async listNetworks(signal: AbortSignal): Promise<NetworkInspectInfo[]> {
+    return this.#json<NetworkInspectInfo[]>("/networks", signal);
+  }
+
+  /**
+   * Subscribes to what happens, one JSON object a line. Resolves when the Engine listens.
+   * @param since in seconds since 1970; what happened since then is told first
+   */
+  async events(since: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+    const filters = JSON.stringify({
+      type: ["container", "network"],
+      event: EVENTS,
+    });
+    const query = new URLSearchParams({ since: String(since), filters });
+    // The stream is silent for as long as nothing happens: no limit here, a heartbeat elsewhere.
+    const response = await this.#request(`${this.#prefix()}/events?${query.toString()}`, signal, 0);
+    if (!response.ok || response.body === null) throw await this.#refusal("/events", response);
+    return response.body;
+  }
+
+  async #json<T>(path: string, signal: AbortSignal, absent: readonly number[] = []): Promise<T> {
+    const response = await this.#request(`${this.#prefix()}${path}`, signal);
+    if (absent.includes(response.status)) {
+      await response.text();
+      return undefined as T;
+    }
+    if (!response.ok) throw await this.#refusal(path, response);
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      throw new GatewayError("docker", `Cannot read "${path}" of Docker: ${errorMessage(error)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** The newest version both know; where the Engine refuses that as too old, its own oldest. */
+  async #negotiate(ping: Response, signal: AbortSignal): Promise<string> {
+    const newest = ping.headers.get("Api-Version") ?? NEWEST_TRIED;
+    if (!isOlder(NEWEST_TRIED, newest)) return newest;
+    const response = await this.#request("/version", signal);
+    if (!response.ok) return NEWEST_TRIED;
+    const { MinAPIVersion: oldest = NEWEST_TRIED } = (await response.json()) as {
+      MinAPIVersion?: string;
+    };
+    return isOlder(NEWEST_TRIED, oldest) ? oldest : NEWEST_TRIED;
+  }
+
+  #prefix(): string {
+    if (this.#version === undefined) throw new Error("DockerClient used before connect()");
+    return `/v${this.#version}`;
+  }
+
+  async #request(path: string, signal: AbortSignal, ms = ANSWER_TIMEOUT): Promise<Response> {
+    const { base, init, name } = this.transport;
+    const limit = ms === 0 ? signal : AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+    try {
+      return await fetch(`${base}${path}`, {
+        ...init,
+        signal: limit,
+        timeout: false,
+      } as BunFetchRequestInit);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      throw unreachable(name, error);
+    }
+  }
+
+  async #refusal(path: string, response: Response): Promise<GatewayError> {
+    const text = (await response.text()).trim();
+    const said = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
+    const hint =
+      response.status === 403
+        ? "a socket proxy must allow GET of /events, /containers, /networks, /version and /_ping"
+        : /version/.test(said) && this.version !== ""
+          ? "unset DOCKER_API_VERSION to let the gateway choose"
+          : undefined;
+    return new GatewayError(
+      "docker",
+      `Cannot read "${path}" of Docker: it answered ${response.status}`,
+      { lines: said === "" ? [] : [said], hint },
+    );
+  }
+}
+
+function isOlder(a: string, b: string): boolean {
+  const [[aMajor = 0, aMinor = 0], [bMajor = 0, bMinor = 0]] = [
+    a.split(".").map(Number),
+    b.split(".").map(Number),
+  ] as const;
+  return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
+}
+
+/** Bun's own messages speak of typing errors in a URL; these speak of Docker. */
+function unreachable(name: string, error: unknown): GatewayError {
+  const states: Record<string, [state: string, hint: string]> = {
+    ENOENT: [
+      "there is no such socket",
+      "start Docker (systemctl start docker), or name its socket with --docker-host",
+    ],
+    EACCES: [
+      "permission denied",
+      "run the gateway as root or as a user of the group docker (usermod -aG docker USER)",
+    ],
+    ECONNREFUSED: ["nobody listens there", "start Docker (systemctl start docker)"],
+    ConnectionRefused: ["nobody listens there", "is the Engine started with that address?"],
+    FailedToOpenSocket: [
+      "there is no such socket, or nobody listens",
+      "start Docker (systemctl start docker), or name its socket with --docker-host",
+    ],
+  };
+  const [state, hint] = states[systemCode(error)] ?? [errorMessage(error), undefined];
+  return new GatewayError("docker", `Cannot reach Docker at "${name}": ${state}`, {
+    hint,
+    cause: error,
+  });
+}

@@ -1,0 +1,90 @@
+// A container as the Engine describes it, turned into the model's.
+
+import { constants } from "node:os";
+import type { ContainerInspectInfo } from "dockerode";
+import type { Attachment, Container, ContainerState, Health } from "../model.ts";
+
+/** What only the store needs to know of a container besides. */
+export interface StoppingRules {
+  /** The number of the signal that asks it to end (`StopSignal`, default SIGTERM). */
+  readonly signal: number;
+  /** How long it has from that signal until it is killed, in milliseconds. */
+  readonly timeout: number;
+}
+
+const SIGTERM = 15;
+/** Docker's default for `docker stop`, in seconds. */
+const DEFAULT_STOP_TIMEOUT = 10;
+
+const STATES: Readonly<Record<string, ContainerState>> = {
+  created: "created",
+  running: "running",
+  paused: "paused",
+  restarting: "restarting",
+  removing: "removing",
+  exited: "exited",
+  dead: "dead",
+  // Podman's names.
+  configured: "created",
+  stopped: "exited",
+  stopping: "running",
+};
+
+/** @param stopping when a signal that ends it was sent, in milliseconds since 1970; 0: none */
+export function toContainer(info: ContainerInspectInfo, stopping: number): Container {
+  return {
+    id: info.Id,
+    name: info.Name.replace(/^\//, ""),
+    image: info.Config.Image,
+    imageId: info.Image,
+    created: Date.parse(info.Created),
+    labels: info.Config.Labels ?? {},
+    state: STATES[info.State.Status] ?? "dead",
+    health: toHealth(info.State.Health?.Status),
+    stopping,
+    networkMode: info.HostConfig.NetworkMode ?? "default",
+    attachments: toAttachments(info),
+    exposed: toPorts(info),
+  };
+}
+
+/** How a container is ended. */
+export function toStoppingRules(info: ContainerInspectInfo): StoppingRules {
+  const config = info.Config as { StopSignal?: string; StopTimeout?: number };
+  return {
+    signal: signalNumber(config.StopSignal) ?? SIGTERM,
+    timeout: (config.StopTimeout ?? DEFAULT_STOP_TIMEOUT) * 1000,
+  };
+}
+
+/** The number of a signal given as `15`, `TERM` or `SIGTERM`; undefined where there is none such. */
+export function signalNumber(text: string | number | undefined): number | undefined {
+  const name = String(text ?? "").toUpperCase();
+  if (/^\d+$/.test(name)) return Number(name);
+  const signals: Readonly<Record<string, number>> = constants.signals;
+  return signals[name] ?? signals[`SIG${name}`];
+}
+
+function toHealth(status: string | undefined): Health {
+  return status === "starting" || status === "healthy" || status === "unhealthy" ? status : "none";
+}
+
+function toAttachments(info: ContainerInspectInfo): Attachment[] {
+  const networks = info.NetworkSettings?.Networks ?? {};
+  return Object.entries(networks)
+    .map(([network, { IPAddress, GlobalIPv6Address }]) => ({
+      network,
+      ipv4: IPAddress ?? "",
+      ipv6: GlobalIPv6Address ?? "",
+    }))
+    .toSorted((a, b) => (a.network < b.network ? -1 : 1));
+}
+
+function toPorts(info: ContainerInspectInfo): number[] {
+  const names = [
+    ...Object.keys(info.Config.ExposedPorts ?? {}),
+    ...Object.keys(info.NetworkSettings?.Ports ?? {}),
+  ];
+  const ports = names.filter((name) => name.endsWith("/tcp")).map((name) => parseInt(name, 10));
+  return [...new Set(ports)].toSorted((a, b) => a - b);
+}

@@ -1,0 +1,93 @@
+// Where the Engine is: DOCKER_HOST and its companions, as the docker program reads them.
+
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { GatewayError } from "../errors.ts";
+
+export type DockerHost =
+  | { readonly kind: "unix"; readonly path: string }
+  | { readonly kind: "tcp"; readonly authority: string; readonly basePath: string }
+  | {
+      readonly kind: "ssh";
+      readonly destination: string;
+      readonly port: string;
+      /** The socket on the other machine. */
+      readonly path: string;
+    };
+
+/** Where the client's certificates are, and whether the Engine's is verified. */
+export interface DockerTls {
+  readonly certPath: string;
+  readonly verify: boolean;
+}
+
+const DEFAULT_SOCKET = "/var/run/docker.sock";
+const FORMS = "use unix:///path, tcp://host:port or ssh://user@host";
+
+/**
+ * Reads an Engine's address; empty is the default socket.
+ * Source: https://docs.docker.com/reference/cli/docker/#environment-variables and the docker
+ * program's opts/hosts.go for what may be left out.
+ * @param tls whether TLS is used, which changes the default port
+ * @throws GatewayError `usage`
+ */
+export function parseDockerHost(text: string, tls: boolean): DockerHost {
+  const address = text.trim();
+  if (address === "") return { kind: "unix", path: DEFAULT_SOCKET };
+  const [, scheme = "", rest = ""] = /^([a-z]+):\/\/(.*)$/i.exec(address) ?? [];
+  switch (scheme.toLowerCase()) {
+    case "unix":
+      return { kind: "unix", path: rest === "" ? DEFAULT_SOCKET : rest };
+    case "tcp":
+      return parseTcp(address, rest, tls);
+    case "ssh":
+      return parseSsh(address, rest);
+    case "":
+      throw invalid(address, "it names no protocol");
+    default:
+      throw invalid(address, `protocol ${scheme} is not supported`);
+  }
+}
+
+function parseTcp(address: string, rest: string, tls: boolean): DockerHost {
+  const [, host = "", portText = "", path = ""] =
+    /^(\[[0-9a-f:.]+\]|[^:/[\]]*)(?::(\d*))?(\/.*)?$/i.exec(rest) ??
+    reject(address, "it is not host:port");
+  const port = portText === "" ? (tls ? 2376 : 2375) : Number(portText);
+  if (port < 1 || port > 65535) throw invalid(address, `${port} is no port number (1 to 65535)`);
+  const authority = `${host === "" ? "127.0.0.1" : host}:${port}`;
+  return { kind: "tcp", authority, basePath: path.replace(/\/+$/, "") };
+}
+
+function parseSsh(address: string, rest: string): DockerHost {
+  const [, user = "", host = "", port = "", path = ""] =
+    /^([^@/\s:]+@)?(\[[0-9a-f:.]+\]|[^-@:/\s][^@:/\s]*)(?::(\d+))?(\/.*)?$/i.exec(rest) ??
+    reject(address, "it is not user@host");
+  return {
+    kind: "ssh",
+    destination: `${user}${host.replaceAll(/[[\]]/g, "")}`,
+    port,
+    path: path === "" || path === "/" ? DEFAULT_SOCKET : path,
+  };
+}
+
+/** Reads `DOCKER_TLS_VERIFY`, `DOCKER_TLS` and `DOCKER_CERT_PATH`; undefined without TLS. */
+export function parseDockerTls(env: Readonly<Record<string, string | undefined>>) {
+  const verify = (env["DOCKER_TLS_VERIFY"] ?? "") !== "";
+  if (!verify && (env["DOCKER_TLS"] ?? "") === "") return undefined;
+  const tls: DockerTls = {
+    certPath: env["DOCKER_CERT_PATH"] || join(homedir(), ".docker"),
+    verify,
+  };
+  return tls;
+}
+
+function invalid(address: string, state: string): GatewayError {
+  return new GatewayError("usage", `Cannot use Docker host "${address}": ${state}`, {
+    hint: FORMS,
+  });
+}
+
+function reject(address: string, state: string): never {
+  throw invalid(address, state);
+}

@@ -1,0 +1,151 @@
+// What is known of the Docker host: events mark containers, and reading them tells what is true.
+
+import { forEachLimited } from "../async.ts";
+import type { Container, Snapshot } from "../model.ts";
+import type { DockerClient } from "./client.ts";
+import { signalNumber, toContainer, toStoppingRules, type StoppingRules } from "./container.ts";
+import type { DockerEvent } from "./events.ts";
+
+interface Entry {
+  readonly container: Container;
+  readonly rules: StoppingRules;
+}
+
+/** So many containers are read at a time: more only queue up in the Engine. */
+const WIDTH = 8;
+/** A container that outlives its stop time by so much has survived, in milliseconds. */
+const SURVIVED_AFTER = 1_000;
+const SIGKILL = 9;
+const SIGTERM = 15;
+/** Containers in another state are of no interest. */
+const LIVE_STATES = ["running", "paused", "restarting"];
+
+/** The Docker host as it was last read. */
+export class Store {
+  readonly #entries = new Map<string, Entry>();
+  /** What to read again, with the time it was first marked. */
+  readonly #dirty = new Map<string, number>();
+  /** When the signal that ends a container was sent, by its ID. */
+  readonly #stopping = new Map<string, { readonly at: number; readonly timer: Timer }>();
+  #drivers: Readonly<Record<string, string>> = {};
+  #everything = true;
+  #networks = true;
+
+  /** @param changed called when there is something to read */
+  constructor(
+    private readonly client: DockerClient,
+    private readonly changed: () => void,
+  ) {}
+
+  /** Marks everything to be read again. */
+  markAll(): void {
+    this.#everything = true;
+    this.changed();
+  }
+
+  /** Marks what an event is about. */
+  note(event: DockerEvent): void {
+    if (event.kind === "networks") this.#networks = true;
+    else if (event.kind === "signal") this.#signalled(event.id, event.signal);
+    else {
+      if (event.action === "start" || event.action === "restart") this.#survived(event.id);
+      this.#mark(event.id);
+    }
+    this.changed();
+  }
+
+  /**
+   * Reads again what is marked.
+   * @returns when each container that was read had been marked, in milliseconds since 1970
+   * @throws GatewayError `docker`; what was not read stays marked
+   */
+  async refresh(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
+    if (this.#everything || this.#networks) await this.#readNetworks(signal);
+    if (this.#everything) await this.#markListed(signal);
+    const marks = new Map(this.#dirty);
+    await forEachLimited([...marks.keys()], WIDTH, (id) => this.#read(id, signal));
+    return marks;
+  }
+
+  /** The running, pausing and restarting containers as they were last read. */
+  snapshot(): Snapshot {
+    const containers = [...this.#entries].map(([id, { container }]) => ({
+      ...container,
+      stopping: this.#stopping.get(id)?.at ?? 0,
+    }));
+    return { containers, drivers: this.#drivers };
+  }
+
+  /** Lets go of the timers. */
+  close(): void {
+    for (const { timer } of this.#stopping.values()) clearTimeout(timer);
+  }
+
+  #mark(id: string): void {
+    if (!this.#dirty.has(id)) this.#dirty.set(id, Date.now());
+  }
+
+  async #markListed(signal: AbortSignal): Promise<void> {
+    this.#everything = false;
+    try {
+      for (const { Id } of await this.client.listContainers(signal)) this.#mark(Id);
+      for (const id of this.#entries.keys()) this.#mark(id);
+    } catch (error) {
+      this.#everything = true;
+      throw error;
+    }
+  }
+
+  async #readNetworks(signal: AbortSignal): Promise<void> {
+    this.#networks = false;
+    try {
+      const networks = await this.client.listNetworks(signal);
+      this.#drivers = Object.fromEntries(networks.map(({ Name, Driver }) => [Name, Driver]));
+    } catch (error) {
+      this.#networks = true;
+      throw error;
+    }
+  }
+
+  async #read(id: string, signal: AbortSignal): Promise<void> {
+    // Taken off first: what happens while it is read marks it anew.
+    const since = this.#dirty.get(id);
+    this.#dirty.delete(id);
+    try {
+      const info = await this.client.inspect(id, signal);
+      if (info === undefined || !LIVE_STATES.includes(toContainer(info, 0).state)) {
+        this.#entries.delete(id);
+        this.#survived(id);
+      } else {
+        this.#entries.set(id, { container: toContainer(info, 0), rules: toStoppingRules(info) });
+        // A network that was made since: its driver decides whether it can be reached.
+        const networks = Object.keys(info.NetworkSettings.Networks ?? {});
+        if (networks.some((name) => !(name in this.#drivers))) await this.#readNetworks(signal);
+      }
+    } catch (error) {
+      if (!this.#dirty.has(id)) this.#dirty.set(id, since ?? Date.now());
+      throw error;
+    }
+  }
+
+  #signalled(id: string, signal: string): void {
+    const number = signalNumber(signal);
+    const rules = this.#entries.get(id)?.rules;
+    if (number === undefined || rules === undefined) return;
+    if (![SIGKILL, SIGTERM, rules.signal].includes(number)) return;
+    this.#survived(id);
+    const timer = setTimeout(() => {
+      this.#survived(id);
+      this.#mark(id);
+      this.changed();
+    }, rules.timeout + SURVIVED_AFTER);
+    this.#stopping.set(id, { at: Date.now(), timer });
+    this.#mark(id);
+  }
+
+  /** Forgets that a container was told to end: it did not, it was started again, or it is gone. */
+  #survived(id: string): void {
+    clearTimeout(this.#stopping.get(id)?.timer);
+    this.#stopping.delete(id);
+  }
+}

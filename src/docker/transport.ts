@@ -1,0 +1,157 @@
+// How requests reach the Engine: a unix socket, TCP, TCP with TLS, or a unix socket through ssh.
+
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pause } from "../async.ts";
+import { errorMessage, GatewayError, systemCode } from "../errors.ts";
+import type { DockerHost, DockerTls } from "./host.ts";
+
+export interface Transport {
+  /** The Engine's address as a person knows it. */
+  readonly name: string;
+  /** What the path of a request is put behind. */
+  readonly base: string;
+  /** What every `fetch` needs besides. */
+  readonly init: BunFetchRequestInit;
+  /** The Engine's host name where it is another machine; undefined for this one. */
+  readonly remoteHost: string | undefined;
+  /** Makes it usable where it is not, such as after an ssh connection broke. */
+  open(): Promise<void>;
+  close(): void;
+}
+
+/**
+ * Makes the transport to an Engine.
+ * @throws GatewayError `docker` where a certificate cannot be read
+ */
+export function createTransport(host: DockerHost, tls: DockerTls | undefined): Transport {
+  switch (host.kind) {
+    case "unix":
+      return plain(`unix://${host.path}`, "http://docker", { unix: host.path }, undefined);
+    case "tcp": {
+      const name = `tcp://${host.authority}`;
+      const base = `${tls ? "https" : "http"}://${host.authority}${host.basePath}`;
+      const hostname = host.authority.replace(/:\d+$/, "");
+      const remote = /^(127\.|localhost$|\[::1\]$)/.test(hostname) ? undefined : hostname;
+      return plain(name, base, tls === undefined ? {} : { tls: readCertificates(tls) }, remote);
+    }
+    case "ssh":
+      return new SshTransport(host);
+  }
+}
+
+function plain(
+  name: string,
+  base: string,
+  init: BunFetchRequestInit,
+  remoteHost: string | undefined,
+): Transport {
+  return { name, base, init, remoteHost, open: () => Promise.resolve(), close: () => undefined };
+}
+
+function readCertificates({ certPath, verify }: DockerTls) {
+  const read = (name: string): string => {
+    const path = join(certPath, name);
+    try {
+      return readFileSync(path, "utf8");
+    } catch (error) {
+      throw new GatewayError("docker", `Cannot read "${path}": ${errorMessage(error)}`, {
+        hint: "DOCKER_CERT_PATH names the folder of ca.pem, cert.pem and key.pem",
+        cause: error,
+      });
+    }
+  };
+  const pair = { cert: read("cert.pem"), key: read("key.pem") };
+  return verify ? { ...pair, ca: read("ca.pem") } : { ...pair, rejectUnauthorized: false };
+}
+
+/** How long ssh may take to connect, in milliseconds: a far host, a slow key agent. */
+const SSH_TIMEOUT = 20_000;
+
+/** The `ssh` program forwards a unix socket of ours to the Engine's. */
+class SshTransport implements Transport {
+  readonly name: string;
+  readonly base = "http://docker";
+  readonly init: BunFetchRequestInit;
+  readonly remoteHost: string;
+  readonly #dir: string;
+  readonly #socket: string;
+  readonly #args: readonly string[];
+  #process: Bun.Subprocess<"ignore", "ignore", "pipe"> | undefined;
+
+  constructor(host: Extract<DockerHost, { kind: "ssh" }>) {
+    this.name = `ssh://${host.destination}`;
+    this.remoteHost = host.destination.replace(/^.*@/, "");
+    this.#dir = mkdtempSync(join(tmpdir(), "docker-api-gateway-ssh-"));
+    this.#socket = join(this.#dir, "docker.sock");
+    this.init = { unix: this.#socket };
+    this.#args = [
+      "-nNT",
+      // One option an entry; a connection that died without a word is noticed within 30 s.
+      "-oBatchMode=yes",
+      "-oExitOnForwardFailure=yes",
+      "-oServerAliveInterval=10",
+      "-oServerAliveCountMax=3",
+      "-oStreamLocalBindUnlink=yes",
+      `-L${this.#socket}:${host.path}`,
+      ...(host.port === "" ? [] : ["-p", host.port]),
+      host.destination,
+    ];
+  }
+
+  async open(): Promise<void> {
+    if (this.#process !== undefined && this.#process.exitCode === null) return;
+    const ssh = this.#spawn();
+    this.#process = ssh;
+    const deadline = Date.now() + SSH_TIMEOUT;
+    rmSync(this.#socket, { force: true });
+    while (Date.now() < deadline) {
+      if (ssh.exitCode !== null) {
+        const said = await new Response(ssh.stderr).text();
+        throw new GatewayError("docker", `Cannot reach Docker at "${this.name}": ssh failed`, {
+          lines: said.trim().split("\n"),
+          hint: `try: ssh ${this.name.slice("ssh://".length)} docker version`,
+        });
+      }
+      if (await exists(this.#socket)) return;
+      await pause(20);
+    }
+    ssh.kill();
+    throw new GatewayError(
+      "docker",
+      `Cannot reach Docker at "${this.name}": ssh gave no connection in ${SSH_TIMEOUT / 1000} s`,
+    );
+  }
+
+  close(): void {
+    this.#process?.kill();
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #spawn(): Bun.Subprocess<"ignore", "ignore", "pipe"> {
+    try {
+      return Bun.spawn(["ssh", ...this.#args], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: "pipe",
+      });
+    } catch (error) {
+      throw new GatewayError("docker", `Cannot run "ssh": ${errorMessage(error)}`, {
+        hint: "install the OpenSSH client, or use another DOCKER_HOST",
+        cause: error,
+      });
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await stat(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,115 @@
+// The master process of HAProxy: which workers there are, and reloading them.
+
+import { pause } from "../async.ts";
+import { GatewayError } from "../errors.ts";
+import { askHaproxy } from "./socket.ts";
+
+/** What `show proc` says. Source: management guide, section 9.4 (Master CLI). */
+export interface Processes {
+  readonly master: number;
+  /** How many reloads failed since the last that succeeded. */
+  readonly failed: number;
+  /** The workers of the newest configuration. */
+  readonly workers: readonly { readonly pid: number; readonly uptime: number }[];
+}
+
+/** How long a new worker may take to start, in milliseconds; 10,000 backends take 0.8 s. */
+const WORKER_TIMEOUT = 15_000;
+const POLL = 20;
+
+/** Asks the master for its workers. @throws GatewayError `haproxy` */
+export async function showProcesses(masterSocket: string): Promise<Processes> {
+  const answer = await askHaproxy(masterSocket, "show proc;quit");
+  return parseProcesses(answer);
+}
+
+/** Reads the answer to `show proc`. @throws GatewayError `haproxy` where it is none */
+export function parseProcesses(answer: string): Processes {
+  let master: number | undefined;
+  let failed = 0;
+  const workers: { pid: number; uptime: number }[] = [];
+  for (const line of answer.split("\n")) {
+    // Workers of former configurations only finish their connections.
+    if (line.startsWith("# old workers")) break;
+    const [pid = "", kind = ""] = line.trim().split(/\s+/);
+    if (kind === "master") {
+      master = Number(pid);
+      failed = Number(/\[failed: (\d+)\]/.exec(line)?.[1] ?? 0);
+    } else if (kind === "worker") {
+      // On 2.6 a failed reload leaves the worker here, as one that saw a reload.
+      workers.push({ pid: Number(pid), uptime: parseUptime(line) });
+    }
+  }
+  if (master !== undefined) return { master, failed, workers };
+  throw new GatewayError("haproxy", `Cannot read HAProxy's processes: it answered "${answer}"`);
+}
+
+/** `0d00h01m02s` in seconds. */
+function parseUptime(line: string): number {
+  const [, days = 0, hours = 0, minutes = 0, seconds = 0] =
+    /(\d+)d(\d+)h(\d+)m(\d+)s/.exec(line)?.map(Number) ?? [];
+  return ((days * 24 + hours) * 60 + minutes) * 60 + seconds;
+}
+
+/**
+ * Asks the master to reload.
+ * @returns HAProxy's own lines; 2.6 has none and answers before it is done
+ * @throws GatewayError `haproxy` where HAProxy says that it failed
+ */
+export async function reloadMaster(masterSocket: string): Promise<void> {
+  const answer = await retry(() => askHaproxy(masterSocket, "reload"));
+  if (!answer.startsWith("Success=0")) return;
+  throw new GatewayError("haproxy", "Cannot reload HAProxy: it refused the new configuration", {
+    lines: answer
+      .split("\n")
+      .slice(1)
+      .map((line) => line.trim())
+      .filter((line) => line !== "" && line !== "--"),
+  });
+}
+
+/**
+ * Waits until a worker that was not there before has taken over.
+ * @param before the workers before the reload
+ * @throws GatewayError `haproxy` where the reload failed or no new worker came
+ */
+export async function awaitNewWorker(
+  masterSocket: string,
+  before: Processes | undefined,
+): Promise<void> {
+  const known = new Set(before?.workers.map(({ pid }) => pid));
+  const deadline = Date.now() + WORKER_TIMEOUT;
+  let problem = "no new worker started";
+  while (Date.now() < deadline) {
+    try {
+      const { failed, workers } = await showProcesses(masterSocket);
+      if (failed > (before?.failed ?? 0)) {
+        throw new GatewayError("haproxy", "Cannot reload HAProxy: its new worker failed to start", {
+          hint: "HAProxy's own log says why (journalctl -u haproxy)",
+        });
+      }
+      if (failed === 0 && workers.some(({ pid }) => !known.has(pid))) return;
+    } catch (error) {
+      // While the master executes itself again its socket refuses connections.
+      if (!(error instanceof GatewayError) || error.cause === undefined) throw error;
+      problem = error.message;
+    }
+    await pause(POLL);
+  }
+  throw new GatewayError(
+    "haproxy",
+    `Cannot reload HAProxy: not confirmed in ${WORKER_TIMEOUT / 1000} s: ${problem}`,
+  );
+}
+
+/** The master's socket refuses connections for a moment around a reload. */
+async function retry<T>(action: () => Promise<T>): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await action();
+    } catch (error) {
+      if (tries === 5) throw error;
+      await pause(POLL * tries);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+// HAProxy's command line over a unix socket: one connection for each batch of commands.
+
+import { errorMessage, GatewayError } from "../errors.ts";
+
+/** An answer takes longer only where HAProxy hangs, in milliseconds. */
+const ANSWER_TIMEOUT = 10_000;
+
+/**
+ * Sends one line of commands and gives the answer, once HAProxy has closed the connection.
+ * @param line commands separated by `;` (management guide, section 9.3)
+ * @throws GatewayError `haproxy` where nobody answers
+ */
+export async function askHaproxy(
+  path: string,
+  line: string,
+  signal?: AbortSignal,
+): Promise<string> {
+  const limit = AbortSignal.any([
+    AbortSignal.timeout(ANSWER_TIMEOUT),
+    ...(signal === undefined ? [] : [signal]),
+  ]);
+  const chunks: Uint8Array[] = [];
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const stop = (): void => reject(new Error(`no answer in ${ANSWER_TIMEOUT / 1000} s`));
+  limit.addEventListener("abort", stop, { once: true });
+  try {
+    const socket = await Bun.connect({
+      unix: path,
+      socket: {
+        data: (_, chunk) => void chunks.push(chunk.slice()),
+        close: () => resolve(),
+        end: () => resolve(),
+        error: (_, error) => reject(error),
+        connectError: (_, error) => reject(error),
+      },
+    });
+    try {
+      // The master's socket waits for more until it is told to quit; the worker's closes by itself.
+      socket.write(`${line}\n`);
+      if (path.length > 0) socket.flush();
+      await promise;
+    } finally {
+      socket.end();
+    }
+  } catch (error) {
+    throw new GatewayError("haproxy", `Cannot ask HAProxy at "${path}": ${errorMessage(error)}`, {
+      cause: error,
+    });
+  } finally {
+    limit.removeEventListener("abort", stop);
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}

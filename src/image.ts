@@ -1,0 +1,73 @@
+// The image reference as Docker's grammar has it, and the path a container is served at.
+
+// The grammar: https://pkg.go.dev/github.com/distribution/reference (regexp.go and normalize.go).
+const DOMAIN_PART = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
+const DOMAIN = new RegExp(
+  String.raw`^(?:${DOMAIN_PART}(?:\.${DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$`,
+);
+const PATH_PART = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
+const REPOSITORY = new RegExp(`^${PATH_PART}(?:/${PATH_PART})*$`);
+const TAG = /^\w[\w.-]{0,127}$/;
+const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
+const FULL_ID = /^[a-f0-9]{64}$/;
+/** The longest name that the grammar allows, the registry's included. */
+const NAME_LIMIT = 255;
+
+export interface ImageReference {
+  /** The registry, such as `localhost:5000`; empty where the reference names none. */
+  readonly domain: string;
+  readonly repository: string;
+  readonly tag: string;
+  readonly digest: string;
+}
+
+/** Why a reference has no repository. */
+export interface NoRepository {
+  readonly reason: string;
+}
+
+/**
+ * Takes an image reference apart.
+ * @param reference as it was given when the container was made (`Config.Image`)
+ * @param imageId the image's ID (`sha256:...`), to tell an ID's beginning from a name
+ */
+export function parseImage(reference: string, imageId = ""): ImageReference | NoRepository {
+  if (isImageId(reference, imageId)) {
+    return { reason: `image ${reference} is a bare ID, which has no path` };
+  }
+  const at = reference.indexOf("@");
+  const digest = at < 0 ? "" : reference.slice(at + 1);
+  const named = at < 0 ? reference : reference.slice(0, at);
+  // A colon before the last slash belongs to the registry's port.
+  const colon = named.indexOf(":", named.lastIndexOf("/") + 1);
+  const tag = colon < 0 ? "" : named.slice(colon + 1);
+  const name = colon < 0 ? named : named.slice(0, colon);
+  const [domain, repository] = splitDomain(name);
+
+  const wrong =
+    (!REPOSITORY.test(repository) && "repository") ||
+    (domain !== "" && !DOMAIN.test(domain) && "registry") ||
+    (colon >= 0 && !TAG.test(tag) && "tag") ||
+    (at >= 0 && !DIGEST.test(digest) && "digest");
+  if (wrong || name.length > NAME_LIMIT) {
+    const part = wrong || "length";
+    return { reason: `image ${JSON.stringify(reference)} has no valid ${part}, hence no path` };
+  }
+  return { domain, repository, tag, digest };
+}
+
+function isImageId(reference: string, imageId: string): boolean {
+  if (reference.startsWith("sha256:") || FULL_ID.test(reference)) return true;
+  // `docker run 3f2a91bc04de` leaves the beginning of the ID as the reference.
+  return (
+    /^[a-f0-9]{4,63}$/.test(reference) && imageId.replace(/^sha256:/, "").startsWith(reference)
+  );
+}
+
+function splitDomain(name: string): [domain: string, repository: string] {
+  const slash = name.indexOf("/");
+  if (slash < 0) return ["", name];
+  const first = name.slice(0, slash);
+  const isDomain = /[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase();
+  return isDomain ? [first, name.slice(slash + 1)] : ["", name];
+}

@@ -1,0 +1,59 @@
+// The container labels that the gateway obeys, read and checked.
+
+import { distance } from "fastest-levenshtein";
+
+export interface Labels {
+  readonly enable: boolean;
+  readonly port: number | undefined;
+  readonly network: string | undefined;
+  /** Labels that look like a misspelt one of ours. */
+  readonly warnings: readonly string[];
+}
+
+/** Why a container's labels cannot be obeyed. */
+export interface InvalidLabels {
+  readonly reason: string;
+}
+
+const KNOWN = ["gateway.enable", "gateway.port", "gateway.network"];
+const YES = new Set(["true", "1", "yes", "on"]);
+const NO = new Set(["false", "0", "no", "off"]);
+
+/** Reads the `gateway.*` labels of a container. An invalid one costs that container its route. */
+export function readLabels(labels: Readonly<Record<string, string>>): Labels | InvalidLabels {
+  const enable = labels["gateway.enable"]?.trim().toLowerCase();
+  if (enable !== undefined && !YES.has(enable) && !NO.has(enable)) {
+    return { reason: `label gateway.enable=${quote(enable)} is neither true nor false` };
+  }
+  const portText = labels["gateway.port"]?.trim();
+  const port = portText === undefined ? undefined : parsePort(portText);
+  if (portText !== undefined && port === undefined) {
+    return { reason: `label gateway.port=${quote(portText)} is no port number (1 to 65535)` };
+  }
+  const network = labels["gateway.network"]?.trim();
+  if (network === "") return { reason: `label gateway.network is empty` };
+  return {
+    enable: enable === undefined || YES.has(enable),
+    port,
+    network,
+    warnings: Object.keys(labels).flatMap(misspelt),
+  };
+}
+
+/** A TCP port number from 1 to 65535; undefined for anything else. */
+export function parsePort(text: string): number | undefined {
+  if (!/^\d{1,5}$/.test(text)) return undefined;
+  const port = Number(text);
+  return port >= 1 && port <= 65535 ? port : undefined;
+}
+
+function misspelt(label: string): string[] {
+  if (!label.startsWith("gateway") || KNOWN.includes(label)) return [];
+  // Two slips of the finger; anything further away is somebody else's label.
+  const meant = KNOWN.find((known) => distance(known, label) <= 2);
+  return meant === undefined ? [] : [`label ${label} is unknown, ${meant} was probably meant`];
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text);
+}

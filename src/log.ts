@@ -1,0 +1,72 @@
+// The gateway's log: one line for each thing that happened, as text or as JSON.
+
+import { describeError } from "./errors.ts";
+
+export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export const LOG_FORMATS = ["text", "json"] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
+/** Facts of a line for machines; the text form has them in its message already. */
+export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+export interface Logger {
+  debug(message: string, fields?: LogFields): void;
+  info(message: string, fields?: LogFields): void;
+  warn(message: string, fields?: LogFields): void;
+  error(message: string, fields?: LogFields): void;
+  /** Logs a failure with all its lines: what could not be done, who refused it, what to do. */
+  failure(error: unknown, note?: string): void;
+}
+
+interface LoggerOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  /** Whether systemd's journal reads the lines: it adds the time and understands priorities. */
+  readonly journal: boolean;
+  readonly write: (line: string) => void;
+  readonly now: () => Date;
+}
+
+/** The priorities of syslog, which systemd reads from a line's start (sd-daemon(3)). */
+const PRIORITY: Readonly<Record<LogLevel, string>> = {
+  debug: "<7>",
+  info: "<6>",
+  warn: "<4>",
+  error: "<3>",
+};
+
+/** Makes a logger that writes lines of the given level and above. */
+export function createLogger(options: LoggerOptions): Logger {
+  const lowest = LOG_LEVELS.indexOf(options.level);
+
+  function write(level: LogLevel, message: string, fields: LogFields = {}): void {
+    if (LOG_LEVELS.indexOf(level) < lowest) return;
+    const time = options.now().toISOString();
+    if (options.format === "json") {
+      options.write(JSON.stringify({ time, level, message, ...fields }));
+      return;
+    }
+    const label = level === "info" ? "" : `${level}: `;
+    const start = options.journal ? PRIORITY[level] : `${time} `;
+    // A line break inside a message (a container's label, say) must not look like a line of ours.
+    options.write(start + label + message.replaceAll(/[\r\n]+/g, " "));
+  }
+
+  return {
+    debug: (message, fields) => write("debug", message, fields),
+    info: (message, fields) => write("info", message, fields),
+    warn: (message, fields) => write("warn", message, fields),
+    error: (message, fields) => write("error", message, fields),
+    failure(error, note) {
+      const [first = "", ...rest] = describeError(error);
+      const message = note === undefined ? first : `${first} (${note})`;
+      if (options.format === "json") {
+        write("error", message, { details: rest.map((line) => line.trim()) });
+        return;
+      }
+      write("error", message);
+      for (const line of rest) write("error", line);
+    },
+  };
+}

@@ -1,0 +1,92 @@
+// How HAProxy gets from the applied files to the desired ones, by comparing their text.
+
+import { parseConfig, type Section } from "./haproxy-config.ts";
+import type { Files } from "./model.ts";
+
+export type Plan =
+  | { readonly kind: "none" }
+  | { readonly kind: "reload"; readonly reasons: readonly string[] };
+
+/**
+ * Compares what HAProxy runs with what it should run, comments and blanks aside.
+ * @param applied what HAProxy runs; undefined where that is not known
+ */
+export function planChange(applied: Files | undefined, desired: Files): Plan {
+  if (applied === undefined) return { kind: "reload", reasons: ["what HAProxy runs is not known"] };
+  const reasons = [
+    ...sectionReasons(sectionsByTitle(applied.config), sectionsByTitle(desired.config)),
+    ...mapReasons(applied.maps, desired.maps),
+  ];
+  return reasons.length === 0 ? { kind: "none" } : { kind: "reload", reasons };
+}
+
+/** Whether two sets of files say the same to HAProxy. */
+export function sameFiles(a: Files, b: Files): boolean {
+  return planChange(a, b).kind === "none";
+}
+
+function sectionsByTitle(config: string): Map<string, Section> {
+  const sections = new Map<string, Section>();
+  for (const section of parseConfig(config)) {
+    const title = section.name === "" ? section.kind : `${section.kind} "${section.name}"`;
+    const before = sections.get(title);
+    // HAProxy reads several `global` sections as one.
+    sections.set(
+      title,
+      before ? { ...before, lines: [...before.lines, section.head, ...section.lines] } : section,
+    );
+  }
+  return sections;
+}
+
+function sectionReasons(
+  before: ReadonlyMap<string, Section>,
+  after: ReadonlyMap<string, Section>,
+): string[] {
+  const reasons: string[] = [];
+  for (const [title, section] of after) {
+    const old = before.get(title);
+    if (old === undefined) reasons.push(`${title} is new`);
+    else if (!sameSection(old, section))
+      reasons.push(`${title} changed${serverChanges(old, section)}`);
+  }
+  for (const title of before.keys()) if (!after.has(title)) reasons.push(`${title} is gone`);
+  return reasons;
+}
+
+function sameSection(a: Section, b: Section): boolean {
+  return (
+    a.head === b.head &&
+    a.lines.length === b.lines.length &&
+    a.lines.every((line, index) => line === b.lines[index])
+  );
+}
+
+/** How many server lines differ, where it is only those. */
+function serverChanges(before: Section, after: Section): string {
+  const [old, now] = [new Set(before.lines), new Set(after.lines)];
+  const changed = [
+    ...after.lines.filter((line) => !old.has(line)),
+    ...before.lines.filter((line) => !now.has(line)),
+  ];
+  if (before.head !== after.head || !changed.every((line) => line.startsWith("server "))) return "";
+  const names = [...new Set(changed.map((line) => line.split(" ")[1]))];
+  return ` (${names.length === 1 ? "server" : "servers"} ${names.join(", ")})`;
+}
+
+function mapReasons(before: Files["maps"], after: Files["maps"]): string[] {
+  const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
+  return paths.flatMap((path) => {
+    const [old, now] = [mapEntries(before[path] ?? ""), mapEntries(after[path] ?? "")];
+    if (old.join("\n") === now.join("\n")) return [];
+    const count = new Set(old).symmetricDifference(new Set(now)).size;
+    return [`map ${path} changed (${count} ${count === 1 ? "entry" : "entries"})`];
+  });
+}
+
+function mapEntries(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+}

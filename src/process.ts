@@ -1,0 +1,64 @@
+// Running another program to its end, within a limit.
+
+import { errorMessage, GatewayError, systemCode } from "./errors.ts";
+
+export interface Finished {
+  readonly exitCode: number;
+  /** What it printed on both outputs, without empty lines. */
+  readonly lines: readonly string[];
+  readonly timedOut: boolean;
+}
+
+/**
+ * Runs a program and waits for its end; past the limit it is killed with all its children.
+ * @param limit in milliseconds
+ * @throws GatewayError `haproxy` where the program cannot be started
+ */
+export async function runProgram(words: readonly string[], limit: number): Promise<Finished> {
+  const child = spawn(words);
+  const output = Promise.all([text(child.stdout), text(child.stderr)]);
+  let timedOut = false;
+  const timer = setTimeout(() => {
+    timedOut = true;
+    killGroup(child.pid);
+  }, limit);
+  try {
+    const exitCode = await child.exited;
+    // A grandchild that went on in the background may hold the pipe open for ever.
+    const [out, err] = await Promise.race([output, Bun.sleep(200).then(() => ["", ""])]);
+    const lines = `${out}\n${err}`.split("\n").filter((line) => line.trim() !== "");
+    return { exitCode, lines, timedOut };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function spawn(words: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+  try {
+    return Bun.spawn([...words], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      // A group of its own, so that all of it can be ended.
+      detached: true,
+    });
+  } catch (error) {
+    const state = systemCode(error) === "ENOENT" ? "there is no such program" : errorMessage(error);
+    throw new GatewayError("haproxy", `Cannot run "${words[0]}": ${state}`, {
+      hint: "give its full path, or install it",
+      cause: error,
+    });
+  }
+}
+
+async function text(stream: ReadableStream<Uint8Array>): Promise<string> {
+  return new Response(stream).text();
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if (systemCode(error) !== "ESRCH") throw error;
+  }
+}

@@ -1,0 +1,151 @@
+// Templates: Handlebars that writes HAProxy's configuration and its map files.
+
+import Handlebars from "handlebars";
+import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
+import { errorMessage, GatewayError } from "./errors.ts";
+import { HELPERS } from "./helpers.ts";
+import type { Files } from "./model.ts";
+
+/** The first line of every configuration that the gateway writes: how it knows its own again. */
+export const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
+
+export interface TemplateSource {
+  /** A built-in name or a file's path, for error messages. */
+  readonly name: string;
+  readonly text: string;
+}
+
+/** A template ready to render, any number of times. */
+export interface Template {
+  /**
+   * Renders the configuration and its map files.
+   * @param mapPath the path of the map file of a name
+   * @throws GatewayError `template` where the template fails
+   * @throws UnsafeValueError where a value can be written in no form
+   */
+  render(data: object, mapPath: (name: string) => string): Files;
+}
+
+const ESCAPE = "haproxy-escape";
+
+/**
+ * Compiles a template.
+ * @param partials the texts that `{{> name}}` stands for
+ * @throws GatewayError `template` where it does not parse
+ */
+export function compileTemplate(
+  source: TemplateSource,
+  partials: Readonly<Record<string, string>>,
+): Template {
+  const environment = Handlebars.create();
+  environment.registerHelper({ ...HELPERS });
+  for (const [name, text] of Object.entries(partials)) {
+    environment.registerPartial(name, compile({ name, text }));
+  }
+  const body = compile(source);
+  return { render };
+
+  function compile({ name, text }: TemplateSource): Handlebars.TemplateDelegate {
+    try {
+      const program = Handlebars.parse(text);
+      new EscapeEverything().accept(program);
+      return environment.compile(program, { strict: true, noEscape: true });
+    } catch (error) {
+      throw templateError("parse", name, error);
+    }
+  }
+
+  function render(data: object, mapPath: (name: string) => string): Files {
+    const maps: Record<string, string> = {};
+    const asked = new Set<string>();
+    let word = configWord;
+    environment.registerHelper(ESCAPE, (value: unknown) => word(toText(value)));
+    environment.registerHelper("mapPath", (name: unknown) => {
+      asked.add(mapName(name));
+      return mapPath(mapName(name));
+    });
+    environment.registerHelper(
+      "map",
+      function map(this: unknown, name: unknown, options: Handlebars.HelperOptions) {
+        word = mapWord;
+        maps[mapPath(mapName(name))] = mapLines(options.fn(this));
+        word = configWord;
+        return "";
+      },
+    );
+    try {
+      // Handlebars compiles at the first call, so that its complaints come here.
+      const config = `${HEADER}\n${body(data)}`;
+      const lost = [...asked].find((name) => maps[mapPath(name)] === undefined);
+      if (lost !== undefined) throw new Error(`no {{#map "${lost}"}} makes the map "${lost}"`);
+      return { config, maps };
+    } catch (error) {
+      if (error instanceof UnsafeValueError) throw error;
+      throw templateError("render", source.name, error);
+    }
+  }
+}
+
+/** Makes every `{{value}}` a `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. */
+class EscapeEverything extends Handlebars.Visitor {
+  override MustacheStatement(node: hbs.AST.MustacheStatement): void {
+    // A visitor sees what `{{{` made too; and what has no `escaped` was made by us.
+    if (!node.escaped) return;
+    const { path, params, hash, loc } = node;
+    const escape: hbs.AST.PathExpression = {
+      type: "PathExpression",
+      data: false,
+      depth: 0,
+      parts: [ESCAPE],
+      original: ESCAPE,
+      loc,
+    };
+    node.path = escape;
+    node.params = [value()];
+    node.escaped = false;
+
+    function value(): hbs.AST.Expression {
+      const isCall = params.length > 0 || hash !== undefined;
+      if (!isCall || !("parts" in path)) return path;
+      const call: hbs.AST.SubExpression = { type: "SubExpression", path, params, hash, loc };
+      return call;
+    }
+  }
+}
+
+function toText(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
+    return String(value);
+  }
+  const kind = Array.isArray(value) ? "a list, use {{#each}} or {{join}}" : "an object";
+  throw new TypeError(`a {{value}} is ${kind}`);
+}
+
+function mapName(name: unknown): string {
+  if (typeof name === "string" && /^[A-Za-z0-9_-]+$/.test(name)) return name;
+  throw new TypeError(`the name of a map is of letters, digits, "_" and "-", not ${String(name)}`);
+}
+
+/** The lines of a map file, without the template's indentation and empty lines. */
+function mapLines(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines
+    .filter((line) => line !== "")
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+function templateError(action: string, name: string, error: unknown): GatewayError {
+  const [first = "", ...rest] = errorMessage(error).split("\n");
+  const undefinedName = /^"(.*)" not defined in .* - (\d+):(\d+)$/.exec(first);
+  const state =
+    undefinedName === null
+      ? first.replace(/:$/, "")
+      : `"${undefinedName[1]}" is not defined (line ${undefinedName[2]}, column ${Number(undefinedName[3]) + 1})`;
+  return new GatewayError("template", `Cannot ${action} template "${name}": ${state}`, {
+    lines: rest,
+    hint: "docker-api-gateway template prints a built-in one to compare with",
+    cause: error,
+  });
+}

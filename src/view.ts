@@ -1,0 +1,82 @@
+// What a template sees: the model, the options, HAProxy's surroundings, and the old names.
+
+import type { Backend, Model, Route, Server } from "./model.ts";
+
+/** The part of the options that a template sees. */
+export interface ViewOptions {
+  readonly listen: readonly string[];
+  readonly domain: string;
+  readonly ports: readonly number[];
+}
+
+/** The HAProxy that the configuration is for. */
+export interface HaproxyView {
+  /** Such as `2.6.12`. */
+  readonly version: string;
+  /** Empty where HAProxy does not start as root, or the system has no such user. */
+  readonly user: string;
+  readonly group: string;
+  readonly chroot: string;
+  readonly statsSocket: string;
+  readonly stateFile: string;
+  /** The `log` lines of `global`, without that word. */
+  readonly log: readonly string[];
+}
+
+/** A container as the templates of the program of 2018 saw it. */
+interface Guest {
+  /** The image as it was given. */
+  readonly Name: string;
+  /** The same with every run of other characters than letters and digits as one `_`. */
+  readonly FriendlyName: string;
+  readonly ID: string;
+  readonly IP: string;
+}
+
+export interface View {
+  readonly routes: readonly Route[];
+  readonly backends: readonly Backend[];
+  readonly options: ViewOptions;
+  readonly haproxy: HaproxyView;
+  /** 1, 2, 3 ... up to the number of segments of the longest prefix. */
+  readonly depths: readonly number[];
+  readonly Time: string;
+  readonly Guests: readonly Guest[];
+}
+
+/** So many segments are provided for whatever runs: an image with more of them is rare. */
+const USUAL_DEPTH = 8;
+
+/** Puts together what a template sees. */
+export function toView(
+  model: Model,
+  options: ViewOptions,
+  haproxy: HaproxyView,
+  time: string,
+): View {
+  const { routes, backends } = model;
+  const deepest = Math.max(USUAL_DEPTH, ...routes.map(({ strip }) => strip));
+  return {
+    routes,
+    backends,
+    options,
+    haproxy,
+    depths: Array.from({ length: deepest }, (_, index) => index + 1),
+    Time: time,
+    Guests: backends.flatMap(({ servers }) => servers.filter(isFirstOfContainer).map(toGuest)),
+  };
+}
+
+/** A container with several candidate ports is several servers, but it was one guest. */
+function isFirstOfContainer(server: Server): boolean {
+  return !server.backup;
+}
+
+function toGuest({ image, id, address }: Server): Guest {
+  return {
+    Name: image,
+    FriendlyName: image.replaceAll(/[^a-zA-Z0-9]+/g, "_"),
+    ID: id.slice(0, 12),
+    IP: address,
+  };
+}

@@ -1,0 +1,28 @@
+// A command line split as a shell splits it, quotes included, without a shell.
+
+import { parse } from "shell-quote";
+import { GatewayError } from "./errors.ts";
+
+/**
+ * Splits a command into the program and its arguments.
+ * @param flag the flag it came from, for the error
+ * @throws GatewayError `usage` for an empty one, and for what only a shell could do
+ */
+export function splitCommand(command: string, flag: string): readonly string[] {
+  const words = parse(command, (name) => ({ variable: name }));
+  const shellOnly = words.find((word) => typeof word !== "string");
+  if (words.length === 0) throw new GatewayError("usage", `Cannot use ${flag}: it is empty`);
+  if (shellOnly === undefined) return words.filter((word) => typeof word === "string");
+  throw new GatewayError(
+    "usage",
+    `Cannot use ${flag} "${command}": ${describe(shellOnly)} needs a shell, and it is run without one`,
+    { hint: `put it in quotes, or run a shell: ${flag} "sh -c '...'"` },
+  );
+}
+
+function describe(word: object): string {
+  if ("variable" in word) return `$${String(word.variable)}`;
+  if ("pattern" in word) return String(word.pattern);
+  if ("op" in word) return String(word.op);
+  return "a comment";
+}
