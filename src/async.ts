@@ -97,6 +97,11 @@ export class QuietTime {
     this.#firstChange ??= this.#lastChange;
   }
 
+  /** Whether a change waits. */
+  get waiting(): boolean {
+    return this.#firstChange !== undefined;
+  }
+
   /** How many milliseconds the waiting changes should wait still; 0 when they should go. */
   remaining(): number {
     const now = this.now();
@@ -107,9 +112,14 @@ export class QuietTime {
     return Math.max(0, due - now);
   }
 
+  /** Notes that nothing waits any more, such as when a change was taken back. */
+  forget(): void {
+    this.#firstChange = undefined;
+  }
+
   /** Notes that the waiting changes went. */
   reloaded(): void {
-    this.#firstChange = undefined;
+    this.forget();
     this.#lastReload = this.now();
   }
 }

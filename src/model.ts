@@ -58,6 +58,8 @@ export interface Snapshot {
   readonly containers: readonly Container[];
   /** The driver of each network by the network's name. */
   readonly drivers: Readonly<Record<string, string>>;
+  /** The addresses that the Engine's own machine has in its networks. */
+  readonly gateways: readonly string[];
 }
 
 /** One `address:port` that HAProxy sends requests to. */

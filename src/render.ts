@@ -7,7 +7,12 @@ import { HELPERS } from "./helpers.ts";
 import type { Files } from "./model.ts";
 
 /** The first line of every configuration that the gateway writes: how it knows its own again. */
-export const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
+const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
+
+/** Whether a configuration was written by the gateway. */
+export function isOwnConfig(config: string): boolean {
+  return config.startsWith(HEADER);
+}
 
 export interface TemplateSource {
   /** A built-in name or a file's path, for error messages. */

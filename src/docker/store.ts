@@ -11,6 +11,13 @@ interface Entry {
   readonly rules: StoppingRules;
 }
 
+interface Refreshed {
+  /** When each container that was read had been marked, in milliseconds since 1970. */
+  readonly marks: ReadonlyMap<string, number>;
+  /** The containers that could not be read. */
+  readonly failures: ReadonlyMap<string, unknown>;
+}
+
 /** So many containers are read at a time: more only queue up in the Engine. */
 const WIDTH = 8;
 /** A container that outlives its stop time by so much has survived, in milliseconds. */
@@ -27,9 +34,9 @@ export class Store {
   readonly #dirty = new Map<string, number>();
   /** When the signal that ends a container was sent, by its ID. */
   readonly #stopping = new Map<string, { readonly at: number; readonly timer: Timer }>();
-  #drivers: Readonly<Record<string, string>> = {};
+  #networks: Pick<Snapshot, "drivers" | "gateways"> = { drivers: {}, gateways: [] };
   #everything = true;
-  #networks = true;
+  #networksChanged = true;
 
   /** @param changed called when there is something to read */
   constructor(
@@ -45,7 +52,7 @@ export class Store {
 
   /** Marks what an event is about. */
   note(event: DockerEvent): void {
-    if (event.kind === "networks") this.#networks = true;
+    if (event.kind === "networks") this.#networksChanged = true;
     else if (event.kind === "signal") this.#signalled(event.id, event.signal);
     else {
       if (event.action === "start" || event.action === "restart") this.#survived(event.id);
@@ -55,16 +62,18 @@ export class Store {
   }
 
   /**
-   * Reads again what is marked.
-   * @returns when each container that was read had been marked, in milliseconds since 1970
-   * @throws GatewayError `docker`; what was not read stays marked
+   * Reads again what is marked. A container that cannot be read costs only itself.
+   * @throws GatewayError `docker` where nothing can be read; what was not read stays marked
    */
-  async refresh(signal: AbortSignal): Promise<ReadonlyMap<string, number>> {
-    if (this.#everything || this.#networks) await this.#readNetworks(signal);
+  async refresh(signal: AbortSignal): Promise<Refreshed> {
+    if (this.#everything || this.#networksChanged) await this.#readNetworks(signal);
     if (this.#everything) await this.#markListed(signal);
     const marks = new Map(this.#dirty);
-    await forEachLimited([...marks.keys()], WIDTH, (id) => this.#read(id, signal));
-    return marks;
+    const failures = new Map<string, unknown>();
+    await forEachLimited([...marks.keys()], WIDTH, async (id) => {
+      await this.#read(id, signal).catch((error: unknown) => failures.set(id, error));
+    });
+    return { marks, failures };
   }
 
   /** The running, pausing and restarting containers as they were last read. */
@@ -73,7 +82,7 @@ export class Store {
       ...container,
       stopping: this.#stopping.get(id)?.at ?? 0,
     }));
-    return { containers, drivers: this.#drivers };
+    return { containers, ...this.#networks };
   }
 
   /** Lets go of the timers. */
@@ -97,12 +106,17 @@ export class Store {
   }
 
   async #readNetworks(signal: AbortSignal): Promise<void> {
-    this.#networks = false;
+    this.#networksChanged = false;
     try {
       const networks = await this.client.listNetworks(signal);
-      this.#drivers = Object.fromEntries(networks.map(({ Name, Driver }) => [Name, Driver]));
+      this.#networks = {
+        drivers: Object.fromEntries(networks.map(({ Name, Driver }) => [Name, Driver])),
+        gateways: networks.flatMap(({ IPAM }) =>
+          (IPAM?.Config ?? []).map(({ Gateway = "" }) => Gateway.replace(/\/.*$/, "")),
+        ),
+      };
     } catch (error) {
-      this.#networks = true;
+      this.#networksChanged = true;
       throw error;
     }
   }
@@ -120,7 +134,8 @@ export class Store {
         this.#entries.set(id, { container: toContainer(info, 0), rules: toStoppingRules(info) });
         // A network that was made since: its driver decides whether it can be reached.
         const networks = Object.keys(info.NetworkSettings.Networks ?? {});
-        if (networks.some((name) => !(name in this.#drivers))) await this.#readNetworks(signal);
+        if (networks.some((name) => !(name in this.#networks.drivers)))
+          await this.#readNetworks(signal);
       }
     } catch (error) {
       if (!this.#dirty.has(id)) this.#dirty.set(id, since ?? Date.now());

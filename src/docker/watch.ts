@@ -10,6 +10,8 @@ interface WatchHandlers {
   /** The Engine listens from now on: everything must be read again. */
   connected(): void;
   event(event: DockerEvent): void;
+  /** Nothing is told any more until it is connected again. */
+  disconnected(): void;
 }
 
 /** The first wait before coming back, and the longest, in milliseconds. */
@@ -46,6 +48,7 @@ export async function watchDocker(
         for await (const event of readEvents(events)) handlers.event(event);
         log.warn("Docker closed its event stream; connecting again");
       } finally {
+        handlers.disconnected();
         stream.abort();
         await heartbeat;
       }

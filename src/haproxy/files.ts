@@ -58,6 +58,11 @@ export class ConfigFiles {
     return (await readIfThere(this.#journalPath)) !== undefined;
   }
 
+  /** When the configuration was last written, in milliseconds since 1970; 0 without one. */
+  async lastWritten(): Promise<number> {
+    return (await stat(this.output).catch(absent))?.mtimeMs ?? 0;
+  }
+
   /**
    * Writes new files beside the old ones.
    * @throws GatewayError `config` where they cannot be written; nothing has changed then
@@ -92,7 +97,7 @@ export class ConfigFiles {
       await this.#keepForeign();
       await this.#writeWayBack(paths);
       try {
-        for (const path of paths) await this.#moveInPlace(path);
+        for (const path of paths) await this.#moveInPlace(path, sibling(path, "new"));
         await syncDirectory(dirname(this.output));
       } catch (error) {
         await this.putBack();
@@ -109,10 +114,8 @@ export class ConfigFiles {
       const { replaced } = JSON.parse(text) as Journal;
       for (const { path, existed } of replaced.toReversed()) {
         if (!existed) await rm(path, { force: true });
-        else {
-          await copyWithOwner(sibling(path, "last-good"), sibling(path, "new"), path);
-          await this.#moveInPlace(path);
-        }
+        // Moved, not copied: that works on a full disk too.
+        else await this.#moveInPlace(path, sibling(path, "last-good"));
       }
       await this.confirm();
     });
@@ -157,9 +160,9 @@ export class ConfigFiles {
     await syncDirectory(dirname(this.output));
   }
 
-  async #moveInPlace(path: string): Promise<void> {
+  async #moveInPlace(path: string, from: string): Promise<void> {
     try {
-      await rename(sibling(path, "new"), path);
+      await rename(from, path);
     } catch (error) {
       // A single file mounted into a container cannot be renamed over.
       if (systemCode(error) !== "EBUSY") throw error;
@@ -170,8 +173,8 @@ export class ConfigFiles {
         );
       }
       this.#warned.add(path);
-      await overwrite(path, await readFile(sibling(path, "new")));
-      await rm(sibling(path, "new"));
+      await overwrite(path, await readFile(from));
+      await rm(from);
     }
   }
 }

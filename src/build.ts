@@ -1,0 +1,52 @@
+// Builds the one executable: `npm run build [-- TARGET]`. Not part of the program itself.
+
+import { mkdirSync } from "node:fs";
+import { parseArgs } from "node:util";
+
+/** Targets of `bun build --compile`; each is the program for one kind of machine. */
+const TARGETS: Readonly<Record<string, Bun.Build.CompileTarget>> = {
+  "linux-x64-baseline": "bun-linux-x64-baseline",
+  "linux-arm64": "bun-linux-arm64",
+  "linux-x64-musl-baseline": "bun-linux-x64-baseline-musl",
+  "linux-arm64-musl": "bun-linux-arm64-musl",
+};
+
+const { positionals } = parseArgs({ allowPositionals: true });
+const [target] = positionals;
+if (target !== undefined && TARGETS[target] === undefined) {
+  console.error(`Cannot build "${target}": the targets are ${Object.keys(TARGETS).join(", ")}`);
+  process.exit(2);
+}
+
+const outfile = `dist/docker-api-gateway${target === undefined ? "" : `-${target}`}`;
+mkdirSync("dist", { recursive: true });
+const compileTarget = target === undefined ? undefined : TARGETS[target];
+const result = await Bun.build({
+  entrypoints: ["src/main.ts"],
+  format: "esm",
+  sourcemap: "inline",
+  define: { GATEWAY_COMMIT: JSON.stringify(commit()) },
+  compile: {
+    outfile,
+    ...(compileTarget === undefined ? {} : { target: compileTarget }),
+    // What lies in the folder it is run from must not change what it does.
+    autoloadDotenv: false,
+    autoloadBunfig: false,
+  },
+});
+for (const message of result.logs) console.error(message);
+if (!result.success) process.exit(1);
+console.log(`made ${outfile}`);
+
+/** The commit that is built, with a mark where the files differ from it. */
+function commit(): string {
+  const hash = git("rev-parse", "--short=12", "HEAD");
+  if (hash === "") return "unknown commit";
+  return git("status", "--porcelain") === "" ? hash : `${hash}, changed`;
+}
+
+function git(...args: string[]): string {
+  return Bun.spawnSync(["git", ...args], { stderr: "ignore" })
+    .stdout.toString()
+    .trim();
+}

@@ -1,0 +1,73 @@
+// `docker-api-gateway render`: the configuration for what runs now, printed and not written.
+
+import { createTwoFilesPatch } from "diff";
+import { makeDesired } from "../desired.ts";
+import { Store } from "../docker/store.ts";
+import { GatewayError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { currentReach } from "../machine.ts";
+import type { Files } from "../model.ts";
+import type { Options } from "../options.ts";
+import { sameFiles } from "../plan.ts";
+import { prepare } from "../setup.ts";
+
+export interface Rendered {
+  readonly text: string;
+  /** Whether applying it would change anything. */
+  readonly differs: boolean;
+}
+
+/**
+ * Renders what runs now.
+ * @param diff whether to give the difference to the output file instead of the whole
+ * @throws GatewayError
+ */
+export async function render(
+  options: Options,
+  env: Readonly<Record<string, string | undefined>>,
+  log: Logger,
+  diff: boolean,
+): Promise<Rendered> {
+  const signal = new AbortController().signal;
+  const { client, files, settings, template } = await prepare(options, env, log);
+  try {
+    await client.connect(signal);
+    const store = new Store(client, () => undefined);
+    store.markAll();
+    const { failures } = await store.refresh(signal);
+    for (const [id, error] of failures)
+      log.failure(error, `container ${id.slice(0, 12)} is left out`);
+    const snapshot = store.snapshot();
+    const [newest] = template.candidates();
+    if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
+    const reach = currentReach(snapshot, client.transport.remoteHost);
+    const desired = makeDesired(snapshot, reach, settings, newest, new Date().toISOString());
+    const onDisk = await files.read(Object.keys(desired.files.maps));
+    const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
+    const text = diff
+      ? differs
+        ? difference(files.output, onDisk ?? { config: "", maps: {} }, desired.files)
+        : ""
+      : whole(files.output, desired.files);
+    return { text, differs };
+  } finally {
+    client.transport.close();
+  }
+}
+
+function whole(output: string, { config, maps }: Files): string {
+  const parts = [[output, config] as const, ...Object.entries(maps)];
+  return parts.map(([path, text]) => `# ${path}\n${text}`).join("\n");
+}
+
+function difference(output: string, before: Files, after: Files): string {
+  const paths = [...new Set([...Object.keys(before.maps), ...Object.keys(after.maps)])];
+  const pairs = [
+    [output, before.config, after.config] as const,
+    ...paths.map((path) => [path, before.maps[path] ?? "", after.maps[path] ?? ""] as const),
+  ];
+  return pairs
+    .filter(([, old, now]) => old !== now)
+    .map(([path, old, now]) => createTwoFilesPatch(path, path, old, now, "now", "then"))
+    .join("");
+}

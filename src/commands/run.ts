@@ -1,0 +1,115 @@
+// `docker-api-gateway`: keeps HAProxy in step until it is told to end.
+
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { Applier } from "../apply.ts";
+import { errorMessage, GatewayError } from "../errors.ts";
+import { Gateway } from "../gateway.ts";
+import { checkConfig } from "../haproxy/check.ts";
+import { ExternalHaproxy, type Haproxy } from "../haproxy/reload.ts";
+import { ManagedHaproxy } from "../haproxy/supervise.ts";
+import type { Layout } from "../layout.ts";
+import { lockOutput } from "../lock.ts";
+import type { Logger } from "../log.ts";
+import { DEFAULT_RELOAD_COMMAND, type Options } from "../options.ts";
+import { isOwnConfig } from "../render.ts";
+import { prepare, type Setup } from "../setup.ts";
+
+interface Signals {
+  /** Aborted when the gateway should end. */
+  readonly end: AbortSignal;
+  /** Calls back when everything should be read again. */
+  onReread(callback: () => void): void;
+  /** Calls back when the user insists on the end. */
+  onInsist(callback: () => void): void;
+}
+
+/** Runs the gateway. @throws GatewayError where it cannot start; later failures are logged */
+export async function runGateway(
+  options: Options,
+  env: Readonly<Record<string, string | undefined>>,
+  log: Logger,
+  signals: Signals,
+): Promise<void> {
+  const setup = await prepare(options, env, log);
+  const { layout, client, files, settings, template } = setup;
+  if (layout.managed) makeFolder(dirname(layout.output));
+  const unlock = await lockOutput(layout.output);
+  try {
+    const haproxy = layout.managed
+      ? await startManaged(options, setup, log, signals)
+      : external(options, layout);
+    const gateway = new Gateway({
+      client,
+      applier: new Applier(files, haproxy, options.haproxy, log),
+      template,
+      settings,
+      wait: options.wait,
+      log,
+    });
+    if (options.once) {
+      await gateway.once(signals.end);
+      return;
+    }
+    signals.onReread(() => {
+      log.info("reading everything again (SIGHUP)");
+      gateway.resync();
+    });
+    log.info(
+      `writing ${layout.output} for HAProxy ${settings.haproxy.version}` +
+        (layout.managed ? ", which the gateway runs itself" : ""),
+    );
+    await gateway.run(signals.end);
+    log.info("ending");
+    await haproxy.close();
+  } finally {
+    client.transport.close();
+    unlock();
+  }
+}
+
+function external(options: Options, layout: Layout): Haproxy {
+  return new ExternalHaproxy({
+    command: options.reloadCommand,
+    defaultCommand: DEFAULT_RELOAD_COMMAND,
+    masterSocket: layout.masterSocket,
+  });
+}
+
+/** Takes over what an earlier gateway left, or starts it with the last good files, if any. */
+async function startManaged(
+  options: Options,
+  { layout, files }: Setup,
+  log: Logger,
+  signals: Signals,
+): Promise<Haproxy> {
+  const { output, masterSocket } = layout;
+  const haproxy = new ManagedHaproxy(
+    { program: options.haproxy, config: output, masterSocket },
+    log,
+  );
+  signals.onInsist(() => haproxy.closeNow());
+  if (await haproxy.adopt()) return haproxy;
+  if (await files.isUnconfirmed()) await files.putBack();
+  const config = (await files.read([]))?.config;
+  if (config === undefined || !isOwnConfig(config)) return haproxy;
+  try {
+    await checkConfig(options.haproxy, output, output);
+    await haproxy.start();
+  } catch (error) {
+    // The first pass makes new files and starts it with those.
+    log.warn(`the files of the last run are of no use: ${errorMessage(error)}`);
+  }
+  return haproxy;
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new GatewayError("config", `Cannot make folder "${path}": ${errorMessage(error)}`, {
+      hint: "name another --output-file",
+      cause: error,
+    });
+  }
+}

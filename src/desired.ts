@@ -1,0 +1,60 @@
+// The files that should be: from what Docker has, by way of the model and the template.
+
+import { UnsafeValueError } from "./escape.ts";
+import { GatewayError } from "./errors.ts";
+import type { Container, Files, Model, Reach, Snapshot } from "./model.ts";
+import type { Template } from "./render.ts";
+import { route, type RoutingOptions } from "./routing.ts";
+import { toView, type HaproxyView, type ViewOptions } from "./view.ts";
+
+/** Everything that decides the files besides what Docker has. */
+export interface Settings {
+  readonly routing: RoutingOptions;
+  readonly view: ViewOptions;
+  readonly haproxy: HaproxyView;
+  readonly mapPath: (name: string) => string;
+}
+
+export interface Desired {
+  readonly model: Model;
+  readonly files: Files;
+}
+
+/**
+ * Makes the files. A container with a value that no file can hold is left out, not the others.
+ * @param time what a template sees as `Time`
+ * @throws GatewayError `template` where the template fails
+ */
+export function makeDesired(
+  snapshot: Snapshot,
+  reach: Reach,
+  settings: Settings,
+  template: Template,
+  time: string,
+): Desired {
+  const excluded: Record<string, string> = {};
+  for (;;) {
+    const model = route(snapshot, reach, { ...settings.routing, excluded });
+    const view = toView(model, settings.view, settings.haproxy, time);
+    try {
+      return { model, files: template.render(view, settings.mapPath) };
+    } catch (error) {
+      if (!(error instanceof UnsafeValueError)) throw error;
+      const holders = snapshot.containers.filter(
+        ({ id, labels }) =>
+          excluded[id] === undefined && Object.values(labels).includes(error.value),
+      );
+      if (holders.length === 0) {
+        throw new GatewayError("template", `Cannot render the template: ${error.message}`, {
+          cause: error,
+        });
+      }
+      for (const holder of holders) excluded[holder.id] = exclusion(holder, error);
+    }
+  }
+}
+
+function exclusion({ labels }: Container, { value, problem }: UnsafeValueError): string {
+  const label = Object.keys(labels).find((name) => labels[name] === value) ?? "";
+  return `its label ${label} ${problem}`;
+}

@@ -1,0 +1,54 @@
+// What is asked of this machine: its addresses, its init system, who runs the gateway.
+
+import { existsSync, readFileSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import type { Reach, Snapshot } from "./model.ts";
+
+export interface Machine {
+  /** The numeric ID of the user that runs the gateway. */
+  readonly uid: number;
+  /** Whether systemd runs this machine. Source: sd_booted(3). */
+  readonly systemd: boolean;
+  readonly hasMasterSocket: boolean;
+  /** Whether the directory of Debian's HAProxy for its sockets is there. */
+  readonly hasRunHaproxy: boolean;
+  /** Whether there are a user, a group and a folder `haproxy` to run as and to be shut in. */
+  readonly hasHaproxyUser: boolean;
+  /** Whether something takes log lines at `/dev/log`. */
+  readonly hasSyslog: boolean;
+  /** The folder for an ordinary user's files that need not outlive a boot. */
+  readonly runtimeDir: string;
+}
+
+export const HAPROXY_CHROOT = "/var/lib/haproxy";
+
+export function inspectMachine(masterSocket: string, env: NodeJS.ProcessEnv): Machine {
+  const uid = process.getuid?.() ?? 0;
+  return {
+    uid,
+    systemd: existsSync("/run/systemd/system"),
+    hasMasterSocket: existsSync(masterSocket),
+    hasRunHaproxy: existsSync("/run/haproxy"),
+    hasHaproxyUser: hasEntry("/etc/passwd") && hasEntry("/etc/group") && existsSync(HAPROXY_CHROOT),
+    hasSyslog: existsSync("/dev/log"),
+    runtimeDir: env["XDG_RUNTIME_DIR"] || `${tmpdir()}/docker-api-gateway-${uid}`,
+  };
+}
+
+/** Which addresses HAProxy, who is where the gateway is, can reach now. */
+export function currentReach(snapshot: Snapshot, remoteHost: string | undefined): Reach {
+  const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  // In a container, unless it shares the network of the machine whose bridges these are.
+  const onHost = own.some(({ address }) => snapshot.gateways.includes(address));
+  const inContainer = !onHost && (existsSync("/.dockerenv") || existsSync("/run/.containerenv"));
+  return {
+    interfaces: own.flatMap(({ cidr }) => (cidr === null ? [] : [cidr])),
+    inContainer,
+    local: remoteHost === undefined,
+    hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
+  };
+}
+
+function hasEntry(path: string): boolean {
+  return existsSync(path) && /^haproxy:/m.test(readFileSync(path, "utf8"));
+}

@@ -1,0 +1,78 @@
+// Puts the parts together for a command: from options to a client, a layout and settings.
+
+import type { Settings } from "./desired.ts";
+import { DockerClient } from "./docker/client.ts";
+import { parseDockerHost, parseDockerTls } from "./docker/host.ts";
+import { createTransport } from "./docker/transport.ts";
+import { haproxyVersion } from "./haproxy/check.ts";
+import { ConfigFiles } from "./haproxy/files.ts";
+import { compareVersions } from "./helpers.ts";
+import { GatewayError } from "./errors.ts";
+import { chooseLayout, type Layout } from "./layout.ts";
+import type { Logger } from "./log.ts";
+import { inspectMachine } from "./machine.ts";
+import { DEFAULT_MASTER_SOCKET, listenPort, type Options } from "./options.ts";
+import { isOwnConfig } from "./render.ts";
+import { openTemplate, type TemplateSlot } from "./templates.ts";
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Setup {
+  readonly layout: Layout;
+  readonly client: DockerClient;
+  readonly files: ConfigFiles;
+  readonly settings: Settings;
+  readonly template: TemplateSlot;
+}
+
+/** The oldest HAProxy whose configuration the built-in templates write. */
+const OLDEST_HAPROXY = "2.6";
+
+/**
+ * Prepares what every command needs.
+ * @throws GatewayError for whatever of the user's choices cannot work
+ */
+export async function prepare(options: Options, env: Environment, log: Logger): Promise<Setup> {
+  const template = openTemplate(options.template, options.templateFile);
+  const layout = chooseLayout(
+    options,
+    inspectMachine(options.masterSocket ?? DEFAULT_MASTER_SOCKET, env),
+  );
+  const version = await haproxyVersion(options.haproxy);
+  if (compareVersions(version, OLDEST_HAPROXY) < 0) {
+    throw new GatewayError(
+      "haproxy",
+      `Cannot use HAProxy "${options.haproxy}": its version is ${version}`,
+      { hint: `install HAProxy ${OLDEST_HAPROXY} or later, or name another with --haproxy` },
+    );
+  }
+  const files = new ConfigFiles(layout.output, isOwnConfig, log);
+  return {
+    layout,
+    client: dockerClient(options, env),
+    files,
+    template,
+    settings: {
+      routing: {
+        ports: options.ports,
+        network: options.network,
+        ownPorts: options.listen.map(listenPort),
+        domain: options.domain,
+      },
+      view: { listen: options.listen, domain: options.domain ?? "", ports: options.ports },
+      haproxy: { version, ...layout.haproxy },
+      mapPath: files.mapPath,
+    },
+  };
+}
+
+function dockerClient(options: Options, env: Environment): DockerClient {
+  const tls = parseDockerTls(env);
+  const host = parseDockerHost(options.dockerHost || (env["DOCKER_HOST"] ?? ""), tls !== undefined);
+  return new DockerClient(createTransport(host, tls), env["DOCKER_API_VERSION"] ?? "");
+}
+
+/** Whether the journal reads standard error. Source: systemd.exec(5), `JOURNAL_STREAM`. */
+export function isJournal(env: Environment, stderr: { dev: number; ino: number }): boolean {
+  return env["JOURNAL_STREAM"] === `${stderr.dev}:${stderr.ino}`;
+}

@@ -1,0 +1,88 @@
+// The built-in templates, embedded, and the user's own, read again when it changes.
+
+import { readFileSync, statSync } from "node:fs";
+import backends from "../templates/backends.hbs" with { type: "text" };
+import defaults from "../templates/defaults.hbs" with { type: "text" };
+import frontend from "../templates/frontend.hbs" with { type: "text" };
+import global from "../templates/global.hbs" with { type: "text" };
+import host from "../templates/host.hbs" with { type: "text" };
+import path from "../templates/path.hbs" with { type: "text" };
+import unavailable from "../templates/unavailable.hbs" with { type: "text" };
+import { errorMessage, GatewayError } from "./errors.ts";
+import type { TemplateName } from "./options.ts";
+import { compileTemplate, type Template } from "./render.ts";
+
+/** The whole templates by name. */
+export const TEMPLATES: Readonly<Record<TemplateName, string>> = { path, host };
+
+/** The parts that any template may include with `{{> name}}`. */
+export const PARTIALS: Readonly<Record<string, string>> = {
+  global,
+  defaults,
+  frontend,
+  unavailable,
+  backends,
+};
+
+/** A template that may change while the gateway runs. */
+export interface TemplateSlot {
+  /** The newest version that compiles, and the last one that rendered where they differ. */
+  candidates(): readonly Template[];
+  /** Notes that a version rendered: older ones are forgotten. */
+  rendered(template: Template): void;
+  /**
+   * Reads the file again where it changed.
+   * @throws GatewayError `template` for a new version that cannot be read or parsed
+   */
+  refresh(): void;
+}
+
+/** The slot of a built-in template, or of the user's own. @throws GatewayError `template` */
+export function openTemplate(name: TemplateName, file: string | undefined): TemplateSlot {
+  if (file !== undefined) return new TemplateFile(file);
+  const template = compileTemplate({ name, text: TEMPLATES[name] }, PARTIALS);
+  return { candidates: () => [template], rendered: () => undefined, refresh: () => undefined };
+}
+
+class TemplateFile implements TemplateSlot {
+  #stamp = "";
+  #newest: Template | undefined;
+  #proven: Template | undefined;
+
+  constructor(private readonly file: string) {
+    this.refresh();
+  }
+
+  candidates(): readonly Template[] {
+    const all = [this.#newest, this.#proven].filter((template) => template !== undefined);
+    return [...new Set(all)];
+  }
+
+  rendered(template: Template): void {
+    this.#proven = template;
+  }
+
+  refresh(): void {
+    const { stamp, text } = this.#read();
+    if (text === undefined) return;
+    // Noted first: a broken version is complained of once, not at every pass.
+    this.#stamp = stamp;
+    this.#newest = compileTemplate({ name: this.file, text }, PARTIALS);
+  }
+
+  /** The text, where it is another than last time. */
+  #read(): { stamp: string; text: string | undefined } {
+    try {
+      const { mtimeMs, size, ino } = statSync(this.file);
+      const stamp = `${mtimeMs} ${size} ${ino}`;
+      if (stamp === this.#stamp) return { stamp, text: undefined };
+      return { stamp, text: readFileSync(this.file, "utf8") };
+    } catch (error) {
+      throw new GatewayError(
+        "template",
+        `Cannot read template "${this.file}": ${errorMessage(error)}`,
+        { hint: "leave --template-file out for the built-in one", cause: error },
+      );
+    }
+  }
+}
