@@ -7,11 +7,12 @@ import type { Haproxy } from "./haproxy/reload.ts";
 import { saveServerStates } from "./haproxy/states.ts";
 import { statsSocket } from "./haproxy-config.ts";
 import type { Files } from "./model.ts";
+import type { Applied } from "./plan.ts";
 import { isOwnConfig } from "./render.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 
 export class Applier {
-  #applied: Files | undefined;
+  #applied: Applied = { unknown: "there is no configuration of the gateway's yet" };
 
   constructor(
     private readonly files: ConfigFiles,
@@ -20,8 +21,8 @@ export class Applier {
     private readonly log: Logger,
   ) {}
 
-  /** What HAProxy runs; undefined where that is not known. */
-  get applied(): Files | undefined {
+  /** What HAProxy runs. */
+  get applied(): Applied {
     return this.#applied;
   }
 
@@ -33,13 +34,17 @@ export class Applier {
           "are put back, and it is made again",
       );
       await this.files.putBack();
+      this.#applied = { unknown: "HAProxy never confirmed the last change" };
       return;
     }
     const onDisk = await this.files.read(mapPaths);
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
     const [lastRead, lastWritten] = [await this.haproxy.lastRead(), await this.files.lastWritten()];
     // Where HAProxy cannot be asked, it is taken to run what is on disk, as confirmed back then.
-    if (lastRead === undefined || lastRead >= lastWritten) this.#applied = onDisk;
+    this.#applied =
+      lastRead === undefined || lastRead >= lastWritten
+        ? { files: onDisk }
+        : { unknown: "HAProxy started before its configuration was last written" };
   }
 
   /**
@@ -59,17 +64,17 @@ export class Applier {
       await this.haproxy.reload();
     } catch (error) {
       // It may have taken the new files and failed to say so: only the next reload will tell.
-      this.#applied = undefined;
+      this.#applied = { unknown: "the last reload failed" };
       await this.files.putBack();
       throw error;
     }
     await this.files.confirm();
-    this.#applied = desired;
+    this.#applied = { files: desired };
   }
 
   /** Without the states a reload still works; servers are then only found down by their checks. */
   async #saveStates(desired: Files): Promise<void> {
-    const socket = statsSocket((this.#applied ?? desired).config);
+    const socket = statsSocket(("files" in this.#applied ? this.#applied.files : desired).config);
     try {
       await saveServerStates(desired.config, socket);
     } catch (error) {

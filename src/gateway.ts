@@ -182,8 +182,8 @@ export class Gateway {
   }
 
   #isKnown(files: Files): boolean {
-    const known = [this.parts.applier.applied, this.#wanted?.files];
-    return known.some((other) => other !== undefined && sameFiles(other, files));
+    if (this.#wanted !== undefined && sameFiles(this.#wanted.files, files)) return true;
+    return planChange(this.parts.applier.applied, files).kind === "none";
   }
 
   async #reload(desired: Desired, reasons: readonly string[]): Promise<void> {

@@ -7,12 +7,13 @@ export type Plan =
   | { readonly kind: "none" }
   | { readonly kind: "reload"; readonly reasons: readonly string[] };
 
-/**
- * Compares what HAProxy runs with what it should run, comments and blanks aside.
- * @param applied what HAProxy runs; undefined where that is not known
- */
-export function planChange(applied: Files | undefined, desired: Files): Plan {
-  if (applied === undefined) return { kind: "reload", reasons: ["what HAProxy runs is not known"] };
+/** What HAProxy runs, or why that is not known. */
+export type Applied = { readonly files: Files } | { readonly unknown: string };
+
+/** Compares what HAProxy runs with what it should run, comments and blanks aside. */
+export function planChange(known: Applied, desired: Files): Plan {
+  if ("unknown" in known) return { kind: "reload", reasons: [known.unknown] };
+  const applied = known.files;
   const reasons = [
     ...sectionReasons(sectionsByTitle(applied.config), sectionsByTitle(desired.config)),
     ...mapReasons(applied.maps, desired.maps),
@@ -22,7 +23,7 @@ export function planChange(applied: Files | undefined, desired: Files): Plan {
 
 /** Whether two sets of files say the same to HAProxy. */
 export function sameFiles(a: Files, b: Files): boolean {
-  return planChange(a, b).kind === "none";
+  return planChange({ files: a }, b).kind === "none";
 }
 
 function sectionsByTitle(config: string): Map<string, Section> {

@@ -9,9 +9,11 @@ export interface Line {
   readonly fields: LogFields;
 }
 
-interface Placed {
+/** A container in its backend: where it is served, and at which ports it may answer. */
+interface Place {
   readonly server: Server;
   readonly url: string;
+  readonly target: string;
 }
 
 /**
@@ -24,48 +26,37 @@ export function reportChanges(
   after: Model,
   waited: (id: string) => number | undefined,
 ): Line[] {
-  const [old, now] = [placed(before), placed(after)];
+  const [old, now] = [places(before), places(after)];
   const lines: Line[] = [];
-  for (const [key, { server, url }] of now) {
-    const was = old.get(key)?.server;
-    const target = `${server.address}:${server.port}`;
-    if (
-      was === undefined ||
-      `${was.address}:${was.port}` !== target ||
-      was.disabled !== server.disabled ||
-      was.why !== server.why
-    ) {
-      lines.push(
-        server.disabled
-          ? line("no requests for", server, url, server.why)
-          : line("routed", server, url, ""),
-      );
-    }
+  for (const [key, place] of now) {
+    const was = old.get(key);
+    const same =
+      was?.target === place.target && was.url === place.url && was.server.why === place.server.why;
+    if (!same) lines.push(toLine(place.server.disabled ? "no requests for" : "routed", place));
   }
-  for (const [key, { server, url }] of old) {
-    if (!now.has(key)) lines.push(line("removed", server, url, ""));
-  }
+  for (const [key, place] of old) if (!now.has(key)) lines.push(toLine("removed", place));
   return lines;
 
-  function line(verb: string, server: Server, url: string, why: string): Line {
-    const target = `${server.address}:${server.port}`;
-    const ms = waited(server.id);
+  function toLine(event: string, { server, url, target }: Place): Line {
+    const { container, id, why } = server;
+    const since = waited(id);
+    const ms = since === undefined ? undefined : Math.round(since);
     const details = [
-      `container ${server.container}`,
-      ...(why === "" ? [] : [`it is ${why}`]),
-      ...(ms === undefined ? [] : [`${Math.round(ms)} ms`]),
+      `container ${container}`,
+      ...(event === "no requests for" ? [`it is ${why}`] : []),
+      ...(ms === undefined ? [] : [`${ms} ms`]),
     ];
     return {
       level: "info",
-      message: `${verb} ${url} -> ${target} (${details.join(", ")})`,
+      message: `${event} ${url} -> ${target} (${details.join(", ")})`,
       fields: {
-        event: verb,
+        event,
         route: url,
         server: target,
-        container: server.container,
-        id: server.id,
+        container,
+        id,
         ...(why === "" ? {} : { reason: why }),
-        ...(ms === undefined ? {} : { ms: Math.round(ms) }),
+        ...(ms === undefined ? {} : { ms }),
       },
     };
   }
@@ -96,17 +87,24 @@ export class Complaints {
   }
 }
 
-/** Every server with the URL it is served at, by backend and name. */
-function placed(model: Model | undefined): Map<string, Placed> {
+/** Every container with its place, by backend and ID. */
+function places(model: Model | undefined): Map<string, Place> {
   const routes = Map.groupBy(model?.routes ?? [], ({ backend }) => backend);
-  return new Map(
-    (model?.backends ?? []).flatMap(({ name, servers }) =>
-      servers.map((server) => {
-        const url = (routes.get(name) ?? []).map(toUrl).join(", ");
-        return [`${name}/${server.name}`, { server, url: url || name }] as const;
-      }),
-    ),
-  );
+  const found = new Map<string, Place>();
+  for (const { name, servers } of model?.backends ?? []) {
+    const url = (routes.get(name) ?? []).map(toUrl).join(", ") || name;
+    for (const server of servers) {
+      const key = `${name}/${server.id}`;
+      const target = found.get(key)?.target;
+      const here = `${server.address}:${server.port}`;
+      found.set(key, {
+        server,
+        url,
+        target: target === undefined ? here : `${target} or ${server.port}`,
+      });
+    }
+  }
+  return found;
 }
 
 function toUrl({ host, path }: Route): string {

@@ -154,8 +154,8 @@ export class Store {
       this.#mark(id);
       this.changed();
     }, rules.timeout + SURVIVED_AFTER);
+    // Not to be read again now: the Engine would not answer before the container has ended.
     this.#stopping.set(id, { at: Date.now(), timer });
-    this.#mark(id);
   }
 
   /** Forgets that a container was told to end: it did not, it was started again, or it is gone. */

@@ -21,6 +21,8 @@ export async function askHaproxy(
   ]);
   const chunks: Uint8Array[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // Where the connection itself fails nobody waits for the answer.
+  promise.catch(() => undefined);
   const stop = (): void => reject(new Error(`no answer in ${ANSWER_TIMEOUT / 1000} s`));
   limit.addEventListener("abort", stop, { once: true });
   try {
@@ -31,13 +33,12 @@ export async function askHaproxy(
         close: () => resolve(),
         end: () => resolve(),
         error: (_, error) => reject(error),
-        connectError: (_, error) => reject(error),
       },
     });
     try {
       // The master's socket waits for more until it is told to quit; the worker's closes by itself.
       socket.write(`${line}\n`);
-      if (path.length > 0) socket.flush();
+      socket.flush();
       await promise;
     } finally {
       socket.end();
