@@ -18,9 +18,17 @@ const WORKER_TIMEOUT = 15_000;
 const POLL = 20;
 
 /** Asks the master for its workers. @throws GatewayError `haproxy` */
-export async function showProcesses(masterSocket: string): Promise<Processes> {
+export function showProcesses(masterSocket: string): Promise<Processes> {
+  return retry(() => askProcesses(masterSocket));
+}
+
+async function askProcesses(masterSocket: string): Promise<Processes> {
   const answer = await askHaproxy(masterSocket, "show proc;quit");
-  return parseProcesses(answer);
+  if (answer.trim() !== "") return parseProcesses(answer);
+  // It hangs up so while it executes itself again; the cause tells that from a wrong answer.
+  throw new GatewayError("haproxy", "Cannot read HAProxy's processes: it gave no answer", {
+    cause: answer,
+  });
 }
 
 /** Reads the answer to `show proc`. @throws GatewayError `haproxy` where it is none */
@@ -82,7 +90,7 @@ export async function awaitNewWorker(
   let problem = "no new worker started";
   while (Date.now() < deadline) {
     try {
-      const { failed, workers } = await showProcesses(masterSocket);
+      const { failed, workers } = await askProcesses(masterSocket);
       if (failed > (before?.failed ?? 0)) {
         throw new GatewayError("haproxy", "Cannot reload HAProxy: its new worker failed to start", {
           hint: "HAProxy's own log says why (journalctl -u haproxy)",

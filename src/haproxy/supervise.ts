@@ -23,9 +23,9 @@ const GRACE = 10_000;
 const TERM_TIMEOUT = 3_000;
 /** How often a HAProxy that is not our child is looked after, in milliseconds. */
 const WATCH_EVERY = 500;
-/** What HAProxy says of every reload, though nothing is wrong. */
-const EVERY_RELOAD =
-  /^Proxy \S+ stopped |^Former worker .* exited with code 0 |changed from server-state after a reload/;
+/** What HAProxy says of every reload and at its end, though nothing is wrong. */
+const ORDINARY =
+  /^Proxy \S+ stopped |worker .* exited with code 0 |^Exiting Master|^All workers exited|changed from server-state after a reload/;
 /** The last lines it printed, for the error when it does not start. */
 const LINES_KEPT = 20;
 
@@ -175,7 +175,7 @@ export class ManagedHaproxy implements Haproxy {
     this.#lastLines.push(line);
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
     const [, level = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (.*)$/.exec(line) ?? [];
-    if (EVERY_RELOAD.test(text)) this.log.debug(`haproxy: ${text}`);
+    if (ORDINARY.test(text)) this.log.debug(`haproxy: ${text}`);
     else if (level === "ALERT") this.log.error(`haproxy: ${text}`);
     else if (level === "WARNING") this.log.warn(`haproxy: ${text}`);
     else if (level === "NOTICE") this.log.debug(`haproxy: ${text}`);

@@ -1,0 +1,115 @@
+// An Engine that is only played: its API on a unix socket, its containers servers on loopback.
+
+import { rmSync } from "node:fs";
+
+/** A container of the played Engine: the parts of `inspect` that a test or a demo sets. */
+export interface PlayedContainer {
+  id: string;
+  name: string;
+  image: string;
+  /** Where its server is; on loopback, where this machine reaches it. */
+  ip: string;
+  port: number;
+  labels?: Record<string, string>;
+}
+
+const API_VERSION = "1.41";
+
+/** Answers what the gateway asks of an Engine, from a list of containers. */
+export class PlayedEngine {
+  readonly dockerHost: string;
+  readonly #containers = new Map<string, PlayedContainer>();
+  readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  readonly #server: Bun.Server<undefined>;
+
+  constructor(private readonly socket: string) {
+    rmSync(socket, { force: true });
+    this.dockerHost = `unix://${socket}`;
+    this.#server = Bun.serve({
+      unix: socket,
+      fetch: (request, server) => {
+        // Event streams are silent for as long as nothing happens.
+        server.timeout(request, 0);
+        return this.#answer(new URL(request.url));
+      },
+    });
+  }
+
+  /** Starts a container. */
+  add(container: PlayedContainer): void {
+    this.#containers.set(container.id, container);
+    this.#tell("start", container);
+  }
+
+  /** Ends a container: it is told to end, it ends, it is gone. */
+  remove(id: string): void {
+    const container = this.#containers.get(id);
+    if (container === undefined) return;
+    this.#tell("kill", container, { signal: "15" });
+    this.#containers.delete(id);
+    this.#tell("die", container, { exitCode: "0" });
+  }
+
+  async stop(): Promise<void> {
+    for (const listener of this.#listeners) listener.close();
+    await this.#server.stop(true);
+    rmSync(this.socket, { force: true });
+  }
+
+  #answer({ pathname }: URL): Response {
+    const path = pathname.replace(/^\/v[\d.]+/, "");
+    if (path === "/_ping") return new Response("OK", { headers: { "Api-Version": API_VERSION } });
+    if (path === "/version")
+      return Response.json({ ApiVersion: API_VERSION, MinAPIVersion: "1.12" });
+    if (path === "/events") return new Response(this.#events());
+    if (path === "/networks") {
+      return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
+    }
+    if (path === "/containers/json") {
+      return Response.json([...this.#containers.keys()].map((Id) => ({ Id })));
+    }
+    const id = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
+    const container = id === undefined ? undefined : this.#containers.get(id);
+    if (container !== undefined) return Response.json(inspection(container));
+    return Response.json({ message: `no such thing: ${path}` }, { status: 404 });
+  }
+
+  #events(): ReadableStream<Uint8Array> {
+    const listeners = this.#listeners;
+    let own: ReadableStreamDefaultController<Uint8Array> | undefined;
+    return new ReadableStream({
+      start(controller) {
+        own = controller;
+        listeners.add(controller);
+        // An answer without a byte would not be sent before the first event.
+        controller.enqueue(new TextEncoder().encode("\n"));
+      },
+      cancel() {
+        if (own !== undefined) listeners.delete(own);
+      },
+    });
+  }
+
+  #tell(action: string, { id, name, image }: PlayedContainer, more: Record<string, string> = {}) {
+    const event = {
+      Type: "container",
+      Action: action,
+      Actor: { ID: id, Attributes: { name, image, ...more } },
+    };
+    const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
+    for (const listener of this.#listeners) listener.enqueue(line);
+  }
+}
+
+function inspection({ id, name, image, ip, port, labels = {} }: PlayedContainer) {
+  return {
+    Id: id,
+    Name: `/${name}`,
+    Created: new Date(0).toISOString(),
+    Image: `sha256:${"0".repeat(64)}`,
+    State: { Status: "running" },
+    Config: { Image: image, Labels: labels, ExposedPorts: { [`${port}/tcp`]: {} } },
+    HostConfig: { NetworkMode: "bridge" },
+    NetworkSettings: { Ports: {}, Networks: { bridge: { IPAddress: ip, GlobalIPv6Address: "" } } },
+  };
+}
