@@ -1,0 +1,57 @@
+// Runs a daemon of the tests, its output in a file.
+
+import { closeSync, openSync, readFileSync } from "node:fs";
+
+const LOG_LINES = 15;
+const STOP_MS = 30_000;
+
+/** A daemon that can be started, stopped and started again. */
+export class Daemon {
+  #child: Bun.Subprocess | undefined;
+
+  constructor(
+    private readonly command: string[],
+    private readonly logFile: string,
+    private readonly env: Record<string, string | undefined>,
+  ) {}
+
+  /** Starts it and waits until it is ready. */
+  async start(ready: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
+    const log = openSync(this.logFile, "a");
+    // A session of its own: Ctrl-C in the terminal is for the tests, which then end it.
+    const child = Bun.spawn(this.command, {
+      detached: true,
+      stdin: "ignore",
+      stdout: log,
+      stderr: log,
+      env: this.env,
+    });
+    closeSync(log);
+    this.#child = child;
+    const end = performance.now() + timeoutMs;
+    while (!(await ready())) {
+      if (child.exitCode !== null || child.signalCode !== null) throw this.#failure("it ended");
+      if (performance.now() > end) throw this.#failure(`not ready after ${timeoutMs} ms`);
+      await Bun.sleep(10);
+    }
+  }
+
+  /** Ends it and waits until it is gone. */
+  async stop(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    child.kill(signal);
+    const killer = setTimeout(() => child.kill("SIGKILL"), STOP_MS);
+    await child.exited;
+    clearTimeout(killer);
+  }
+
+  #failure(state: string): Error {
+    const lines = readFileSync(this.logFile, "utf8").trimEnd().split("\n").slice(-LOG_LINES);
+    return new Error(
+      `Cannot start ${this.command[0] ?? ""}: ${state}\n${lines.join("\n")}\n` +
+        "hint: it needs a host, a virtual machine or a privileged container, with root's full rights",
+    );
+  }
+}
