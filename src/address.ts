@@ -15,8 +15,8 @@ export interface AddressOptions {
 export interface Address {
   /** IPv6 in brackets; never empty, which HAProxy would take for the client's own destination. */
   readonly address: string;
-  /** Whether it is the host itself, whose ports are not the container's alone. */
-  readonly host: boolean;
+  /** Whether it is a host, whose ports are not the container's alone: HAProxy's own or another. */
+  readonly host: "own" | "other" | undefined;
 }
 
 /** Why there is no address or no port. */
@@ -42,7 +42,7 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
     if (networkMode === "host") {
       return reach.hostAddress === undefined
         ? { reason: "it uses the host's network, which the gateway's own container cannot reach" }
-        : { address: reach.hostAddress, host: true };
+        : { address: reach.hostAddress, host: reach.local ? "own" : "other" };
     }
     if (networkMode === "none") return { reason: "it has no network (network mode none)" };
     if (networkMode.startsWith("container:")) {
@@ -69,7 +69,7 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
       .toSorted((a, b) => (a.network < b.network ? -1 : 1));
     if (wanted !== undefined) {
       const found = usable.find(({ network }) => network === wanted);
-      if (found !== undefined) return { address: found.address, host: false };
+      if (found !== undefined) return { address: found.address, host: undefined };
       return names.includes(wanted)
         ? { reason: `its network ${wanted} (label gateway.network) cannot be reached from here` }
         : { reason: `it is not on network ${wanted} (label gateway.network)` };
@@ -78,7 +78,7 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
       usable.find(({ network }) => network === options.network) ??
       usable.find(({ network }) => DEFAULT_NETWORKS.includes(network)) ??
       usable[0];
-    if (chosen !== undefined) return { address: chosen.address, host: false };
+    if (chosen !== undefined) return { address: chosen.address, host: undefined };
     return { reason: `none of its networks (${names.join(", ")}) can be reached from here` };
   }
 }
@@ -94,13 +94,15 @@ export function choosePorts(
   options: AddressOptions,
 ): readonly number[] | Unreachable {
   const known = knownPorts(container, label, options.ports);
-  if (!address.host) return known.length > 0 ? known : options.ports;
+  if (address.host === undefined) return known.length > 0 ? known : options.ports;
   if (known.length === 0) {
     return {
       reason: "it uses the host's network and none of its ports is known (set label gateway.port)",
     };
   }
-  const others = known.filter((port) => !options.ownPorts.includes(port));
+  const others = known.filter(
+    (port) => address.host === "other" || !options.ownPorts.includes(port),
+  );
   if (others.length > 0) return others;
   return { reason: `port ${known.join(", ")} of the host is the gateway's own` };
 }
@@ -119,7 +121,8 @@ function reachTest(reach: Reach, drivers: Snapshot["drivers"]): (at: Attachment)
     own.addSubnet(address, Number(prefix), address.includes(":") ? "ipv6" : "ipv4");
   }
   return ({ network, ipv4, ipv6 }) => {
-    if (APART_FROM_HOST.includes(drivers[network] ?? "") && !reach.inContainer) return "";
+    const apart = APART_FROM_HOST.includes(drivers[network] ?? "");
+    if (apart && reach.local && !reach.inContainer) return "";
     if (ipv4 !== "" && (!reach.local || own.check(ipv4, "ipv4"))) return ipv4;
     if (ipv6 !== "" && (!reach.local || own.check(ipv6, "ipv6"))) return `[${ipv6}]`;
     return "";

@@ -73,7 +73,9 @@ export function readFlags(
     const def = name === undefined ? undefined : flags[name];
     if (name === undefined || def === undefined)
       throw unknownFlag(token.name, [...canonical.keys()]);
-    set(name, def, token.value, `--${token.name}`);
+    // `--output-file --once` lacks a file: it does not name one `--once`.
+    const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
+    set(name, def, isNextFlag ? undefined : token.value, `--${token.name}`);
   }
   for (const [name, def] of Object.entries(flags)) {
     const variable = variableName(name);

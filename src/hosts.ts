@@ -27,23 +27,26 @@ export function assignHosts(claimants: readonly Claimant[], domain: string): Hos
   const names = new Map<string, string[]>(byAge.map(({ repository }) => [repository, []]));
   const warnings: string[] = [];
 
-  function claim(label: string, repository: string): void {
+  function claim(label: string, repository: string, precedes: string): void {
     const host = `${label}.${domain}`;
     const owner = owners.get(host);
     if (owner === undefined) {
       owners.set(host, repository);
       names.get(repository)?.push(host);
     } else if (owner !== repository) {
-      warnings.push(`${host} goes to ${owner}, which is older than ${repository}`);
+      warnings.push(`${host} goes to ${owner}, which ${precedes} ${repository}`);
     }
   }
 
   // All short names first: a long name must never take the short one of another.
-  for (const { repository } of byAge) claim(shortLabel(repository), repository);
+  for (const { repository } of byAge) claim(shortLabel(repository), repository, "is older than");
   const shared = Map.groupBy(byAge, ({ repository }) => shortLabel(repository));
   for (const group of shared.values()) {
     if (group.length < 2) continue;
-    for (const { repository } of group) claim(longLabel(repository), repository);
+    for (const { repository } of group) {
+      // Without a folder there is no longer name.
+      if (repository.includes("/")) claim(longLabel(repository), repository, "comes before");
+    }
   }
   return { names, warnings };
 }

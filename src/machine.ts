@@ -39,7 +39,8 @@ export function inspectMachine(masterSocket: string, env: NodeJS.ProcessEnv): Ma
 export function currentReach(snapshot: Snapshot, remoteHost: string | undefined): Reach {
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
   // In a container, unless it shares the network of the machine whose bridges these are.
-  const onHost = own.some(({ address }) => snapshot.gateways.includes(address));
+  const addresses = [...own.map(({ address }) => address), ...localAddresses()];
+  const onHost = addresses.some((address) => snapshot.gateways.includes(address));
   const inContainer = !onHost && (existsSync("/.dockerenv") || existsSync("/run/.containerenv"));
   return {
     interfaces: own.flatMap(({ cidr }) => (cidr === null ? [] : [cidr])),
@@ -47,6 +48,17 @@ export function currentReach(snapshot: Snapshot, remoteHost: string | undefined)
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
   };
+}
+
+/**
+ * This machine's own IPv4 addresses, also those of bridges that no container is on now, which
+ * `networkInterfaces` leaves out. Source: the kernel's routes that are its own (`host LOCAL`).
+ */
+function localAddresses(): string[] {
+  const path = "/proc/net/fib_trie";
+  if (!existsSync(path)) return [];
+  const routes = readFileSync(path, "utf8").matchAll(/\|-- (\S+)\n +\/32 host LOCAL/g);
+  return [...routes].map(([, address = ""]) => address);
 }
 
 function hasEntry(path: string): boolean {

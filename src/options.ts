@@ -1,5 +1,6 @@
 // What the user chose: defaults, then the environment, then flags, each checked once.
 
+import { isIP } from "node:net";
 import { GatewayError } from "./errors.ts";
 import { parsePort } from "./labels.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "./log.ts";
@@ -103,15 +104,15 @@ function list(value: RawOptions[string], fallback: string): string[] {
 }
 
 function parseListen(value: string): string {
-  const [, host, portText = ""] =
-    /^(\*|\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:.]+\])?:(\d+)$/.exec(value) ?? [];
-  if (parsePort(portText) === undefined) {
+  const [, host = "*", portText = ""] = /^(\*|[\d.]+|\[[0-9a-fA-F:.]+\])?:(\d+)$/.exec(value) ?? [];
+  const isAddress = host === "*" || isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0;
+  if (!isAddress || parsePort(portText) === undefined) {
     throw usage(
       `Cannot listen on "${value}": it is not address:port`,
       "such as --listen '*:80' or --listen 127.0.0.1:8080",
     );
   }
-  return `${host ?? "*"}:${portText}`;
+  return `${host}:${portText}`;
 }
 
 function parsePortOption(value: string): number {

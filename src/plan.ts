@@ -14,10 +14,15 @@ export type Applied = { readonly files: Files } | { readonly unknown: string };
 export function planChange(known: Applied, desired: Files): Plan {
   if ("unknown" in known) return { kind: "reload", reasons: [known.unknown] };
   const applied = known.files;
+  const [before, after] = [parseConfig(applied.config), parseConfig(desired.config)];
   const reasons = [
-    ...sectionReasons(sectionsByTitle(applied.config), sectionsByTitle(desired.config)),
+    ...sectionReasons(sectionsByTitle(before), sectionsByTitle(after)),
     ...mapReasons(applied.maps, desired.maps),
   ];
+  // Which `defaults` a section has, and which rule comes first, may hang on the order.
+  if (reasons.length === 0 && headsOf(before) !== headsOf(after)) {
+    reasons.push("the order of the sections changed");
+  }
   return reasons.length === 0 ? { kind: "none" } : { kind: "reload", reasons };
 }
 
@@ -26,9 +31,13 @@ export function sameFiles(a: Files, b: Files): boolean {
   return planChange({ files: a }, b).kind === "none";
 }
 
-function sectionsByTitle(config: string): Map<string, Section> {
+function headsOf(sections: readonly Section[]): string {
+  return sections.map(({ head }) => head).join("\n");
+}
+
+function sectionsByTitle(all: readonly Section[]): Map<string, Section> {
   const sections = new Map<string, Section>();
-  for (const section of parseConfig(config)) {
+  for (const section of all) {
     const title = section.name === "" ? section.kind : `${section.kind} "${section.name}"`;
     const before = sections.get(title);
     // HAProxy reads several `global` sections as one.
@@ -71,6 +80,7 @@ function serverChanges(before: Section, after: Section): string {
     ...before.lines.filter((line) => !now.has(line)),
   ];
   if (before.head !== after.head || !changed.every((line) => line.startsWith("server "))) return "";
+  if (changed.length === 0) return " (order of its lines)";
   const names = [...new Set(changed.map((line) => line.split(" ")[1]))];
   return ` (${names.length === 1 ? "server" : "servers"} ${names.join(", ")})`;
 }
@@ -78,10 +88,17 @@ function serverChanges(before: Section, after: Section): string {
 function mapReasons(before: Files["maps"], after: Files["maps"]): string[] {
   const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
   return paths.flatMap((path) => {
-    const [old, now] = [mapEntries(before[path] ?? ""), mapEntries(after[path] ?? "")];
+    const [oldText, newText] = [before[path], after[path]];
+    // Without the file, even an empty one, HAProxy would not start again.
+    if (oldText === undefined) return [`map ${path} is new`];
+    if (newText === undefined) return [`map ${path} is gone`];
+    const [old, now] = [mapEntries(oldText), mapEntries(newText)];
     if (old.join("\n") === now.join("\n")) return [];
     const count = new Set(old).symmetricDifference(new Set(now)).size;
-    return [`map ${path} changed (${count} ${count === 1 ? "entry" : "entries"})`];
+    // Of two entries with one key the first wins, so their order matters too.
+    const what =
+      count === 0 ? "order of its entries" : count === 1 ? "1 entry" : `${count} entries`;
+    return [`map ${path} changed (${what})`];
   });
 }
 

@@ -32,6 +32,7 @@ export interface Template {
 }
 
 const ESCAPE = "haproxy-escape";
+const KNOWN = "must-be-known";
 
 /**
  * Compiles a template.
@@ -43,7 +44,7 @@ export function compileTemplate(
   partials: Readonly<Record<string, string>>,
 ): Template {
   const environment = Handlebars.create();
-  environment.registerHelper({ ...HELPERS });
+  environment.registerHelper({ ...HELPERS, [KNOWN]: known });
   for (const [name, text] of Object.entries(partials)) {
     environment.registerPartial(name, compile({ name, text }));
   }
@@ -64,7 +65,9 @@ export function compileTemplate(
     const maps: Record<string, string> = {};
     const asked = new Set<string>();
     let word = configWord;
-    environment.registerHelper(ESCAPE, (value: unknown) => word(toText(value)));
+    environment.registerHelper(ESCAPE, (value: unknown, complaint: unknown) =>
+      word(toText(known(value, complaint))),
+    );
     environment.registerHelper("mapPath", (name: unknown) => {
       asked.add(mapName(name));
       return mapPath(mapName(name));
@@ -91,35 +94,67 @@ export function compileTemplate(
   }
 }
 
-/** Makes every `{{value}}` a `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. */
+/**
+ * Makes every `{{value}}` a `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. Handlebars is
+ * strict with what it writes, but not with what it hands to a helper: so that is checked too.
+ */
 class EscapeEverything extends Handlebars.Visitor {
   override MustacheStatement(node: hbs.AST.MustacheStatement): void {
     // A visitor sees what `{{{` made too; and what has no `escaped` was made by us.
     if (!node.escaped) return;
     const { path, params, hash, loc } = node;
-    const escape: hbs.AST.PathExpression = {
-      type: "PathExpression",
-      data: false,
-      depth: 0,
-      parts: [ESCAPE],
-      original: ESCAPE,
-      loc,
-    };
-    node.path = escape;
-    node.params = [value()];
+    const isCall = params.length > 0 || hash !== undefined;
+    node.path = pathTo(ESCAPE, loc);
+    node.params = [
+      isCall && "parts" in path ? call(path, params, hash, loc) : path,
+      complaintOf(path),
+    ];
     node.escaped = false;
+  }
 
-    function value(): hbs.AST.Expression {
-      const isCall = params.length > 0 || hash !== undefined;
-      if (!isCall || !("parts" in path)) return path;
-      const call: hbs.AST.SubExpression = { type: "SubExpression", path, params, hash, loc };
-      return call;
-    }
+  override BlockStatement(node: hbs.AST.BlockStatement): void {
+    super.BlockStatement(node);
+    const [items, ...rest] = node.params;
+    // A misspelt list would take all routes away without a word.
+    if (node.path.original !== "each" || items === undefined || !("parts" in items)) return;
+    const checked = call(pathTo(KNOWN, node.loc), [items, complaintOf(items)], undefined, node.loc);
+    node.params = [checked, ...rest];
   }
 }
 
+type Location = hbs.AST.SourceLocation;
+
+function pathTo(name: string, loc: Location): hbs.AST.PathExpression {
+  return { type: "PathExpression", data: false, depth: 0, parts: [name], original: name, loc };
+}
+
+function call(
+  path: hbs.AST.PathExpression,
+  params: hbs.AST.Expression[],
+  hash: hbs.AST.Hash | undefined,
+  loc: Location,
+): hbs.AST.Expression {
+  const expression = { type: "SubExpression", path, params, hash, loc };
+  return expression;
+}
+
+/** What to say where the value is missing, as Handlebars itself says it. */
+function complaintOf(node: hbs.AST.Expression): hbs.AST.Expression {
+  const { start } = node.loc;
+  const name = "original" in node ? String(node.original) : "";
+  const value = `"${name}" not defined in the template - ${start.line}:${start.column}`;
+  const literal = { type: "StringLiteral", value, original: value, loc: node.loc };
+  return literal;
+}
+
+/** The value itself, where there is one. */
+function known(value: unknown, complaint: unknown): unknown {
+  if (value === undefined) throw new TypeError(String(complaint));
+  return value;
+}
+
 function toText(value: unknown): string {
-  if (value === null || value === undefined) return "";
+  if (value === null) return "";
   if (typeof value === "string" || typeof value === "number" || typeof value === "boolean") {
     return String(value);
   }
@@ -146,7 +181,9 @@ function templateError(action: string, name: string, error: unknown): GatewayErr
   const undefinedName = /^"(.*)" not defined in .* - (\d+):(\d+)$/.exec(first);
   const state =
     undefinedName === null
-      ? first.replace(/:$/, "")
+      ? first
+          .replace(/^undefined is not .*/, "a name before a dot is not defined")
+          .replace(/:$/, "")
       : `"${undefinedName[1]}" is not defined (line ${undefinedName[2]}, column ${Number(undefinedName[3]) + 1})`;
   return new GatewayError("template", `Cannot ${action} template "${name}": ${state}`, {
     lines: rest,

@@ -32,7 +32,9 @@ export async function* readEvents(
 export function parseEvent({ Type, Action = "", Actor }: RawEvent): DockerEvent[] {
   const attributes = Actor?.Attributes ?? {};
   if (Type === "network") {
-    const id = attributes["container"];
+    // Podman has the container as the actor.
+    const actor = Action === "connect" || Action === "disconnect" ? Actor?.ID : undefined;
+    const id = attributes["container"] ?? actor;
     return id === undefined || id === ""
       ? [{ kind: "networks" }]
       : [{ kind: "container", id, action: Action }];

@@ -51,7 +51,7 @@ export function parseDockerHost(text: string, tls: boolean): DockerHost {
 
 function parseTcp(address: string, rest: string, tls: boolean): DockerHost {
   const [, host = "", portText = "", path = ""] =
-    /^(\[[0-9a-f:.]+\]|[^:/[\]]*)(?::(\d*))?(\/.*)?$/i.exec(rest) ??
+    /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]*)(?::(\d*))?(\/.*)?$/i.exec(rest) ??
     reject(address, "it is not host:port");
   const port = portText === "" ? (tls ? 2376 : 2375) : Number(portText);
   if (port < 1 || port > 65535) throw invalid(address, `${port} is no port number (1 to 65535)`);
@@ -61,7 +61,7 @@ function parseTcp(address: string, rest: string, tls: boolean): DockerHost {
 
 function parseSsh(address: string, rest: string): DockerHost {
   const [, user = "", host = "", port = "", path = ""] =
-    /^([^@/\s:]+@)?(\[[0-9a-f:.]+\]|[^-@:/\s][^@:/\s]*)(?::(\d+))?(\/.*)?$/i.exec(rest) ??
+    /^([^-@/\s:][^@/\s:]*@)?(\[[0-9a-f:.]+\]|[^-@:/\s][^@:/\s]*)(?::(\d+))?(\/.*)?$/i.exec(rest) ??
     reject(address, "it is not user@host");
   return {
     kind: "ssh",
