@@ -1,86 +1,202 @@
-// Carries out a plan: proves the new files, puts them in place, makes HAProxy read them, or not.
+// Carries out a plan: changes the running HAProxy, or proves new files and makes it read them.
 
-import type { Logger } from "./log.ts";
+import { errorMessage, GatewayError } from "./errors.ts";
+import { isPlainBackend } from "./section-plan.ts";
 import { checkConfig } from "./haproxy/check.ts";
 import type { ConfigFiles } from "./haproxy/files.ts";
+import { observeDifferences } from "./haproxy/observe.ts";
 import type { Haproxy } from "./haproxy/reload.ts";
+import type { Runtime } from "./haproxy/runtime.ts";
 import { saveServerStates } from "./haproxy/states.ts";
-import { statsSocket } from "./haproxy-config.ts";
+import { parseConfig, statsSocket } from "./haproxy-config.ts";
+import type { Logger } from "./log.ts";
 import type { Files } from "./model.ts";
-import type { Applied } from "./plan.ts";
+import type { Applied, Plan } from "./plan.ts";
 import { isOwnConfig } from "./render.ts";
-import { errorMessage, GatewayError } from "./errors.ts";
+
+interface ApplierParts {
+  readonly files: ConfigFiles;
+  readonly haproxy: Haproxy;
+  readonly runtime: Runtime;
+  /** The HAProxy program, which checks configurations. */
+  readonly program: string;
+  readonly log: Logger;
+}
+
+type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
+type Known = Extract<Applied, { files: Files }>;
 
 export class Applier {
   #applied: Applied = { unknown: "there is no configuration of the gateway's yet" };
+  /** What HAProxy runs already and its files do not say yet. */
+  #unwritten: Files | undefined;
+  #writing: Promise<void> = Promise.resolve();
 
-  constructor(
-    private readonly files: ConfigFiles,
-    private readonly haproxy: Haproxy,
-    private readonly program: string,
-    private readonly log: Logger,
-  ) {}
+  constructor(private readonly parts: ApplierParts) {}
 
   /** What HAProxy runs. */
   get applied(): Applied {
     return this.#applied;
   }
 
+  /** The stats socket that the running configuration names. */
+  get statsSocket(): string | undefined {
+    return "files" in this.#applied ? statsSocket(this.#applied.files.config) : undefined;
+  }
+
+  /** The name that HAProxy has a backend under. */
+  runningName(backend: string): string {
+    const aliases = "files" in this.#applied ? this.#applied.aliases : {};
+    return aliases[backend] ?? backend;
+  }
+
   /** Finds out what HAProxy runs from what an earlier gateway left. Once, before the first plan. */
   async recover(mapPaths: readonly string[]): Promise<void> {
-    if (await this.files.isUnconfirmed()) {
-      this.log.warn(
+    const { files, haproxy, log } = this.parts;
+    if (await files.isUnconfirmed()) {
+      log.warn(
         "an earlier gateway ended before HAProxy confirmed its last change: the files before it " +
           "are put back, and it is made again",
       );
-      await this.files.putBack();
+      await files.putBack();
       this.#applied = { unknown: "HAProxy never confirmed the last change" };
       return;
     }
-    const onDisk = await this.files.read(mapPaths);
+    const onDisk = await files.read(mapPaths);
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
-    const [lastRead, lastWritten] = [await this.haproxy.lastRead(), await this.files.lastWritten()];
-    // Where HAProxy cannot be asked, it is taken to run what is on disk, as confirmed back then.
-    this.#applied =
-      lastRead === undefined || lastRead >= lastWritten
-        ? { files: onDisk }
-        : { unknown: "HAProxy started before its configuration was last written" };
+    const [lastRead, lastWritten] = [await haproxy.lastRead(), await files.lastWritten()];
+    this.#applied = { files: onDisk, aliases: {} };
+    const differences = await this.#differences(this.#applied);
+    if (differences.length > 0) this.#applied = { unknown: differences.join(", ") };
+    // Where HAProxy cannot be asked what it runs, the times have to tell.
+    else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
+      this.#applied = { unknown: "HAProxy started before its configuration was last written" };
+    }
   }
 
   /**
-   * Makes HAProxy run the desired files.
+   * Compares what HAProxy says it runs with what it should run, and what is on disk with what was
+   * written. A difference makes the next plan a reload.
+   */
+  async verify(): Promise<void> {
+    if (!("files" in this.#applied)) return;
+    await this.#writing;
+    const differences = await this.#differences(this.#applied);
+    if (differences.length > 0) {
+      this.#applied = { unknown: differences.join(", ") };
+    } else if (this.#unwritten !== undefined) {
+      this.#write();
+    }
+  }
+
+  /**
+   * Changes the running HAProxy; its files follow in the background.
+   * @throws GatewayError `haproxy` where HAProxy refuses an operation; what it runs is unknown then
+   */
+  async change(desired: Files, { operations, aliases }: RuntimePlan): Promise<void> {
+    const before = this.#applied;
+    try {
+      await this.parts.runtime.execute(operations);
+    } catch (error) {
+      this.#applied = { unknown: errorMessage(error) };
+      throw error;
+    }
+    const canRemove = (await this.parts.runtime.capabilities())?.backends ?? false;
+    this.#applied = { files: canRemove ? desired : withLeftovers(before, desired), aliases };
+    this.#unwritten = desired;
+    this.#write();
+  }
+
+  /**
+   * Makes HAProxy run the desired files by a reload.
    * @throws GatewayError; HAProxy goes on with what it had, and that is on disk
    */
   async reload(desired: Files): Promise<void> {
-    try {
-      const { checkPath } = await this.files.stage(desired);
-      await checkConfig(this.program, checkPath, this.files.output);
-      await this.files.replace(desired);
-    } finally {
-      await this.files.discard(desired);
-    }
+    const { files, haproxy, runtime } = this.parts;
+    await this.#writing;
+    await this.#replaceFiles(desired);
     try {
       await this.#saveStates(desired);
-      await this.haproxy.reload();
+      await haproxy.reload();
     } catch (error) {
       // It may have taken the new files and failed to say so: only the next reload will tell.
       this.#applied = { unknown: "the last reload failed" };
-      await this.files.putBack();
+      await files.putBack();
       throw error;
     }
-    await this.files.confirm();
-    this.#applied = { files: desired };
+    await files.confirm();
+    runtime.reset();
+    this.#applied = { files: desired, aliases: {} };
+    this.#unwritten = undefined;
+  }
+
+  /** Waits for the files to be written. */
+  async close(): Promise<void> {
+    await this.#writing;
+    this.parts.runtime.reset();
+  }
+
+  async #replaceFiles(desired: Files): Promise<void> {
+    const { files, program } = this.parts;
+    try {
+      const { checkPath } = await files.stage(desired);
+      await checkConfig(program, checkPath, files.output);
+      await files.replace(desired);
+    } finally {
+      await files.discard(desired);
+    }
+  }
+
+  /** Writes what HAProxy runs already; changes that come meanwhile are written together. */
+  #write(): void {
+    this.#writing = this.#writing.then(async () => {
+      const wanted = this.#unwritten;
+      if (wanted === undefined) return;
+      try {
+        await this.#replaceFiles(wanted);
+        await this.parts.files.confirm();
+        if (this.#unwritten === wanted) this.#unwritten = undefined;
+      } catch (error) {
+        this.parts.log.failure(error, "HAProxy runs it; its files stay as they were for now");
+      }
+    });
+  }
+
+  async #differences(known: Known): Promise<string[]> {
+    const { runtime } = this.parts;
+    try {
+      const capabilities = await runtime.capabilities();
+      if (capabilities === undefined) return [];
+      return await observeDifferences(runtime, known.files, known.aliases, capabilities);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      return [errorMessage(error)];
+    }
   }
 
   /** Without the states a reload still works; servers are then only found down by their checks. */
   async #saveStates(desired: Files): Promise<void> {
-    const socket = statsSocket(("files" in this.#applied ? this.#applied.files : desired).config);
+    const socket = this.statsSocket ?? statsSocket(desired.config);
+    const running = (backend: string): string => this.runningName(backend);
     try {
-      await saveServerStates(desired.config, socket);
+      await saveServerStates(desired.config, socket, running);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      this.log.debug(`the states of the servers are not kept: ${errorMessage(error)}`);
-      await saveServerStates(desired.config, undefined);
+      this.parts.log.debug(`the states of the servers are not kept: ${errorMessage(error)}`);
+      await saveServerStates(desired.config, undefined, running);
     }
   }
+}
+
+/**
+ * What HAProxy runs after a change without a reload: also the empty backends that it could not let
+ * go of, which it takes servers for again.
+ */
+function withLeftovers(before: Applied, desired: Files): Files {
+  if (!("files" in before)) return desired;
+  const heads = new Set(parseConfig(desired.config).map(({ head }) => head));
+  const leftovers = parseConfig(before.files.config)
+    .filter((section) => isPlainBackend(section) && !heads.has(section.head))
+    .map(({ head }) => `${head}\n`);
+  return { ...desired, config: [desired.config, ...leftovers].join("") };
 }

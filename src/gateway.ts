@@ -2,33 +2,39 @@
 
 import type { Applier } from "./apply.ts";
 import { Backoff, QuietTime, Wakeup } from "./async.ts";
-import { makeDesired, type Desired, type Settings } from "./desired.ts";
+import type { Desired } from "./desired.ts";
 import type { DockerClient } from "./docker/client.ts";
+import type { DockerEvent } from "./docker/events.ts";
 import { Store } from "./docker/store.ts";
 import { watchDocker } from "./docker/watch.ts";
-import { errorMessage } from "./errors.ts";
+import type { Drafts } from "./drafts.ts";
+import { errorMessage, GatewayError } from "./errors.ts";
+import type { Runtime } from "./haproxy/runtime.ts";
 import type { Logger } from "./log.ts";
-import { currentReach } from "./machine.ts";
-import type { Files, Model, Snapshot } from "./model.ts";
-import { planChange, sameFiles } from "./plan.ts";
+import type { Files, Model } from "./model.ts";
+import { planChange, sameFiles, type Plan } from "./plan.ts";
 import { Complaints, reportChanges } from "./report.ts";
-import type { TemplateSlot } from "./templates.ts";
+
+type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 
 interface GatewayParts {
   readonly client: DockerClient;
   readonly applier: Applier;
-  readonly template: TemplateSlot;
-  readonly settings: Settings;
+  readonly runtime: Runtime;
+  readonly drafts: Drafts;
   /** The quiet time before a reload and its longest stretch, in milliseconds. */
   readonly wait: { readonly min: number; readonly max: number };
   readonly log: Logger;
 }
 
-/** Everything is read again this often, in milliseconds, should an event have been lost. */
+/** Everything is read and compared again this often, in ms, should something have been lost. */
 const RESYNC = 60_000;
 /** The first wait before a failed change is tried again, and the longest, in milliseconds. */
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
+
+/** Docker's own stop time, in milliseconds, for a server that nothing else is known of. */
+const DEFAULT_GRACE = 10_000;
 
 export class Gateway {
   readonly #store: Store;
@@ -40,9 +46,9 @@ export class Gateway {
   readonly #noticed = new Map<string, number>();
   #connected = false;
   #recovered = false;
+  #verify = false;
   #served: Model | undefined;
   #wanted: Desired | undefined;
-  #time = new Date();
   /** A change that failed is tried again from then on, in milliseconds since 1970. */
   #retryAt: number | undefined;
   /** Containers that could not be read are read again from then on. */
@@ -56,22 +62,21 @@ export class Gateway {
 
   /** Runs until the signal is aborted; a pass under way is finished. */
   async run(signal: AbortSignal): Promise<void> {
-    const watching = watchDocker(
-      this.parts.client,
-      {
-        connected: () => {
-          this.#connected = true;
-          this.#store.markAll();
-        },
-        event: (event) => this.#store.note(event),
-        disconnected: () => {
-          this.#connected = false;
-        },
+    const handlers = {
+      connected: () => {
+        this.#connected = true;
+        this.#store.markAll();
       },
-      this.parts.log,
-      signal,
-    );
-    const resync = setInterval(() => this.#store.markAll(), RESYNC);
+      event: (event: DockerEvent) => {
+        const ending = this.#store.note(event);
+        if (ending !== undefined) this.#drain(ending);
+      },
+      disconnected: () => {
+        this.#connected = false;
+      },
+    };
+    const watching = watchDocker(this.parts.client, handlers, this.parts.log, signal);
+    const resync = setInterval(() => this.resync(), RESYNC);
     try {
       while (!signal.aborted) {
         await this.#wakeup.wait(this.#untilDue(), signal);
@@ -88,6 +93,7 @@ export class Gateway {
       clearInterval(resync);
       this.#store.close();
       await watching;
+      await this.parts.applier.close();
     }
   }
 
@@ -96,12 +102,21 @@ export class Gateway {
     await this.parts.client.connect(signal);
     this.#store.markAll();
     await this.#pass(signal);
+    while (this.#untilDue() === 0) await this.#pass(signal);
     this.#store.close();
+    await this.parts.applier.close();
   }
 
-  /** Reads everything again, the template too. */
+  /** Reads everything again, the template too, and compares HAProxy with what it should run. */
   resync(): void {
+    this.#verify = true;
     this.#store.markAll();
+  }
+
+  /** How long the connections of a server may last when it goes, in milliseconds. */
+  grace(server: string): number {
+    const servers = (this.#served?.backends ?? []).flatMap((backend) => backend.servers);
+    return servers.find(({ name }) => name === server)?.stopTimeout ?? DEFAULT_GRACE;
   }
 
   /** How long to sleep if nothing happens, in milliseconds. */
@@ -113,27 +128,35 @@ export class Gateway {
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
+    const { applier, runtime, drafts, log } = this.parts;
     await this.#read(signal);
-    const desired = this.#makeDesired(this.#store.snapshot());
+    const capabilities = await runtime.capabilities();
+    const isKnown = (files: Files): boolean =>
+      (this.#wanted !== undefined && sameFiles(this.#wanted.files, files)) ||
+      planChange(applier.applied, files, capabilities).kind === "none";
+    const desired = drafts.make(this.#store.snapshot(), isKnown);
     if (!this.#recovered) {
-      await this.parts.applier.recover(Object.keys(desired.files.maps));
+      await applier.recover(Object.keys(desired.files.maps));
       this.#recovered = true;
-    }
+    } else if (this.#verify) await applier.verify();
+    this.#verify = false;
     for (const { level, message, fields } of this.#complaints.fresh(desired.model)) {
-      this.parts.log[level](message, fields);
+      log[level](message, fields);
     }
 
     const isNew = this.#wanted === undefined || !sameFiles(this.#wanted.files, desired.files);
     this.#wanted = desired;
-    const plan = planChange(this.parts.applier.applied, desired.files);
+    const plan = planChange(applier.applied, desired.files, await runtime.capabilities());
     if (plan.kind === "none") {
       this.#done(desired.model);
       return;
     }
-    if (isNew) this.#quiet.changed();
-    else if (this.#retryAt !== undefined && Date.now() < this.#retryAt) return;
-    if (this.#quiet.remaining() > 0) return;
-    await this.#reload(desired, plan.reasons);
+    const isRetry = !isNew && this.#retryAt !== undefined;
+    if (isRetry && Date.now() < (this.#retryAt ?? 0)) return;
+    if (plan.kind === "runtime") {
+      const refusal = await this.#change(desired, plan);
+      if (refusal !== undefined) await this.#reload(desired, [refusal], true);
+    } else await this.#reload(desired, plan.reasons, isNew);
   }
 
   async #read(signal: AbortSignal): Promise<void> {
@@ -151,42 +174,41 @@ export class Gateway {
     this.#lastUnreadable = unreadable;
   }
 
-  /** The newest template that works; a broken one is complained of and the one before it used. */
-  #makeDesired(snapshot: Snapshot): Desired {
-    const { template, log } = this.parts;
-    try {
-      template.refresh();
-    } catch (error) {
-      log.failure(error, "the template before it is used on");
-    }
-    const reach = currentReach(snapshot, this.parts.client.transport.remoteHost);
-    let failure: unknown;
-    for (const candidate of template.candidates()) {
-      const make = (time: Date): Desired =>
-        makeDesired(snapshot, reach, this.parts.settings, candidate, time.toISOString());
-      try {
-        // With the time of the last change first: the time alone is no change.
-        const same = make(this.#time);
-        template.rendered(candidate);
-        if (this.#isKnown(same.files)) return same;
-        this.#time = new Date();
-        return make(this.#time);
-      } catch (error) {
-        if (failure === undefined && template.candidates().length > 1) {
-          log.failure(error, "the template before it is used on");
-        }
-        failure = error;
+  /** A container that was told to end gets no new request, unless it is the last of its service. */
+  #drain(id: string): void {
+    const { applier, runtime, log } = this.parts;
+    for (const { name, servers } of this.#served?.backends ?? []) {
+      const own = servers.filter((server) => server.id === id && !server.disabled);
+      const others = servers.some((server) => server.id !== id && !server.disabled);
+      for (const server of others ? own : []) {
+        const running = applier.runningName(name);
+        runtime.drain(running, server.name).catch((error: unknown) => {
+          // The pass that comes next says the same to HAProxy, or reloads it.
+          log.debug(`server ${running}/${server.name} is not drained: ${errorMessage(error)}`);
+        });
       }
     }
-    throw failure;
   }
 
-  #isKnown(files: Files): boolean {
-    if (this.#wanted !== undefined && sameFiles(this.#wanted.files, files)) return true;
-    return planChange(this.parts.applier.applied, files).kind === "none";
+  /** Changes HAProxy while it runs; gives HAProxy's words where it refuses. */
+  async #change(desired: Desired, plan: RuntimePlan): Promise<string | undefined> {
+    const started = Date.now();
+    try {
+      await this.parts.applier.change(desired.files, plan);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      return error.message;
+    }
+    const ms = Date.now() - started;
+    const done = plan.operations.map((operation) => operation.do).join(", ");
+    this.parts.log.debug(`changed without a reload: ${done} (${ms} ms)`);
+    this.#done(desired.model);
+    return undefined;
   }
 
-  async #reload(desired: Desired, reasons: readonly string[]): Promise<void> {
+  async #reload(desired: Desired, reasons: readonly string[], isNew: boolean): Promise<void> {
+    if (isNew) this.#quiet.changed();
+    if (this.#quiet.remaining() > 0) return;
     const started = Date.now();
     try {
       await this.parts.applier.reload(desired.files);
@@ -194,11 +216,8 @@ export class Gateway {
       this.#quiet.reloaded();
     }
     const ms = Date.now() - started;
-    this.parts.log.info(`reload: ${summarise(reasons)} (${ms} ms)`, {
-      event: "reload",
-      reasons,
-      ms,
-    });
+    const message = `reload: ${summarise(reasons)} (${ms} ms)`;
+    this.parts.log.info(message, { event: "reload", reasons, ms });
     this.#done(desired.model);
   }
 

@@ -1,16 +1,7 @@
 // The helpers that every template has, besides Handlebars' own.
 
 import type { HelperDelegate, HelperOptions } from "handlebars";
-
-/** Compares versions such as `2.6.12` and `3.4` part by part; negative where `a` is older. */
-export function compareVersions(a: string, b: string): number {
-  const [left, right] = [a, b].map((version) => version.split(".").map(Number));
-  for (let index = 0; index < Math.max(left?.length ?? 0, right?.length ?? 0); index++) {
-    const difference = (left?.[index] ?? 0) - (right?.[index] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
-}
+import { compareVersions } from "./version.ts";
 
 /** The helpers by name; each is in the README with an example. */
 export const HELPERS: Readonly<Record<string, HelperDelegate>> = {

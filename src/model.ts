@@ -34,6 +34,8 @@ export interface Container {
   readonly health: Health;
   /** When a signal that ends it was sent, in milliseconds since 1970; 0 where none was. */
   readonly stopping: number;
+  /** How long it has from that signal until it is killed, in milliseconds. */
+  readonly stopTimeout: number;
   /** `host`, `none`, `container:<id>`, or the name of a network. */
   readonly networkMode: string;
   readonly attachments: readonly Attachment[];
@@ -79,6 +81,8 @@ export interface Server {
   readonly backup: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly image: string;
+  /** How long the container has to end once it is told to, in milliseconds. */
+  readonly stopTimeout: number;
 }
 
 /** The servers of one service. */

@@ -1,44 +1,130 @@
 // How HAProxy gets from the applied files to the desired ones, by comparing their text.
 
-import { parseConfig, type Section } from "./haproxy-config.ts";
+import { parseConfig, splitWords, type Section } from "./haproxy-config.ts";
+import { changedMap } from "./map-plan.ts";
 import type { Files } from "./model.ts";
+import type { Aliases, Capabilities, Operation } from "./operations.ts";
+import {
+  changedSection,
+  goneSection,
+  isPlainBackend,
+  newSection,
+  spareBackends,
+  titleOf,
+  type Change,
+  type Defaults,
+} from "./section-plan.ts";
 
 export type Plan =
   | { readonly kind: "none" }
+  | {
+      readonly kind: "runtime";
+      readonly operations: readonly Operation[];
+      /** What HAProxy has under other names afterwards. */
+      readonly aliases: Aliases;
+    }
   | { readonly kind: "reload"; readonly reasons: readonly string[] };
 
 /** What HAProxy runs, or why that is not known. */
-export type Applied = { readonly files: Files } | { readonly unknown: string };
+export type Applied =
+  | { readonly files: Files; readonly aliases: Aliases }
+  | { readonly unknown: string };
 
-/** Compares what HAProxy runs with what it should run, comments and blanks aside. */
-export function planChange(known: Applied, desired: Files): Plan {
+/**
+ * Compares what HAProxy runs with what it should run, comments and blanks aside.
+ * @param capabilities undefined: whatever differs takes a reload
+ */
+export function planChange(
+  known: Applied,
+  desired: Files,
+  capabilities: Capabilities | undefined,
+): Plan {
   if ("unknown" in known) return { kind: "reload", reasons: [known.unknown] };
-  const applied = known.files;
-  const [before, after] = [parseConfig(applied.config), parseConfig(desired.config)];
-  const reasons = [
-    ...sectionReasons(sectionsByTitle(before), sectionsByTitle(after)),
-    ...mapReasons(applied.maps, desired.maps),
+  const before = known.files;
+  const aliases = { ...known.aliases };
+  const changes = [
+    ...changedSections(before.config, desired.config, capabilities, aliases),
+    ...changedMaps(before.maps, desired.maps, aliases),
   ];
-  // Which `defaults` a section has, and which rule comes first, may hang on the order.
-  if (reasons.length === 0 && headsOf(before) !== headsOf(after)) {
-    reasons.push("the order of the sections changed");
+  const reasons = changes.flatMap((change) => change.reasons);
+  if (reasons.length > 0) return { kind: "reload", reasons };
+  const operations = changes.flatMap((change) => change.operations);
+  if (operations.length === 0) return { kind: "none" };
+  if (capabilities !== undefined) {
+    return { kind: "runtime", operations: inOrder(operations), aliases };
   }
-  return reasons.length === 0 ? { kind: "none" } : { kind: "reload", reasons };
+  return { kind: "reload", reasons: ["HAProxy cannot be changed while it runs (no stats socket)"] };
 }
 
 /** Whether two sets of files say the same to HAProxy. */
 export function sameFiles(a: Files, b: Files): boolean {
-  return planChange({ files: a }, b).kind === "none";
+  return planChange({ files: a, aliases: {} }, b, undefined).kind === "none";
 }
 
-function headsOf(sections: readonly Section[]): string {
-  return sections.map(({ head }) => head).join("\n");
+/** What a request needs comes before what sends it there, and the other way round at the end. */
+const ORDER: readonly Operation["do"][] = [
+  "drain server",
+  "add backend",
+  "add server",
+  "move server",
+  "enable server",
+  "publish backend",
+  "add entry",
+  "set entry",
+  "replace map",
+  "delete entry",
+  "remove server",
+  "remove backend",
+];
+
+function inOrder(operations: readonly Operation[]): Operation[] {
+  return operations.toSorted((a, b) => ORDER.indexOf(a.do) - ORDER.indexOf(b.do));
 }
 
-function sectionsByTitle(all: readonly Section[]): Map<string, Section> {
+/** What a version of HAProxy that nobody asked can do. */
+const UNKNOWN_VERSION: Capabilities = { version: "unknown", backends: true };
+
+/** @param aliases takes the names of the spare backends that are used from now on */
+function changedSections(
+  before: string,
+  after: string,
+  capabilities: Capabilities = UNKNOWN_VERSION,
+  aliases: Record<string, string> = {},
+): Change[] {
+  if (before === after) return [];
+  const [old, now] = [byTitle(before), byTitle(after)];
+  // Between `.if` and `.endif` nobody but HAProxy knows what counts.
+  if ([...old.values(), ...now.values()].some(isConditional)) {
+    return onlyIf(!sameText(old, now), "a configuration with conditions (.if) changed");
+  }
+  if (!sameOrder(old, now)) return onlyIf(true, "the order of the sections changed");
+  const [oldDefaults, newDefaults] = [inheritance(old), inheritance(now)];
+  const used = new Set(Object.values(aliases));
+  const spares = spareBackends(old.values()).filter((name) => !used.has(name));
+  const changes: Change[] = [];
+  for (const [title, section] of now) {
+    const was = old.get(title);
+    const { name } = section;
+    if (was !== undefined) {
+      changes.push(changedSection(was, section, newDefaults, aliases[name] ?? name));
+    } else {
+      const spare = capabilities.backends ? undefined : spares.shift();
+      if (spare !== undefined) aliases[name] = spare;
+      changes.push(newSection(section, newDefaults, capabilities, spare));
+    }
+  }
+  for (const [title, section] of old) {
+    if (now.has(title)) continue;
+    const running = aliases[section.name] ?? section.name;
+    changes.push(goneSection(section, oldDefaults, capabilities, running));
+  }
+  return changes;
+}
+
+function byTitle(config: string): Map<string, Section> {
   const sections = new Map<string, Section>();
-  for (const section of all) {
-    const title = section.name === "" ? section.kind : `${section.kind} "${section.name}"`;
+  for (const section of parseConfig(config)) {
+    const title = titleOf(section);
     const before = sections.get(title);
     // HAProxy reads several `global` sections as one.
     sections.set(
@@ -49,62 +135,47 @@ function sectionsByTitle(all: readonly Section[]): Map<string, Section> {
   return sections;
 }
 
-function sectionReasons(
-  before: ReadonlyMap<string, Section>,
-  after: ReadonlyMap<string, Section>,
-): string[] {
-  const reasons: string[] = [];
-  for (const [title, section] of after) {
-    const old = before.get(title);
-    if (old === undefined) reasons.push(`${title} is new`);
-    else if (!sameSection(old, section))
-      reasons.push(`${title} changed${serverChanges(old, section)}`);
-  }
-  for (const title of before.keys()) if (!after.has(title)) reasons.push(`${title} is gone`);
-  return reasons;
+/** Which `defaults` a section has may hang on the order; plain backends name theirs. */
+function sameOrder(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {
+  const titles = (sections: ReadonlyMap<string, Section>): string =>
+    [...sections]
+      .filter(([title, section]) => a.has(title) && b.has(title) && !isPlainBackend(section))
+      .map(([title]) => title)
+      .join("\n");
+  return titles(a) === titles(b);
 }
 
-function sameSection(a: Section, b: Section): boolean {
-  return (
-    a.head === b.head &&
-    a.lines.length === b.lines.length &&
-    a.lines.every((line, index) => line === b.lines[index])
-  );
+function isConditional({ lines }: Section): boolean {
+  return lines.some((line) => line.startsWith("."));
 }
 
-/** How many server lines differ, where it is only those. */
-function serverChanges(before: Section, after: Section): string {
-  const [old, now] = [new Set(before.lines), new Set(after.lines)];
-  const changed = [
-    ...after.lines.filter((line) => !old.has(line)),
-    ...before.lines.filter((line) => !now.has(line)),
-  ];
-  if (before.head !== after.head || !changed.every((line) => line.startsWith("server "))) return "";
-  if (changed.length === 0) return " (order of its lines)";
-  const names = [...new Set(changed.map((line) => line.split(" ")[1]))];
-  return ` (${names.length === 1 ? "server" : "servers"} ${names.join(", ")})`;
+function sameText(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {
+  return JSON.stringify([...a.values()]) === JSON.stringify([...b.values()]);
 }
 
-function mapReasons(before: Files["maps"], after: Files["maps"]): string[] {
+function onlyIf(condition: boolean, reason: string): Change[] {
+  return condition ? [{ operations: [], reasons: [reason] }] : [];
+}
+
+/** A server that is added at run time inherits nothing: it is told all its settings. */
+function inheritance(sections: ReadonlyMap<string, Section>): Defaults {
+  return (section) => {
+    const words = splitWords(section.head);
+    const from = words[words.indexOf("from") + 1];
+    const inherited = words.includes("from") ? sections.get(`defaults "${from}"`) : undefined;
+    return [...(inherited?.lines ?? []), ...section.lines]
+      .filter((line) => line.startsWith("default-server "))
+      .flatMap((line) => splitWords(line).slice(1));
+  };
+}
+
+function changedMaps(before: Files["maps"], after: Files["maps"], aliases: Aliases): Change[] {
   const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
-  return paths.flatMap((path) => {
-    const [oldText, newText] = [before[path], after[path]];
-    // Without the file, even an empty one, HAProxy would not start again.
-    if (oldText === undefined) return [`map ${path} is new`];
-    if (newText === undefined) return [`map ${path} is gone`];
-    const [old, now] = [mapEntries(oldText), mapEntries(newText)];
-    if (old.join("\n") === now.join("\n")) return [];
-    const count = new Set(old).symmetricDifference(new Set(now)).size;
-    // Of two entries with one key the first wins, so their order matters too.
-    const what =
-      count === 0 ? "order of its entries" : count === 1 ? "1 entry" : `${count} entries`;
-    return [`map ${path} changed (${what})`];
+  return paths.map((path) => {
+    const [old, now] = [before[path], after[path]];
+    if (old === undefined || now === undefined) {
+      return { operations: [], reasons: [`map ${path} is ${old === undefined ? "new" : "gone"}`] };
+    }
+    return { operations: changedMap(path, old, now, aliases), reasons: [] };
   });
-}
-
-function mapEntries(text: string): string[] {
-  return text
-    .split("\n")
-    .map((line) => line.trim())
-    .filter((line) => line !== "" && !line.startsWith("#"));
 }

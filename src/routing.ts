@@ -111,8 +111,9 @@ function serverName(container: Container, port: number | undefined): string {
 
 function toServer(container: Container, address: string, port: number, backup: boolean) {
   const why = whyDisabled(container);
-  const { name, id, image, labels } = container;
-  return { container: name, id, image, labels, address, port, backup, disabled: why !== "", why };
+  const { name, id, image, labels, stopTimeout } = container;
+  const disabled = why !== "";
+  return { container: name, id, image, labels, stopTimeout, address, port, backup, disabled, why };
 }
 
 function whyDisabled(container: Container): string {

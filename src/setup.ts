@@ -6,7 +6,6 @@ import { parseDockerHost, parseDockerTls } from "./docker/host.ts";
 import { createTransport } from "./docker/transport.ts";
 import { haproxyVersion } from "./haproxy/check.ts";
 import { ConfigFiles } from "./haproxy/files.ts";
-import { compareVersions } from "./helpers.ts";
 import { GatewayError } from "./errors.ts";
 import { chooseLayout, type Layout } from "./layout.ts";
 import type { Logger } from "./log.ts";
@@ -14,6 +13,7 @@ import { inspectMachine } from "./machine.ts";
 import { DEFAULT_MASTER_SOCKET, listenPort, type Options } from "./options.ts";
 import { isOwnConfig } from "./render.ts";
 import { openTemplate, type TemplateSlot } from "./templates.ts";
+import { compareVersions } from "./version.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 

@@ -1,6 +1,7 @@
 // What a template sees: the model, the options, HAProxy's surroundings, and the old names.
 
 import type { Backend, Model, Route, Server } from "./model.ts";
+import { compareVersions } from "./version.ts";
 
 /** The part of the options that a template sees. */
 export interface ViewOptions {
@@ -40,12 +41,17 @@ export interface View {
   readonly haproxy: HaproxyView;
   /** 1, 2, 3 ... up to the number of segments of the longest prefix. */
   readonly depths: readonly number[];
+  /** Names of backends to provide empty, for services to come: HAProxy before 3.4 adds none. */
+  readonly spares: readonly string[];
   readonly Time: string;
   readonly Guests: readonly Guest[];
 }
 
 /** So many segments are provided for whatever runs: an image with more of them is rare. */
 const USUAL_DEPTH = 8;
+
+/** As many new services as these need no reload; they start like no repository's name does. */
+const SPARES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
 /** Puts together what a template sees. */
 export function toView(
@@ -62,6 +68,7 @@ export function toView(
     options,
     haproxy,
     depths: Array.from({ length: deepest }, (_, index) => index + 1),
+    spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARES : [],
     Time: time,
     Guests: backends.flatMap(({ servers }) => servers.filter(isFirstOfContainer).map(toGuest)),
   };

@@ -26,11 +26,9 @@ export function splitCommand(command: string, flag: string): readonly string[] {
   );
 }
 
-/** A backtick that a shell would obey; the parser takes it for any other character. */
+/** A backtick that a shell would obey; the parser takes it, escaped or not, for a letter. */
 function findBacktick(command: string): object | undefined {
-  const obeyed = command.replaceAll(QUOTED, (quoted) =>
-    quoted.startsWith('"') ? quoted.replaceAll(/\\./gs, "") : "",
-  );
+  const obeyed = command.replaceAll(QUOTED, (quoted) => (quoted.startsWith('"') ? quoted : ""));
   return obeyed.includes("`") ? { op: "`" } : undefined;
 }
 

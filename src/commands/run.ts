@@ -3,10 +3,12 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Applier } from "../apply.ts";
+import { Drafts } from "../drafts.ts";
 import { errorMessage, GatewayError } from "../errors.ts";
 import { Gateway } from "../gateway.ts";
 import { checkConfig } from "../haproxy/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/reload.ts";
+import { Runtime } from "../haproxy/runtime.ts";
 import { ManagedHaproxy } from "../haproxy/supervise.ts";
 import type { Layout } from "../layout.ts";
 import { lockOutput } from "../lock.ts";
@@ -37,16 +39,16 @@ export async function runGateway(
   const unlock = await lockOutput(layout.output);
   try {
     const haproxy = layout.managed
-      ? await startManaged(options, setup, log, signals)
+      ? await startManaged(options, setup, log, signals, () => gateway.resync())
       : external(options, layout);
-    const gateway = new Gateway({
-      client,
-      applier: new Applier(files, haproxy, options.haproxy, log),
-      template,
-      settings,
-      wait: options.wait,
+    const runtime = new Runtime(
+      () => applier.statsSocket,
+      (server) => gateway.grace(server),
       log,
-    });
+    );
+    const applier = new Applier({ files, haproxy, runtime, program: options.haproxy, log });
+    const drafts = new Drafts(template, settings, client.transport.remoteHost, log);
+    const gateway = new Gateway({ client, applier, runtime, drafts, wait: options.wait, log });
     if (options.once) {
       await gateway.once(signals.end);
       return;
@@ -82,10 +84,11 @@ async function startManaged(
   { layout, files }: Setup,
   log: Logger,
   signals: Signals,
+  restarted: () => void,
 ): Promise<Haproxy> {
   const { output, masterSocket } = layout;
   const haproxy = new ManagedHaproxy(
-    { program: options.haproxy, config: output, masterSocket },
+    { program: options.haproxy, config: output, masterSocket, restarted },
     log,
   );
   signals.onInsist(() => haproxy.closeNow());

@@ -4,17 +4,16 @@ import { constants } from "node:os";
 import type { ContainerInspectInfo } from "dockerode";
 import type { Attachment, Container, ContainerState, Health } from "../model.ts";
 
-/** What only the store needs to know of a container besides. */
-export interface StoppingRules {
-  /** The number of the signal that asks it to end (`StopSignal`, default SIGTERM). */
-  readonly signal: number;
-  /** How long it has from that signal until it is killed, in milliseconds. */
-  readonly timeout: number;
-}
-
 const SIGTERM = 15;
 /** Docker's default for `docker stop`, in seconds. */
 const DEFAULT_STOP_TIMEOUT = 10;
+
+/** What the Engine says of how a container is ended; missing where the image says nothing. */
+interface StopConfig {
+  readonly StopSignal?: string;
+  /** In seconds. */
+  readonly StopTimeout?: number;
+}
 
 const STATES: Readonly<Record<string, ContainerState>> = {
   created: "created",
@@ -42,19 +41,16 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
     state: STATES[info.State.Status] ?? "dead",
     health: toHealth(info.State.Health?.Status),
     stopping,
+    stopTimeout: ((info.Config as StopConfig).StopTimeout ?? DEFAULT_STOP_TIMEOUT) * 1000,
     networkMode: info.HostConfig.NetworkMode ?? "default",
     attachments: toAttachments(info),
     exposed: toPorts(info),
   };
 }
 
-/** How a container is ended. */
-export function toStoppingRules(info: ContainerInspectInfo): StoppingRules {
-  const config = info.Config as { StopSignal?: string; StopTimeout?: number };
-  return {
-    signal: signalNumber(config.StopSignal) ?? SIGTERM,
-    timeout: (config.StopTimeout ?? DEFAULT_STOP_TIMEOUT) * 1000,
-  };
+/** The number of the signal that asks a container to end. */
+export function toStopSignal(info: ContainerInspectInfo): number {
+  return signalNumber((info.Config as StopConfig).StopSignal) ?? SIGTERM;
 }
 
 /** The number of a signal given as `15`, `TERM` or `SIGTERM`; undefined where there is none such. */

@@ -3,12 +3,13 @@
 import { forEachLimited } from "../async.ts";
 import type { Container, Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
-import { signalNumber, toContainer, toStoppingRules, type StoppingRules } from "./container.ts";
+import { signalNumber, toContainer, toStopSignal } from "./container.ts";
 import type { DockerEvent } from "./events.ts";
 
 interface Entry {
   readonly container: Container;
-  readonly rules: StoppingRules;
+  /** The number of the signal that asks it to end. */
+  readonly stopSignal: number;
 }
 
 interface Refreshed {
@@ -50,15 +51,18 @@ export class Store {
     this.changed();
   }
 
-  /** Marks what an event is about. */
-  note(event: DockerEvent): void {
+  /** Marks what an event is about. Gives the ID of a container that was told to end. */
+  note(event: DockerEvent): string | undefined {
+    let ending: string | undefined;
     if (event.kind === "networks") this.#networksChanged = true;
-    else if (event.kind === "signal") this.#signalled(event.id, event.signal);
-    else {
+    else if (event.kind === "signal") {
+      if (this.#signalled(event.id, event.signal)) ending = event.id;
+    } else {
       if (event.action === "start" || event.action === "restart") this.#survived(event.id);
       this.#mark(event.id);
     }
     this.changed();
+    return ending;
   }
 
   /**
@@ -131,7 +135,7 @@ export class Store {
         this.#entries.delete(id);
         this.#survived(id);
       } else {
-        this.#entries.set(id, { container: toContainer(info, 0), rules: toStoppingRules(info) });
+        this.#entries.set(id, { container: toContainer(info, 0), stopSignal: toStopSignal(info) });
         // A network that was made since: its driver decides whether it can be reached.
         const networks = Object.keys(info.NetworkSettings.Networks ?? {});
         if (networks.some((name) => !(name in this.#networks.drivers)))
@@ -143,19 +147,21 @@ export class Store {
     }
   }
 
-  #signalled(id: string, signal: string): void {
+  /** Notes that a container was told to end; false where the signal says something else. */
+  #signalled(id: string, signal: string): boolean {
     const number = signalNumber(signal);
-    const rules = this.#entries.get(id)?.rules;
-    if (number === undefined || rules === undefined) return;
-    if (![SIGKILL, SIGTERM, rules.signal].includes(number)) return;
+    const entry = this.#entries.get(id);
+    if (number === undefined || entry === undefined) return false;
+    if (![SIGKILL, SIGTERM, entry.stopSignal].includes(number)) return false;
     this.#survived(id);
     const timer = setTimeout(() => {
       this.#survived(id);
       this.#mark(id);
       this.changed();
-    }, rules.timeout + SURVIVED_AFTER);
+    }, entry.container.stopTimeout + SURVIVED_AFTER);
     // Not to be read again now: the Engine would not answer before the container has ended.
     this.#stopping.set(id, { at: Date.now(), timer });
+    return true;
   }
 
   /** Forgets that a container was told to end: it did not, it was started again, or it is gone. */

@@ -1,21 +1,21 @@
 // The server state file: over a reload, what was up stays up, and what is new is not trusted yet.
 
 import { writeFile } from "node:fs/promises";
-import { isIP, connect } from "node:net";
+import { isIP } from "node:net";
 import { forEachLimited } from "../async.ts";
 import { serverLines, serverStateFile } from "../haproxy-config.ts";
+import { answers } from "./probe.ts";
 import { askHaproxy } from "./socket.ts";
 
 /** A server as `show servers state` has it. Source: management guide, section 9.3. */
-interface ServerState {
+export interface ServerState {
   readonly fields: readonly string[];
   readonly address: string;
   readonly port: string;
-  readonly inMaintenance: boolean;
+  /** Whether it is in maintenance or drained, whoever wanted that. */
+  readonly withoutRequests: boolean;
 }
 
-/** A container on this host answers within a millisecond or is not there yet. */
-const PROBE_TIMEOUT = 100;
 const PROBES_AT_ONCE = 32;
 
 const HEADER =
@@ -29,21 +29,24 @@ const HEADER =
  * names one: for a server that HAProxy knows, what it knows; for a new one, whether its port
  * answers now.
  * @param statsSocket undefined where HAProxy does not run
+ * @param runningName the name that HAProxy has a backend under
  */
 export async function saveServerStates(
   config: string,
   statsSocket: string | undefined,
+  runningName: (backend: string) => string,
 ): Promise<void> {
   const file = serverStateFile(config);
   if (file === undefined) return;
-  const known =
-    statsSocket === undefined ? new Map<string, ServerState>() : await read(statsSocket);
+  const answer =
+    statsSocket === undefined ? "" : await askHaproxy(statsSocket, "show servers state");
+  const known = readServerStates(answer);
   const lines: string[] = [];
   await forEachLimited(checkedServers(config), PROBES_AT_ONCE, async (server) => {
-    const state = known.get(`${server.backend}/${server.name}`);
+    const state = known.get(`${runningName(server.backend)}/${server.name}`);
     const same =
-      state?.address === server.address && state.port === server.port && !state.inMaintenance;
-    if (same) lines.push(state.fields.join(" "));
+      state?.address === server.address && state.port === server.port && !state.withoutRequests;
+    if (same) lines.push(state.fields.with(1, server.backend).join(" "));
     else lines.push(newState(server, await answers(server.address, Number(server.port))));
   });
   await writeFile(file, `${HEADER}${lines.map((line) => `${line}\n`).join("")}`);
@@ -67,16 +70,16 @@ function checkedServers(config: string): CheckedServer[] {
   });
 }
 
-async function read(statsSocket: string): Promise<Map<string, ServerState>> {
-  const answer = await askHaproxy(statsSocket, "show servers state");
+/** Reads the answer to `show servers state`: the servers by `backend/server`. */
+export function readServerStates(answer: string): Map<string, ServerState> {
   const states = new Map<string, ServerState>();
   for (const line of answer.split("\n")) {
     const fields = line.trim().split(" ");
     const [, backend, , name, address = "", , admin = "0"] = fields;
     if (fields.length < 20 || line.startsWith("#")) continue;
     const port = fields[18] ?? "0";
-    const inMaintenance = admin !== "0";
-    states.set(`${backend}/${name}`, { fields, address, port, inMaintenance });
+    const withoutRequests = admin !== "0";
+    states.set(`${backend}/${name}`, { fields, address, port, withoutRequests });
   }
   return states;
 }
@@ -89,14 +92,4 @@ function newState({ backend, name, address, port }: CheckedServer, up: boolean):
     `0 ${backend} 0 ${name} ${address} ${operational} 0 1 1 0 ${status} ${result} ${health} ` +
     `6 0 0 0 - ${port} - 0 0 - - 0`
   );
-}
-
-/** Whether somebody accepts connections there. */
-function answers(host: string, port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host, port });
-  socket.setTimeout(PROBE_TIMEOUT, () => resolve(false));
-  socket.once("connect", () => resolve(true));
-  socket.once("error", () => resolve(false));
-  return promise.finally(() => socket.destroy());
 }

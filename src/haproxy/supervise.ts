@@ -10,6 +10,8 @@ interface ManagedOptions {
   readonly program: string;
   readonly config: string;
   readonly masterSocket: string;
+  /** Called when it died and was started again: it runs what its files say, nothing newer. */
+  readonly restarted: () => void;
 }
 
 /** The first wait before it is started again, and the longest, in milliseconds. */
@@ -23,9 +25,24 @@ const GRACE = 10_000;
 const TERM_TIMEOUT = 3_000;
 /** How often a HAProxy that is not our child is looked after, in milliseconds. */
 const WATCH_EVERY = 500;
-/** What HAProxy says of every reload and at its end, though nothing is wrong. */
-const ORDINARY =
-  /^Proxy \S+ stopped |worker .* exited with code 0 |^Exiting Master|^All workers exited|changed from server-state after a reload/;
+/**
+ * What HAProxy says of every reload, at its end, and of what it was told to do to a server: nothing
+ * is wrong, and the gateway has told of it in its own words.
+ */
+const ORDINARY = new RegExp(
+  [
+    String.raw`^Proxy \S+ stopped `,
+    "worker .* exited with code 0 ",
+    "^Exiting Master",
+    "^All workers exited",
+    "changed from server-state after a reload",
+    "changed from CLI",
+    "forced (drain|maintenance)",
+    "enters (drain state|maintenance)",
+    "going DOWN for maintenance",
+    "has no server available!$",
+  ].join("|"),
+);
 /** The last lines it printed, for the error when it does not start. */
 const LINES_KEPT = 20;
 
@@ -131,6 +148,7 @@ export class ManagedHaproxy implements Haproxy {
       if (this.#closing.signal.aborted) return;
       try {
         await this.start();
+        this.options.restarted();
       } catch (error) {
         this.log.failure(error, "trying again");
       }

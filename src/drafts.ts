@@ -1,0 +1,53 @@
+// The desired files from what Docker has now, with the newest template that works.
+
+import { makeDesired, type Desired, type Settings } from "./desired.ts";
+import type { Logger } from "./log.ts";
+import { currentReach } from "./machine.ts";
+import type { Files, Snapshot } from "./model.ts";
+import type { TemplateSlot } from "./templates.ts";
+
+export class Drafts {
+  /** What templates see as the time: that of the last change, so that time alone is none. */
+  #time = new Date();
+
+  constructor(
+    private readonly template: TemplateSlot,
+    private readonly settings: Settings,
+    /** The Engine's host name where it is another machine. */
+    private readonly remoteHost: string | undefined,
+    private readonly log: Logger,
+  ) {}
+
+  /**
+   * Makes the files. A template that became broken is complained of, and the one before it used.
+   * @param isKnown whether files say what HAProxy runs already, or is about to
+   * @throws GatewayError `template` where no template works
+   */
+  make(snapshot: Snapshot, isKnown: (files: Files) => boolean): Desired {
+    try {
+      this.template.refresh();
+    } catch (error) {
+      this.log.failure(error, "the template before it is used on");
+    }
+    const reach = currentReach(snapshot, this.remoteHost);
+    const candidates = this.template.candidates();
+    let failure: unknown;
+    for (const candidate of candidates) {
+      const make = (time: Date): Desired =>
+        makeDesired(snapshot, reach, this.settings, candidate, time.toISOString());
+      try {
+        const same = make(this.#time);
+        this.template.rendered(candidate);
+        if (isKnown(same.files)) return same;
+        this.#time = new Date();
+        return make(this.#time);
+      } catch (error) {
+        if (failure === undefined && candidates.length > 1) {
+          this.log.failure(error, "the template before it is used on");
+        }
+        failure = error;
+      }
+    }
+    throw failure;
+  }
+}

@@ -1,0 +1,68 @@
+// What changed between two versions of a map file.
+
+import type { Aliases, Operation } from "./operations.ts";
+
+/** From so many changes on a map is replaced as a whole, in one transaction. */
+const WHOLE_FROM = 100;
+
+/** The operations that make a running map the new one. */
+export function changedMap(
+  map: string,
+  before: string,
+  after: string,
+  aliases: Aliases,
+): Operation[] {
+  if (before === after) return [];
+  const [old, now] = [mapEntries(before), mapEntries(after)];
+  // A key that stands there twice can only be told apart by its place.
+  if (old.size !== countLines(before) || now.size !== countLines(after)) {
+    return [{ do: "replace map", map, entries: entryList(after).map(running) }];
+  }
+  const operations: Operation[] = [];
+  for (const [key, wanted] of now) {
+    const was = old.get(key);
+    const value = runningValue(wanted, aliases);
+    if (was === undefined) operations.push({ do: "add entry", map, key, value });
+    else if (was !== wanted) operations.push({ do: "set entry", map, key, value });
+  }
+  for (const key of old.keys())
+    if (!now.has(key)) operations.push({ do: "delete entry", map, key });
+  if (operations.length < WHOLE_FROM) return operations;
+  return [{ do: "replace map", map, entries: [...now].map(running) }];
+
+  function running([key, value]: readonly [string, string]): [string, string] {
+    return [key, runningValue(value, aliases)];
+  }
+}
+
+/** A map's value begins with a backend's name, up to a `|`: here with the name HAProxy has. */
+export function runningValue(value: string, aliases: Aliases): string {
+  const [backend = "", ...rest] = value.split("|");
+  return [aliases[backend] ?? backend, ...rest].join("|");
+}
+
+/** The entries of a map file, the first of each key winning as it does in HAProxy. */
+export function mapEntries(text: string): ReadonlyMap<string, string> {
+  const entries = new Map<string, string>();
+  for (const [key, value] of entryList(text)) if (!entries.has(key)) entries.set(key, value);
+  return entries;
+}
+
+function entryList(text: string): [key: string, value: string][] {
+  return lines(text).map((line) => {
+    const [, key = "", value = ""] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
+    return [key, value];
+  });
+}
+
+function countLines(text: string): number {
+  return lines(text).length;
+}
+
+/** Source: configuration manual, the `map` converters: `#` starts a comment line. */
+function lines(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !line.startsWith("#"));
+}
