@@ -177,7 +177,7 @@ export class Gateway {
   /** A container that was told to end gets no new request, unless it is the last of its service. */
   #drain(id: string): void {
     const { applier, runtime, log } = this.parts;
-    for (const { name, servers } of this.#served?.backends ?? []) {
+    for (const { name, servers } of runtime.mayChange ? (this.#served?.backends ?? []) : []) {
       const own = servers.filter((server) => server.id === id && !server.disabled);
       const others = servers.some((server) => server.id !== id && !server.disabled);
       for (const server of others ? own : []) {

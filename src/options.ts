@@ -33,6 +33,8 @@ export interface Options {
   readonly masterSocket: string | undefined;
   /** Undefined: not said, so it depends on the machine. */
   readonly manageHaproxy: boolean | undefined;
+  /** Whether every change is made by a reload, as the program of 2018 did. */
+  readonly alwaysReload: boolean;
   readonly once: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
@@ -86,6 +88,7 @@ export function parseOptions(raw: RawOptions): Options {
     haproxy: text("haproxy") ?? "haproxy",
     masterSocket: text("master-socket"),
     manageHaproxy: typeof manageHaproxy === "boolean" ? manageHaproxy : undefined,
+    alwaysReload: raw["always-reload"] === true,
     once: raw["once"] === true,
     logLevel: oneOf("log-level", text("log-level"), LOG_LEVELS) ?? "info",
     logFormat: oneOf("log-format", text("log-format"), LOG_FORMATS) ?? "text",

@@ -53,7 +53,18 @@ export function planChange(
   if (capabilities !== undefined) {
     return { kind: "runtime", operations: inOrder(operations), aliases };
   }
-  return { kind: "reload", reasons: ["HAProxy cannot be changed while it runs (no stats socket)"] };
+  return { kind: "reload", reasons: [...new Set(operations.map(describe))] };
+}
+
+/** What an operation changes, as a reason for a reload. */
+function describe(operation: Operation): string {
+  if ("map" in operation) return `map ${operation.map} changed`;
+  const title = `backend "${operation.backend}"`;
+  if (operation.do === "add backend" || operation.do === "publish backend")
+    return `${title} is new`;
+  if (operation.do === "remove backend") return `${title} is gone`;
+  const name = typeof operation.server === "string" ? operation.server : operation.server.name;
+  return `${title} changed (server ${name})`;
 }
 
 /** Whether two sets of files say the same to HAProxy. */

@@ -70,6 +70,10 @@ export const GATEWAY_FLAGS: FlagDefs = {
     valueHint: "MIN:MAX",
     description: "the quiet time before a reload and its longest stretch (default: 200ms:2s)",
   },
+  "always-reload": {
+    type: "boolean",
+    description: "reload HAProxy for every change instead of changing it while it runs",
+  },
   once: { type: "boolean", description: "bring HAProxy up to date once, and end" },
   "log-level": {
     type: "string",

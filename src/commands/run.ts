@@ -44,6 +44,7 @@ export async function runGateway(
     const runtime = new Runtime(
       () => applier.statsSocket,
       (server) => gateway.grace(server),
+      !options.alwaysReload,
       log,
     );
     const applier = new Applier({ files, haproxy, runtime, program: options.haproxy, log });

@@ -26,10 +26,12 @@ export class Runtime {
   /**
    * @param socket the path of the stats socket that the running configuration names
    * @param grace how long the connections of a server may last, in milliseconds
+   * @param mayChange false: the user wants a reload for every change
    */
   constructor(
     private readonly socket: () => string | undefined,
     private readonly grace: (server: string) => number,
+    readonly mayChange: boolean,
     private readonly log: Logger,
   ) {
     this.#departures = new Departures(
@@ -41,6 +43,7 @@ export class Runtime {
 
   /** What the running HAProxy can do; undefined where it cannot be asked. */
   async capabilities(): Promise<Capabilities | undefined> {
+    if (!this.mayChange) return undefined;
     if (this.#capabilities === undefined && this.socket() !== undefined) {
       try {
         const version = /^Version: (\d+\.\d+[.\d]*)/m.exec(await this.ask("show info"))?.[1];
