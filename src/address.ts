@@ -31,7 +31,6 @@ const APART_FROM_HOST = ["macvlan", "ipvlan"];
 
 /** Makes the function that chooses a container's address among those that can be reached. */
 export function addressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
-  const byId = new Map(snapshot.containers.map((container) => [container.id, container]));
   const reachable = reachTest(reach, snapshot.drivers);
 
   return choose;
@@ -46,7 +45,8 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
     }
     if (networkMode === "none") return { reason: "it has no network (network mode none)" };
     if (networkMode.startsWith("container:")) {
-      const other = byId.get(networkMode.slice("container:".length));
+      const id = networkMode.slice("container:".length);
+      const other = snapshot.containers.find((each) => each.id === id);
       if (other === undefined || other.networkMode.startsWith("container:")) {
         return { reason: "it uses the network of a container that is not running" };
       }

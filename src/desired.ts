@@ -30,7 +30,7 @@ export function makeDesired(
   reach: Reach,
   settings: Settings,
   template: Template,
-  time: string,
+  time: () => string,
 ): Desired {
   const excluded: Record<string, string> = {};
   for (;;) {

@@ -33,14 +33,18 @@ export class Drafts {
     const candidates = this.template.candidates();
     let failure: unknown;
     for (const candidate of candidates) {
-      const make = (time: Date): Desired =>
-        makeDesired(snapshot, reach, this.settings, candidate, time.toISOString());
+      let asksForTime = false;
+      const make = (): Desired =>
+        makeDesired(snapshot, reach, this.settings, candidate, () => {
+          asksForTime = true;
+          return this.#time.toISOString();
+        });
       try {
-        const same = make(this.#time);
+        const same = make();
         this.template.rendered(candidate);
-        if (isKnown(same.files)) return same;
+        if (!asksForTime || isKnown(same.files)) return same;
         this.#time = new Date();
-        return make(this.#time);
+        return make();
       } catch (error) {
         if (failure === undefined && candidates.length > 1) {
           this.log.failure(error, "the template before it is used on");

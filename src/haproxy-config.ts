@@ -1,5 +1,7 @@
 // HAProxy's configuration as text: its sections, its words, and the few things read from it.
 
+import { memoByText } from "./memo.ts";
+
 /** A section with its lines, without comments, blanks as one space. */
 export interface Section {
   /** `global`, `frontend`, `backend` ... */
@@ -9,33 +11,55 @@ export interface Section {
   /** The line that opens it, such as `backend foo:bar from gateway-backend`. */
   readonly head: string;
   readonly lines: readonly string[];
+  /** Whether it has `.if` and the like: nobody but HAProxy knows what counts then. */
+  readonly conditional: boolean;
 }
 
 /** The words that open a section: configuration manual, chapters 3, 4 and 12. */
-const SECTION_WORDS = new Set(
-  (
-    "global defaults frontend backend listen peers resolvers userlist mailers cache http-errors " +
-    "ring log-forward log-profile program fcgi-app crt-store traces acme healthcheck namespace_list"
-  ).split(" "),
+const SECTION_WORDS = (
+  "global defaults frontend backend listen peers resolvers userlist mailers cache http-errors " +
+  "ring log-forward log-profile program fcgi-app crt-store traces acme healthcheck namespace_list"
+).split(" ");
+const SECTION_START = new RegExp(
+  String.raw`^(?=[ \t]*(?:${SECTION_WORDS.join("|")})(?:\s|$))`,
+  "m",
 );
 
-/** Splits a configuration into its sections, in their order. */
-export function parseConfig(text: string): Section[] {
-  const sections: { kind: string; name: string; head: string; lines: string[] }[] = [];
-  for (const raw of text.split("\n")) {
-    const words = scanWords(raw);
-    const [kind = "", name = ""] = words.map(({ value }) => value);
-    if (words.length === 0) continue;
-    // As it stands there: two lines that only quote differently are worth a reload, not a thought.
-    const line = words.map(({ source }) => source).join(" ");
-    if (SECTION_WORDS.has(kind)) sections.push({ kind, name, head: line, lines: [] });
-    else {
-      // A line before any section (`.if`, a presetenv) still is part of what HAProxy reads.
-      if (sections.length === 0) sections.push({ kind: "", name: "", head: "", lines: [] });
-      sections.at(-1)?.lines.push(line);
-    }
-  }
+/** So many configurations are remembered: what HAProxy runs, what it should, and some to spare. */
+const REMEMBERED = 4;
+/** The sections of the last configurations by their text: of thousands few change at a time. */
+let known = new Map<string, Section>();
+
+/**
+ * Splits a configuration into its sections, in their order. The same text gives the same objects,
+ * as long as it is one of the last few.
+ */
+export const parseConfig: (text: string) => readonly Section[] = memoByText(REMEMBERED, (text) => {
+  const sections = text
+    .split(SECTION_START)
+    .map(parseSection)
+    .filter(({ kind, lines }) => kind !== "" || lines.length > 0);
+  if (known.size > (sections.length + 100) * REMEMBERED) known = new Map();
   return sections;
+});
+
+function parseSection(text: string): Section {
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const lines = text
+    .split("\n")
+    .map(scanWords)
+    .filter((words) => words.length > 0);
+  const [kind = "", name = ""] = lines[0]?.map(({ value }) => value) ?? [];
+  // As it stands there: two lines that only quote differently are worth a reload, not a thought.
+  const sources = lines.map((words) => words.map(({ source }) => source).join(" "));
+  // Lines before any section (`.if`, a presetenv) still are part of what HAProxy reads.
+  const conditional = sources.some((line) => line.startsWith("."));
+  const section = SECTION_WORDS.includes(kind)
+    ? { kind, name, head: sources[0] ?? "", lines: sources.slice(1), conditional }
+    : { kind: "", name: "", head: "", lines: sources, conditional };
+  known.set(text, section);
+  return section;
 }
 
 /** The path of the configuration's first `stats socket` on a unix socket; undefined without one. */

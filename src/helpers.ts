@@ -72,5 +72,10 @@ function list(value: unknown, helper: string): readonly unknown[] {
 
 function describe(value: unknown): string {
   if (value === undefined) return "nothing (is the name right?)";
-  return Array.isArray(value) ? "a list" : value === null ? "nothing" : `a ${typeof value}`;
+  if (Array.isArray(value)) return "a list";
+  return typeof value === "object"
+    ? value === null
+      ? "nothing"
+      : "an object"
+    : `a ${typeof value}`;
 }

@@ -1,5 +1,6 @@
 // What changed between two versions of a map file.
 
+import { memoByText } from "./memo.ts";
 import type { Aliases, Operation } from "./operations.ts";
 
 /** From so many changes on a map is replaced as a whole, in one transaction. */
@@ -13,9 +14,12 @@ export function changedMap(
   aliases: Aliases,
 ): Operation[] {
   if (before === after) return [];
-  const [old, now] = [mapEntries(before), mapEntries(after)];
+  const [{ entries: old, isUnique: wasUnique }, { entries: now, isUnique }] = [
+    parse(before),
+    parse(after),
+  ];
   // A key that stands there twice can only be told apart by its place.
-  if (old.size !== countLines(before) || now.size !== countLines(after)) {
+  if (!wasUnique || !isUnique) {
     return [{ do: "replace map", map, entries: entryList(after).map(running) }];
   }
   const operations: Operation[] = [];
@@ -43,20 +47,21 @@ export function runningValue(value: string, aliases: Aliases): string {
 
 /** The entries of a map file, the first of each key winning as it does in HAProxy. */
 export function mapEntries(text: string): ReadonlyMap<string, string> {
-  const entries = new Map<string, string>();
-  for (const [key, value] of entryList(text)) if (!entries.has(key)) entries.set(key, value);
-  return entries;
+  return parse(text).entries;
 }
+
+const parse = memoByText(4, (text) => {
+  const list = entryList(text);
+  const entries = new Map<string, string>();
+  for (const [key, value] of list) if (!entries.has(key)) entries.set(key, value);
+  return { entries, isUnique: entries.size === list.length };
+});
 
 function entryList(text: string): [key: string, value: string][] {
   return lines(text).map((line) => {
     const [, key = "", value = ""] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
     return [key, value];
   });
-}
-
-function countLines(text: string): number {
-  return lines(text).length;
 }
 
 /** Source: configuration manual, the `map` converters: `#` starts a comment line. */

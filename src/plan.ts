@@ -103,9 +103,11 @@ function changedSections(
   aliases: Record<string, string> = {},
 ): Change[] {
   if (before === after) return [];
-  const [old, now] = [byTitle(before), byTitle(after)];
+  const [old, now] = [byTitle(parseConfig(before)), byTitle(parseConfig(after))];
+  const differing = [...now].filter(([title, section]) => old.get(title) !== section);
+  if (differing.length === 0 && old.size === now.size && sameOrder(old, now)) return [];
   // Between `.if` and `.endif` nobody but HAProxy knows what counts.
-  if ([...old.values(), ...now.values()].some(isConditional)) {
+  if ([...old.values(), ...now.values()].some(({ conditional }) => conditional)) {
     return onlyIf(!sameText(old, now), "a configuration with conditions (.if) changed");
   }
   if (!sameOrder(old, now)) return onlyIf(true, "the order of the sections changed");
@@ -113,7 +115,7 @@ function changedSections(
   const used = new Set(Object.values(aliases));
   const spares = spareBackends(old.values()).filter((name) => !used.has(name));
   const changes: Change[] = [];
-  for (const [title, section] of now) {
+  for (const [title, section] of differing) {
     const was = old.get(title);
     const { name } = section;
     if (was !== undefined) {
@@ -132,32 +134,33 @@ function changedSections(
   return changes;
 }
 
-function byTitle(config: string): Map<string, Section> {
+const titles = new WeakMap<readonly Section[], ReadonlyMap<string, Section>>();
+
+function byTitle(all: readonly Section[]): ReadonlyMap<string, Section> {
+  const before = titles.get(all);
+  if (before !== undefined) return before;
   const sections = new Map<string, Section>();
-  for (const section of parseConfig(config)) {
+  for (const section of all) {
     const title = titleOf(section);
-    const before = sections.get(title);
+    const first = sections.get(title);
     // HAProxy reads several `global` sections as one.
     sections.set(
       title,
-      before ? { ...before, lines: [...before.lines, section.head, ...section.lines] } : section,
+      first ? { ...first, lines: [...first.lines, section.head, ...section.lines] } : section,
     );
   }
+  titles.set(all, sections);
   return sections;
 }
 
 /** Which `defaults` a section has may hang on the order; plain backends name theirs. */
 function sameOrder(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {
-  const titles = (sections: ReadonlyMap<string, Section>): string =>
+  const order = (sections: ReadonlyMap<string, Section>): string =>
     [...sections]
-      .filter(([title, section]) => a.has(title) && b.has(title) && !isPlainBackend(section))
+      .filter(([title, section]) => !isPlainBackend(section) && a.has(title) && b.has(title))
       .map(([title]) => title)
       .join("\n");
-  return titles(a) === titles(b);
-}
-
-function isConditional({ lines }: Section): boolean {
-  return lines.some((line) => line.startsWith("."));
+  return order(a) === order(b);
 }
 
 function sameText(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {

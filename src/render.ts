@@ -5,6 +5,7 @@ import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { HELPERS } from "./helpers.ts";
 import type { Files } from "./model.ts";
+import { ESCAPE, KNOWN, REMEMBER, TemplateRewriter } from "./template-rewriter.ts";
 
 /** The first line of every configuration that the gateway writes: how it knows its own again. */
 const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
@@ -31,9 +32,6 @@ export interface Template {
   render(data: object, mapPath: (name: string) => string): Files;
 }
 
-const ESCAPE = "haproxy-escape";
-const KNOWN = "must-be-known";
-
 /**
  * Compiles a template.
  * @param partials the texts that `{{> name}}` stands for
@@ -44,6 +42,12 @@ export function compileTemplate(
   partials: Readonly<Record<string, string>>,
 ): Template {
   const environment = Handlebars.create();
+  const rewriter = new TemplateRewriter();
+  /** What closed blocks made of each object: in a configuration, and in a map file. */
+  const written = [
+    new Map<number, WeakMap<object, string>>(),
+    new Map<number, WeakMap<object, string>>(),
+  ] as const;
   environment.registerHelper({ ...HELPERS, [KNOWN]: known });
   for (const [name, text] of Object.entries(partials)) {
     environment.registerPartial(name, compile({ name, text }));
@@ -54,7 +58,7 @@ export function compileTemplate(
   function compile({ name, text }: TemplateSource): Handlebars.TemplateDelegate {
     try {
       const program = Handlebars.parse(text);
-      new EscapeEverything().accept(program);
+      rewriter.accept(program);
       return environment.compile(program, { strict: true, noEscape: true });
     } catch (error) {
       throw templateError("parse", name, error);
@@ -65,6 +69,11 @@ export function compileTemplate(
     const maps: Record<string, string> = {};
     const asked = new Set<string>();
     let word = configWord;
+    environment.registerHelper(
+      REMEMBER,
+      (block: number, items: unknown, options: Handlebars.HelperOptions) =>
+        eachRemembered(items, options, blockMemory(written[word === configWord ? 0 : 1], block)),
+    );
     environment.registerHelper(ESCAPE, (value: unknown, complaint: unknown) =>
       word(toText(known(value, complaint))),
     );
@@ -94,59 +103,6 @@ export function compileTemplate(
   }
 }
 
-/**
- * Makes every `{{value}}` a `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. Handlebars is
- * strict with what it writes, but not with what it hands to a helper: so that is checked too.
- */
-class EscapeEverything extends Handlebars.Visitor {
-  override MustacheStatement(node: hbs.AST.MustacheStatement): void {
-    // A visitor sees what `{{{` made too; and what has no `escaped` was made by us.
-    if (!node.escaped) return;
-    const { path, params, hash, loc } = node;
-    const isCall = params.length > 0 || hash !== undefined;
-    node.path = pathTo(ESCAPE, loc);
-    node.params = [
-      isCall && "parts" in path ? call(path, params, hash, loc) : path,
-      complaintOf(path),
-    ];
-    node.escaped = false;
-  }
-
-  override BlockStatement(node: hbs.AST.BlockStatement): void {
-    super.BlockStatement(node);
-    const [items, ...rest] = node.params;
-    // A misspelt list would take all routes away without a word.
-    if (node.path.original !== "each" || items === undefined || !("parts" in items)) return;
-    const checked = call(pathTo(KNOWN, node.loc), [items, complaintOf(items)], undefined, node.loc);
-    node.params = [checked, ...rest];
-  }
-}
-
-type Location = hbs.AST.SourceLocation;
-
-function pathTo(name: string, loc: Location): hbs.AST.PathExpression {
-  return { type: "PathExpression", data: false, depth: 0, parts: [name], original: name, loc };
-}
-
-function call(
-  path: hbs.AST.PathExpression,
-  params: hbs.AST.Expression[],
-  hash: hbs.AST.Hash | undefined,
-  loc: Location,
-): hbs.AST.Expression {
-  const expression = { type: "SubExpression", path, params, hash, loc };
-  return expression;
-}
-
-/** What to say where the value is missing, as Handlebars itself says it. */
-function complaintOf(node: hbs.AST.Expression): hbs.AST.Expression {
-  const { start } = node.loc;
-  const name = "original" in node ? String(node.original) : "";
-  const value = `"${name}" not defined in the template - ${start.line}:${start.column}`;
-  const literal = { type: "StringLiteral", value, original: value, loc: node.loc };
-  return literal;
-}
-
 /** The value itself, where there is one. */
 function known(value: unknown, complaint: unknown): unknown {
   if (value === undefined) throw new TypeError(String(complaint));
@@ -160,6 +116,34 @@ function toText(value: unknown): string {
   }
   const kind = Array.isArray(value) ? "a list, use {{#each}} or {{join}}" : "an object";
   throw new TypeError(`a {{value}} is ${kind}`);
+}
+
+function blockMemory(
+  blocks: Map<number, WeakMap<object, string>>,
+  block: number,
+): WeakMap<object, string> {
+  const memory = blocks.get(block) ?? new WeakMap<object, string>();
+  blocks.set(block, memory);
+  return memory;
+}
+
+/** `{{#each}}` over a block that only looks at the item: the same item gives the same text. */
+function eachRemembered(
+  items: unknown,
+  { fn, inverse }: Handlebars.HelperOptions,
+  memory: WeakMap<object, string>,
+): string {
+  if (!Array.isArray(items)) throw new TypeError("each wants a list");
+  if (items.length === 0) return inverse({});
+  const texts = items.map((item: unknown) => {
+    if (typeof item !== "object" || item === null) return fn(item);
+    const before = memory.get(item);
+    if (before !== undefined) return before;
+    const text = fn(item);
+    memory.set(item, text);
+    return text;
+  });
+  return texts.join("");
 }
 
 function mapName(name: unknown): string {

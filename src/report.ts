@@ -1,7 +1,7 @@
 // What changed between two models, told as an operator understands it.
 
 import type { LogFields } from "./log.ts";
-import type { Model, Route, Server } from "./model.ts";
+import type { Backend, Model, Route, Server } from "./model.ts";
 
 export interface Line {
   readonly level: "info" | "warn";
@@ -26,7 +26,9 @@ export function reportChanges(
   after: Model,
   waited: (id: string) => number | undefined,
 ): Line[] {
-  const [old, now] = [places(before), places(after)];
+  // Of thousands of backends few change, and one that did not is the same object still.
+  const unchanged = new Set(before?.backends).intersection(new Set(after.backends));
+  const [old, now] = [places(before, unchanged), places(after, unchanged)];
   const lines: Line[] = [];
   for (const [key, place] of now) {
     const was = old.get(key);
@@ -87,11 +89,14 @@ export class Complaints {
   }
 }
 
-/** Every container with its place, by backend and ID. */
-function places(model: Model | undefined): Map<string, Place> {
-  const routes = Map.groupBy(model?.routes ?? [], ({ backend }) => backend);
+/** Every container with its place, by backend and ID, but for those of some backends. */
+function places(model: Model | undefined, except: ReadonlySet<Backend>): Map<string, Place> {
+  const backends = (model?.backends ?? []).filter((backend) => !except.has(backend));
+  const names = new Set(backends.map(({ name }) => name));
+  const ofThese = (model?.routes ?? []).filter(({ backend }) => names.has(backend));
+  const routes = Map.groupBy(ofThese, ({ backend }) => backend);
   const found = new Map<string, Place>();
-  for (const { name, servers } of model?.backends ?? []) {
+  for (const { name, servers } of backends) {
     const url = (routes.get(name) ?? []).map(toUrl).join(", ") || name;
     for (const server of servers) {
       const key = `${name}/${server.id}`;

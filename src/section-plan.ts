@@ -53,18 +53,18 @@ export function newSection(
   spare: string | undefined,
 ): Change {
   const title = titleOf(section);
-  const plain = plainBackend(section, defaults);
-  if (plain === undefined) return { operations: [], reasons: [`${title} is new`] };
+  const own = plainBackend(section, defaults);
+  if (own === undefined) return { operations: [], reasons: [`${title} is new`] };
   const backend = backends ? section.name : spare;
   if (backend === undefined) {
     const reason = `${title} is new (HAProxy ${shortVersion(version)} cannot add one at run time)`;
     return { operations: [], reasons: [reason] };
   }
-  const servers = plain.servers.map((server) => ({ do: "add server" as const, backend, server }));
+  const servers = own.servers.map((server) => ({ do: "add server" as const, backend, server }));
   if (!backends) return { operations: servers, reasons: [] };
   return {
     operations: [
-      { do: "add backend", backend, defaults: plain.defaults },
+      { do: "add backend", backend, defaults: own.defaults },
       ...servers,
       { do: "publish backend", backend },
     ],
@@ -82,9 +82,9 @@ export function goneSection(
   { backends }: Capabilities,
   backend: string,
 ): Change {
-  const plain = plainBackend(section, defaults);
-  if (plain === undefined) return { operations: [], reasons: [`${titleOf(section)} is gone`] };
-  const servers = plain.servers.map(({ name }) => ({
+  const own = plainBackend(section, defaults);
+  if (own === undefined) return { operations: [], reasons: [`${titleOf(section)} is gone`] };
+  const servers = own.servers.map(({ name }) => ({
     do: "remove server" as const,
     backend,
     server: name,
@@ -96,9 +96,15 @@ export function goneSection(
   };
 }
 
+const plain = new WeakMap<Section, boolean>();
+
 /** Whether a section is a backend of nothing but servers, which takes the rest from its defaults. */
 export function isPlainBackend(section: Section): boolean {
-  return plainBackend(section, () => []) !== undefined;
+  const known = plain.get(section);
+  if (known !== undefined) return known;
+  const isPlain = plainBackend(section, () => []) !== undefined;
+  plain.set(section, isPlain);
+  return isPlain;
 }
 
 /** The names of the backends that are provided for what comes, and have nothing yet. */

@@ -58,10 +58,10 @@ export function toView(
   model: Model,
   options: ViewOptions,
   haproxy: HaproxyView,
-  time: string,
+  time: () => string,
 ): View {
   const { routes, backends } = model;
-  const deepest = Math.max(USUAL_DEPTH, ...routes.map(({ strip }) => strip));
+  const deepest = routes.reduce((most, { strip }) => Math.max(most, strip), USUAL_DEPTH);
   return {
     routes,
     backends,
@@ -69,8 +69,13 @@ export function toView(
     haproxy,
     depths: Array.from({ length: deepest }, (_, index) => index + 1),
     spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARES : [],
-    Time: time,
-    Guests: backends.flatMap(({ servers }) => servers.filter(isFirstOfContainer).map(toGuest)),
+    // Made only for the templates that have it.
+    get Time() {
+      return time();
+    },
+    get Guests() {
+      return backends.flatMap(({ servers }) => servers.filter(isFirstOfContainer).map(toGuest));
+    },
   };
 }
 

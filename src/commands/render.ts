@@ -41,7 +41,7 @@ export async function render(
     const [newest] = template.candidates();
     if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
     const reach = currentReach(snapshot, client.transport.remoteHost);
-    const desired = makeDesired(snapshot, reach, settings, newest, new Date().toISOString());
+    const desired = makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
     const onDisk = await files.read(Object.keys(desired.files.maps));
     const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
     const text = diff

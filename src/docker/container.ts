@@ -5,6 +5,8 @@ import type { ContainerInspectInfo } from "dockerode";
 import type { Attachment, Container, ContainerState, Health } from "../model.ts";
 
 const SIGTERM = 15;
+const SIGRTMIN = 34;
+const SIGRTMAX = 64;
 /** Docker's default for `docker stop`, in seconds. */
 const DEFAULT_STOP_TIMEOUT = 10;
 
@@ -57,6 +59,10 @@ export function toStopSignal(info: ContainerInspectInfo): number {
 export function signalNumber(text: string | number | undefined): number | undefined {
   const name = String(text ?? "").toUpperCase();
   if (/^\d+$/.test(name)) return Number(name);
+  // The init of a whole system in a container takes SIGRTMIN+3. Source: signal(7).
+  const [, low, high] = /^(?:SIG)?RT(?:MIN\+?(\d*)|MAX-?(\d*))$/.exec(name) ?? [];
+  if (low !== undefined) return SIGRTMIN + Number(low);
+  if (high !== undefined) return SIGRTMAX - Number(high);
   const signals: Readonly<Record<string, number>> = constants.signals;
   return signals[name] ?? signals[`SIG${name}`];
 }

@@ -23,6 +23,8 @@ interface Refreshed {
 const WIDTH = 8;
 /** A container that outlives its stop time by so much has survived, in milliseconds. */
 const SURVIVED_AFTER = 1_000;
+/** Podman has noted the outcome of a health check by then, in milliseconds: it does that next. */
+const NOTED_AFTER = 300;
 const SIGKILL = 9;
 const SIGTERM = 15;
 /** Containers in another state are of no interest. */
@@ -60,6 +62,7 @@ export class Store {
     } else {
       if (event.action === "start" || event.action === "restart") this.#survived(event.id);
       this.#mark(event.id);
+      if (event.action === "health_status") this.#markAgain(event.id);
     }
     this.changed();
     return ending;
@@ -82,16 +85,25 @@ export class Store {
 
   /** The running, pausing and restarting containers as they were last read. */
   snapshot(): Snapshot {
-    const containers = [...this.#entries].map(([id, { container }]) => ({
-      ...container,
-      stopping: this.#stopping.get(id)?.at ?? 0,
-    }));
+    // The same container is the same object as long as nothing about it changes.
+    const containers = [...this.#entries].map(([id, { container }]) => {
+      const stopping = this.#stopping.get(id)?.at;
+      return stopping === undefined ? container : { ...container, stopping };
+    });
     return { containers, ...this.#networks };
   }
 
   /** Lets go of the timers. */
   close(): void {
     for (const { timer } of this.#stopping.values()) clearTimeout(timer);
+  }
+
+  /** Podman, which names no outcome in this event, sends it before it has noted the outcome. */
+  #markAgain(id: string): void {
+    setTimeout(() => {
+      this.#mark(id);
+      this.changed();
+    }, NOTED_AFTER).unref();
   }
 
   #mark(id: string): void {

@@ -15,6 +15,8 @@ export interface Processes {
 
 /** How long a new worker may take to start, in milliseconds; 10,000 backends take 0.8 s. */
 const WORKER_TIMEOUT = 15_000;
+/** How long a worker that has started may take to say so, in milliseconds. */
+const READY_TIMEOUT = 1_000;
 const POLL = 20;
 
 /** Asks the master for its workers. @throws GatewayError `haproxy` */
@@ -72,7 +74,8 @@ export async function reloadMaster(masterSocket: string): Promise<void> {
       .split("\n")
       .slice(1)
       .map((line) => line.trim())
-      .filter((line) => line !== "" && line !== "--"),
+      // Its notices are about versions and processes.
+      .filter((line) => line !== "" && line !== "--" && !line.startsWith("[NOTICE]")),
   });
 }
 
@@ -96,7 +99,8 @@ export async function awaitNewWorker(
           hint: "HAProxy's own log says why (journalctl -u haproxy)",
         });
       }
-      if (failed === 0 && workers.some(({ pid }) => !known.has(pid))) return;
+      const fresh = workers.find(({ pid }) => !known.has(pid));
+      if (failed === 0 && fresh !== undefined && (await isReady(masterSocket, fresh.pid))) return;
     } catch (error) {
       // While the master executes itself again its socket refuses connections.
       if (!(error instanceof GatewayError) || error.cause === undefined) throw error;
@@ -108,6 +112,14 @@ export async function awaitNewWorker(
     "haproxy",
     `Cannot reload HAProxy: not confirmed in ${WORKER_TIMEOUT / 1000} s: ${problem}`,
   );
+}
+
+/** Since 3.1 a worker is listed while it still starts, and may fail to; it answers only after. */
+async function isReady(masterSocket: string, pid: number): Promise<boolean> {
+  // 3.0 never answers where the worker has just ended.
+  const limit = AbortSignal.timeout(READY_TIMEOUT);
+  const answer = await askHaproxy(masterSocket, `@!${pid} show info\nquit`, limit);
+  return answer.includes(`Pid: ${pid}\n`);
 }
 
 /** The master's socket refuses connections for a moment around a reload. */

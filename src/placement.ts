@@ -1,0 +1,91 @@
+// One container: whether it is routed, and which servers it is.
+
+import { addressChooser, choosePorts, type AddressOptions } from "./address.ts";
+import { parseImage } from "./image.ts";
+import { readLabels } from "./labels.ts";
+import { memoByObject } from "./memo.ts";
+import type { Container, Reach, Server, Snapshot } from "./model.ts";
+
+/** A routed container: its repository and its servers, of which a restarting one has none. */
+export interface Member {
+  readonly container: Container;
+  readonly repository: string;
+  readonly domain: string;
+  readonly servers: readonly Server[];
+  readonly warnings: readonly string[];
+}
+
+/** Why a container is not routed. */
+export interface NotRouted {
+  readonly reason: string;
+}
+
+const remember = memoByObject<Container, Member | NotRouted>();
+
+/** Makes the function that places a container. */
+export function placer(
+  snapshot: Snapshot,
+  reach: Reach,
+  options: AddressOptions,
+): (container: Container) => Member | NotRouted {
+  const chooseAddress = addressChooser(snapshot, reach, options);
+  const { ports, network, ownPorts } = options;
+  const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
+  const remembered = remember(context, place);
+  // What hangs on another container is looked at each time.
+  return (container) =>
+    container.networkMode.startsWith("container:") ? place(container) : remembered(container);
+
+  function place(container: Container): Member | NotRouted {
+    if (!["running", "paused", "restarting"].includes(container.state)) {
+      return { reason: `it is ${container.state}` };
+    }
+    const labels = readLabels(container.labels);
+    if ("reason" in labels) return labels;
+    if (!labels.enable) return { reason: "label gateway.enable is false" };
+    const image = parseImage(container.image, container.imageId);
+    if ("reason" in image) return image;
+
+    const member = {
+      container,
+      repository: image.repository,
+      domain: image.domain,
+      warnings: labels.warnings.map((warning) => `container ${container.name}: ${warning}`),
+    };
+    // Docker will start it again: the route stays, and answers 503 until then.
+    if (container.state === "restarting") return { ...member, servers: [] };
+
+    const address = chooseAddress(container, labels.network);
+    if ("reason" in address) return address;
+    const candidates = choosePorts(container, labels.port, address, options);
+    if ("reason" in candidates) return candidates;
+    const servers = candidates.map((port, index) => ({
+      ...toServer(container, address.address, port, index > 0),
+      name: serverName(container, candidates.length > 1 ? port : undefined),
+    }));
+    return { ...member, servers };
+  }
+}
+
+/**
+ * A server's name holds its container's ID: a container that is made anew under the same name must
+ * not inherit what HAProxy knew of the old one.
+ */
+function serverName(container: Container, port: number | undefined): string {
+  const name = container.name.replaceAll(/[^A-Za-z0-9_.-]/g, "_");
+  const id = container.id.slice(0, 12);
+  return port === undefined ? `${name}:${id}` : `${name}:${id}:${port}`;
+}
+
+function toServer(container: Container, address: string, port: number, backup: boolean) {
+  const why = whyDisabled(container);
+  const { name, id, image, labels, stopTimeout } = container;
+  const disabled = why !== "";
+  return { container: name, id, image, labels, stopTimeout, address, port, backup, disabled, why };
+}
+
+function whyDisabled(container: Container): string {
+  if (container.state === "paused") return "paused";
+  if (container.health === "starting" || container.health === "unhealthy") return container.health;
+  return container.stopping > 0 ? "stopping" : "";
+}
