@@ -6,7 +6,7 @@ import { createServer, type Server } from "node:http";
 import { join } from "node:path";
 import Dockerode from "dockerode";
 import { run, type Container } from "../lab/containers.ts";
-import { startEngine, type Engine } from "../lab/engine.ts";
+import { startEngine, type EngineAccess } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
 import { PlayedEngine } from "../lab/played-engine.ts";
 
@@ -69,7 +69,7 @@ function installEngine(): void {
 }
 
 async function onEngine(
-  engine: Pick<Engine, "socket" | "docker">,
+  engine: EngineAccess,
   stopEngine: () => Promise<void>,
 ): Promise<Samples> {
   const containers: Container[] = [];
