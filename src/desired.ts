@@ -42,7 +42,8 @@ export function makeDesired(
       if (!(error instanceof UnsafeValueError)) throw error;
       const holders = snapshot.containers.filter(
         ({ id, labels }) =>
-          excluded[id] === undefined && Object.values(labels).includes(error.value),
+          excluded[id] === undefined &&
+          Object.values(labels).some((label) => hasMade(label, error.value)),
       );
       if (holders.length === 0) {
         throw new GatewayError("template", `Cannot render the template: ${error.message}`, {
@@ -55,6 +56,12 @@ export function makeDesired(
 }
 
 function exclusion({ labels }: Container, { value, problem }: UnsafeValueError): string {
-  const label = Object.keys(labels).find((name) => labels[name] === value) ?? "";
+  const label = Object.keys(labels).find((name) => hasMade(labels[name] ?? "", value)) ?? "";
   return `its label ${label} ${problem}`;
+}
+
+/** Whether a value is that of a label, as it is or joined to others, in whatever case. */
+function hasMade(label: string, value: string): boolean {
+  if (label === value) return true;
+  return /\S\s|\s\S|\0/.test(label) && value.toLowerCase().includes(label.toLowerCase());
 }

@@ -1,6 +1,6 @@
 // One gateway for each output file: two would undo each other's work.
 
-import { readFileSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { link, rename, rm, writeFile } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pause } from "./async.ts";
@@ -30,7 +30,8 @@ export async function lockOutput(output: string): Promise<() => void> {
       refuseLiving(output, read(path));
     }
   } catch (error) {
-    rmSync(own, { force: true });
+    // Asked first: where the folder is a file, Bun's forced removal fails all the same.
+    if (existsSync(own)) rmSync(own);
     if (error instanceof GatewayError) throw error;
     throw new GatewayError("config", `Cannot lock "${output}": ${errorMessage(error)}`, {
       hint: "run the gateway as a user that may write there, or name another --output-file",

@@ -1,113 +1,44 @@
 // The command tree; the only place with the console and with exit codes.
 
 import { fstatSync } from "node:fs";
-import { defineCommand, renderUsage, type ArgsDef, type CommandDef } from "citty";
 import manifest from "../package.json" with { type: "json" };
-import { GATEWAY_FLAGS } from "./commands/flags.ts";
-import { render } from "./commands/render.ts";
-import { runGateway } from "./commands/run.ts";
-import { showTemplate } from "./commands/template.ts";
+import type { Command, CommandIo, Signals } from "./command.ts";
+import { gatewayCommand } from "./commands/gateway.ts";
+import { renderCommand } from "./commands/render.ts";
+import { templateCommand } from "./commands/template.ts";
 import { describeError, EXIT_STATUS, GatewayError } from "./errors.ts";
-import { nearest, normalise, readFlags, toArgs, type FlagDefs } from "./flags.ts";
-import { createLogger, type Logger } from "./log.ts";
-import { parseOptions, type Options } from "./options.ts";
+import { nearest, normalise, readFlags } from "./flags.ts";
+import { helpOf } from "./help.ts";
+import { createLogger } from "./log.ts";
 import { isJournal } from "./setup.ts";
 
-/** The exit status of `render --diff` where something would change. */
-const DIFFERS = 3;
-
-interface Command {
-  readonly def: CommandDef;
-  readonly flags: FlagDefs;
-  readonly positionals: number;
-  readonly examples: readonly string[];
-  run(words: Words): Promise<number> | number;
-}
-
-type Words = ReturnType<typeof readFlags>;
-
 const NAME = manifest.name;
-const TEMPLATE_ARGS: ArgsDef = {
-  name: { type: "positional", required: false, description: "which one to print" },
-};
+/** The commands with a name; without one it is the gateway that runs. */
+const COMMANDS: readonly Command[] = [renderCommand, templateCommand];
+/** The width of a terminal that does not tell. */
+const USUAL_COLUMNS = 100;
 
-const COMMANDS: Readonly<Record<string, Command>> = {
-  "": {
-    def: defineCommand({
-      meta: { name: NAME, version: version(), description: manifest.description },
-      args: toArgs(GATEWAY_FLAGS),
-    }),
-    flags: GATEWAY_FLAGS,
-    positionals: 0,
-    examples: [
-      `${NAME}                                  serve every container at http://HOST/<image name>/`,
-      `${NAME} --manage-haproxy --listen '*:8080'  the same with a HAProxy of its own`,
-      `${NAME} --domain api.example.com         at http://<image name>.api.example.com/`,
-    ],
-    async run({ values }) {
-      const options = parseOptions(values);
-      await runGateway(options, process.env, makeLogger(options), signals());
-      return 0;
-    },
-  },
-  render: {
-    def: defineCommand({
-      meta: { name: `${NAME} render`, description: "Print the configuration for what runs now" },
-      args: toArgs({
-        diff: {
-          type: "boolean",
-          description: "print what would change; exit status 3 if anything",
-        },
-        ...GATEWAY_FLAGS,
-      }),
-    }),
-    flags: { diff: { type: "boolean", description: "" }, ...GATEWAY_FLAGS },
-    positionals: 0,
-    examples: [`${NAME} render`, `${NAME} render --diff && echo HAProxy is up to date`],
-    async run({ values }) {
-      const { diff = false, ...raw } = values;
-      const options = parseOptions(raw);
-      const log = makeLogger({ ...options, logLevel: "warn" });
-      const { text, differs } = await render(options, process.env, log, diff === true);
-      process.stdout.write(text);
-      return diff === true && differs ? DIFFERS : 0;
-    },
-  },
-  template: {
-    def: defineCommand({
-      meta: { name: `${NAME} template`, description: "List the built-in templates, or print one" },
-      args: TEMPLATE_ARGS,
-    }),
-    flags: {},
-    positionals: 1,
-    examples: [`${NAME} template`, `${NAME} template path > my.hbs`],
-    run({ positionals }) {
-      process.stdout.write(showTemplate(positionals[0]));
-      return 0;
-    },
-  },
-};
-
+/** The commit that a built binary was made from. */
 declare const GATEWAY_COMMIT: string | undefined;
+const VERSION = `${manifest.version} (${typeof GATEWAY_COMMIT === "string" ? GATEWAY_COMMIT : "not built"})`;
 
-/** The package's version, and the commit that a built binary was made from. */
-function version(): string {
-  const commit = typeof GATEWAY_COMMIT === "string" ? GATEWAY_COMMIT : "not built";
-  return `${manifest.version} (${commit})`;
-}
+const io: CommandIo = {
+  env: process.env,
+  write: (text) => void process.stdout.write(text),
+  isTerminal: process.stdout.isTTY,
+  columns: process.stdout.columns || USUAL_COLUMNS,
+  logger: ({ logLevel, logFormat }) =>
+    createLogger({
+      level: logLevel,
+      format: logFormat,
+      journal: isJournal(process.env, fstatSync(2)),
+      write: (line) => process.stderr.write(`${line}\n`),
+      now: () => new Date(),
+    }),
+  signals: listenToSignals,
+};
 
-function makeLogger(options: Pick<Options, "logLevel" | "logFormat">): Logger {
-  return createLogger({
-    level: options.logLevel,
-    format: options.logFormat,
-    journal: isJournal(process.env, fstatSync(2)),
-    write: (line) => process.stderr.write(`${line}\n`),
-    now: () => new Date(),
-  });
-}
-
-/** The process's signals, as the gateway understands them. */
-function signals(): Parameters<typeof runGateway>[3] {
+function listenToSignals(): Signals {
   const end = new AbortController();
   const insist = new Set<() => void>();
   for (const name of ["SIGTERM", "SIGINT"] as const) {
@@ -123,63 +54,47 @@ function signals(): Parameters<typeof runGateway>[3] {
   };
 }
 
-/** The command that the words name; the first word that is no flag and no flag's value. */
-function findCommand(words: readonly string[]): { command: Command; rest: readonly string[] } {
-  const [root] = Object.values(COMMANDS);
-  if (root === undefined) throw new GatewayError("bug", "Cannot find any command");
-  const [first = "", ...rest] = words;
-  const named = first === "" || first.startsWith("-") ? undefined : COMMANDS[first];
-  if (named !== undefined) return { command: named, rest };
-  return { command: root, rest: words };
-}
-
-async function usage({ def, examples, flags }: Command): Promise<string> {
-  const text = await renderUsage(def);
-  const commands = Object.entries(COMMANDS)
-    .filter(([name]) => name !== "" && def === COMMANDS[""]?.def)
-    .map(([name, { def: sub }]) => `  ${name.padEnd(10)} ${describe(sub)}`);
-  const sections = [
-    text.trimEnd(),
-    ...(commands.length > 0 ? ["", "COMMANDS", "", ...commands] : []),
-    "",
-    "EXAMPLES",
-    "",
-    ...examples.map((example) => `  ${example}`),
-    ...(Object.keys(flags).length > 0
-      ? ["", "Every flag is also read from GATEWAY_<NAME>, such as GATEWAY_LOG_LEVEL=debug."]
-      : []),
-  ];
-  const help = `${sections.join("\n")}\n`;
-  return process.stdout.isTTY ? help : Bun.stripANSI(help);
-}
-
-function describe(def: CommandDef): string {
-  const meta = def.meta;
-  return typeof meta === "object" && "description" in meta ? (meta.description ?? "") : "";
-}
-
 async function main(argv: readonly string[]): Promise<number> {
   const words = normalise(argv);
-  const { command, rest } = findCommand(words);
-  const flagsEnd = rest.indexOf("--");
-  const flags = flagsEnd < 0 ? rest : rest.slice(0, flagsEnd);
-  if (flags.includes("--help")) {
-    process.stdout.write(await usage(command));
+  const named = COMMANDS.find(({ name }) => name === words[0]);
+  const command = named ?? gatewayCommand;
+  const rest = named === undefined ? words : words.slice(1);
+  const asked = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
+  if (asked.includes("--help")) {
+    const commands = named === undefined ? COMMANDS : [];
+    const help = await helpOf(command, { name: NAME, version: VERSION, commands });
+    io.write(io.isTerminal ? help : Bun.stripANSI(help));
     return 0;
   }
-  if (flags.includes("--version")) {
-    process.stdout.write(`${NAME} ${version()}\n`);
+  if (asked.includes("--version")) {
+    io.write(`${NAME} ${VERSION}\n`);
     return 0;
   }
-  const read = readFlags(rest, command.flags, process.env);
-  const extra = read.positionals[command.positionals];
-  if (extra !== undefined) {
-    const meant = nearest(extra, Object.keys(COMMANDS).filter(Boolean));
-    throw new GatewayError("usage", `Cannot understand "${extra}": there is no such command`, {
-      hint: meant === undefined ? "--help lists them" : `did you mean ${meant}?`,
+  const { values, positionals } = readFlags(rest, command.flags, process.env);
+  const [argument, extra] =
+    command.argument === undefined ? [undefined, ...positionals] : positionals;
+  if (extra !== undefined) throw unknownWord(extra, named);
+  if (argument === undefined && command.argument?.required) {
+    const what = command.argument.name.toUpperCase();
+    throw new GatewayError("usage", `Cannot ${command.name}: ${what} is missing`, {
+      hint: `such as: ${command.examples[0]?.[0]}`,
     });
   }
-  return command.run(read);
+  return command.run({ values, argument }, io);
+}
+
+function unknownWord(word: string, command: Command | undefined): GatewayError {
+  const meant =
+    command === undefined
+      ? nearest(
+          word,
+          COMMANDS.map(({ name }) => name),
+        )
+      : undefined;
+  const state = command === undefined ? "there is no such command" : "it is one word too many";
+  return new GatewayError("usage", `Cannot understand "${word}": ${state}`, {
+    hint: meant === undefined ? "--help lists what there is" : `did you mean ${meant}?`,
+  });
 }
 
 try {

@@ -1,17 +1,43 @@
 // `docker-api-gateway render`: the configuration for what runs now, printed and not written.
 
 import { createTwoFilesPatch } from "diff";
+import type { Command, Environment } from "../command.ts";
 import { makeDesired } from "../desired.ts";
 import { Store } from "../docker/store.ts";
 import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { currentReach } from "../machine.ts";
 import type { Files } from "../model.ts";
-import type { Options } from "../options.ts";
+import { parseOptions, type Options } from "../options.ts";
 import { sameFiles } from "../plan.ts";
 import { prepare } from "../setup.ts";
+import { GATEWAY_FLAGS } from "./flags.ts";
 
-export interface Rendered {
+/** The exit status of `--diff` where something would change. */
+const DIFFERS = 3;
+
+export const renderCommand: Command = {
+  name: "render",
+  description: "Print the configuration for what runs now",
+  flags: {
+    diff: { type: "boolean", description: "print what would change; exit status 3 if anything" },
+    ...GATEWAY_FLAGS,
+  },
+  examples: [
+    ["docker-api-gateway render", "the configuration and its map files"],
+    ["docker-api-gateway render --diff", "what would change against the output file"],
+  ],
+  async run({ values }, io) {
+    const { diff, ...raw } = values;
+    const options = parseOptions(raw);
+    const log = io.logger({ ...options, logLevel: "warn" });
+    const { text, differs } = await render(options, io.env, log, diff === true);
+    io.write(text);
+    return diff === true && differs ? DIFFERS : 0;
+  },
+};
+
+interface Rendered {
   readonly text: string;
   /** Whether applying it would change anything. */
   readonly differs: boolean;
@@ -22,9 +48,9 @@ export interface Rendered {
  * @param diff whether to give the difference to the output file instead of the whole
  * @throws GatewayError
  */
-export async function render(
+async function render(
   options: Options,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   log: Logger,
   diff: boolean,
 ): Promise<Rendered> {

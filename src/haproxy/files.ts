@@ -1,11 +1,19 @@
 // The configuration and its map files on disk: replaced whole, with a way back.
 
-import { constants } from "node:fs";
-import { chmod, chown, copyFile, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Files } from "../model.ts";
+import {
+  copyDurably,
+  overwrite,
+  readIfThere,
+  realPath,
+  statIfThere,
+  syncDirectory,
+  writeDurably,
+} from "./disk.ts";
 
 /** A new configuration beside the old one, ready to be checked. */
 interface Candidate {
@@ -18,7 +26,6 @@ interface Journal {
   readonly replaced: readonly { readonly path: string; readonly existed: boolean }[];
 }
 
-const NEW_FILE_MODE = 0o644;
 const BACKUP_SUFFIX = "before-docker-api-gateway";
 
 /** The files that HAProxy reads. */
@@ -60,7 +67,7 @@ export class ConfigFiles {
 
   /** When the configuration was last written, in milliseconds since 1970; 0 without one. */
   async lastWritten(): Promise<number> {
-    return (await stat(this.output).catch(absent))?.mtimeMs ?? 0;
+    return (await statIfThere(this.output))?.mtimeMs ?? 0;
   }
 
   /**
@@ -71,10 +78,11 @@ export class ConfigFiles {
     return explain("write", this.output, async () => {
       let checked = files.config;
       for (const [path, text] of Object.entries(files.maps)) {
-        await writeDurably(sibling(path, "new"), text, path);
-        checked = checked.replaceAll(path, sibling(path, "new"));
+        const staged = sibling(await realPath(path), "new");
+        await writeDurably(staged, text, path);
+        checked = checked.replaceAll(path, staged);
       }
-      await writeDurably(sibling(this.output, "new"), files.config, this.output);
+      await writeDurably(sibling(await realPath(this.output), "new"), files.config, this.output);
       const checkPath = sibling(this.output, "check");
       await writeDurably(checkPath, checked, this.output);
       return { checkPath };
@@ -83,8 +91,10 @@ export class ConfigFiles {
 
   /** Removes what `stage` wrote. */
   async discard(files: Files): Promise<void> {
-    const paths = [this.output, ...Object.keys(files.maps)].map((path) => sibling(path, "new"));
-    for (const path of [...paths, sibling(this.output, "check")]) await rm(path, { force: true });
+    for (const path of [this.output, ...Object.keys(files.maps)]) {
+      await rm(sibling(await realPath(path), "new"), { force: true });
+    }
+    await rm(sibling(this.output, "check"), { force: true });
   }
 
   /**
@@ -92,13 +102,18 @@ export class ConfigFiles {
    * @throws GatewayError `config`; the old files are in place then
    */
   async replace(files: Files): Promise<void> {
-    const paths = [...Object.keys(files.maps), this.output];
     await explain("replace", this.output, async () => {
+      // Where an earlier way back did not come to its end, its files are still the last good ones.
+      await this.putBack();
+      const paths: string[] = [];
+      for (const path of [...Object.keys(files.maps), this.output]) {
+        paths.push(await realPath(path));
+      }
       await this.#keepForeign();
       await this.#writeWayBack(paths);
       try {
         for (const path of paths) await this.#moveInPlace(path, sibling(path, "new"));
-        await syncDirectory(dirname(this.output));
+        for (const folder of new Set(paths.map(dirname))) await syncDirectory(folder);
       } catch (error) {
         await this.putBack();
         throw error;
@@ -111,11 +126,12 @@ export class ConfigFiles {
     await explain("put back", this.output, async () => {
       const text = await readIfThere(this.#journalPath);
       if (text === undefined) return;
-      const { replaced } = JSON.parse(text) as Journal;
-      for (const { path, existed } of replaced.toReversed()) {
+      for (const { path, existed } of parseJournal(text).replaced.toReversed()) {
+        const lastGood = sibling(path, "last-good");
         if (!existed) await rm(path, { force: true });
-        // Moved, not copied: that works on a full disk too.
-        else await this.#moveInPlace(path, sibling(path, "last-good"));
+        // Moved, not copied: that works on a full disk too. One that is not there any more was moved
+        // by a way back that did not come to its end.
+        else if (await statIfThere(lastGood)) await this.#moveInPlace(path, lastGood);
       }
       await this.confirm();
     });
@@ -132,18 +148,18 @@ export class ConfigFiles {
 
   /** Keeps a configuration that is not ours under another name, once. */
   async #keepForeign(): Promise<void> {
-    const config = await readIfThere(this.output);
-    if (config === undefined || this.isOwn(config)) return;
+    if (!(await statIfThere(this.output))) return;
+    const config = await readFile(this.output);
+    if (this.isOwn(config.toString())) return;
     for (let count = 0; ; count++) {
       const kept = `${this.output}.${BACKUP_SUFFIX}${count === 0 ? "" : `.${count}`}`;
       try {
-        await copyFile(this.output, kept, constants.COPYFILE_EXCL);
-        await likeOriginal(kept, this.output);
+        await writeDurably(kept, config, this.output, "wx");
         this.log.info(`kept the former ${this.output} as ${kept}`);
         return;
       } catch (error) {
         if (systemCode(error) !== "EEXIST") throw error;
-        if ((await readFile(kept, "utf8")) === config) return;
+        if (config.equals(await readFile(kept))) return;
       }
     }
   }
@@ -151,8 +167,8 @@ export class ConfigFiles {
   async #writeWayBack(paths: readonly string[]): Promise<void> {
     const replaced: { path: string; existed: boolean }[] = [];
     for (const path of paths) {
-      const existed = (await readIfThere(path)) !== undefined;
-      if (existed) await copyWithOwner(path, sibling(path, "last-good"), path);
+      const existed = (await statIfThere(path)) !== undefined;
+      if (existed) await copyDurably(path, sibling(path, "last-good"));
       replaced.push({ path, existed });
     }
     const journal: Journal = { replaced };
@@ -184,73 +200,12 @@ function sibling(path: string, suffix: string): string {
   return join(dirname(path), `.${basename(path)}.${suffix}`);
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+/** A journal that is not whole was being written when the gateway ended: nothing was replaced yet. */
+function parseJournal(text: string): Journal {
   try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
-    throw new GatewayError("config", `Cannot read "${path}": ${errorMessage(error)}`, {
-      cause: error,
-    });
-  }
-}
-
-/** Writes a file to the disk itself, with the mode and owner of another where that exists. */
-async function writeDurably(path: string, text: string, original: string): Promise<void> {
-  const file = await open(path, "w", NEW_FILE_MODE);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await likeOriginal(path, original);
-}
-
-async function copyWithOwner(from: string, to: string, original: string): Promise<void> {
-  await writeDurably(to, await readFile(from, "utf8"), original);
-}
-
-/** Gives a file the mode and owner of another, where that exists. */
-async function likeOriginal(path: string, original: string): Promise<void> {
-  const [own, wanted] = [await stat(path), await stat(original).catch(absent)];
-  if (wanted === undefined) return;
-  if (own.uid !== wanted.uid || own.gid !== wanted.gid) await chown(path, wanted.uid, wanted.gid);
-  if (own.mode !== wanted.mode) await chmod(path, wanted.mode & 0o7777);
-}
-
-function absent(error: unknown): undefined {
-  if (systemCode(error) === "ENOENT") return undefined;
-  throw error;
-}
-
-/** Overwrites a file without making it anew; what it held is put back if that fails. */
-async function overwrite(path: string, content: Uint8Array): Promise<void> {
-  const former = await readFile(path);
-  const file = await open(path, "r+");
-  try {
-    await write(content).catch(async (error: unknown) => {
-      await write(former);
-      throw error;
-    });
-  } finally {
-    await file.close();
-  }
-
-  async function write(bytes: Uint8Array): Promise<void> {
-    await file.write(bytes, 0, bytes.length, 0);
-    // Shortened last: its old blocks are there to write into, even on a full disk.
-    await file.truncate(bytes.length);
-    await file.sync();
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
+    return JSON.parse(text) as Journal;
+  } catch {
+    return { replaced: [] };
   }
 }
 
@@ -262,6 +217,7 @@ async function explain<T>(action: string, path: string, task: () => Promise<T>):
     const hints: Readonly<Record<string, string>> = {
       ENOENT: `is there a folder ${dirname(path)}? --output-file names another place`,
       EACCES: "run the gateway as a user that may write there, or name another --output-file",
+      EPERM: "run the gateway as the owner of the file, or name another --output-file",
       EROFS: "that file system is read-only: name another --output-file",
       ENOSPC: "the disk is full: what is served goes on; it is tried again",
     };

@@ -7,7 +7,9 @@ import { askHaproxy } from "./socket.ts";
 /** What `show proc` says. Source: management guide, section 9.4 (Master CLI). */
 export interface Processes {
   readonly master: number;
-  /** How many reloads failed since the last that succeeded. */
+  /** How many times it was told to reload. */
+  readonly reloads: number;
+  /** How many reloads failed since the last that succeeded; since 3.1 only whether the last did. */
   readonly failed: number;
   /** The workers of the newest configuration. */
   readonly workers: readonly { readonly pid: number; readonly uptime: number }[];
@@ -15,8 +17,9 @@ export interface Processes {
 
 /** How long a new worker may take to start, in milliseconds; 10,000 backends take 0.8 s. */
 const WORKER_TIMEOUT = 15_000;
-/** How long a worker that has started may take to say so, in milliseconds. */
-const READY_TIMEOUT = 1_000;
+/** What a worker is asked while it starts is lost: it is asked again after so long, and longer. */
+const FIRST_PATIENCE = 50;
+const LONGEST_PATIENCE = 500;
 const POLL = 20;
 
 /** Asks the master for its workers. @throws GatewayError `haproxy` */
@@ -36,7 +39,7 @@ async function askProcesses(masterSocket: string): Promise<Processes> {
 /** Reads the answer to `show proc`. @throws GatewayError `haproxy` where it is none */
 export function parseProcesses(answer: string): Processes {
   let master: number | undefined;
-  let failed = 0;
+  let [reloads, failed] = [0, 0];
   const workers: { pid: number; uptime: number }[] = [];
   for (const line of answer.split("\n")) {
     // Workers of former configurations only finish their connections.
@@ -44,13 +47,14 @@ export function parseProcesses(answer: string): Processes {
     const [pid = "", kind = ""] = line.trim().split(/\s+/);
     if (kind === "master") {
       master = Number(pid);
-      failed = Number(/\[failed: (\d+)\]/.exec(line)?.[1] ?? 0);
+      [reloads = 0, failed = 0] =
+        /(\d+)\s+\[failed: (\d+)\]/.exec(line)?.slice(1).map(Number) ?? [];
     } else if (kind === "worker") {
       // On 2.6 a failed reload leaves the worker here, as one that saw a reload.
       workers.push({ pid: Number(pid), uptime: parseUptime(line) });
     }
   }
-  if (master !== undefined) return { master, failed, workers };
+  if (master !== undefined) return { master, reloads, failed, workers };
   throw new GatewayError("haproxy", `Cannot read HAProxy's processes: it answered "${answer}"`);
 }
 
@@ -91,16 +95,22 @@ export async function awaitNewWorker(
   const known = new Set(before?.workers.map(({ pid }) => pid));
   const deadline = Date.now() + WORKER_TIMEOUT;
   let problem = "no new worker started";
+  let patience = FIRST_PATIENCE;
   while (Date.now() < deadline) {
     try {
-      const { failed, workers } = await askProcesses(masterSocket);
-      if (failed > (before?.failed ?? 0)) {
+      const { master, reloads, failed, workers } = await askProcesses(masterSocket);
+      const isNews = master !== before?.master || reloads !== before.reloads;
+      if (isNews && failed > 0) {
         throw new GatewayError("haproxy", "Cannot reload HAProxy: its new worker failed to start", {
           hint: "HAProxy's own log says why (journalctl -u haproxy)",
         });
       }
       const fresh = workers.find(({ pid }) => !known.has(pid));
-      if (failed === 0 && fresh !== undefined && (await isReady(masterSocket, fresh.pid))) return;
+      if (failed === 0 && fresh !== undefined) {
+        const limit = patience;
+        patience = Math.min(patience * 2, LONGEST_PATIENCE);
+        if (await isReady(masterSocket, fresh.pid, limit)) return;
+      }
     } catch (error) {
       // While the master executes itself again its socket refuses connections.
       if (!(error instanceof GatewayError) || error.cause === undefined) throw error;
@@ -115,10 +125,9 @@ export async function awaitNewWorker(
 }
 
 /** Since 3.1 a worker is listed while it still starts, and may fail to; it answers only after. */
-async function isReady(masterSocket: string, pid: number): Promise<boolean> {
-  // 3.0 never answers where the worker has just ended.
-  const limit = AbortSignal.timeout(READY_TIMEOUT);
-  const answer = await askHaproxy(masterSocket, `@!${pid} show info\nquit`, limit);
+async function isReady(masterSocket: string, pid: number, limit: number): Promise<boolean> {
+  const question = `@!${pid} show info\nquit`;
+  const answer = await askHaproxy(masterSocket, question, AbortSignal.timeout(limit));
   return answer.includes(`Pid: ${pid}\n`);
 }
 

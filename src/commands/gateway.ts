@@ -3,6 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Applier } from "../apply.ts";
+import type { Command, Environment, Signals } from "../command.ts";
 import { Drafts } from "../drafts.ts";
 import { errorMessage, GatewayError } from "../errors.ts";
 import { Gateway } from "../gateway.ts";
@@ -13,23 +14,32 @@ import { ManagedHaproxy } from "../haproxy/supervise.ts";
 import type { Layout } from "../layout.ts";
 import { lockOutput } from "../lock.ts";
 import type { Logger } from "../log.ts";
-import { DEFAULT_RELOAD_COMMAND, type Options } from "../options.ts";
+import { DEFAULT_RELOAD_COMMAND, parseOptions, type Options } from "../options.ts";
 import { isOwnConfig } from "../render.ts";
 import { prepare, type Setup } from "../setup.ts";
+import { GATEWAY_FLAGS } from "./flags.ts";
 
-interface Signals {
-  /** Aborted when the gateway should end. */
-  readonly end: AbortSignal;
-  /** Calls back when everything should be read again. */
-  onReread(callback: () => void): void;
-  /** Calls back when the user insists on the end. */
-  onInsist(callback: () => void): void;
-}
+/** The command without a name. */
+export const gatewayCommand: Command = {
+  name: "",
+  description: "Keep HAProxy in step with the containers on a Docker host",
+  flags: GATEWAY_FLAGS,
+  examples: [
+    ["docker-api-gateway", "serve every container at http://HOST/<image name>/"],
+    ["docker-api-gateway --manage-haproxy --listen '*:8080'", "with a HAProxy of its own"],
+    ["docker-api-gateway --domain api.example.com", "at http://<image name>.api.example.com/"],
+  ],
+  async run({ values }, io) {
+    const options = parseOptions(values);
+    await runGateway(options, io.env, io.logger(options), io.signals());
+    return 0;
+  },
+};
 
 /** Runs the gateway. @throws GatewayError where it cannot start; later failures are logged */
-export async function runGateway(
+async function runGateway(
   options: Options,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
   log: Logger,
   signals: Signals,
 ): Promise<void> {
