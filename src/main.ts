@@ -3,8 +3,10 @@
 import { fstatSync } from "node:fs";
 import manifest from "../package.json" with { type: "json" };
 import type { Command, CommandIo, Signals } from "./command.ts";
+import { doctorCommand } from "./commands/doctor.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { renderCommand } from "./commands/render.ts";
+import { routesCommand } from "./commands/routes.ts";
 import { templateCommand } from "./commands/template.ts";
 import { describeError, EXIT_STATUS, GatewayError } from "./errors.ts";
 import { nearest, normalise, readFlags } from "./flags.ts";
@@ -14,7 +16,7 @@ import { isJournal } from "./setup.ts";
 
 const NAME = manifest.name;
 /** The commands with a name; without one it is the gateway that runs. */
-const COMMANDS: readonly Command[] = [renderCommand, templateCommand];
+const COMMANDS: readonly Command[] = [routesCommand, doctorCommand, renderCommand, templateCommand];
 /** The width of a terminal that does not tell. */
 const USUAL_COLUMNS = 100;
 

@@ -39,6 +39,12 @@ export function changedMap(
   }
 }
 
+/** The map files that a configuration asks. */
+export function mapPathsOf(config: string): string[] {
+  const paths = [...config.matchAll(/\bmap(?:_\w+)?\((\/[^,)]+)/g)].map(([, path = ""]) => path);
+  return [...new Set(paths)];
+}
+
 /** A map's value begins with a backend's name, up to a `|`: here with the name HAProxy has. */
 export function runningValue(value: string, aliases: Aliases): string {
   const [backend = "", ...rest] = value.split("|");

@@ -1,5 +1,6 @@
 // Puts the parts together for a command: from options to a client, a layout and settings.
 
+import type { Environment } from "./command.ts";
 import type { Settings } from "./desired.ts";
 import { DockerClient } from "./docker/client.ts";
 import { parseDockerHost, parseDockerTls } from "./docker/host.ts";
@@ -14,8 +15,6 @@ import { DEFAULT_MASTER_SOCKET, listenPort, type Options } from "./options.ts";
 import { isOwnConfig } from "./render.ts";
 import { openTemplate, type TemplateSlot } from "./templates.ts";
 import { compareVersions } from "./version.ts";
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Setup {
   readonly layout: Layout;
@@ -34,10 +33,7 @@ const OLDEST_HAPROXY = "2.6";
  */
 export async function prepare(options: Options, env: Environment, log: Logger): Promise<Setup> {
   const template = openTemplate(options.template, options.templateFile);
-  const layout = chooseLayout(
-    options,
-    inspectMachine(options.masterSocket ?? DEFAULT_MASTER_SOCKET, env),
-  );
+  const layout = prepareLayout(options, env);
   const version = await haproxyVersion(options.haproxy);
   if (compareVersions(version, OLDEST_HAPROXY) < 0) {
     throw new GatewayError(
@@ -66,7 +62,14 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   };
 }
 
-function dockerClient(options: Options, env: Environment): DockerClient {
+/** Decides where everything is. @throws GatewayError `usage` */
+export function prepareLayout(options: Options, env: Environment): Layout {
+  const machine = inspectMachine(options.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
+  return chooseLayout(options, machine);
+}
+
+/** The client to the Engine that the user chose. @throws GatewayError */
+export function dockerClient(options: Options, env: Environment): DockerClient {
   const tls = parseDockerTls(env);
   const host = parseDockerHost(options.dockerHost || (env["DOCKER_HOST"] ?? ""), tls !== undefined);
   return new DockerClient(createTransport(host, tls), env["DOCKER_API_VERSION"] ?? "");

@@ -1,0 +1,67 @@
+// What HAProxy counts: servers with their state, and the routes that lead to them.
+
+import type { Runtime } from "./runtime.ts";
+
+/** A server as HAProxy sees it. Source: management guide, section 9.1 (CSV format). */
+export interface ServerStats {
+  readonly backend: string;
+  readonly name: string;
+  readonly address: string;
+  /** `up`, `down`, `draining`, `disabled`, or HAProxy's own word. */
+  readonly state: string;
+  /** How long it has been in that state, in seconds. */
+  readonly since: number;
+  readonly requests: number;
+  /** Failed connections, broken answers, and answers of status 500 to 599. */
+  readonly errors: number;
+}
+
+/** A line of a map in the running HAProxy. */
+export interface MapEntry {
+  readonly key: string;
+  /** The name that HAProxy has the backend under. */
+  readonly backend: string;
+}
+
+/** The servers of all backends. @throws GatewayError `haproxy` where it does not answer */
+export async function readStats(ask: Runtime["ask"]): Promise<ServerStats[]> {
+  return parseStats(await ask("show stat -1 4 -1"));
+}
+
+/** Reads the answer to `show stat`. */
+export function parseStats(csv: string): ServerStats[] {
+  const [head = "", ...lines] = csv.split("\n").filter((line) => line !== "");
+  const columns = head.replace(/^# /, "").split(",");
+  return lines.map((line) => {
+    const cells = line.split(",");
+    const text = (name: string): string => cells[columns.indexOf(name)] ?? "";
+    const number = (name: string): number => Number(text(name)) || 0;
+    return {
+      backend: text("pxname"),
+      name: text("svname"),
+      address: text("addr"),
+      state: toState(text("status")),
+      since: number("lastchg"),
+      requests: number("stot"),
+      errors: number("econ") + number("eresp") + number("hrsp_5xx"),
+    };
+  });
+}
+
+/** The entries of a running map. @throws GatewayError `haproxy` */
+export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEntry[]> {
+  const answer = await ask(`show map ${path}`);
+  return answer.split("\n").flatMap((line) => {
+    const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
+    if (key === undefined || value === undefined) return [];
+    return [{ key, backend: value.split("|")[0] ?? "" }];
+  });
+}
+
+function toState(status: string): string {
+  if (/^(UP|no check|OPEN)/.test(status)) return "up";
+  if (status.startsWith("DOWN")) return "down";
+  if (/^(DRAIN|NOLB)/.test(status)) return "draining";
+  if (status.startsWith("MAINT")) return "disabled";
+  return status.toLowerCase();
+}

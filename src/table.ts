@@ -1,0 +1,35 @@
+// Rows in columns, for a person at a terminal.
+
+/** Rows as lines with aligned columns; numbers to the right, long last columns cut to the width. */
+export function formatTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  columns: number,
+): string {
+  const widths = head.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => String(row[index] ?? "").length)),
+  );
+  const line = (cells: readonly (string | number)[]): string =>
+    cells
+      .map((cell, index) => {
+        const width = widths[index] ?? 0;
+        return typeof cell === "number" ? String(cell).padStart(width) : cell.padEnd(width);
+      })
+      .join("  ")
+      .trimEnd()
+      .slice(0, columns);
+  return [head, ...rows].map((row) => `${line(row)}\n`).join("");
+}
+
+/** A duration in its largest unit, such as `3 s`, `5 min`, `2 h`, `4 d`. */
+export function formatDuration(seconds: number): string {
+  const units = [
+    [86_400, "d"],
+    [3_600, "h"],
+    [60, "min"],
+  ] as const;
+  for (const [size, unit] of units) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return `${Math.floor(seconds)} s`;
+}
