@@ -1,6 +1,6 @@
 // Telling systemd how the gateway is: sd_notify(3), by its datagram socket.
 
-import { dlopen, ptr } from "bun:ffi";
+import { dlopen, FFIType, ptr } from "bun:ffi";
 import { errorMessage } from "./errors.ts";
 import type { Logger } from "./log.ts";
 
@@ -22,10 +22,18 @@ const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 /** The C library of Debian and most, and that of Alpine. */
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
-const SYMBOLS = {
-  socket: { args: ["int", "int", "int"], returns: "int" },
-  sendto: { args: ["int", "ptr", "usize", "int", "ptr", "int"], returns: "isize" },
-} as const;
+const SOCKET = { args: [FFIType.int, FFIType.int, FFIType.int], returns: FFIType.int };
+const SENDTO = {
+  args: [FFIType.int, FFIType.ptr, FFIType.u64, FFIType.int, FFIType.ptr, FFIType.int],
+  returns: FFIType.i64,
+};
+const NOTHING: Notifier = {
+  ready: () => undefined,
+  reloading: () => undefined,
+  stopping: () => undefined,
+  status: () => undefined,
+  close: () => undefined,
+};
 
 /** Makes a notifier; one that does nothing where systemd does not run the gateway. */
 export function createNotifier(
@@ -34,23 +42,14 @@ export function createNotifier(
 ): Notifier {
   const address = env["NOTIFY_SOCKET"] ?? "";
   const send = address === "" ? undefined : openSender(address, log);
-  if (send === undefined) {
-    const nothing = (): void => undefined;
-    return {
-      ready: nothing,
-      reloading: nothing,
-      stopping: nothing,
-      status: nothing,
-      close: nothing,
-    };
-  }
+  if (send === undefined) return NOTHING;
   // Half of the time systemd allows, as sd_watchdog_enabled(3) advises.
   const isOurs = (env["WATCHDOG_PID"] ?? String(process.pid)) === String(process.pid);
   const watchdog = isOurs ? Number(env["WATCHDOG_USEC"] ?? 0) / 1000 / 2 : 0;
   const timer = watchdog > 0 ? setInterval(() => send("WATCHDOG=1"), watchdog) : undefined;
   return {
     ready: () => send("READY=1"),
-    reloading: () => send(`RELOADING=1\nMONOTONIC_USEC=${Math.round(Bun.nanoseconds() / 1000)}`),
+    reloading: () => send("RELOADING=1"),
     stopping: () => send("STOPPING=1"),
     status: (text) => send(`STATUS=${text.replaceAll("\n", " ")}`),
     close: () => clearInterval(timer),
@@ -61,7 +60,7 @@ export function createNotifier(
 function openSender(address: string, log: Logger): ((text: string) => void) | undefined {
   try {
     const { socket, sendto } = openLibrary();
-    const fd = socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0);
+    const fd = Number(socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
     if (fd < 0) throw new Error("no socket");
     const target = socketAddress(address);
     return (text) => {
@@ -78,7 +77,7 @@ function openLibrary() {
   let failure: unknown;
   for (const name of LIBRARIES) {
     try {
-      return dlopen(name, SYMBOLS).symbols;
+      return dlopen(name, { socket: SOCKET, sendto: SENDTO }).symbols;
     } catch (error) {
       failure = error;
     }
