@@ -14,6 +14,7 @@ import type { Logger } from "./log.ts";
 import type { Files, Model } from "./model.ts";
 import { planChange, sameFiles, type Plan } from "./plan.ts";
 import { Complaints, reportChanges } from "./report.ts";
+import { formatDuration } from "./table.ts";
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 
@@ -54,6 +55,9 @@ export class Gateway {
   /** Containers that could not be read are read again from then on. */
   #rereadAt: number | undefined;
   #lastUnreadable = "";
+  /** When what is served last changed, in milliseconds since 1970. */
+  #lastChange = Date.now();
+  readonly #resynced: (() => void)[] = [];
 
   constructor(private readonly parts: GatewayParts) {
     this.#store = new Store(parts.client, () => this.#wakeup.set());
@@ -76,7 +80,7 @@ export class Gateway {
       },
     };
     const watching = watchDocker(this.parts.client, handlers, this.parts.log, signal);
-    const resync = setInterval(() => this.resync(), RESYNC);
+    const resync = setInterval(() => void this.resync(), RESYNC);
     try {
       while (!signal.aborted) {
         await this.#wakeup.wait(this.#untilDue(), signal);
@@ -88,6 +92,7 @@ export class Gateway {
           this.parts.log.failure(error, "what is served stays as it is; trying again");
           this.#retryAt = Date.now() + this.#backoff.next();
         }
+        for (const resolve of this.#resynced.splice(0)) resolve();
       }
     } finally {
       clearInterval(resync);
@@ -107,10 +112,25 @@ export class Gateway {
     await this.parts.applier.close();
   }
 
-  /** Reads everything again, the template too, and compares HAProxy with what it should run. */
-  resync(): void {
+  /**
+   * Reads everything again, the template too, and compares HAProxy with what it should run.
+   * @returns when the next pass is done
+   */
+  resync(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#resynced.push(resolve);
     this.#verify = true;
     this.#store.markAll();
+    return promise;
+  }
+
+  /** How it is, in one line. */
+  status(): string {
+    if (this.#served === undefined) return "waiting for Docker";
+    const { routes } = this.#served;
+    const seconds = (Date.now() - this.#lastChange) / 1000;
+    const docker = this.#connected ? "" : ", waiting for Docker";
+    return `${routes.length} routes, last change ${formatDuration(seconds)} ago${docker}`;
   }
 
   /** How long the connections of a server may last when it goes, in milliseconds. */
@@ -227,9 +247,9 @@ export class Gateway {
       const since = this.#noticed.get(id);
       return since === undefined ? undefined : now - since;
     };
-    for (const { level, message, fields } of reportChanges(this.#served, model, waited)) {
-      this.parts.log[level](message, fields);
-    }
+    const lines = reportChanges(this.#served, model, waited);
+    for (const { level, message, fields } of lines) this.parts.log[level](message, fields);
+    if (lines.length > 0 || this.#served === undefined) this.#lastChange = now;
     this.#served = model;
     this.#noticed.clear();
     this.#retryAt = undefined;

@@ -15,9 +15,13 @@ import type { Layout } from "../layout.ts";
 import { lockOutput } from "../lock.ts";
 import type { Logger } from "../log.ts";
 import { DEFAULT_RELOAD_COMMAND, parseOptions, type Options } from "../options.ts";
+import { createNotifier } from "../notify.ts";
 import { isOwnConfig } from "../render.ts";
 import { prepare, type Setup } from "../setup.ts";
 import { GATEWAY_FLAGS } from "./flags.ts";
+
+/** How often systemd is told how it goes, in milliseconds. */
+const TELL_EVERY = 2_000;
 
 /** The command without a name. */
 export const gatewayCommand: Command = {
@@ -49,7 +53,7 @@ async function runGateway(
   const unlock = await lockOutput(layout.output);
   try {
     const haproxy = layout.managed
-      ? await startManaged(options, setup, log, signals, () => gateway.resync())
+      ? await startManaged(options, setup, log, signals, () => void gateway.resync())
       : external(options, layout);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -64,17 +68,25 @@ async function runGateway(
       await gateway.once(signals.end);
       return;
     }
+    const notifier = createNotifier(env, log);
+    const telling = setInterval(() => notifier.status(gateway.status()), TELL_EVERY);
     signals.onReread(() => {
       log.info("reading everything again (SIGHUP)");
-      gateway.resync();
+      notifier.reloading();
+      void gateway.resync().then(notifier.ready);
     });
     log.info(
       `writing ${layout.output} for HAProxy ${settings.haproxy.version}` +
         (layout.managed ? ", which the gateway runs itself" : ""),
     );
+    notifier.ready();
+    notifier.status(gateway.status());
     await gateway.run(signals.end);
+    notifier.stopping();
+    clearInterval(telling);
     log.info("ending");
     await haproxy.close();
+    notifier.close();
   } finally {
     client.transport.close();
     unlock();
