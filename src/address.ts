@@ -15,8 +15,17 @@ export interface AddressOptions {
 export interface Address {
   /** IPv6 in brackets; never empty, which HAProxy would take for the client's own destination. */
   readonly address: string;
+  /** Why this one, for a person. */
+  readonly why: string;
   /** Whether it is a host, whose ports are not the container's alone: HAProxy's own or another. */
   readonly host: "own" | "other" | undefined;
+}
+
+/** The ports to try, the preferred first; HAProxy's checks find the live one. */
+export interface Ports {
+  readonly ports: readonly number[];
+  /** Why these, for a person. */
+  readonly why: string;
 }
 
 /** Why there is no address or no port. */
@@ -41,7 +50,11 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
     if (networkMode === "host") {
       return reach.hostAddress === undefined
         ? { reason: "it uses the host's network, which the gateway's own container cannot reach" }
-        : { address: reach.hostAddress, host: reach.local ? "own" : "other" };
+        : {
+            address: reach.hostAddress,
+            why: "it uses the host's network",
+            host: reach.local ? "own" : "other",
+          };
     }
     if (networkMode === "none") return { reason: "it has no network (network mode none)" };
     if (networkMode.startsWith("container:")) {
@@ -50,7 +63,12 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
       if (other === undefined || other.networkMode.startsWith("container:")) {
         return { reason: "it uses the network of a container that is not running" };
       }
-      return choose(other, wanted);
+      const address = choose(other, wanted);
+      if ("reason" in address) return address;
+      return {
+        ...address,
+        why: `${address.why}, as container ${other.name}, whose network it uses`,
+      };
     }
     return chooseAttachment(container.attachments, wanted);
   }
@@ -69,22 +87,35 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
       .toSorted((a, b) => (a.network < b.network ? -1 : 1));
     if (wanted !== undefined) {
       const found = usable.find(({ network }) => network === wanted);
-      if (found !== undefined) return { address: found.address, host: undefined };
+      if (found !== undefined) return onNetwork(found, "which label gateway.network names");
       return names.includes(wanted)
         ? { reason: `its network ${wanted} (label gateway.network) cannot be reached from here` }
         : { reason: `it is not on network ${wanted} (label gateway.network)` };
     }
-    const chosen =
-      usable.find(({ network }) => network === options.network) ??
-      usable.find(({ network }) => DEFAULT_NETWORKS.includes(network)) ??
-      usable[0];
-    if (chosen !== undefined) return { address: chosen.address, host: undefined };
+    const preferred = usable.find(({ network }) => network === options.network);
+    if (preferred !== undefined) return onNetwork(preferred, "which --network names");
+    const [first, ...others] = usable;
+    if (first !== undefined && others.length === 0) {
+      return onNetwork(first, "the only one of its networks that this host reaches");
+    }
+    const usual = usable.find(({ network }) => DEFAULT_NETWORKS.includes(network));
+    if (usual !== undefined) return onNetwork(usual, "Docker's default network");
+    if (first !== undefined) {
+      return onNetwork(
+        first,
+        `the first by name of ${usable.map(({ network }) => network).join(", ")}`,
+      );
+    }
     return { reason: `none of its networks (${names.join(", ")}) can be reached from here` };
   }
 }
 
+function onNetwork(usable: { network: string; address: string }, why: string): Address {
+  return { address: usable.address, why: `on network ${usable.network}, ${why}`, host: undefined };
+}
+
 /**
- * The ports to try, the preferred first; HAProxy's checks find the live one.
+ * Chooses the ports to try.
  * @param label the port that the container's own label names
  */
 export function choosePorts(
@@ -92,25 +123,36 @@ export function choosePorts(
   label: number | undefined,
   address: Address,
   options: AddressOptions,
-): readonly number[] | Unreachable {
+): Ports | Unreachable {
   const known = knownPorts(container, label, options.ports);
-  if (address.host === undefined) return known.length > 0 ? known : options.ports;
-  if (known.length === 0) {
+  if (address.host === undefined) {
+    const wanted = options.ports.join(", ");
+    return (
+      known ?? { ports: options.ports, why: `nothing is exposed: --ports (${wanted}) are tried` }
+    );
+  }
+  if (known === undefined) {
     return {
       reason: "it uses the host's network and none of its ports is known (set label gateway.port)",
     };
   }
-  const others = known.filter(
+  const others = known.ports.filter(
     (port) => address.host === "other" || !options.ownPorts.includes(port),
   );
-  if (others.length > 0) return others;
-  return { reason: `port ${known.join(", ")} of the host is the gateway's own` };
+  if (others.length > 0) return { ...known, ports: others };
+  return { reason: `port ${known.ports.join(", ")} of the host is the gateway's own` };
 }
 
-function knownPorts(container: Container, label: number | undefined, ports: readonly number[]) {
-  if (label !== undefined) return [label];
-  const expected = ports.filter((port) => container.exposed.includes(port));
-  return expected.length > 0 ? expected : container.exposed.slice(0, 1);
+function knownPorts(
+  { exposed }: Container,
+  label: number | undefined,
+  ports: readonly number[],
+): Ports | undefined {
+  if (label !== undefined) return { ports: [label], why: "label gateway.port names it" };
+  const expected = ports.filter((port) => exposed.includes(port));
+  if (expected.length > 0) return { ports: expected, why: "exposed, and one of --ports" };
+  const [lowest] = exposed;
+  return lowest === undefined ? undefined : { ports: [lowest], why: "the lowest that is exposed" };
 }
 
 /** A test that gives the address of an attachment that can be reached, IPv4 first, or "". */

@@ -3,7 +3,9 @@
 import { fstatSync } from "node:fs";
 import manifest from "../package.json" with { type: "json" };
 import type { Command, CommandIo, Signals } from "./command.ts";
+import { tellingCommands } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
+import { explainCommand } from "./commands/explain.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
 import { renderCommand } from "./commands/render.ts";
 import { routesCommand } from "./commands/routes.ts";
@@ -15,14 +17,28 @@ import { createLogger } from "./log.ts";
 import { isJournal } from "./setup.ts";
 
 const NAME = manifest.name;
-/** The commands with a name; without one it is the gateway that runs. */
-const COMMANDS: readonly Command[] = [routesCommand, doctorCommand, renderCommand, templateCommand];
-/** The width of a terminal that does not tell. */
-const USUAL_COLUMNS = 100;
+const OWN_COMMANDS: readonly Command[] = [
+  routesCommand,
+  explainCommand,
+  doctorCommand,
+  renderCommand,
+  templateCommand,
+];
 
 /** The commit that a built binary was made from. */
 declare const GATEWAY_COMMIT: string | undefined;
 const VERSION = `${manifest.version} (${typeof GATEWAY_COMMIT === "string" ? GATEWAY_COMMIT : "not built"})`;
+
+/** The commands with a name; without one it is the gateway that runs. */
+const COMMANDS: readonly Command[] = [
+  ...OWN_COMMANDS,
+  ...tellingCommands({ name: NAME, version: manifest.version, description: manifest.description }, [
+    gatewayCommand,
+    ...OWN_COMMANDS,
+  ]),
+];
+/** The width of a terminal that does not tell. */
+const USUAL_COLUMNS = 100;
 
 const io: CommandIo = {
   env: process.env,

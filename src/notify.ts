@@ -7,14 +7,14 @@ import type { Logger } from "./log.ts";
 /** Tells systemd, where it runs the gateway and wants to know. */
 export interface Notifier {
   /** It serves: systemd may start what waits for it. */
-  ready(): void;
+  readonly ready: () => void;
   /** It reads everything again; `ready` follows. */
-  reloading(): void;
-  stopping(): void;
+  readonly reloading: () => void;
+  readonly stopping: () => void;
   /** One line for `systemctl status`. */
-  status(text: string): void;
+  readonly status: (text: string) => void;
   /** Stops telling that it is alive. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** Linux's numbers: socket(2), unix(7). */

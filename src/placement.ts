@@ -13,11 +13,19 @@ export interface Member {
   readonly domain: string;
   readonly servers: readonly Server[];
   readonly warnings: readonly string[];
+  readonly decisions: readonly Decision[];
 }
 
-/** Why a container is not routed. */
+/** Why a container is not routed, and what was decided before. */
 export interface NotRouted {
   readonly reason: string;
+  readonly decisions: readonly Decision[];
+}
+
+/** Something that was decided about a container, for a person. */
+export interface Decision {
+  readonly about: "state" | "path" | "address" | "port" | "health";
+  readonly text: string;
 }
 
 const remember = memoByObject<Container, Member | NotRouted>();
@@ -37,34 +45,50 @@ export function placer(
     container.networkMode.startsWith("container:") ? place(container) : remembered(container);
 
   function place(container: Container): Member | NotRouted {
+    const decisions: Decision[] = [];
+    const no = (reason: string): NotRouted => ({ reason, decisions });
     if (!["running", "paused", "restarting"].includes(container.state)) {
-      return { reason: `it is ${container.state}` };
+      return no(`it is ${container.state}`);
     }
+    decisions.push({ about: "state", text: describeState(container) });
     const labels = readLabels(container.labels);
-    if ("reason" in labels) return labels;
-    if (!labels.enable) return { reason: "label gateway.enable is false" };
+    if ("reason" in labels) return no(labels.reason);
+    if (!labels.enable) return no("label gateway.enable is false");
     const image = parseImage(container.image, container.imageId);
-    if ("reason" in image) return image;
+    if ("reason" in image) return no(image.reason);
 
-    const member = {
-      container,
-      repository: image.repository,
-      domain: image.domain,
-      warnings: labels.warnings.map((warning) => `container ${container.name}: ${warning}`),
-    };
+    const { repository, domain } = image;
+    decisions.push({ about: "path", text: `/${repository}, from image ${container.image}` });
+    const warnings = labels.warnings.map((warning) => `container ${container.name}: ${warning}`);
+    const member = { container, repository, domain, warnings, decisions };
     // Docker will start it again: the route stays, and answers 503 until then.
     if (container.state === "restarting") return { ...member, servers: [] };
 
     const address = chooseAddress(container, labels.network);
-    if ("reason" in address) return address;
+    if ("reason" in address) return no(address.reason);
+    decisions.push({ about: "address", text: `${address.address}, ${address.why}` });
     const candidates = choosePorts(container, labels.port, address, options);
-    if ("reason" in candidates) return candidates;
-    const servers = candidates.map((port, index) => ({
+    if ("reason" in candidates) return no(candidates.reason);
+    const numbers = candidates.ports.join(", then ");
+    decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
+    decisions.push({ about: "health", text: describeHealth(container) });
+    const servers = candidates.ports.map((port, index) => ({
       ...toServer(container, address.address, port, index > 0),
-      name: serverName(container, candidates.length > 1 ? port : undefined),
+      name: serverName(container, candidates.ports.length > 1 ? port : undefined),
     }));
     return { ...member, servers };
   }
+}
+
+function describeState({ state, stopping }: Container): string {
+  if (state === "paused") return "paused: it gets no requests";
+  if (state === "restarting") return "restarting: its route answers 503 until it runs";
+  return stopping > 0 ? "told to stop: no new requests while others serve" : state;
+}
+
+function describeHealth({ health }: Container): string {
+  if (health === "none") return "no HEALTHCHECK: it gets requests while its port answers";
+  return health === "healthy" ? "healthy" : `${health}: it gets no requests`;
 }
 
 /**

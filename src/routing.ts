@@ -23,7 +23,7 @@ export function route(snapshot: Snapshot, reach: Reach, options: RoutingOptions)
   for (const container of snapshot.containers) {
     const { id, name, image } = container;
     const reason = excluded[id];
-    const placed = reason === undefined ? place(container) : { reason };
+    const placed = reason === undefined ? place(container) : { reason, decisions: [] };
     if (!("reason" in placed)) members.push(placed);
     else rejections.push({ id, container: name, image, reason: placed.reason });
   }

@@ -1,0 +1,114 @@
+// Why a container is or is not routed, and where a URL goes: the decisions, told in their order.
+
+import { parseImage } from "./image.ts";
+import type { Backend, Container, Model, Reach, Route, Snapshot } from "./model.ts";
+import { placer } from "./placement.ts";
+import type { RoutingOptions } from "./routing.ts";
+
+/** One line of an explanation. */
+export interface Line {
+  readonly about: string;
+  readonly text: string;
+}
+
+/** The decisions about a container, one that has stopped included. */
+export function explainContainer(
+  container: Container,
+  snapshot: Snapshot,
+  reach: Reach,
+  options: RoutingOptions,
+  model: Model,
+): Line[] {
+  const { id, name, image } = container;
+  const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
+  const placed = placer(snapshot, reach, options)(container);
+  if ("reason" in placed) {
+    return [title, ...placed.decisions, { about: "not routed", text: placed.reason }];
+  }
+  const backend = model.backends.find(({ repository }) => repository === placed.repository);
+  if (backend === undefined) return [title, ...placed.decisions];
+  const routes = model.routes.filter((route) => route.backend === backend.name);
+  return [
+    title,
+    ...placed.decisions,
+    ...routes.map((route) => explainRoute(route, backend)),
+    ...routes.slice(0, 1).map(exampleOf),
+  ];
+}
+
+/** The containers of an image, given as a reference or only a repository. */
+export function containersOf(image: string, snapshot: Snapshot): readonly Container[] {
+  const wanted = parseImage(image);
+  return snapshot.containers.filter((container) => {
+    const own = parseImage(container.image, container.imageId);
+    if (container.image === image) return true;
+    if ("reason" in own || "reason" in wanted || own.repository !== wanted.repository) return false;
+    return wanted.tag === "" || wanted.tag === own.tag;
+  });
+}
+
+/** Where a URL goes, and as which path: a path alone, or with its host. */
+export function explainUrl(url: string, model: Model): Line[] {
+  const { host, path, query } = takeApart(url);
+  const shown = `${host}${path}${query}`;
+  // As HAProxy does it: the path with a slash at its end, so that only whole segments match.
+  const route = model.routes
+    .filter((each) =>
+      each.host === "" ? `${path}/`.startsWith(each.key) : each.host === host.toLowerCase(),
+    )
+    .toSorted((a, b) => b.key.length - a.key.length)[0];
+  const title = { about: "url", text: shown };
+  if (route === undefined) {
+    const routes = model.routes.map(nameOf).join(", ") || "nothing";
+    return [
+      title,
+      { about: "answer", text: "403: no route matches it" },
+      { about: "served", text: routes },
+    ];
+  }
+  const backend = model.backends.find(({ name }) => name === route.backend);
+  const rest = `/${path
+    .split("/")
+    .slice(route.strip + 1)
+    .join("/")}`;
+  const lines = [
+    title,
+    { about: "route", text: `${nameOf(route)}, the longest that matches whole segments` },
+    { about: "sent as", text: `${route.strip === 0 ? path : rest}${query}` },
+  ];
+  const usable = (backend?.servers ?? []).filter(({ disabled }) => !disabled);
+  if (usable.length === 0) {
+    return [...lines, { about: "answer", text: "503: no container of it can be used now" }];
+  }
+  return [...lines, { about: "to", text: usable.map(describeServer).join(", or ") }];
+}
+
+function explainRoute(route: Route, backend: Backend): Line {
+  const count = new Set(backend.servers.map(({ id }) => id)).size;
+  const shared = count > 1 ? `, shared by ${count} containers` : "";
+  return { about: "route", text: `${nameOf(route)} -> backend ${backend.name}${shared}` };
+}
+
+function exampleOf({ host, path, strip }: Route): Line {
+  const from = host === "" ? `http://HOST${path}/x` : `http://${host}/x`;
+  return {
+    about: "request",
+    text: `${from} goes there as ${strip === 0 ? "/x" : "/x (the prefix is stripped)"}`,
+  };
+}
+
+function describeServer({ container, address, port, backup }: Backend["servers"][number]): string {
+  return `${container} at ${address}:${port}${backup ? " (where its first port does not answer)" : ""}`;
+}
+
+function nameOf({ host, path }: Route): string {
+  return host === "" ? path : `http://${host}${path}`;
+}
+
+/** A URL's parts as HAProxy has them: nothing is decoded, nothing is resolved. */
+function takeApart(url: string): { host: string; path: string; query: string } {
+  const [, authority = "", target = "/"] = /^(?:https?:\/\/([^/?#]*))?([^#]*)/i.exec(url) ?? [];
+  const [, path = "", query = ""] = /^([^?]*)(\?.*)?$/.exec(target) ?? [];
+  const host = authority.replace(/^.*@/, "").replace(/:\d+$/, "").replace(/\.$/, "");
+  return { host, path: path === "" ? "/" : path, query };
+}
