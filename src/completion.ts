@@ -67,16 +67,8 @@ complete -F ${name} ${program}
 
 function forZsh(program: string, commands: readonly Command[]): string {
   const name = `_${program.replaceAll("-", "_")}`;
-  const spec = ([flag, def]: [string, FlagDef]): string => {
-    const value =
-      def.type === "boolean"
-        ? ""
-        : `=:${def.valueHint.replaceAll(/[^A-Za-z]/g, " ").trim()}:${zshValues(def)}`;
-    const repeated = def.type === "string" && def.multiple === true ? "*" : "";
-    return `'${repeated}--${flag}${def.type === "boolean" ? "" : "="}[${zshText(def.description)}]${value.slice(1)}'`;
-  };
   const lists = commands.map((command) => {
-    const flags = Object.entries(command.flags).map(spec);
+    const flags = Object.entries(command.flags).map(zshFlag);
     const choices = command.argument?.choices;
     const argument =
       command.argument === undefined
@@ -106,6 +98,16 @@ ${others.map((each) => `    ${each.name}) shift words; (( CURRENT-- )); _argumen
 }
 [[ $funcstack[1] == ${name} ]] && ${name} "$@" || compdef ${name} ${program}
 `;
+}
+
+/** A flag as `_arguments` wants it. */
+function zshFlag([flag, def]: [string, FlagDef]): string {
+  const value =
+    def.type === "boolean"
+      ? ""
+      : `=:${def.valueHint.replaceAll(/[^A-Za-z]/g, " ").trim()}:${zshValues(def)}`;
+  const repeated = def.type === "string" && def.multiple === true ? "*" : "";
+  return `'${repeated}--${flag}${def.type === "boolean" ? "" : "="}[${zshText(def.description)}]${value.slice(1)}'`;
 }
 
 /** A text inside a quoted specification of `_arguments`. */
