@@ -155,16 +155,18 @@ export class Gateway {
       (this.#wanted !== undefined && sameFiles(this.#wanted.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
     const desired = drafts.make(this.#store.snapshot(), isKnown);
+    // Taken before: who asks for it meanwhile wants another one.
+    const verify = this.#verify;
+    this.#verify = false;
     if (!this.#recovered) {
       await applier.recover(Object.keys(desired.files.maps));
       this.#recovered = true;
-    } else if (this.#verify) await applier.verify();
-    this.#verify = false;
+    } else if (verify) await applier.verify();
     for (const { level, message, fields } of this.#complaints.fresh(desired.model)) {
       log[level](message, fields);
     }
 
-    const isNew = this.#wanted === undefined || !sameFiles(this.#wanted.files, desired.files);
+    const isNew = this.#wanted === undefined || !isSameText(this.#wanted.files, desired.files);
     this.#wanted = desired;
     const plan = planChange(applier.applied, desired.files, await runtime.capabilities());
     if (plan.kind === "none") {
@@ -196,17 +198,14 @@ export class Gateway {
 
   /** A container that was told to end gets no new request, unless it is the last of its service. */
   #drain(id: string): void {
-    const { applier, runtime, log } = this.parts;
+    const { applier, runtime } = this.parts;
     for (const { name, servers } of runtime.mayChange ? (this.#served?.backends ?? []) : []) {
       const own = servers.filter((server) => server.id === id && !server.disabled);
-      const others = servers.some((server) => server.id !== id && !server.disabled);
-      for (const server of others ? own : []) {
-        const running = applier.runningName(name);
-        runtime.drain(running, server.name).catch((error: unknown) => {
-          // The pass that comes next says the same to HAProxy, or reloads it.
-          log.debug(`server ${running}/${server.name} is not drained: ${errorMessage(error)}`);
-        });
-      }
+      const others = servers.some(
+        (server) => server.id !== id && !server.disabled && !this.#store.isEnding(server.id),
+      );
+      if (!others) continue;
+      for (const server of own) runtime.drain(applier.runningName(name), server.name);
     }
   }
 
@@ -256,6 +255,11 @@ export class Gateway {
     this.#backoff.reset();
     this.#quiet.forget();
   }
+}
+
+/** Whether files are the same to the letter: their comments too. */
+function isSameText(a: Files, b: Files): boolean {
+  return a.config === b.config && Bun.deepEquals(a.maps, b.maps);
 }
 
 /** All reasons where they are few; the first ones and how many more otherwise. */

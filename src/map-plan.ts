@@ -1,6 +1,7 @@
 // What changed between two versions of a map file.
 
 import { memoByText } from "./memo.ts";
+import type { Files } from "./model.ts";
 import type { Aliases, Operation } from "./operations.ts";
 
 /** From so many changes on a map is replaced as a whole, in one transaction. */
@@ -25,9 +26,9 @@ export function changedMap(
   const operations: Operation[] = [];
   for (const [key, wanted] of now) {
     const was = old.get(key);
+    if (was === wanted) continue;
     const value = runningValue(wanted, aliases);
-    if (was === undefined) operations.push({ do: "add entry", map, key, value });
-    else if (was !== wanted) operations.push({ do: "set entry", map, key, value });
+    operations.push({ do: was === undefined ? "add entry" : "set entry", map, key, value });
   }
   for (const key of old.keys())
     if (!now.has(key)) operations.push({ do: "delete entry", map, key });
@@ -47,8 +48,17 @@ export function mapPathsOf(config: string): string[] {
 
 /** A map's value begins with a backend's name, up to a `|`: here with the name HAProxy has. */
 export function runningValue(value: string, aliases: Aliases): string {
-  const [backend = "", ...rest] = value.split("|");
-  return [aliases[backend] ?? backend, ...rest].join("|");
+  const backend = backendOf(value);
+  return (aliases[backend] ?? backend) + value.slice(backend.length);
+}
+
+function backendOf(value: string): string {
+  return value.split("|", 1)[0] ?? "";
+}
+
+/** Whether a map leads to a backend: only then it can be served under another name. */
+export function isMapped(backend: string, maps: Files["maps"]): boolean {
+  return Object.values(maps).some((text) => parse(text).leadsTo(backend));
 }
 
 /** The entries of a map file, the first of each key winning as it does in HAProxy. */
@@ -60,13 +70,22 @@ const parse = memoByText(4, (text) => {
   const list = entryList(text);
   const entries = new Map<string, string>();
   for (const [key, value] of list) if (!entries.has(key)) entries.set(key, value);
-  return { entries, isUnique: entries.size === list.length };
+  let backends: Set<string> | undefined;
+  return {
+    entries,
+    isUnique: entries.size === list.length,
+    /** The backends that the entries lead to; made when first asked for. */
+    leadsTo(backend: string): boolean {
+      backends ??= new Set(list.map(([, value]) => backendOf(value)));
+      return backends.has(backend);
+    },
+  };
 });
 
 function entryList(text: string): [key: string, value: string][] {
   return lines(text).map((line) => {
-    const [, key = "", value = ""] = /^(\S+)\s*(.*)$/.exec(line) ?? [];
-    return [key, value];
+    const space = line.search(/\s/);
+    return space < 0 ? [line, ""] : [line.slice(0, space), line.slice(space).trimStart()];
   });
 }
 

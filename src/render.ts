@@ -133,9 +133,10 @@ function eachRemembered(
   { fn, inverse }: Handlebars.HelperOptions,
   memory: WeakMap<object, string>,
 ): string {
-  if (!Array.isArray(items)) throw new TypeError("each wants a list");
-  if (items.length === 0) return inverse({});
-  const texts = items.map((item: unknown) => {
+  // An object's values will do as well, and of anything else there are none.
+  const list: unknown[] = typeof items === "object" ? Object.values(items ?? {}) : [];
+  if (list.length === 0) return inverse({});
+  const texts = list.map((item) => {
     if (typeof item !== "object" || item === null) return fn(item);
     const before = memory.get(item);
     if (before !== undefined) return before;
@@ -151,8 +152,12 @@ function mapName(name: unknown): string {
   throw new TypeError(`the name of a map is of letters, digits, "_" and "-", not ${String(name)}`);
 }
 
+/** Blanks around a line, or an empty one. */
+const UNTIDY = /^[ \t\r]|[ \t\r]$|^\n/m;
+
 /** The lines of a map file, without the template's indentation and empty lines. */
 function mapLines(text: string): string {
+  if (!UNTIDY.test(text) && (text === "" || text.endsWith("\n"))) return text;
   const lines = text.split("\n").map((line) => line.trim());
   return lines
     .filter((line) => line !== "")

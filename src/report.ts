@@ -26,9 +26,8 @@ export function reportChanges(
   after: Model,
   waited: (id: string) => number | undefined,
 ): Line[] {
-  // Of thousands of backends few change, and one that did not is the same object still.
-  const unchanged = new Set(before?.backends).intersection(new Set(after.backends));
-  const [old, now] = [places(before, unchanged), places(after, unchanged)];
+  const [gone, come] = differing(before?.backends ?? [], after.backends);
+  const [old, now] = [places(gone, before?.routes ?? []), places(come, after.routes)];
   const lines: Line[] = [];
   for (const [key, place] of now) {
     const was = old.get(key);
@@ -89,11 +88,36 @@ export class Complaints {
   }
 }
 
-/** Every container with its place, by backend and ID, but for those of some backends. */
-function places(model: Model | undefined, except: ReadonlySet<Backend>): Map<string, Place> {
-  const backends = (model?.backends ?? []).filter((backend) => !except.has(backend));
+/**
+ * The backends of each side that the other has not. Both are in the order of their names; of
+ * thousands few change, and one that did not is the same object still.
+ */
+function differing(
+  before: readonly Backend[],
+  after: readonly Backend[],
+): [before: Backend[], after: Backend[]] {
+  const [gone, come]: [Backend[], Backend[]] = [[], []];
+  let [left, right] = [0, 0];
+  while (left < before.length || right < after.length) {
+    const [old, now] = [before[left], after[right]];
+    if (old !== undefined && old === now) {
+      left++;
+      right++;
+    } else if (now === undefined || (old !== undefined && old.repository <= now.repository)) {
+      if (old !== undefined) gone.push(old);
+      left++;
+    } else {
+      come.push(now);
+      right++;
+    }
+  }
+  return [gone, come];
+}
+
+/** Every container of these backends with its place, by backend and ID. */
+function places(backends: readonly Backend[], all: readonly Route[]): Map<string, Place> {
   const names = new Set(backends.map(({ name }) => name));
-  const ofThese = (model?.routes ?? []).filter(({ backend }) => names.has(backend));
+  const ofThese = all.filter(({ backend }) => names.has(backend));
   const routes = Map.groupBy(ofThese, ({ backend }) => backend);
   const found = new Map<string, Place>();
   for (const { name, servers } of backends) {

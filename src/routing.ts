@@ -32,22 +32,24 @@ export function route(snapshot: Snapshot, reach: Reach, options: RoutingOptions)
     .map(([repository, group]) => ({ repository, group: group.toSorted(byName) }))
     .toSorted((a, b) => compare(a.repository, b.repository));
   const hosts = domain === undefined ? undefined : assignHosts(services.map(toClaimant), domain);
-  const built = services.map(({ repository, group }) =>
-    build(repository, group, hosts?.names.get(repository)),
-  );
+  const backends: Backend[] = [];
+  const routes: Route[] = [];
+  const warnings: string[] = [];
+  for (const { repository, group } of services) {
+    const built = build(repository, group, hosts?.names.get(repository));
+    backends.push(built.backend);
+    routes.push(...built.routes);
+    for (const member of group) warnings.push(...member.warnings);
+    warnings.push(...mixedRegistries(group));
+  }
   // What has gone is forgotten now and then.
-  if (lastBuilt.size > built.length * 2 + 100) lastBuilt.clear();
+  if (lastBuilt.size > backends.length * 2 + 100) lastBuilt.clear();
+  warnings.push(...(hosts?.warnings ?? []));
   return {
-    routes: built.flatMap(({ routes }) => routes),
-    backends: built.map(({ backend }) => backend),
+    routes,
+    backends,
     rejections: rejections.toSorted((a, b) => compare(a.id, b.id)),
-    warnings: [
-      ...services.flatMap(({ group }) => [
-        ...group.flatMap((member) => member.warnings),
-        ...mixedRegistries(group),
-      ]),
-      ...(hosts?.warnings ?? []),
-    ],
+    warnings,
   };
 }
 
@@ -129,8 +131,8 @@ function hostRoutes(backend: Backend): Route[] {
 }
 
 function mixedRegistries(group: readonly Member[]): string[] {
-  const [first, ...others] = group;
-  if (first === undefined || others.every(({ domain }) => domain === first.domain)) return [];
+  const [first] = group;
+  if (first === undefined || group.every(({ domain }) => domain === first.domain)) return [];
   const domains = [...new Set(group.map(({ domain }) => domain))].toSorted();
   const names = domains.map((domain) => [domain, first.repository].filter(Boolean).join("/"));
   return [`images ${names.join(" and ")} share one path, so requests are spread over all of them`];
