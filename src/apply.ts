@@ -28,6 +28,8 @@ type Known = Extract<Applied, { files: Files }>;
 
 export class Applier {
   #applied: Applied = { unknown: "there is no configuration of the gateway's yet" };
+  /** What was last put on disk; undefined where that is not known. */
+  #written: Files | undefined;
   /** What HAProxy runs already and its files do not say yet. */
   #unwritten: Files | undefined;
   #writing: Promise<void> = Promise.resolve();
@@ -36,7 +38,8 @@ export class Applier {
 
   /** What HAProxy runs. */
   get applied(): Applied {
-    return this.#applied;
+    if ("unknown" in this.#applied) return this.#applied;
+    return { ...this.#applied, drained: this.parts.runtime.drained };
   }
 
   /** The stats socket that the running configuration names. */
@@ -65,6 +68,7 @@ export class Applier {
     const onDisk = await files.read(mapPaths);
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
     const [lastRead, lastWritten] = [await haproxy.lastRead(), await files.lastWritten()];
+    this.#written = onDisk;
     this.#applied = { files: onDisk, aliases: {} };
     const differences = await this.#differences(this.#applied);
     if (differences.length > 0) this.#applied = { unknown: differences.join(", ") };
@@ -76,17 +80,36 @@ export class Applier {
 
   /**
    * Compares what HAProxy says it runs with what it should run, and what is on disk with what was
-   * written. A difference makes the next plan a reload.
+   * written. Files are written again; any other difference makes the next plan a reload.
    */
   async verify(): Promise<void> {
-    if (!("files" in this.#applied)) return;
     await this.#writing;
+    if (!("files" in this.#applied)) return;
+    const process = await this.parts.runtime.recognise();
+    const isEdited = await this.#isEdited();
+    if (isEdited && process !== "same") {
+      const reason = `${this.parts.files.output} was changed by somebody else`;
+      this.#applied = { unknown: reason };
+      return;
+    }
+    // It read its files, which know no other names and may lack the last changes.
+    if (process === "another" && this.#written !== undefined) {
+      this.#applied = { files: this.#written, aliases: {} };
+    }
     const differences = await this.#differences(this.#applied);
     if (differences.length > 0) {
       this.#applied = { unknown: differences.join(", ") };
-    } else if (this.#unwritten !== undefined) {
-      this.#write();
+      return;
     }
+    if (process === "another") this.#unwritten = undefined;
+    if (isEdited) {
+      this.parts.log.warn(
+        `${this.parts.files.output} or a map of it was changed by somebody else, who did not make ` +
+          "HAProxy read it: it is written again",
+      );
+      this.#unwritten ??= this.#written;
+    }
+    if (this.#unwritten !== undefined) this.#write();
   }
 
   /**
@@ -117,6 +140,8 @@ export class Applier {
     await this.#replaceFiles(desired);
     try {
       await this.#saveStates(desired);
+      // Nothing is to be said to the old worker any more, nor to the new one before it is there.
+      runtime.reset();
       await haproxy.reload();
     } catch (error) {
       // It may have taken the new files and failed to say so: only the next reload will tell.
@@ -125,8 +150,8 @@ export class Applier {
       throw error;
     }
     await files.confirm();
-    runtime.reset();
     this.#applied = { files: desired, aliases: {} };
+    this.#written = desired;
     this.#unwritten = undefined;
   }
 
@@ -155,11 +180,23 @@ export class Applier {
       try {
         await this.#replaceFiles(wanted);
         await this.parts.files.confirm();
+        this.#written = wanted;
         if (this.#unwritten === wanted) this.#unwritten = undefined;
       } catch (error) {
         this.parts.log.failure(error, "HAProxy runs it; its files stay as they were for now");
       }
     });
+  }
+
+  /** Whether somebody else changed the files. */
+  async #isEdited(): Promise<boolean> {
+    if (this.#written === undefined) return false;
+    const { config, maps } = this.#written;
+    const onDisk = await this.parts.files.read(Object.keys(maps));
+    return (
+      onDisk?.config !== config ||
+      Object.entries(maps).some(([path, text]) => onDisk.maps[path] !== text)
+    );
   }
 
   async #differences(known: Known): Promise<string[]> {

@@ -15,7 +15,7 @@ export interface Command {
   run(words: Words, io: CommandIo): Promise<number> | number;
 }
 
-export interface Argument {
+interface Argument {
   readonly name: string;
   readonly description: string;
   readonly required: boolean;
@@ -24,7 +24,7 @@ export interface Argument {
 }
 
 /** What the user typed behind a command's name. */
-export interface Words {
+interface Words {
   readonly values: RawOptions;
   readonly argument: string | undefined;
 }

@@ -13,7 +13,7 @@ export class UnsafeValueError extends Error {
 }
 
 /** Whole words of these need no quotes. */
-const PLAIN = /^[A-Za-z0-9_.:/@|,=*+%-]+$/;
+const PLAIN = /^[A-Za-z0-9_.:/@|,=*+%[\]-]+$/;
 /** A line of the configuration ends here, whatever quotes are open. */
 const LINE_BREAK = /[\0\r\n]/;
 

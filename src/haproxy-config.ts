@@ -8,7 +8,7 @@ export interface Section {
   readonly kind: string;
   /** Empty for a section without a name. */
   readonly name: string;
-  /** The line that opens it, such as `backend foo:bar from gateway-backend`. */
+  /** The line that opens it, such as `backend foo:bar from _backend`. */
   readonly head: string;
   readonly lines: readonly string[];
   /** Whether it has `.if` and the like: nobody but HAProxy knows what counts then. */

@@ -9,6 +9,8 @@ export interface ServerLine {
   /** The words behind the address, those of `default-server` first, without `disabled`. */
   readonly settings: readonly string[];
   readonly disabled: boolean;
+  /** Whether its check asks for no more than that its port accepts connections. */
+  readonly connecting: boolean;
 }
 
 export type Operation =
@@ -16,10 +18,10 @@ export type Operation =
   | { readonly do: "enable server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "move server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "add server"; readonly backend: string; readonly server: ServerLine }
-  | { readonly do: "remove server"; readonly backend: string; readonly server: string }
+  | { readonly do: "remove server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "add backend"; readonly backend: string; readonly defaults: string }
   | { readonly do: "publish backend"; readonly backend: string }
-  | { readonly do: "remove backend"; readonly backend: string }
+  | { readonly do: "remove backend"; readonly backend: string; readonly defaults: string }
   | { readonly do: "set entry"; readonly map: string; readonly key: string; readonly value: string }
   | { readonly do: "add entry"; readonly map: string; readonly key: string; readonly value: string }
   | { readonly do: "delete entry"; readonly map: string; readonly key: string }

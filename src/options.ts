@@ -9,7 +9,7 @@ import { splitCommand } from "./words.ts";
 /** The values of the flags and variables as text, by the flag's name; a repeated one as a list. */
 export type RawOptions = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
 
-export const TEMPLATE_NAMES = ["path", "host"] as const;
+const TEMPLATE_NAMES = ["path", "host"] as const;
 export type TemplateName = (typeof TEMPLATE_NAMES)[number];
 
 export interface Options {

@@ -23,7 +23,7 @@ export interface NotRouted {
 }
 
 /** Something that was decided about a container, for a person. */
-export interface Decision {
+interface Decision {
   readonly about: "state" | "path" | "address" | "port" | "health";
   readonly text: string;
 }

@@ -1,7 +1,7 @@
 // How HAProxy gets from the applied files to the desired ones, by comparing their text.
 
 import { parseConfig, splitWords, type Section } from "./haproxy-config.ts";
-import { changedMap } from "./map-plan.ts";
+import { changedMap, isMapped } from "./map-plan.ts";
 import type { Files } from "./model.ts";
 import type { Aliases, Capabilities, Operation } from "./operations.ts";
 import {
@@ -12,8 +12,9 @@ import {
   spareBackends,
   titleOf,
   type Change,
-  type Defaults,
+  type Surroundings,
 } from "./section-plan.ts";
+import { inheritance } from "./server-lines.ts";
 
 export type Plan =
   | { readonly kind: "none" }
@@ -27,7 +28,12 @@ export type Plan =
 
 /** What HAProxy runs, or why that is not known. */
 export type Applied =
-  | { readonly files: Files; readonly aliases: Aliases }
+  | {
+      readonly files: Files;
+      readonly aliases: Aliases;
+      /** What HAProxy was told to drain since, as `backend/server` with the names it has. */
+      readonly drained?: ReadonlySet<string>;
+    }
   | { readonly unknown: string };
 
 /**
@@ -43,7 +49,7 @@ export function planChange(
   const before = known.files;
   const aliases = { ...known.aliases };
   const changes = [
-    ...changedSections(before.config, desired.config, capabilities, aliases),
+    ...changedSections(known, desired, capabilities, aliases),
     ...changedMaps(before.maps, desired.maps, aliases),
   ];
   const reasons = changes.flatMap((change) => change.reasons);
@@ -63,8 +69,7 @@ function describe(operation: Operation): string {
   if (operation.do === "add backend" || operation.do === "publish backend")
     return `${title} is new`;
   if (operation.do === "remove backend") return `${title} is gone`;
-  const name = typeof operation.server === "string" ? operation.server : operation.server.name;
-  return `${title} changed (server ${name})`;
+  return `${title} changed (server ${operation.server.name})`;
 }
 
 /** Whether two sets of files say the same to HAProxy. */
@@ -97,39 +102,45 @@ const UNKNOWN_VERSION: Capabilities = { version: "unknown", backends: true };
 
 /** @param aliases takes the names of the spare backends that are used from now on */
 function changedSections(
-  before: string,
-  after: string,
+  { files, drained = new Set() }: Extract<Applied, { files: Files }>,
+  desired: Files,
   capabilities: Capabilities = UNKNOWN_VERSION,
   aliases: Record<string, string> = {},
 ): Change[] {
-  if (before === after) return [];
-  const [old, now] = [byTitle(parseConfig(before)), byTitle(parseConfig(after))];
-  const differing = [...now].filter(([title, section]) => old.get(title) !== section);
-  if (differing.length === 0 && old.size === now.size && sameOrder(old, now)) return [];
+  if (files.config === desired.config && drained.size === 0) return [];
+  const [oldSections, newSections] = [parseConfig(files.config), parseConfig(desired.config)];
+  const [old, now] = [byTitle(oldSections), byTitle(newSections)];
+  const running = (name: string): string => aliases[name] ?? name;
+  const isSameOrder = sameOrder(oldSections, newSections);
+  const touched = new Set([...drained].map((key) => key.slice(0, key.indexOf("/"))));
+  const differing = [...now].filter(
+    ([title, section]) => old.get(title) !== section || touched.has(running(section.name)),
+  );
+  if (differing.length === 0 && old.size === now.size && isSameOrder) return [];
   // Between `.if` and `.endif` nobody but HAProxy knows what counts.
   if ([...old.values(), ...now.values()].some(({ conditional }) => conditional)) {
-    return onlyIf(!sameText(old, now), "a configuration with conditions (.if) changed");
+    const isChanged = drained.size > 0 || !sameText(old, now);
+    return onlyIf(isChanged, "a configuration with conditions (.if) changed");
   }
-  if (!sameOrder(old, now)) return onlyIf(true, "the order of the sections changed");
-  const [oldDefaults, newDefaults] = [inheritance(old), inheritance(now)];
+  if (!isSameOrder) return onlyIf(true, "the order of the sections changed");
+  const oldOnes: Surroundings = { capabilities, drained, inherited: inheritance(oldSections) };
+  const newOnes: Surroundings = { capabilities, drained, inherited: inheritance(newSections) };
   const used = new Set(Object.values(aliases));
-  const spares = spareBackends(old.values()).filter((name) => !used.has(name));
+  const spares = spareBackends(old.values()).filter(({ name }) => !used.has(name));
   const changes: Change[] = [];
   for (const [title, section] of differing) {
     const was = old.get(title);
     const { name } = section;
-    if (was !== undefined) {
-      changes.push(changedSection(was, section, newDefaults, aliases[name] ?? name));
-    } else {
-      const spare = capabilities.backends ? undefined : spares.shift();
+    if (was !== undefined) changes.push(changedSection(was, section, running(name), newOnes));
+    else {
+      const needsSpare = !capabilities.backends && isMapped(name, desired.maps);
+      const spare = needsSpare ? takeSpare(spares, section) : undefined;
       if (spare !== undefined) aliases[name] = spare;
-      changes.push(newSection(section, newDefaults, capabilities, spare));
+      changes.push(newSection(section, spare, newOnes));
     }
   }
   for (const [title, section] of old) {
-    if (now.has(title)) continue;
-    const running = aliases[section.name] ?? section.name;
-    changes.push(goneSection(section, oldDefaults, capabilities, running));
+    if (!now.has(title)) changes.push(goneSection(section, running(section.name), oldOnes));
   }
   return changes;
 }
@@ -154,13 +165,31 @@ function byTitle(all: readonly Section[]): ReadonlyMap<string, Section> {
 }
 
 /** Which `defaults` a section has may hang on the order; plain backends name theirs. */
-function sameOrder(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {
-  const order = (sections: ReadonlyMap<string, Section>): string =>
-    [...sections]
-      .filter(([title, section]) => !isPlainBackend(section) && a.has(title) && b.has(title))
-      .map(([title]) => title)
+function sameOrder(a: readonly Section[], b: readonly Section[]): boolean {
+  const [old, now] = [byTitle(a), byTitle(b)];
+  const order = (sections: readonly Section[]): string =>
+    sections
+      .filter(isBound)
+      .map(titleOf)
+      .filter((title) => isBound(old.get(title)) && isBound(now.get(title)))
       .join("\n");
   return order(a) === order(b);
+}
+
+/** Whether the place of a section matters. */
+function isBound(section: Section | undefined): boolean {
+  return section !== undefined && !isPlainBackend(section);
+}
+
+/** Takes a spare backend with the same defaults as a section, if there is one left. */
+function takeSpare(spares: Section[], section: Section): string | undefined {
+  const index = spares.findIndex((spare) => inheritsFrom(spare) === inheritsFrom(section));
+  return index < 0 ? undefined : spares.splice(index, 1)[0]?.name;
+}
+
+/** The end of a section's first line, such as `from _backend`. */
+function inheritsFrom({ head }: Section): string {
+  return splitWords(head).slice(2).join(" ");
 }
 
 function sameText(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {
@@ -169,18 +198,6 @@ function sameText(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Sectio
 
 function onlyIf(condition: boolean, reason: string): Change[] {
   return condition ? [{ operations: [], reasons: [reason] }] : [];
-}
-
-/** A server that is added at run time inherits nothing: it is told all its settings. */
-function inheritance(sections: ReadonlyMap<string, Section>): Defaults {
-  return (section) => {
-    const words = splitWords(section.head);
-    const from = words[words.indexOf("from") + 1];
-    const inherited = words.includes("from") ? sections.get(`defaults "${from}"`) : undefined;
-    return [...(inherited?.lines ?? []), ...section.lines]
-      .filter((line) => line.startsWith("default-server "))
-      .flatMap((line) => splitWords(line).slice(1));
-  };
 }
 
 function changedMaps(before: Files["maps"], after: Files["maps"], aliases: Aliases): Change[] {

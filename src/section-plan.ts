@@ -2,6 +2,7 @@
 
 import { splitWords, type Section } from "./haproxy-config.ts";
 import type { Capabilities, Operation, ServerLine } from "./operations.ts";
+import { isLiteral, isServerLine, serversOf, type Inherited } from "./server-lines.ts";
 
 /** What it takes to get from one version to another: reasons for a reload win over operations. */
 export interface Change {
@@ -9,11 +10,19 @@ export interface Change {
   readonly reasons: readonly string[];
 }
 
-export const NO_CHANGE: Change = { operations: [], reasons: [] };
+/** What decides on a change besides the section itself. */
+export interface Surroundings {
+  readonly capabilities: Capabilities;
+  readonly inherited: Inherited;
+  /** What HAProxy was told to drain since, as `backend/server`. */
+  readonly drained: ReadonlySet<string>;
+}
 
-/** The `default-server` words that a section's servers have, by the section's title. */
-export type Defaults = (section: Section) => readonly string[];
+const NO_CHANGE: Change = { operations: [], reasons: [] };
+const NONE: ReadonlySet<string> = new Set();
 
+/** Lines of `defaults` that a backend which is added at run time does not take over. */
+const NOT_ADDED = /^compression /;
 /** How the names of spare backends begin: no repository's name does. */
 const SPARE = "_spare";
 /** Sections that have servers. */
@@ -26,20 +35,19 @@ const WITH_SERVERS = ["backend", "listen"];
 export function changedSection(
   before: Section,
   after: Section,
-  defaults: Defaults,
   running: string,
+  { inherited, drained }: Surroundings,
 ): Change {
-  if (before.head === after.head && sameLines(before.lines, after.lines)) return NO_CHANGE;
   const title = titleOf(after);
-  const [old, now] = [split(before, defaults), split(after, defaults)];
-  const onlyServers =
-    WITH_SERVERS.includes(after.kind) &&
-    before.head === after.head &&
-    sameLines(old.others, now.others);
-  if (!onlyServers || old.servers === undefined || now.servers === undefined) {
-    return { operations: [], reasons: [`${title} changed`] };
+  const isSame = before.head === after.head && sameLines(before.lines, after.lines);
+  const hasServers = WITH_SERVERS.includes(after.kind);
+  if (!hasServers) return isSame ? NO_CHANGE : { operations: [], reasons: [`${title} changed`] };
+  const [old, now] = [split(before, inherited), split(after, inherited)];
+  const onlyServers = before.head === after.head && sameLines(old.others, now.others);
+  if (onlyServers && old.servers !== undefined && now.servers !== undefined) {
+    return changedServers(title, running, old.servers, now.servers, drained);
   }
-  return changedServers(title, running, old.servers, now.servers);
+  return isSame ? NO_CHANGE : { operations: [], reasons: [`${title} changed`] };
 }
 
 /**
@@ -48,27 +56,29 @@ export function changedSection(
  */
 export function newSection(
   section: Section,
-  defaults: Defaults,
-  { version, backends }: Capabilities,
   spare: string | undefined,
+  { capabilities: { version, backends }, inherited }: Surroundings,
 ): Change {
   const title = titleOf(section);
-  const own = plainBackend(section, defaults);
-  if (own === undefined) return { operations: [], reasons: [`${title} is new`] };
+  const isNew = (why = ""): Change => ({ operations: [], reasons: [`${title} is new${why}`] });
+  const own = plainBackend(section, inherited);
+  if (own === undefined) return isNew();
   const backend = backends ? section.name : spare;
   if (backend === undefined) {
-    const reason = `${title} is new (HAProxy ${shortVersion(version)} cannot add one at run time)`;
-    return { operations: [], reasons: [reason] };
+    return isNew(` (HAProxy ${shortVersion(version)} cannot add one at run time)`);
   }
-  const servers = own.servers.map((server) => ({ do: "add server" as const, backend, server }));
-  if (!backends) return { operations: servers, reasons: [] };
+  if (backends && inherited(section).some((line) => NOT_ADDED.test(line))) {
+    return isNew(" (one that is added at run time does not compress)");
+  }
+  const { operations, reasons } = changedServers(title, backend, [], own.servers, NONE);
+  if (reasons.length > 0 || !backends) return { operations, reasons };
   return {
     operations: [
       { do: "add backend", backend, defaults: own.defaults },
-      ...servers,
+      ...operations,
       { do: "publish backend", backend },
     ],
-    reasons: [],
+    reasons,
   };
 }
 
@@ -78,22 +88,16 @@ export function newSection(
  */
 export function goneSection(
   section: Section,
-  defaults: Defaults,
-  { backends }: Capabilities,
   backend: string,
+  { capabilities: { backends }, inherited }: Surroundings,
 ): Change {
-  const own = plainBackend(section, defaults);
+  const own = plainBackend(section, inherited);
   if (own === undefined) return { operations: [], reasons: [`${titleOf(section)} is gone`] };
-  const servers = own.servers.map(({ name }) => ({
-    do: "remove server" as const,
-    backend,
-    server: name,
-  }));
+  const { operations, reasons } = changedServers("", backend, own.servers, [], NONE);
   // Where it cannot be removed it stays, empty and asked by nobody, until the next reload.
-  return {
-    operations: backends ? [...servers, { do: "remove backend", backend }] : servers,
-    reasons: [],
-  };
+  if (!backends) return { operations, reasons };
+  const { defaults } = own;
+  return { operations: [...operations, { do: "remove backend", backend, defaults }], reasons };
 }
 
 const plain = new WeakMap<Section, boolean>();
@@ -107,11 +111,9 @@ export function isPlainBackend(section: Section): boolean {
   return isPlain;
 }
 
-/** The names of the backends that are provided for what comes, and have nothing yet. */
-export function spareBackends(sections: Iterable<Section>): string[] {
-  return [...sections]
-    .filter(({ name, lines }) => name.startsWith(SPARE) && lines.length === 0)
-    .map(({ name }) => name);
+/** The backends that are provided for what comes, and have nothing yet. */
+export function spareBackends(sections: Iterable<Section>): Section[] {
+  return [...sections].filter(({ name, lines }) => name.startsWith(SPARE) && lines.length === 0);
 }
 
 /** A section as HAProxy's own messages name it. */
@@ -119,9 +121,9 @@ export function titleOf({ kind, name }: Section): string {
   return name === "" ? kind : `${kind} "${name}"`;
 }
 
-function plainBackend(section: Section, defaults: Defaults) {
+function plainBackend(section: Section, inherited: Inherited) {
   const [kind, , from, name, ...rest] = splitWords(section.head);
-  const { servers, others } = split(section, defaults);
+  const { servers, others } = split(section, inherited);
   if (kind !== "backend" || from !== "from" || name === undefined || rest.length > 0) {
     return undefined;
   }
@@ -129,29 +131,12 @@ function plainBackend(section: Section, defaults: Defaults) {
 }
 
 /** A section's servers, undefined where two have one name, and its other lines. */
-function split(section: Section, defaults: Defaults) {
-  const inherited = defaults(section);
-  const servers = section.lines.filter(isServer).map((line) => toServer(line, inherited));
+function split(section: Section, inherited: Inherited) {
+  const servers = serversOf(section, inherited(section));
   const unique = new Set(servers.map(({ name }) => name)).size === servers.length;
   return {
     servers: unique ? servers : undefined,
-    others: section.lines.filter((line) => !isServer(line)),
-  };
-}
-
-function isServer(line: string): boolean {
-  return line.startsWith("server ");
-}
-
-function toServer(line: string, inherited: readonly string[]): ServerLine {
-  const [, name = "", target = "", ...words] = splitWords(line);
-  const colon = target.lastIndexOf(":");
-  return {
-    name,
-    address: target.slice(0, colon),
-    port: target.slice(colon + 1),
-    settings: [...inherited, ...words.filter((word) => word !== "disabled")],
-    disabled: words.includes("disabled"),
+    others: section.lines.filter((line) => !isServerLine(line)),
   };
 }
 
@@ -160,24 +145,29 @@ function changedServers(
   backend: string,
   before: readonly ServerLine[],
   after: readonly ServerLine[],
+  drained: ReadonlySet<string>,
 ): Change {
   const old = new Map(before.map((server) => [server.name, server]));
   const now = new Set(after.map(({ name }) => name));
   const operations: Operation[] = [];
   const reasons: string[] = [];
   for (const server of after) {
-    const was = old.get(server.name);
-    if (was === undefined) operations.push({ do: "add server", backend, server });
-    else if (was.settings.join(" ") !== server.settings.join(" ")) {
-      reasons.push(`${title} changed (the settings of server ${server.name})`);
-    } else if (was.address !== server.address || was.port !== server.port) {
-      operations.push({ do: "move server", backend, server });
-    } else if (was.disabled !== server.disabled) {
-      operations.push({ do: server.disabled ? "drain server" : "enable server", backend, server });
+    const { name, address, port, disabled } = server;
+    const was = old.get(name);
+    const isThere = was?.address === address && was.port === port;
+    if (was !== undefined && !sameLines(was.settings, server.settings)) {
+      reasons.push(`${title} changed (the settings of server ${name})`);
+    } else if (!isThere && !isLiteral(server)) {
+      // HAProxy takes names at run time and never resolves them.
+      reasons.push(`${title} changed (server ${name} is not at an address and port)`);
+    } else if (was === undefined) operations.push({ do: "add server", backend, server });
+    else if (!isThere) operations.push({ do: "move server", backend, server });
+    else if (was.disabled !== disabled || (!disabled && drained.has(`${backend}/${name}`))) {
+      operations.push({ do: disabled ? "drain server" : "enable server", backend, server });
     }
   }
-  for (const { name } of before) {
-    if (!now.has(name)) operations.push({ do: "remove server", backend, server: name });
+  for (const server of before) {
+    if (!now.has(server.name)) operations.push({ do: "remove server", backend, server });
   }
   return { operations, reasons };
 }

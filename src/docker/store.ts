@@ -40,6 +40,8 @@ export class Store {
   #networks: Pick<Snapshot, "drivers" | "gateways"> = { drivers: {}, gateways: [] };
   #everything = true;
   #networksChanged = true;
+  /** When the last signal came, in milliseconds since 1970. */
+  #lastSignal = 0;
 
   /** @param changed called when there is something to read */
   constructor(
@@ -91,6 +93,11 @@ export class Store {
       return stopping === undefined ? container : { ...container, stopping };
     });
     return { containers, ...this.#networks };
+  }
+
+  /** Whether a container was told to end, as far as is known. */
+  isEnding(id: string): boolean {
+    return this.#stopping.has(id);
   }
 
   /** Lets go of the timers. */
@@ -165,6 +172,10 @@ export class Store {
     const entry = this.#entries.get(id);
     if (number === undefined || entry === undefined) return false;
     if (![SIGKILL, SIGTERM, entry.stopSignal].includes(number)) return false;
+    // The first signal counts, and no two containers were told so at the same time: which one was
+    // the last of its service must be the same whoever asks.
+    this.#lastSignal = Math.max(Date.now(), this.#lastSignal + 1);
+    const at = this.#stopping.get(id)?.at ?? this.#lastSignal;
     this.#survived(id);
     const timer = setTimeout(() => {
       this.#survived(id);
@@ -172,7 +183,7 @@ export class Store {
       this.changed();
     }, entry.container.stopTimeout + SURVIVED_AFTER);
     // Not to be read again now: the Engine would not answer before the container has ended.
-    this.#stopping.set(id, { at: Date.now(), timer });
+    this.#stopping.set(id, { at, timer });
     return true;
   }
 

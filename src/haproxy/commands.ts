@@ -1,6 +1,8 @@
 // Operations as the commands of HAProxy's runtime API, for each version as it wants them.
 
+import { GatewayError } from "../errors.ts";
 import type { Capabilities, Operation, ServerLine } from "../operations.ts";
+import { bareAddress, isChecked } from "../server-lines.ts";
 import { compareVersions } from "../version.ts";
 
 /** Lines and payloads end at `tune.bufsize` (16,384 by default), with some room left. */
@@ -14,20 +16,19 @@ const LONGEST = 15_000;
 export function toCommands(operation: Operation, { version }: Capabilities): string[] {
   switch (operation.do) {
     case "drain server":
+    case "remove server":
       return [setServer(operation, "state drain")];
     case "enable server":
       return enable(operation);
     case "move server": {
-      const { address, port, disabled } = operation.server;
-      const target = `addr ${word(address.replace(/^\[(.*)\]$/, "$1"))} port ${port}`;
+      const { port, disabled } = operation.server;
+      const target = `addr ${word(bareAddress(operation.server))} port ${word(port)}`;
       const drain = setServer(operation, "state drain");
       const move = setServer(operation, target);
       return disabled ? [drain, move] : [drain, move, ...enable(operation)];
     }
     case "add server":
       return add(operation, version);
-    case "remove server":
-      return [`set server ${word(operation.backend)}/${word(operation.server)} state drain`];
     case "add backend":
       return [`add backend ${word(operation.backend)} from ${word(operation.defaults)}`];
     case "publish backend":
@@ -61,15 +62,17 @@ export function toPayloads(entries: readonly (readonly [key: string, value: stri
   );
 }
 
-/** Whether HAProxy checks a server: only then it can be down until the first good check. */
-export function isChecked({ settings }: ServerLine): boolean {
-  return settings.lastIndexOf("check") > settings.lastIndexOf("no-check");
-}
-
 /** A word of a command: what could mean something gets a backslash. There are no quotes. */
 export function word(text: string): string {
-  if (/[\0\r\n]/.test(text)) throw new Error(`${JSON.stringify(text)} fits in no command`);
+  if (/[\0\r\n]/.test(text)) {
+    throw new GatewayError("haproxy", `${JSON.stringify(text)} fits in no command`);
+  }
   return text.replaceAll(/[^A-Za-z0-9_./:@,|=-]/g, String.raw`\$&`);
+}
+
+/** A server, given as `backend/server`, as a command has it. */
+export function serverPath(key: string): string {
+  return key.split("/").map(word).join("/");
 }
 
 type OnServer = Extract<Operation, { server: ServerLine }>;
@@ -111,13 +114,17 @@ function add(operation: Extract<Operation, { do: "add server" }>, version: strin
 
 function joinWithin(parts: readonly string[], separator: string): string[] {
   const joined: string[] = [];
-  let current = "";
+  let [current, size] = ["", 0];
   for (const part of parts) {
-    if (current !== "" && current.length + part.length + 1 > LONGEST) {
+    const more = Buffer.byteLength(part) + separator.length;
+    // HAProxy would hang up, or for ever wait for the rest.
+    if (more > LONGEST) throw new GatewayError("haproxy", `A command of ${more} bytes is too long`);
+    if (size > 0 && size + more > LONGEST) {
       joined.push(current);
-      current = "";
+      [current, size] = ["", 0];
     }
-    current = current === "" ? part : `${current}${separator}${part}`;
+    current = size === 0 ? part : `${current}${separator}${part}`;
+    size += more;
   }
-  return current === "" ? joined : [...joined, current];
+  return size === 0 ? joined : [...joined, current];
 }

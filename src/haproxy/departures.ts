@@ -2,25 +2,35 @@
 
 import { errorMessage, GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { word } from "./commands.ts";
+import type { ServerLine } from "../operations.ts";
+import { serverPath, word } from "./commands.ts";
 
-/** How often it is looked whether they can be removed, in milliseconds. */
-const LOOK_EVERY = 100;
-/** A backend that HAProxy will not let go of is given up after so long, in milliseconds. */
+/** How often it is looked whether they can be removed: at first, and at the longest, in ms. */
+const FIRST_LOOK = 100;
+const LONGEST_LOOK = 1_000;
+/** What HAProxy will not let go of is given up so long after its time, in milliseconds. */
 const GIVE_UP = 60_000;
 
-interface Leaving {
-  readonly since: number;
+interface LeavingServer {
+  readonly server: ServerLine;
   /** When its connections are cut, in milliseconds since 1970. */
   readonly deadline: number;
+}
+
+interface LeavingBackend {
+  readonly defaults: string;
+  /** Since when nothing is in it any more, in milliseconds since 1970. */
+  emptySince: number | undefined;
 }
 
 /** Removes what is on its way out, in the background. */
 export class Departures {
   /** By `backend/server`. */
-  readonly #servers = new Map<string, Leaving>();
-  readonly #backends = new Map<string, Leaving>();
+  readonly #servers = new Map<string, LeavingServer>();
+  readonly #backends = new Map<string, LeavingBackend>();
   #timer: Timer | undefined;
+  #wait = FIRST_LOOK;
+  #isLooking = false;
 
   /**
    * @param ask sends one line of commands and gives the answer
@@ -32,9 +42,9 @@ export class Departures {
     private readonly log: Logger,
   ) {}
 
-  /** Whether a server is on its way out. */
-  hasServer(backend: string, server: string): boolean {
-    return this.#servers.has(`${backend}/${server}`);
+  /** Whether a server is on its way out, by `backend/server`. */
+  hasServer(key: string): boolean {
+    return this.#servers.has(key);
   }
 
   hasBackend(backend: string): boolean {
@@ -42,24 +52,29 @@ export class Departures {
   }
 
   /** @param grace how long its connections may last, in milliseconds */
-  addServer(backend: string, server: string, grace: number): void {
-    const now = Date.now();
-    this.#servers.set(`${backend}/${server}`, { since: now, deadline: now + grace });
-    this.#schedule(0);
+  addServer(backend: string, server: ServerLine, grace: number): void {
+    this.#servers.set(`${backend}/${server.name}`, { server, deadline: Date.now() + grace });
+    this.#lookSoon();
   }
 
-  addBackend(backend: string): void {
-    this.#backends.set(backend, { since: Date.now(), deadline: Date.now() + GIVE_UP });
-    this.#schedule(0);
+  addBackend(backend: string, defaults: string): void {
+    this.#backends.set(backend, { defaults, emptySince: undefined });
+    this.#lookSoon();
   }
 
-  /** Keeps a server after all. True where it was on its way out. */
-  keepServer(backend: string, server: string): boolean {
-    return this.#servers.delete(`${backend}/${server}`);
+  /** Keeps a server after all. Gives what it is, where it was on its way out. */
+  keepServer(backend: string, name: string): ServerLine | undefined {
+    const key = `${backend}/${name}`;
+    const leaving = this.#servers.get(key);
+    this.#servers.delete(key);
+    return leaving?.server;
   }
 
-  keepBackend(backend: string): boolean {
-    return this.#backends.delete(backend);
+  /** Keeps a backend after all. Gives the name of its defaults, where it was on its way out. */
+  keepBackend(backend: string): string | undefined {
+    const leaving = this.#backends.get(backend);
+    this.#backends.delete(backend);
+    return leaving?.defaults;
   }
 
   /** Forgets them all: a new worker never had them. */
@@ -67,7 +82,6 @@ export class Departures {
     this.#servers.clear();
     this.#backends.clear();
     clearTimeout(this.#timer);
-    this.#timer = undefined;
   }
 
   /** One look at all of them. */
@@ -75,50 +89,83 @@ export class Departures {
     const byBackend = Map.groupBy(this.#servers, ([key]) => key.slice(0, key.indexOf("/")));
     for (const [backend, servers] of byBackend) {
       const busy = busyServers(await this.ask(`show stat ${word(backend)} 4 -1`));
-      for (const [key, { deadline }] of servers) {
-        const overdue = Date.now() >= deadline;
+      for (const [key, leaving] of servers) {
+        const overdue = Date.now() >= leaving.deadline;
         if (busy.has(key) && !overdue) continue;
-        await this.exclusively(() => this.#removeServer(key, overdue));
+        await this.exclusively(() => this.#removeServer(key, leaving, overdue));
       }
     }
-    for (const [backend, { deadline }] of this.#backends) {
+    for (const [backend, leaving] of this.#backends) {
       const hasServers = [...this.#servers.keys()].some((key) => key.startsWith(`${backend}/`));
-      if (!hasServers) await this.exclusively(() => this.#removeBackend(backend, deadline));
+      if (!hasServers) await this.exclusively(() => this.#removeBackend(backend, leaving));
     }
   }
 
-  async #removeServer(key: string, cut: boolean): Promise<void> {
+  async #removeServer(key: string, leaving: LeavingServer, cut: boolean): Promise<void> {
     // Wanted again since it was looked at.
-    if (!this.#servers.has(key)) return;
-    const name = key.split("/").map(word).join("/");
+    if (this.#servers.get(key) !== leaving) return;
+    const name = serverPath(key);
     const answer = await this.ask(
       `${cut ? `shutdown sessions server ${name};` : ""}set server ${name} state maint;del server ${name}`,
     );
-    if (/Server deleted|No such (server|backend)/i.test(answer)) this.#servers.delete(key);
+    const isGone = /Server deleted|No such (server|backend)/i.test(answer);
+    const isLate = Date.now() > leaving.deadline + GIVE_UP;
+    if (isGone || isLate) this.#servers.delete(key);
+    // It is in maintenance; the next comparison with what should be there finds it.
+    if (!isGone && isLate) this.log.debug(`server ${key} cannot be removed: ${answer.trim()}`);
   }
 
-  async #removeBackend(backend: string, deadline: number): Promise<void> {
-    if (!this.#backends.has(backend)) return;
+  async #removeBackend(backend: string, leaving: LeavingBackend): Promise<void> {
+    if (this.#backends.get(backend) !== leaving) return;
+    leaving.emptySince ??= Date.now();
     const answer = await this.ask(`del backend ${word(backend)}`);
-    const isGone = /Backend deleted|No such backend|cannot find/i.test(answer);
-    if (isGone || Date.now() > deadline) this.#backends.delete(backend);
-    if (!isGone) this.log.debug(`backend ${backend} cannot be removed yet: ${answer.trim()}`);
+    const isGone = /Backend deleted|No such backend/i.test(answer);
+    const isLate = Date.now() > leaving.emptySince + GIVE_UP;
+    if (isGone || isLate) this.#backends.delete(backend);
+    if (!isGone && isLate) {
+      this.log.debug(`backend ${backend} cannot be removed: ${answer.trim()}`);
+    }
   }
 
+  #lookSoon(): void {
+    this.#wait = FIRST_LOOK;
+    this.#schedule(0);
+  }
+
+  /** Looks after so long; less often where nothing happens, as connections may last for hours. */
   #schedule(ms: number): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.#look()
-        .catch((error: unknown) => {
-          // HAProxy may be restarting: what it does not have any more is found gone later.
-          if (!(error instanceof GatewayError)) throw error;
-          this.log.debug(`what is on its way out stays for now: ${errorMessage(error)}`);
-        })
-        .finally(() => {
-          if (this.#servers.size + this.#backends.size > 0) this.#schedule(LOOK_EVERY);
-        })
-        .catch((error: unknown) => this.log.failure(error));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      this.#lookAndGoOn().catch((error: unknown) => this.log.failure(error));
     }, ms);
+  }
+
+  async #lookAndGoOn(): Promise<void> {
+    // Who is added while it looks makes it look again when it is done.
+    if (this.#isLooking) return;
+    const before = this.#count;
+    this.#isLooking = true;
+    try {
+      await this.#look();
+    } catch (error) {
+      // HAProxy may be restarting: what it does not have any more is found gone later.
+      if (!(error instanceof GatewayError)) throw error;
+      this.log.debug(`what is on its way out stays for now: ${errorMessage(error)}`);
+    } finally {
+      this.#isLooking = false;
+    }
+    this.#wait = this.#count === before ? Math.min(this.#wait * 1.5, LONGEST_LOOK) : FIRST_LOOK;
+    if (this.#count > 0) this.#schedule(Math.min(this.#wait, this.#untilDeadline()));
+  }
+
+  get #count(): number {
+    return this.#servers.size + this.#backends.size;
+  }
+
+  /** How long until connections are to be cut, in milliseconds; not sooner than a look takes. */
+  #untilDeadline(): number {
+    const deadlines = [...this.#servers.values()].map(({ deadline }) => deadline - Date.now());
+    return Math.max(FIRST_LOOK, Math.min(...deadlines.filter((ms) => ms > 0)));
   }
 }
 

@@ -89,12 +89,12 @@ export class ConfigFiles {
     });
   }
 
-  /** Removes what `stage` wrote. */
+  /** Removes what `stage` wrote; what cannot be removed is overwritten next time. */
   async discard(files: Files): Promise<void> {
     for (const path of [this.output, ...Object.keys(files.maps)]) {
-      await rm(sibling(await realPath(path), "new"), { force: true });
+      await removeIfPossible(sibling(await realPath(path), "new"));
     }
-    await rm(sibling(this.output, "check"), { force: true });
+    await removeIfPossible(sibling(this.output, "check"));
   }
 
   /**
@@ -126,13 +126,13 @@ export class ConfigFiles {
     await explain("put back", this.output, async () => {
       const text = await readIfThere(this.#journalPath);
       if (text === undefined) return;
+      const failures: unknown[] = [];
       for (const { path, existed } of parseJournal(text).replaced.toReversed()) {
-        const lastGood = sibling(path, "last-good");
-        if (!existed) await rm(path, { force: true });
-        // Moved, not copied: that works on a full disk too. One that is not there any more was moved
-        // by a way back that did not come to its end.
-        else if (await statIfThere(lastGood)) await this.#moveInPlace(path, lastGood);
+        const task = existed ? this.#restore(path) : rm(path, { force: true });
+        // One that cannot be put back must not keep the others from it.
+        await task.catch((error: unknown) => failures.push(error));
       }
+      if (failures.length > 0) throw failures[0];
       await this.confirm();
     });
   }
@@ -140,6 +140,15 @@ export class ConfigFiles {
   /** Notes that what is in place is what HAProxy runs: there is nothing to put back. */
   async confirm(): Promise<void> {
     await rm(this.#journalPath, { force: true });
+  }
+
+  async #restore(path: string): Promise<void> {
+    const lastGood = sibling(path, "last-good");
+    // It was moved already by a way back that did not come to its end.
+    if (!(await statIfThere(lastGood))) return;
+    if (await sameContent(path, lastGood)) await rm(lastGood);
+    // Moved, not copied: that works on a full disk too.
+    else await this.#moveInPlace(path, lastGood);
   }
 
   get #journalPath(): string {
@@ -198,6 +207,15 @@ export class ConfigFiles {
 /** `/etc/haproxy/.haproxy.cfg.new`: hidden, so that a folder of configurations does not load it. */
 function sibling(path: string, suffix: string): string {
   return join(dirname(path), `.${basename(path)}.${suffix}`);
+}
+
+async function removeIfPossible(path: string): Promise<void> {
+  await rm(path, { force: true }).catch(() => undefined);
+}
+
+async function sameContent(path: string, other: string): Promise<boolean> {
+  if (!(await statIfThere(path))) return false;
+  return (await readFile(path)).equals(await readFile(other));
 }
 
 /** A journal that is not whole was being written when the gateway ended: nothing was replaced yet. */

@@ -1,10 +1,10 @@
 // What HAProxy says it runs, compared with what its files say.
 
-import { isIP } from "node:net";
-import { parseConfig, serverLines } from "../haproxy-config.ts";
+import { parseConfig } from "../haproxy-config.ts";
 import { mapEntries, runningValue } from "../map-plan.ts";
 import type { Files } from "../model.ts";
 import type { Aliases, Capabilities } from "../operations.ts";
+import { bareAddress, configServers, isLiteral } from "../server-lines.ts";
 import { readServerStates } from "./states.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -38,29 +38,25 @@ async function serverDifferences(
   const sections = new Set(parseConfig(files.config).map(({ name }) => name));
   const expected = new Set<string>();
   const differences: string[] = [];
-  for (const { backend, words } of serverLines(files.config)) {
-    const [, name = "", target = ""] = words;
-    const key = `${aliases[backend] ?? backend}/${name}`;
+  for (const { backend, server } of configServers(files.config)) {
+    const key = `${aliases[backend] ?? backend}/${server.name}`;
     expected.add(key);
     const state = running.get(key);
     if (state === undefined) differences.push(`HAProxy has no server ${key}`);
     else {
-      const colon = target.lastIndexOf(":");
-      const address = target.slice(0, colon).replaceAll(/[[\]]/g, "");
-      const moved = address !== state.address || target.slice(colon + 1) !== state.port;
-      if (isIP(address) > 0 && moved) {
+      const address = bareAddress(server);
+      const moved = address !== state.address || server.port !== state.port;
+      if (isLiteral(server) && moved) {
         differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
       }
-      if (words.includes("disabled") !== state.withoutRequests) {
+      if (server.disabled !== state.withoutRequests && !runtime.drained.has(key)) {
         differences.push(`HAProxy ${state.withoutRequests ? "disabled" : "enabled"} server ${key}`);
       }
     }
   }
   for (const key of running.keys()) {
-    const slash = key.indexOf("/");
-    const [backend, server] = [key.slice(0, slash), key.slice(slash + 1)];
-    const leaving = runtime.departures.hasServer(backend, server);
-    if (sections.has(backend) && !expected.has(key) && !leaving) {
+    const isOurs = sections.has(key.slice(0, key.indexOf("/")));
+    if (isOurs && !expected.has(key) && !runtime.departures.hasServer(key)) {
       differences.push(`HAProxy has a server ${key} that should be gone`);
     }
   }
@@ -88,9 +84,15 @@ async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases):
 async function backendDifferences(runtime: Runtime, files: Files): Promise<string[]> {
   const lines = (await runtime.ask("show backend")).split("\n");
   const running = new Set(lines.map((line) => line.trim()).filter((line) => !/^(#|$)/.test(line)));
-  const expected = parseConfig(files.config)
-    .filter(({ kind }) => kind === "backend" || kind === "listen")
-    .map(({ name }) => name);
-  const missing = expected.filter((name) => !running.has(name));
-  return missing.map((name) => `HAProxy has no backend ${name}`);
+  const sections = parseConfig(files.config);
+  const expected = sections.filter(({ kind }) => kind === "backend" || kind === "listen");
+  const names = new Set(expected.map(({ name }) => name));
+  return [
+    ...[...names]
+      .filter((name) => !running.has(name))
+      .map((name) => `HAProxy has no backend ${name}`),
+    ...[...running]
+      .filter((name) => !names.has(name) && !runtime.departures.hasBackend(name))
+      .map((name) => `HAProxy has a backend ${name} that should be gone`),
+  ];
 }

@@ -1,27 +1,34 @@
 // The running HAProxy, changed through its runtime API: no reload, no new worker.
 
-import { isIP } from "node:net";
-import { forEachLimited } from "../async.ts";
 import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Capabilities, Operation } from "../operations.ts";
 import { compareVersions } from "../version.ts";
-import { isChecked, toCommands, toLines, toPayloads, word } from "./commands.ts";
+import { Arrivals } from "./arrivals.ts";
+import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
 import { Departures } from "./departures.ts";
-import { awaitAnswer } from "./probe.ts";
+import { Drains } from "./drains.ts";
 import { askHaproxy } from "./socket.ts";
 
-/** A server whose port does not answer by then is left to HAProxy's checks, in milliseconds. */
-const PROBE_FOR = 500;
-const PROBES_AT_ONCE = 32;
 /** What HAProxy says of success; whatever else it says is a refusal. */
 const SUCCESS =
-  /^(New server registered|Server deleted|New backend registered|Backend (un)?published|(IP|port) changed from|no need to change|(Backup )?Server \S+ (is|was) |\[\w+\])/i;
+  /^(New (server|backend) registered|Backend (un)?published|(IP|port) changed from|no need to change|nothing changed)/i;
+/** Asked behind every line of commands: whatever comes before was carried out. */
+const END = "show cli level";
+const END_ANSWER = /^(user|operator|admin)$/;
+
+/** One process of HAProxy, and what it can do. */
+interface Running {
+  readonly process: string;
+  readonly capabilities: Capabilities;
+}
 
 export class Runtime {
+  readonly #arrivals: Arrivals;
   readonly #departures: Departures;
+  readonly #drains: Drains;
   #queue: Promise<unknown> = Promise.resolve();
-  #capabilities: Capabilities | undefined;
+  #running: Running | undefined;
 
   /**
    * @param socket the path of the stats socket that the running configuration names
@@ -32,8 +39,10 @@ export class Runtime {
     private readonly socket: () => string | undefined,
     private readonly grace: (server: string) => number,
     readonly mayChange: boolean,
-    private readonly log: Logger,
+    log: Logger,
   ) {
+    this.#arrivals = new Arrivals((keys) => this.#setUp(keys), log);
+    this.#drains = new Drains((commands) => this.#send(commands), log);
     this.#departures = new Departures(
       (line) => this.ask(line),
       (task) => this.#serially(task),
@@ -44,17 +53,44 @@ export class Runtime {
   /** What the running HAProxy can do; undefined where it cannot be asked. */
   async capabilities(): Promise<Capabilities | undefined> {
     if (!this.mayChange) return undefined;
-    if (this.#capabilities === undefined && this.socket() !== undefined) {
-      try {
-        const version = /^Version: (\d+\.\d+[.\d]*)/m.exec(await this.ask("show info"))?.[1];
-        if (version === undefined) return undefined;
-        this.#capabilities = { version, backends: compareVersions(version, "3.4") >= 0 };
-      } catch (error) {
-        if (!(error instanceof GatewayError)) throw error;
-        return undefined;
-      }
+    this.#running ??= await this.#whoRuns();
+    return this.#running?.capabilities;
+  }
+
+  /** Asks again who runs: whether it is the process that was asked before. */
+  async recognise(): Promise<"same" | "another" | "unknown"> {
+    const [before, now] = [this.#running, await this.#whoRuns()];
+    if (now === undefined) return "unknown";
+    if (before === undefined || before.process === now.process) {
+      this.#running = now;
+      return before === undefined ? "unknown" : "same";
     }
-    return this.#capabilities;
+    this.reset();
+    this.#running = now;
+    return "another";
+  }
+
+  async #whoRuns(): Promise<Running | undefined> {
+    try {
+      const info = await this.ask("show info");
+      const field = (name: string): string =>
+        new RegExp(`^${name}: (.*)$`, "m").exec(info)?.[1]?.trim() ?? "";
+      const version = /^\d+\.\d+[.\d]*/.exec(field("Version"))?.[0]?.replace(/\.$/, "");
+      if (version === undefined) return undefined;
+      return {
+        // In a container's own world of processes the number alone says little.
+        process: `${field("Pid")} since ${field("Start_time_sec")}`,
+        capabilities: { version, backends: compareVersions(version, "3.4") >= 0 },
+      };
+    } catch (error) {
+      if (error instanceof GatewayError) return undefined;
+      throw error;
+    }
+  }
+
+  /** What was drained before anything else, and not changed since, as `backend/server`. */
+  get drained(): ReadonlySet<string> {
+    return this.#drains.keys;
   }
 
   /** Whether something on its way out explains what HAProxy has too much. */
@@ -72,7 +108,7 @@ export class Runtime {
       throw new GatewayError("haproxy", "Cannot change HAProxy while it runs: it does not answer");
     }
     // Asked at the same time: most containers answer before HAProxy has taken the commands.
-    const probes = this.#probe(operations);
+    const arrived = this.#arrivals.expect(operations);
     await this.#serially(async () => {
       const commands: string[] = [];
       for (const operation of operations.map((each) => this.#reuse(each))) {
@@ -82,22 +118,25 @@ export class Runtime {
           await this.#send(commands.splice(0));
           await this.#replaceMap(operation.map, operation.entries);
         }
+        if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
       }
       await this.#send(commands);
     });
     this.#depart(operations);
-    await probes();
+    await arrived();
   }
 
-  /** Sends no new requests to a server, before anything else. @throws GatewayError `haproxy` */
-  async drain(backend: string, server: string): Promise<void> {
-    await this.#check([`set server ${word(backend)}/${word(server)} state drain`]);
+  /** Sends no new requests to a server, before anything else. */
+  drain(backend: string, server: string): void {
+    this.#drains.add(backend, server);
   }
 
-  /** Forgets what was known of the running HAProxy: another one runs now. */
+  /** Forgets what was known of the running HAProxy: another one runs now, or is about to. */
   reset(): void {
-    this.#capabilities = undefined;
+    this.#running = undefined;
+    this.#arrivals.clear();
     this.#departures.clear();
+    this.#drains.clear();
   }
 
   /** Sends one line of commands and gives HAProxy's answer. @throws GatewayError `haproxy` */
@@ -114,23 +153,31 @@ export class Runtime {
 
   /** What is on its way out and wanted again is kept instead of made anew. */
   #reuse(operation: Operation): Operation | undefined {
-    if (operation.do === "add backend" && this.#departures.keepBackend(operation.backend)) {
-      return undefined;
+    if (operation.do === "add backend") {
+      const { backend, defaults } = operation;
+      const kept = this.#departures.keepBackend(backend);
+      if (kept === undefined) return operation;
+      if (kept === defaults) return undefined;
+      throw refusal(`backend ${backend} is on its way out, with other defaults`);
     }
     if (operation.do !== "add server") return operation;
     const { backend, server } = operation;
-    if (!this.#departures.keepServer(backend, server.name)) return operation;
-    return { do: "move server", backend, server };
+    const kept = this.#departures.keepServer(backend, server.name);
+    if (kept === undefined) return operation;
+    if (kept.settings.join(" ") === server.settings.join(" ")) {
+      return { do: "move server", backend, server };
+    }
+    throw refusal(`server ${backend}/${server.name} is on its way out, with other settings`);
   }
 
   #depart(operations: readonly Operation[]): void {
     for (const operation of operations) {
-      const { backend } = { backend: "", ...operation };
       if (operation.do === "remove server") {
-        const grace = this.grace(operation.server);
-        this.#departures.addServer(backend, operation.server, grace);
+        const { backend, server } = operation;
+        this.#departures.addServer(backend, server, this.grace(server.name));
+      } else if (operation.do === "remove backend") {
+        this.#departures.addBackend(operation.backend, operation.defaults);
       }
-      if (operation.do === "remove backend") this.#departures.addBackend(backend);
     }
   }
 
@@ -140,7 +187,7 @@ export class Runtime {
   ): Promise<void> {
     const answer = await this.ask(`prepare map ${word(map)}`);
     const version = /New version created: (\d+)/.exec(answer)?.[1];
-    if (version === undefined) throw refusal(`prepare map ${map}`, answer);
+    if (version === undefined) throw refusal(answer, `prepare map ${map}`);
     const payloads = toPayloads(entries).map(
       (payload) => `add map @${version} ${word(map)} <<\n${payload}\n`,
     );
@@ -153,53 +200,21 @@ export class Runtime {
 
   async #check(lines: readonly string[]): Promise<void> {
     for (const line of lines) {
-      const answer = await this.ask(line);
-      const words = answer.split("\n").map((said) => said.trim());
-      const refused = words.filter((said) => said !== "" && !SUCCESS.test(said));
-      if (refused.length > 0) throw refusal(line, refused.join(" "));
+      // A payload ends its line.
+      const hasEnd = !line.includes("\n");
+      const answer = await this.ask(hasEnd ? `${line};${END}` : line);
+      const said = answer
+        .split("\n")
+        .map((words) => words.trim())
+        .filter((words) => words !== "");
+      if (hasEnd && !END_ANSWER.test(said.pop() ?? "")) throw refusal("it hung up", line);
+      const refused = said.filter((words) => !SUCCESS.test(words));
+      if (refused.length > 0) throw refusal(refused.join(" "), line);
     }
   }
 
-  /** Reaches for the ports of servers that are to come up; gives what to wait for at the end. */
-  #probe(operations: readonly Operation[]): () => Promise<void> {
-    const comers = operations.filter(
-      (operation) =>
-        (operation.do === "add server" ||
-          operation.do === "enable server" ||
-          operation.do === "move server") &&
-        !operation.server.disabled &&
-        isChecked(operation.server) &&
-        isIP(operation.server.address.replaceAll(/[[\]]/g, "")) > 0,
-    );
-    const up: (readonly [backend: string, server: string])[] = [];
-    let report = (backend: string, server: string): void => void up.push([backend, server]);
-    const probing = forEachLimited(comers, PROBES_AT_ONCE, async (operation) => {
-      if (!("server" in operation) || typeof operation.server === "string") return;
-      const { name, address, port } = operation.server;
-      const host = address.replaceAll(/[[\]]/g, "");
-      if (await awaitAnswer(host, Number(port), PROBE_FOR)) report(operation.backend, name);
-    });
-    // A port that answers late must not hold up the pass: its server comes up when it does.
-    probing.catch((error: unknown) => this.log.failure(error));
-    return async () => {
-      report = (backend, server) => {
-        this.#setUp([[backend, server]]).catch((error: unknown) => {
-          this.log.debug(
-            `server ${backend}/${server} is left to HAProxy's checks: ${String(error)}`,
-          );
-        });
-      };
-      await this.#setUp(up);
-    };
-  }
-
-  async #setUp(servers: readonly (readonly [backend: string, server: string])[]): Promise<void> {
-    const wanted = servers.filter(
-      ([backend, server]) => !this.#departures.hasServer(backend, server),
-    );
-    await this.#send(
-      wanted.map(([backend, server]) => `set server ${word(backend)}/${word(server)} health up`),
-    );
+  async #setUp(keys: readonly string[]): Promise<void> {
+    await this.#send(keys.map((key) => `set server ${serverPath(key)} health up`));
   }
 
   /** One after the other: what is added and what is removed must not cross. */
@@ -210,10 +225,8 @@ export class Runtime {
   }
 }
 
-function refusal(line: string, answer: string): GatewayError {
+function refusal(answer: string, line = ""): GatewayError {
   const command = line.split(/[;\n]/)[0] ?? "";
-  return new GatewayError(
-    "haproxy",
-    `HAProxy refused to be changed: ${answer.trim()} (in "${command.slice(0, 100)}")`,
-  );
+  const where = command === "" ? "" : ` (in "${command.slice(0, 100)}")`;
+  return new GatewayError("haproxy", `HAProxy refused to be changed: ${answer.trim()}${where}`);
 }

@@ -24,6 +24,8 @@ export async function askHaproxy(
   // Where the connection itself fails nobody waits for the answer.
   promise.catch(() => undefined);
   const stop = (): void => reject(new Error(`no answer in ${ANSWER_TIMEOUT / 1000} s`));
+  // One that is aborted already tells nobody any more.
+  if (limit.aborted) stop();
   limit.addEventListener("abort", stop, { once: true });
   try {
     const socket = await Bun.connect({

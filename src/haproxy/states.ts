@@ -1,9 +1,10 @@
 // The server state file: over a reload, what was up stays up, and what is new is not trusted yet.
 
 import { writeFile } from "node:fs/promises";
-import { isIP } from "node:net";
 import { forEachLimited } from "../async.ts";
-import { serverLines, serverStateFile } from "../haproxy-config.ts";
+import { serverStateFile } from "../haproxy-config.ts";
+import type { ServerLine } from "../operations.ts";
+import { bareAddress, configServers, isChecked, isLiteral } from "../server-lines.ts";
 import { answers } from "./probe.ts";
 import { askHaproxy } from "./socket.ts";
 
@@ -42,32 +43,23 @@ export async function saveServerStates(
     statsSocket === undefined ? "" : await askHaproxy(statsSocket, "show servers state");
   const known = readServerStates(answer);
   const lines: string[] = [];
-  await forEachLimited(checkedServers(config), PROBES_AT_ONCE, async (server) => {
-    const state = known.get(`${runningName(server.backend)}/${server.name}`);
-    const same =
-      state?.address === server.address && state.port === server.port && !state.withoutRequests;
-    if (same) lines.push(state.fields.with(1, server.backend).join(" "));
-    else lines.push(newState(server, await answers(server.address, Number(server.port))));
+  // One that HAProxy does not check would never come up again.
+  const checked = configServers(config).filter(
+    ({ server }) => isChecked(server) && isLiteral(server),
+  );
+  await forEachLimited(checked, PROBES_AT_ONCE, async ({ backend, server }) => {
+    const { name, port, connecting } = server;
+    const address = bareAddress(server);
+    const state = known.get(`${runningName(backend)}/${name}`);
+    const same = state?.address === address && state.port === port && !state.withoutRequests;
+    if (same) lines.push(state.fields.with(1, backend).join(" "));
+    // Where the check asks for more, that the port answers says too little.
+    else {
+      const up = connecting && (await answers(address, Number(port)));
+      lines.push(newState(backend, server, up));
+    }
   });
   await writeFile(file, `${HEADER}${lines.map((line) => `${line}\n`).join("")}`);
-}
-
-interface CheckedServer {
-  readonly backend: string;
-  readonly name: string;
-  readonly address: string;
-  readonly port: string;
-}
-
-/** The servers that HAProxy checks: one that it does not would never come up again. */
-function checkedServers(config: string): CheckedServer[] {
-  return serverLines(config).flatMap(({ backend, words }) => {
-    const [, name = "", target = "", ...settings] = words;
-    const colon = target.lastIndexOf(":");
-    const address = target.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
-    if (!settings.includes("check") || isIP(address) === 0) return [];
-    return [{ backend, name, address, port: target.slice(colon + 1) }];
-  });
 }
 
 /** Reads the answer to `show servers state`: the servers by `backend/server`. */
@@ -85,11 +77,11 @@ export function readServerStates(answer: string): Map<string, ServerState> {
 }
 
 /** The line of a server that HAProxy does not know, up or down, with its checks running. */
-function newState({ backend, name, address, port }: CheckedServer, up: boolean): string {
+function newState(backend: string, server: ServerLine, up: boolean): string {
   // Running, a passed layer 4 check, full health; or stopped, of unknown health.
   const [operational, status, result, health] = up ? [2, 6, 3, 2] : [0, 1, 0, 0];
   return (
-    `0 ${backend} 0 ${name} ${address} ${operational} 0 1 1 0 ${status} ${result} ${health} ` +
-    `6 0 0 0 - ${port} - 0 0 - - 0`
+    `0 ${backend} 0 ${server.name} ${bareAddress(server)} ${operational} 0 1 1 0 ${status} ` +
+    `${result} ${health} 6 0 0 0 - ${server.port} - 0 0 - - 0`
   );
 }

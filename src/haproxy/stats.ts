@@ -29,7 +29,7 @@ export async function readStats(ask: Runtime["ask"]): Promise<ServerStats[]> {
 }
 
 /** Reads the answer to `show stat`. */
-export function parseStats(csv: string): ServerStats[] {
+function parseStats(csv: string): ServerStats[] {
   const [head = "", ...lines] = csv.split("\n").filter((line) => line !== "");
   const columns = head.replace(/^# /, "").split(",");
   return lines.map((line) => {

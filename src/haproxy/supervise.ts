@@ -31,6 +31,7 @@ const WATCH_EVERY = 500;
  */
 const ORDINARY = new RegExp(
   [
+    "^CLI : ",
     String.raw`^Proxy \S+ stopped `,
     "worker .* exited with code 0 ",
     "^Exiting Master",
@@ -43,11 +44,14 @@ const ORDINARY = new RegExp(
     "has no server available!$",
   ].join("|"),
 );
+/** A server that passed its check again is told in the same tone as one that failed it. */
+const RECOVERED = /^(Backup )?Server \S+ is UP, reason: /;
 /** The last lines it printed, for the error when it does not start. */
 const LINES_KEPT = 20;
 
 export class ManagedHaproxy implements Haproxy {
   #pid: number | undefined;
+  #starting: Promise<void> | undefined;
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff(FIRST_RESTART, LONGEST_RESTART);
   readonly #lastLines: string[] = [];
@@ -75,6 +79,8 @@ export class ManagedHaproxy implements Haproxy {
   }
 
   async reload(): Promise<void> {
+    // One that is just starting may have read the files before.
+    await this.#starting?.catch(() => undefined);
     if (this.#pid === undefined) {
       await this.start();
       return;
@@ -91,7 +97,15 @@ export class ManagedHaproxy implements Haproxy {
   }
 
   /** Starts it. @throws GatewayError `haproxy` with its own lines where it does not come up */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    // Two would share its port: a reload and a restart may both find it dead.
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
     const { program, config, masterSocket } = this.options;
     this.#lastLines.length = 0;
     const child = this.#spawn([program, "-W", "-S", `${masterSocket},mode,600`, "-f", config]);
@@ -145,7 +159,7 @@ export class ManagedHaproxy implements Haproxy {
     if (Date.now() - started > RAN_WELL) this.#backoff.reset();
     while (!this.#closing.signal.aborted && this.#pid === undefined) {
       await pause(this.#backoff.next(), this.#closing.signal);
-      if (this.#closing.signal.aborted) return;
+      if (this.#closing.signal.aborted || this.#pid !== undefined) return;
       try {
         await this.start();
         this.options.restarted();
@@ -194,6 +208,7 @@ export class ManagedHaproxy implements Haproxy {
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
     const [, level = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (.*)$/.exec(line) ?? [];
     if (ORDINARY.test(text)) this.log.debug(`haproxy: ${text}`);
+    else if (RECOVERED.test(text)) this.log.info(`haproxy: ${text}`);
     else if (level === "ALERT") this.log.error(`haproxy: ${text}`);
     else if (level === "WARNING") this.log.warn(`haproxy: ${text}`);
     else if (level === "NOTICE") this.log.debug(`haproxy: ${text}`);
