@@ -14,6 +14,30 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/**
+ * Runs a task with a signal that is aborted when the given one is, or after `ms` milliseconds.
+ * Nothing of it outlives the task: `AbortSignal.timeout` would, until its time has come.
+ */
+export async function withLimit<T>(
+  ms: number,
+  signal: AbortSignal,
+  task: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const abort = (): void => limit.abort(signal.reason);
+  const timer = setTimeout(() => {
+    limit.abort(new DOMException("The operation timed out.", "TimeoutError"));
+  }, ms);
+  signal.addEventListener("abort", abort, { once: true });
+  if (signal.aborted) abort();
+  try {
+    return await task(limit.signal);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}
+
 /** Delays that double from `first` to `cap` milliseconds and have no end. */
 export class Backoff {
   #next: number;

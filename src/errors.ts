@@ -1,7 +1,7 @@
 // What can go wrong, and the exit status each kind ends with.
 
 /** The kinds of failure; each has its own exit status. */
-export type ErrorCode = "usage" | "docker" | "template" | "config" | "haproxy" | "bug";
+export type ErrorCode = "usage" | "docker" | "template" | "config" | "haproxy" | "release" | "bug";
 
 /** The exit status of each kind of failure; also listed in the README. */
 export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -11,6 +11,7 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   template: 11,
   config: 12,
   haproxy: 13,
+  release: 14,
 };
 
 interface ErrorDetails {

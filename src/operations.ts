@@ -31,6 +31,14 @@ export type Operation =
       readonly entries: readonly (readonly [key: string, value: string])[];
     };
 
+/** What brings something up: it is done first, so that nothing goes before its successor is there. */
+export const COMING: readonly Operation["do"][] = [
+  "add backend",
+  "add server",
+  "move server",
+  "enable server",
+];
+
 /** What the running HAProxy can do. */
 export interface Capabilities {
   /** Such as `2.6.12`. */

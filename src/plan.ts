@@ -3,7 +3,7 @@
 import { parseConfig, splitWords, type Section } from "./haproxy-config.ts";
 import { changedMap, isMapped } from "./map-plan.ts";
 import type { Files } from "./model.ts";
-import type { Aliases, Capabilities, Operation } from "./operations.ts";
+import { COMING, type Aliases, type Capabilities, type Operation } from "./operations.ts";
 import {
   changedSection,
   goneSection,
@@ -79,11 +79,8 @@ export function sameFiles(a: Files, b: Files): boolean {
 
 /** What a request needs comes before what sends it there, and the other way round at the end. */
 const ORDER: readonly Operation["do"][] = [
+  ...COMING,
   "drain server",
-  "add backend",
-  "add server",
-  "move server",
-  "enable server",
   "publish backend",
   "add entry",
   "set entry",

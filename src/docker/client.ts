@@ -1,6 +1,7 @@
 // The Engine's API over native fetch: it only reads.
 
 import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
+import { withLimit } from "../async.ts";
 import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 import type { Transport } from "./transport.ts";
 
@@ -28,16 +29,17 @@ export class DockerClient {
   /** Opens the transport and agrees on an API version. */
   async connect(signal: AbortSignal): Promise<{ readonly apiVersion: string }> {
     await this.transport.open();
-    const response = await this.#request("/_ping", signal);
-    await response.text();
-    this.#version = this.version || (await this.#negotiate(response, signal));
+    const newest = await this.#ask("/_ping", signal, async (response) => {
+      await response.text();
+      return response.headers.get("Api-Version") ?? NEWEST_TRIED;
+    });
+    this.#version = this.version || (await this.#negotiate(newest, signal));
     return { apiVersion: this.#version };
   }
 
   /** Asks for a sign of life, for at most `ms` milliseconds. */
   async ping(signal: AbortSignal, ms: number): Promise<void> {
-    const response = await this.#request("/_ping", signal, ms);
-    await response.text();
+    await this.#ask("/_ping", signal, (response) => response.text(), ms);
   }
 
   /** The containers that run, pause or restart. The list lags behind: only IDs are to be trusted. */
@@ -65,37 +67,42 @@ export class DockerClient {
     });
     const query = new URLSearchParams({ since: String(since), filters });
     // The stream is silent for as long as nothing happens: no limit here, a heartbeat elsewhere.
-    const response = await this.#request(`${this.#prefix()}/events?${query.toString()}`, signal, 0);
+    const response = await this.#request(`${this.#prefix()}/events?${query.toString()}`, signal);
     if (!response.ok || response.body === null) throw await this.#refusal("/events", response);
     return response.body;
   }
 
   async #json<T>(path: string, signal: AbortSignal, absent: readonly number[] = []): Promise<T> {
-    const response = await this.#request(`${this.#prefix()}${path}`, signal);
-    if (absent.includes(response.status)) {
-      await response.text();
-      return undefined as T;
-    }
-    if (!response.ok) throw await this.#refusal(path, response);
-    try {
-      return (await response.json()) as T;
-    } catch (error) {
-      throw new GatewayError("docker", `Cannot read "${path}" of Docker: ${errorMessage(error)}`, {
-        cause: error,
-      });
-    }
+    return this.#ask(`${this.#prefix()}${path}`, signal, async (response) => {
+      if (absent.includes(response.status)) {
+        await response.text();
+        return undefined as T;
+      }
+      if (!response.ok) throw await this.#refusal(path, response);
+      try {
+        return (await response.json()) as T;
+      } catch (error) {
+        throw new GatewayError(
+          "docker",
+          `Cannot read "${path}" of Docker: ${errorMessage(error)}`,
+          {
+            cause: error,
+          },
+        );
+      }
+    });
   }
 
   /** The newest version both know; where the Engine refuses that as too old, its own oldest. */
-  async #negotiate(ping: Response, signal: AbortSignal): Promise<string> {
-    const newest = ping.headers.get("Api-Version") ?? NEWEST_TRIED;
+  async #negotiate(newest: string, signal: AbortSignal): Promise<string> {
     if (!isOlder(NEWEST_TRIED, newest)) return newest;
-    const response = await this.#request("/version", signal);
-    if (!response.ok) return NEWEST_TRIED;
-    const { MinAPIVersion: oldest = NEWEST_TRIED } = (await response.json()) as {
-      MinAPIVersion?: string;
-    };
-    return isOlder(NEWEST_TRIED, oldest) ? oldest : NEWEST_TRIED;
+    return this.#ask("/version", signal, async (response) => {
+      if (!response.ok) return NEWEST_TRIED;
+      const { MinAPIVersion: oldest = NEWEST_TRIED } = (await response.json()) as {
+        MinAPIVersion?: string;
+      };
+      return isOlder(NEWEST_TRIED, oldest) ? oldest : NEWEST_TRIED;
+    });
   }
 
   #prefix(): string {
@@ -103,17 +110,27 @@ export class DockerClient {
     return `/v${this.#version}`;
   }
 
-  async #request(path: string, signal: AbortSignal, ms = ANSWER_TIMEOUT): Promise<Response> {
+  /** Sends a request and reads its answer, both within a limit. */
+  #ask<T>(
+    path: string,
+    signal: AbortSignal,
+    read: (response: Response) => Promise<T>,
+    ms = ANSWER_TIMEOUT,
+  ): Promise<T> {
+    return withLimit(ms, signal, async (limit) => read(await this.#request(path, limit, signal)));
+  }
+
+  /** @param ended aborted where nobody wants the answer any more */
+  async #request(path: string, signal: AbortSignal, ended = signal): Promise<Response> {
     const { base, init, name } = this.transport;
-    const limit = ms === 0 ? signal : AbortSignal.any([signal, AbortSignal.timeout(ms)]);
     try {
       return await fetch(`${base}${path}`, {
         ...init,
-        signal: limit,
+        signal,
         timeout: false,
       } as BunFetchRequestInit);
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (ended.aborted) throw error;
       throw unreachable(name, error);
     }
   }

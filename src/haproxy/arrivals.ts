@@ -1,14 +1,16 @@
 // Servers that are to come up: their ports are reached for, sooner than HAProxy's checks could tell.
 
-import { forEachLimited } from "../async.ts";
+import { forEachLimited, pause } from "../async.ts";
 import { errorMessage } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Operation, ServerLine } from "../operations.ts";
 import { bareAddress, isChecked, isLiteral } from "../server-lines.ts";
-import { awaitAnswer } from "./probe.ts";
+import { answers, awaitAnswer } from "./probe.ts";
 
 /** A server whose port does not answer by then is left to HAProxy's checks, in milliseconds. */
 const PROBE_FOR = 500;
+/** One that answers at all does so within a millisecond; what hangs holds up nobody, in ms. */
+const AT_ONCE = 20;
 const PROBES_AT_ONCE = 32;
 
 interface Comer {
@@ -28,34 +30,47 @@ export class Arrivals {
 
   /**
    * Reaches for the ports of all that come up by these operations.
-   * @returns what to call when HAProxy has the servers: it sets up those that answered by then;
-   * later ones are set up when they answer, which nobody waits for
+   * @returns what to call when HAProxy has the servers: it sets up those that answer at once; those
+   * that answer later are set up then, which nobody waits for
    */
   expect(operations: readonly Operation[]): () => Promise<void> {
     const comers = operations.flatMap((operation) => this.#note(operation));
-    const up: string[] = [];
-    let report = (key: string): void => void up.push(key);
-    const probing = forEachLimited(comers, PROBES_AT_ONCE, async (comer) => {
-      const { key, server } = comer;
-      const answered = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
-      if (this.#latest.get(key) !== comer) return;
-      if (answered) report(key);
-      this.#latest.delete(key);
+    const up: Comer[] = [];
+    const late: Comer[] = [];
+    const asking = forEachLimited(comers, PROBES_AT_ONCE, async (comer) => {
+      const { server } = comer;
+      const isUp = await answers(bareAddress(server), Number(server.port));
+      (isUp ? up : late).push(comer);
     });
-    probing.catch((error: unknown) => this.log.failure(error));
     return async () => {
-      report = (key) => {
-        this.setUp([key]).catch((error: unknown) => {
-          this.log.debug(`server ${key} is left to HAProxy's checks: ${errorMessage(error)}`);
+      if (comers.length === 0) return;
+      await Promise.race([asking, pause(AT_ONCE)]);
+      await this.#setUp(up.splice(0));
+      const waiting = asking.then(async () => {
+        await this.#setUp(up);
+        await forEachLimited(late, PROBES_AT_ONCE, async (comer) => {
+          const { server } = comer;
+          const isUp = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
+          if (isUp) await this.#setUp([comer]);
+          else if (this.#latest.get(comer.key) === comer) this.#latest.delete(comer.key);
         });
-      };
-      await this.setUp(up);
+      });
+      waiting.catch((error: unknown) => {
+        this.log.debug(`some servers are left to HAProxy's checks: ${errorMessage(error)}`);
+      });
     };
   }
 
   /** Forgets them all. */
   clear(): void {
     this.#latest.clear();
+  }
+
+  /** Sets up those that are still meant to be. */
+  async #setUp(comers: readonly Comer[]): Promise<void> {
+    const wanted = comers.filter((comer) => this.#latest.get(comer.key) === comer);
+    for (const { key } of wanted) this.#latest.delete(key);
+    await this.setUp(wanted.map(({ key }) => key));
   }
 
   #note(operation: Operation): Comer[] {

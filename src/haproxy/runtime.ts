@@ -2,7 +2,7 @@
 
 import { GatewayError } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import type { Capabilities, Operation } from "../operations.ts";
+import { COMING, type Capabilities, type Operation } from "../operations.ts";
 import { compareVersions } from "../version.ts";
 import { Arrivals } from "./arrivals.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
@@ -109,21 +109,30 @@ export class Runtime {
     }
     // Asked at the same time: most containers answer before HAProxy has taken the commands.
     const arrived = this.#arrivals.expect(operations);
+    const isComing = (operation: Operation): boolean => COMING.includes(operation.do);
     await this.#serially(async () => {
-      const commands: string[] = [];
-      for (const operation of operations.map((each) => this.#reuse(each))) {
-        if (operation === undefined) continue;
-        if (operation.do !== "replace map") commands.push(...toCommands(operation, capabilities));
-        else {
-          await this.#send(commands.splice(0));
-          await this.#replaceMap(operation.map, operation.entries);
-        }
-        if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
-      }
-      await this.#send(commands);
+      await this.#carryOut(operations.filter(isComing), capabilities);
+      await arrived();
+      await this.#carryOut(
+        operations.filter((operation) => !isComing(operation)),
+        capabilities,
+      );
     });
     this.#depart(operations);
-    await arrived();
+  }
+
+  async #carryOut(operations: readonly Operation[], capabilities: Capabilities): Promise<void> {
+    const commands: string[] = [];
+    for (const operation of operations.map((each) => this.#reuse(each))) {
+      if (operation === undefined) continue;
+      if (operation.do !== "replace map") commands.push(...toCommands(operation, capabilities));
+      else {
+        await this.#send(commands.splice(0));
+        await this.#replaceMap(operation.map, operation.entries);
+      }
+      if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
+    }
+    await this.#send(commands);
   }
 
   /** Sends no new requests to a server, before anything else. */

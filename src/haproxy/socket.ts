@@ -15,18 +15,16 @@ export async function askHaproxy(
   line: string,
   signal?: AbortSignal,
 ): Promise<string> {
-  const limit = AbortSignal.any([
-    AbortSignal.timeout(ANSWER_TIMEOUT),
-    ...(signal === undefined ? [] : [signal]),
-  ]);
   const chunks: Uint8Array[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   // Where the connection itself fails nobody waits for the answer.
   promise.catch(() => undefined);
   const stop = (): void => reject(new Error(`no answer in ${ANSWER_TIMEOUT / 1000} s`));
+  // Not a signal with a time-out, which would live until its time, long after the answer.
+  const timer = setTimeout(stop, ANSWER_TIMEOUT);
   // One that is aborted already tells nobody any more.
-  if (limit.aborted) stop();
-  limit.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) stop();
+  signal?.addEventListener("abort", stop, { once: true });
   try {
     const socket = await Bun.connect({
       unix: path,
@@ -50,7 +48,8 @@ export async function askHaproxy(
       cause: error,
     });
   } finally {
-    limit.removeEventListener("abort", stop);
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", stop);
   }
   return Buffer.concat(chunks).toString("utf8");
 }

@@ -1,0 +1,74 @@
+// Builds the gateway once for a test run and runs it as a user does: as a process of its own.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { labDir } from "../lab/leftovers.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+const BINARY = join(ROOT, "dist/docker-api-gateway");
+
+let built: Promise<string> | undefined;
+
+/** The path of the compiled gateway, made from the sources as they are now. */
+export function binary(): Promise<string> {
+  built ??= build();
+  return built;
+}
+
+/** What a finished run of the gateway left. */
+export interface Finished {
+  status: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the gateway with these words to its end. */
+export async function runToEnd(
+  words: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+  cwd = "/",
+): Promise<Finished> {
+  const child = Bun.spawn([await binary(), ...words], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: cleanEnvironment(env),
+    cwd,
+  });
+  const [stdout, stderr, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { status, stdout, stderr };
+}
+
+/** An environment without the developer's own settings of Docker and of the gateway. */
+export function cleanEnvironment(
+  extra: Readonly<Record<string, string>> = {},
+): Record<string, string> {
+  home ??= labDir("home");
+  return {
+    PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/usr/bin:/sbin:/bin`,
+    HOME: home,
+    ...extra,
+  };
+}
+
+let home: string | undefined;
+
+async function build(): Promise<string> {
+  const child = Bun.spawn([process.execPath, "src/build.ts"], {
+    cwd: ROOT,
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  });
+  const [out, err, status] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  if (status !== 0 || !existsSync(BINARY)) throw new Error(`Cannot build: ${out}${err}`);
+  return BINARY;
+}

@@ -1,0 +1,82 @@
+// The files for given containers, byte by byte, and what every HAProxy says of them.
+//
+// UPDATE_GOLDEN=1 bun test test/golden.test.ts writes the expected files anew: read what changed.
+
+import { describe, expect, test } from "bun:test";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Files } from "../src/model.ts";
+import {
+  byName,
+  expectedFiles,
+  foldersOf,
+  goldenCases,
+  writeExpected,
+  type GoldenCase,
+} from "./golden/cases.ts";
+import { haproxyProgram, haproxyVersions } from "./lab/haproxy.ts";
+import { labDir } from "./lab/leftovers.ts";
+import { randomNumbers, shuffle } from "./unit/make.ts";
+
+const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
+
+/** Lets HAProxy check files as if they were where they belong. */
+function check(program: string, files: Files, { layout }: GoldenCase) {
+  const dir = labDir("golden");
+  const moved = (text: string): string =>
+    foldersOf(layout).reduce(
+      (all, folder) => all.replaceAll(`${folder}/`, `${dir}${folder}/`),
+      text,
+    );
+  const all = { ...files.maps, [layout.output]: files.config };
+  for (const [path, text] of Object.entries(all)) {
+    const place = join(dir, path);
+    mkdirSync(dirname(place), { recursive: true });
+    writeFileSync(place, moved(text));
+  }
+  // Which the gateway writes before HAProxy reads its files.
+  const stateFile = join(dir, layout.haproxy.stateFile);
+  mkdirSync(dirname(stateFile), { recursive: true });
+  writeFileSync(stateFile, "1\n");
+  // -dW: a warning is an error.
+  const result = Bun.spawnSync([program, "-dW", "-c", "-f", join(dir, layout.output)]);
+  const said = `${result.stdout.toString()}${result.stderr.toString()}`;
+  return { exitCode: result.exitCode, said: said.replaceAll(dir, "") };
+}
+
+describe.each(goldenCases().map((each) => [each.name, each] as const))("%s", (name, golden) => {
+  const { containers, version } = golden;
+  const { files } = golden.render(containers, version);
+  if (isUpdate) writeExpected(name, byName(files, golden.layout));
+
+  test("the files, byte by byte", () => {
+    expect(byName(files, golden.layout)).toEqual(expectedFiles(name));
+  });
+
+  test("whatever the order in which the containers are listed", () => {
+    const random = randomNumbers(name.length);
+    for (let round = 0; round < 10; round++) {
+      expect(golden.render(shuffle(containers, random), version).files).toEqual(files);
+    }
+  });
+
+  test.each(haproxyVersions())("HAProxy %s has nothing against it", (haproxy) => {
+    const rendered = golden.render(containers, haproxy).files;
+    const { exitCode, said } = check(haproxyProgram(haproxy), rendered, golden);
+    expect({ exitCode, said: said.match(/.*(?:WARNING|ALERT).*/g) ?? [] }).toEqual({
+      exitCode: 0,
+      said: [],
+    });
+  });
+});
+
+test("HAProxy does say something where something is wrong", () => {
+  const [golden] = goldenCases();
+  if (golden === undefined) throw new Error("there are no cases");
+  const wrong = { config: "global\n  bogus\n", maps: {} };
+  for (const haproxy of haproxyVersions()) {
+    const { exitCode, said } = check(haproxyProgram(haproxy), wrong, golden);
+    expect(exitCode).toBe(1);
+    expect(said).toContain("ALERT");
+  }
+});

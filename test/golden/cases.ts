@@ -1,0 +1,134 @@
+// The golden cases: containers and choices in, HAProxy's files out, by the code that the program uses.
+
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { makeDesired, type Desired } from "../../src/desired.ts";
+import { ConfigFiles } from "../../src/haproxy/files.ts";
+import { chooseLayout, type Layout } from "../../src/layout.ts";
+import { createLogger } from "../../src/log.ts";
+import type { Machine } from "../../src/machine.ts";
+import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
+import { listenPort, parseOptions, type RawOptions } from "../../src/options.ts";
+import { compileTemplate, isOwnConfig, type Template } from "../../src/render.ts";
+import { PARTIALS, TEMPLATES } from "../../src/templates.ts";
+import { container, HOST } from "../unit/make.ts";
+
+/** What a case may say in its `options.json`. */
+interface CaseOptions {
+  /** Flags of the command line, without their dashes. */
+  readonly flags?: RawOptions;
+  /** How this machine differs from a Debian with its HAProxy and without syslog. */
+  readonly machine?: Partial<Machine>;
+  readonly reach?: Partial<Reach>;
+  /** Of HAProxy. */
+  readonly version?: string;
+}
+
+export interface GoldenCase {
+  readonly name: string;
+  readonly containers: readonly Container[];
+  readonly layout: Layout;
+  /** The version of HAProxy that its expected files are for. */
+  readonly version: string;
+  render(containers: readonly Container[], version: string): Desired;
+}
+
+const DEBIAN: Machine = {
+  uid: 0,
+  systemd: true,
+  hasMasterSocket: true,
+  hasRunHaproxy: true,
+  hasHaproxyUser: true,
+  hasSyslog: false,
+  runtimeDir: "/run/user/0",
+};
+const NEWEST = "3.4.7";
+
+/** All cases, by name. */
+export function goldenCases(): GoldenCase[] {
+  return readdirSync(import.meta.dir, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => readCase(name))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+function readCase(name: string): GoldenCase {
+  const given = readJson(name, "containers.json") as (Partial<Container> & { name: string })[];
+  const choices = (readJson(name, "options.json") ?? {}) as CaseOptions;
+  const { flags = {}, machine, reach, version = NEWEST } = choices;
+  const options = parseOptions(flags);
+  const layout = chooseLayout(options, { ...DEBIAN, ...machine });
+  const log = createLogger({
+    level: "error",
+    format: "text",
+    journal: false,
+    write: (line) => process.stderr.write(`${line}\n`),
+    now: () => new Date(),
+  });
+  const { mapPath } = new ConfigFiles(layout.output, isOwnConfig, log);
+  const { domain, ports, network, listen } = options;
+  const template = readTemplate(name, options.template);
+  return {
+    name,
+    containers: given.map((each) => container(each.name, each)),
+    layout,
+    version,
+    render(containers, haproxy) {
+      const snapshot: Snapshot = { containers, drivers: {}, gateways: ["172.17.0.1"] };
+      const settings = {
+        routing: { ports, network, domain, ownPorts: listen.map(listenPort) },
+        view: { listen, domain: domain ?? "", ports },
+        haproxy: { version: haproxy, ...layout.haproxy },
+        mapPath,
+      };
+      return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
+    },
+  };
+}
+
+function readTemplate(name: string, builtIn: keyof typeof TEMPLATES): Template {
+  const own = place(name, "template.hbs");
+  const source = existsSync(own)
+    ? { name: own, text: readFileSync(own, "utf8") }
+    : { name: builtIn, text: TEMPLATES[builtIn] };
+  return compileTemplate(source, PARTIALS);
+}
+
+/** The expected files of a case, by their names. */
+export function expectedFiles(name: string): Record<string, string> {
+  const files = outputNames(name).map((file) => [file, readFileSync(place(name, file), "utf8")]);
+  return Object.fromEntries(files) as Record<string, string>;
+}
+
+/** Makes these files the expected ones. */
+export function writeExpected(name: string, files: Record<string, string>): void {
+  for (const file of outputNames(name)) rmSync(place(name, file));
+  for (const [file, text] of Object.entries(files)) writeFileSync(place(name, file), text);
+}
+
+/** Files by their names, which for a case are all in one folder. */
+export function byName({ config, maps }: Files, { output }: Layout): Record<string, string> {
+  const all = { [output]: config, ...maps };
+  return Object.fromEntries(Object.entries(all).map(([path, text]) => [basename(path), text]));
+}
+
+/** The folders that the files of a case name, and HAProxy would want to have. */
+export function foldersOf({ output, haproxy }: Layout): string[] {
+  return [
+    ...new Set([output, haproxy.statsSocket, haproxy.stateFile].map((path) => dirname(path))),
+  ];
+}
+
+function outputNames(name: string): string[] {
+  return readdirSync(place(name, ".")).filter((file) => /\.(cfg|map)$/.test(file));
+}
+
+/** What a file of a case says; undefined without it. */
+function readJson(name: string, file: string): unknown {
+  const path = place(name, file);
+  return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : undefined;
+}
+
+function place(name: string, file: string): string {
+  return join(import.meta.dir, name, file);
+}

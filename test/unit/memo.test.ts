@@ -1,0 +1,118 @@
+// Remembering: it must never show, whatever was made before.
+
+import { describe, expect, test } from "bun:test";
+import { makeDesired, type Settings } from "../../src/desired.ts";
+import { memoByObject, memoByText, sameItems } from "../../src/memo.ts";
+import type { Container, Reach, Snapshot } from "../../src/model.ts";
+import { compileTemplate } from "../../src/render.ts";
+import { PARTIALS, TEMPLATES } from "../../src/templates.ts";
+import { at, container, HOST, randomNumbers, ROUTING } from "./make.ts";
+
+test("what was made of an object is made once, for as long as the context is the same", () => {
+  const remember = memoByObject<{ n: number }, { text: string }>();
+  const item = { n: 1 };
+  let made = 0;
+  const make = (context: string) =>
+    remember(context, ({ n }) => ({ text: `${context}${n} ${++made}` }));
+  const first = make("a")(item);
+  expect(first).toEqual({ text: "a1 1" });
+  expect(make("a")(item)).toBe(first);
+  expect(make("a")({ n: 1 })).toEqual({ text: "a1 2" });
+  expect(make("b")(item)).toEqual({ text: "b1 3" });
+  expect(make("a")(item)).toEqual({ text: "a1 4" });
+});
+
+test("what was made of a text is made once, for the last few", () => {
+  let made = 0;
+  const upper = memoByText(2, (text) => `${text.toUpperCase()} ${++made}`);
+  expect([upper("a"), upper("a"), upper("b"), upper("a")]).toEqual(["A 1", "A 1", "B 2", "A 1"]);
+  expect([upper("c"), upper("b"), upper("a")]).toEqual(["C 3", "B 2", "A 4"]);
+});
+
+test.each([
+  [[], [], true],
+  [[1, 2], [1, 2], true],
+  [[1, 2], [2, 1], false],
+  [[1], [1, 1], false],
+])("%j has the same items as %j: %p", (a: number[], b: number[], same) => {
+  expect(sameItems(a, b)).toBe(same);
+});
+
+/** A template that looks at everything, in blocks that can be remembered and in such that cannot. */
+const CURIOUS = `{{#each backends}}
+{{name}} {{#each servers}}{{name}} {{../name}} {{label this "x" "-"}}{{#if disabled}} {{why}}{{/if}}{{/each}}
+{{#each servers}}{{address}}:{{port}}{{@index}}{{@root.options.ports.length}};{{/each}}
+{{#each hosts}}{{this}} {{else}}no host{{/each}}
+{{/each}}
+{{#each (sort routes "key")}}{{key}} {{/each}}
+{{#map "a"}}{{#each routes}}{{key}} {{backend}}
+{{/each}}{{/map}}
+{{#each routes}}{{key}} {{backend}}{{/each}}
+{{#each routes}}{{#each ../backends}}{{name}} {{../key}};{{/each}}{{/each}}
+{{#each backends}}{{name}}{{#map "last"}}{{name}} x{{/map}}{{/each}}
+{{#each Guests}}{{Name}} {{IP}}{{/each}} {{Time}}`;
+
+const SETTINGS: Settings = {
+  routing: ROUTING,
+  view: { listen: ["*:80"], domain: "", ports: [8000, 80] },
+  haproxy: {
+    version: "2.6.12",
+    user: "",
+    group: "",
+    chroot: "",
+    statsSocket: "/x/admin.sock",
+    stateFile: "/x/state",
+    log: [],
+  },
+  mapPath: (name) => `/x/${name}.map`,
+};
+
+/** One change at random, as time goes by; what does not change stays the same object. */
+function change(containers: readonly Container[], random: () => number): Container[] {
+  const one = <T>(...items: T[]): T => items[Math.floor(random() * items.length)] as T;
+  const index = Math.floor(random() * (containers.length + 1));
+  const old = containers[index];
+  if (old === undefined) {
+    const name = `c${Math.floor(random() * 1e6)}`;
+    const id = `${name}${"0".repeat(64)}`.slice(0, 64);
+    return [...containers, container(name, { id, image: one("a", "b/a", "c/d:1", "c/d:2", "e") })];
+  }
+  const changed = one<Container | undefined>(
+    undefined,
+    { ...old, state: one("running", "paused", "restarting") },
+    { ...old, health: one("none", "starting", "healthy") },
+    { ...old, stopping: one(0, 5, 6) },
+    { ...old, exposed: one<number[]>([], [80], [8000]) },
+    { ...old, labels: one<Record<string, string>>({}, { x: "1 2" }, { x: "a\nb" }) },
+    { ...old, attachments: [at("bridge", one("172.17.0.2", "172.17.0.3", "10.0.0.1"))] },
+    { ...old, networkMode: one("bridge", "host", `container:${containers[0]?.id}`) },
+  );
+  return changed === undefined ? containers.toSpliced(index, 1) : containers.with(index, changed);
+}
+
+describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s", (name, text) => {
+  test("after any changes the same as what nothing was remembered for", () => {
+    const random = randomNumbers(name.length);
+    const template = compileTemplate({ name, text }, PARTIALS);
+    let containers: readonly Container[] = [];
+    for (let round = 0; round < 80; round++) {
+      containers = change(containers, random);
+      const settings: Settings = {
+        ...SETTINGS,
+        routing: { ...ROUTING, domain: name === "host" || random() < 0.2 ? "ex.org" : undefined },
+      };
+      const reach: Reach = random() < 0.1 ? { ...HOST, hostAddress: undefined } : HOST;
+      const drivers = { bridge: random() < 0.1 ? "macvlan" : "bridge" };
+      const seen: Snapshot = { containers, drivers, gateways: [] };
+      const remembered = makeDesired(seen, reach, settings, template, () => String(round));
+      const fresh = makeDesired(
+        structuredClone(seen),
+        reach,
+        settings,
+        compileTemplate({ name, text }, PARTIALS),
+        () => String(round),
+      );
+      expect(remembered).toEqual(fresh);
+    }
+  });
+});
