@@ -9,6 +9,9 @@ export interface Finished {
   readonly timedOut: boolean;
 }
 
+/** How long is waited for what a program printed last, once it has ended, in milliseconds. */
+const LAST_WORDS = 200;
+
 /**
  * Runs a program and waits for its end; past the limit it is killed with all its children.
  * @param limit in milliseconds
@@ -16,7 +19,8 @@ export interface Finished {
  */
 export async function runProgram(words: readonly string[], limit: number): Promise<Finished> {
   const child = spawn(words);
-  const output = Promise.all([text(child.stdout), text(child.stderr)]);
+  const chunks: Uint8Array[] = [];
+  const output = Promise.all([child.stdout, child.stderr].map((each) => collect(each, chunks)));
   let timedOut = false;
   const timer = setTimeout(() => {
     timedOut = true;
@@ -24,9 +28,10 @@ export async function runProgram(words: readonly string[], limit: number): Promi
   }, limit);
   try {
     const exitCode = await child.exited;
-    // A grandchild that went on in the background may hold the pipe open for ever.
-    const [out, err] = await Promise.race([output, Bun.sleep(200).then(() => ["", ""])]);
-    const lines = `${out}\n${err}`.split("\n").filter((line) => line.trim() !== "");
+    // A grandchild that went on in the background may hold the pipes open for ever.
+    await Promise.race([output, Bun.sleep(LAST_WORDS)]);
+    const text = new TextDecoder().decode(Buffer.concat(chunks));
+    const lines = text.split("\n").filter((line) => line.trim() !== "");
     return { exitCode, lines, timedOut };
   } finally {
     clearTimeout(timer);
@@ -51,8 +56,8 @@ function spawn(words: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe
   }
 }
 
-async function text(stream: ReadableStream<Uint8Array>): Promise<string> {
-  return new Response(stream).text();
+async function collect(stream: ReadableStream<Uint8Array>, chunks: Uint8Array[]): Promise<void> {
+  for await (const chunk of stream) chunks.push(chunk);
 }
 
 function killGroup(pid: number): void {

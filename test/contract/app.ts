@@ -90,8 +90,8 @@ export function reply(
 
 /** An address with a port that nobody listens on, now or later: loopback has many. */
 export async function deadEnd(): Promise<{ address: string; port: number }> {
-  const byte = (): number => 1 + Math.floor(Math.random() * 254);
-  return { address: `127.${byte()}.${byte()}.${byte()}`, port: await freePort() };
+  const bytes = [1, 2, 3].map(() => 1 + Math.floor(Math.random() * 254));
+  return { address: ["127", ...bytes].join("."), port: await freePort() };
 }
 
 function serve(socket: Socket, app: App): void {

@@ -69,6 +69,9 @@ describe.each(haproxyVersions())("headers, HAProxy %s", (version) => {
     "X-Forwarded-Prefix: /evil/2",
     "Forwarded: for=6.6.6.6;host=evil.test;proto=https",
     "forwarded: for=6.6.6.7",
+    "X_Forwarded_For: 6.6.6.6",
+    "X_FORWARDED_HOST: evil.test",
+    "x_real_ip: 6.6.6.6",
   ];
 
   test("what the client says of itself is replaced, by path", async () => {
@@ -141,7 +144,7 @@ function forwarded({ headers }: Received): Record<string, string[]> {
   const found: Record<string, string[]> = {};
   for (const [name, value] of headers) {
     const key = name.toLowerCase();
-    if (/forwarded|real-ip/.test(key)) (found[key] ??= []).push(value);
+    if (/forwarded|real.ip/.test(key)) (found[key] ??= []).push(value);
   }
   return found;
 }

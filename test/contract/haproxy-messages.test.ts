@@ -3,11 +3,21 @@
 import { once } from "node:events";
 import { connect as connectHttp2 } from "node:http2";
 import { Readable } from "node:stream";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
-import { haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
+import {
+  afterAll,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
+import { cli, haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
 import { eventually, requestBytes } from "../lab/http.ts";
 import { reply, startApp, type App } from "./app.ts";
 import { serviceOf, Site, START_MS } from "./proxy.ts";
+
+setDefaultTimeout(START_MS);
 
 describe.each(haproxyVersions())("messages, HAProxy %s", (version) => {
   let foo: App;
@@ -197,6 +207,28 @@ describe.each(haproxyVersions())("messages, HAProxy %s", (version) => {
     expect(new TextDecoder().decode(await connection.read(10))).toBe("still here");
     expect(open).toBe(true);
     connection.close();
+  });
+
+  test("a connection that is kept alive outlives a reload by an answer", async () => {
+    const idle = [];
+    for (let count = 0; count < 10; count++) {
+      const connection = await site.connect();
+      connection.send(keptAlive("/foo/x"));
+      expect((await connection.response()).status).toBe(200);
+      idle.push(connection);
+    }
+    expect(await haproxy?.reload()).toBe(true);
+    // The old worker knows by now that it is one: it takes no new connections.
+    await eventually(async () => {
+      const processes = await cli(haproxy?.masterSocket ?? "", "show proc");
+      expect(processes).toMatch(/# old workers\n\d+/);
+    });
+    for (const connection of idle) {
+      connection.send(keptAlive("/foo/x"));
+      const answer = await connection.response();
+      expect([answer.status, answer.header("Connection")]).toEqual([200, "close"]);
+      connection.close();
+    }
   });
 
   test("a client may speak HTTP/2 from the start", async () => {

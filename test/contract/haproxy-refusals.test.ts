@@ -1,10 +1,20 @@
 // Proves what a client is told where there is no route, no usable server, or no decent request.
 
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { cli, haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { deadEnd, reply, startApp, type App } from "./app.ts";
-import { serviceOf, Site, type Service } from "./proxy.ts";
+import { serviceOf, Site, START_MS, type Service } from "./proxy.ts";
+
+setDefaultTimeout(START_MS);
 
 describe.each(haproxyVersions())("refusals, HAProxy %s", (version) => {
   let app: App;

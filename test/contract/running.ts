@@ -1,5 +1,7 @@
 // A HAProxy that is changed while it runs, as the gateway does it: plan, commands, files, reloads.
 
+import { expect } from "bun:test";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { Applier } from "../../src/apply.ts";
 import { GatewayError } from "../../src/errors.ts";
@@ -8,6 +10,7 @@ import { Runtime } from "../../src/haproxy/runtime.ts";
 import type { Files } from "../../src/model.ts";
 import { planChange } from "../../src/plan.ts";
 import { cli, haproxyProgram, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
+import { eventually } from "../lab/http.ts";
 import { listLogger, type Service, type Site } from "./proxy.ts";
 
 /** What HAProxy says of a server. */
@@ -39,7 +42,7 @@ export class Running {
 
   private constructor(
     readonly site: Site,
-    readonly haproxy: Haproxy,
+    private haproxy: Haproxy,
     { grace = 10_000, mayChange = true, socket }: RunningOptions,
   ) {
     const log = listLogger(this.log);
@@ -75,6 +78,28 @@ export class Running {
     const running = new Running(site, haproxy, options);
     await running.applier.recover(Object.keys(files.maps));
     return running;
+  }
+
+  /** Waits until these files are on disk: they follow what HAProxy runs. */
+  async written({ config, maps }: Files): Promise<void> {
+    await eventually(() => {
+      expect(readFileSync(this.site.setup.layout.output, "utf8")).toBe(config);
+      for (const [path, text] of Object.entries(maps)) {
+        expect(readFileSync(path, "utf8")).toBe(text);
+      }
+    });
+  }
+
+  /** Ends HAProxy, and starts it again on the files that are there; of another version if given. */
+  async restart(version = this.site.version): Promise<void> {
+    await this.haproxy.stop();
+    const config = readFileSync(this.site.setup.layout.output, "utf8");
+    this.haproxy = await startHaproxy({ version, config, dir: this.site.dir });
+  }
+
+  /** Makes HAProxy read its files, without the gateway's knowledge. */
+  async reloadByHand(): Promise<void> {
+    if (!(await this.haproxy.reload())) throw new Error("HAProxy refused to reload");
   }
 
   /** Brings HAProxy to these files; tells how. */

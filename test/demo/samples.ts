@@ -68,19 +68,18 @@ function installEngine(): void {
   if (status !== 0) throw new Error("Docker could not be installed");
 }
 
-async function onEngine(
-  engine: EngineAccess,
-  stopEngine: () => Promise<void>,
-): Promise<Samples> {
+async function onEngine(engine: EngineAccess, stopEngine: () => Promise<void>): Promise<Samples> {
   const containers: Container[] = [];
+  const images: string[] = [];
   const stop = async (): Promise<void> => {
     for (const container of containers) await container.remove();
-    for (const { image } of SERVICES) await engine.docker.getImage(image).remove();
+    for (const image of images) await engine.docker.getImage(image).remove();
     await stopEngine();
   };
   try {
     for (const { image, containers: count } of SERVICES) {
       await importImage(engine, image, { expose: [8000] });
+      images.push(image);
       for (let number = 1; number <= count; number++) {
         const name = `${image.replaceAll("/", "-")}-${number}`;
         containers.push(await run(engine, image, { name }));

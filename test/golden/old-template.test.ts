@@ -72,8 +72,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   };
 
   test("both containers of one image get requests, without the prefix", async () => {
-    const seen = [await ask("/foo/bar:1.2/x?y=1"), await ask("/foo/bar:1.2/x?y=1")];
-    expect(seen.toSorted()).toEqual(["200 one GET /x?y=1", "200 two GET /x?y=1"]);
+    const seen = new Set<string>();
+    for (let count = 0; count < 8; count++) seen.add(await ask("/foo/bar:1.2/x?y=1"));
+    expect(seen).toEqual(new Set(["200 one GET /x?y=1", "200 two GET /x?y=1"]));
   });
 
   test.each([

@@ -95,7 +95,7 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
     const random = randomNumbers(name.length);
     const template = compileTemplate({ name, text }, PARTIALS);
     let containers: readonly Container[] = [];
-    for (let round = 0; round < 80; round++) {
+    for (let round = 0; round < 50; round++) {
       containers = change(containers, random);
       const settings: Settings = {
         ...SETTINGS,
@@ -114,5 +114,38 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
       );
       expect(remembered).toEqual(fresh);
     }
+  });
+});
+
+describe("a block over a list looks at what is around it", () => {
+  const item = { x: "p", xs: [{ q: 1 }] };
+  const render = (text: string) => {
+    const template = compileTemplate({ name: "t", text }, { part: "{{z}}", root: "{{@root.z}}" });
+    return ["1", "2"].map((z) => {
+      // The item is the same object every time, and twice in the list.
+      const { config, maps } = template.render({ a: [item, item], b: [item], z }, (name) => name);
+      return [config.slice(config.indexOf("\n") + 1), ...Object.values(maps)].join("|");
+    });
+  };
+
+  test.each([
+    ["{{#each a}}{{x}}{{@index}}{{/each}}", ["p0p1", "p0p1"]],
+    ["{{#each a}}{{x}}{{@root.z}}{{/each}}", ["p1p1", "p2p2"]],
+    ["{{#each a}}{{x}}{{../z}}{{/each}}", ["p1p1", "p2p2"]],
+    ["{{#each a}}{{#each xs}}{{q}}{{../x}}{{/each}}{{/each}}", ["1p1p", "1p1p"]],
+    ["{{#each a}}{{#each xs}}{{q}}{{../../z}}{{/each}}{{/each}}", ["1111", "1212"]],
+    ["{{#each a}}{{#each xs}}{{q}}{{@../index}}{{/each}}{{/each}}", ["1011", "1011"]],
+    ["{{#each a}}{{#if x}}{{../z}}{{/if}}{{/each}}", ["11", "22"]],
+    ["{{#each a}}{{#with x}}{{../../z}}{{/with}}{{/each}}", ["11", "22"]],
+    ["{{#each a}}{{lower ../z}}{{/each}}", ["11", "22"]],
+    ["{{#each a}}{{concat x (lower ../z)}}{{/each}}", ["p1p1", "p2p2"]],
+    ["{{#each a}}{{#if (eq ../z '2')}}{{x}}{{/if}}{{/each}}", ["", "pp"]],
+    ["{{#each a}}{{> part z=../z}}{{/each}}", ["11", "22"]],
+    ["{{#each a}}{{> root}}{{/each}}", ["11", "22"]],
+    ["{{#each a}}{{#map 'm'}}{{x}} {{../z}}{{/map}}{{/each}}", ["|p 1\n", "|p 2\n"]],
+    ["{{#each a}}{{#map 'm'}}{{x}} 1{{/map}}{{/each}}", ["|p 1\n", "|p 1\n"]],
+    ["{{#each a}}{{#group ../b 'x'}}{{key}}{{/group}}{{/each}}", ["pp", "pp"]],
+  ])("%s", (text, expected) => {
+    expect(render(text)).toEqual(expected);
   });
 });
