@@ -23,6 +23,7 @@ export interface Desired {
 /**
  * Makes the files. A container with a value that no file can hold is left out, not the others.
  * @param time what a template sees as `Time`
+ * @param last what the same template made last: given again where the model is the same
  * @throws GatewayError `template` where the template fails
  */
 export function makeDesired(
@@ -31,10 +32,12 @@ export function makeDesired(
   settings: Settings,
   template: Template,
   time: () => string,
+  last?: Desired,
 ): Desired {
   const excluded: Record<string, string> = {};
   for (;;) {
     const model = route(snapshot, reach, { ...settings.routing, excluded });
+    if (model === last?.model) return last;
     const view = toView(model, settings.view, settings.haproxy, time);
     try {
       return { model, files: template.render(view, settings.mapPath) };

@@ -4,9 +4,12 @@ import { makeDesired, type Desired, type Settings } from "./desired.ts";
 import type { Logger } from "./log.ts";
 import { currentReach } from "./machine.ts";
 import type { Files, Snapshot } from "./model.ts";
+import type { Template } from "./render.ts";
 import type { TemplateSlot } from "./templates.ts";
 
 export class Drafts {
+  /** The last files, what they were made of and with. */
+  #last: { readonly template: Template; readonly desired: Desired } | undefined;
   /** What templates see as the time: that of the last change, so that time alone is none. */
   #time = new Date();
 
@@ -34,17 +37,20 @@ export class Drafts {
     let failure: unknown;
     for (const candidate of candidates) {
       let asksForTime = false;
-      const make = (): Desired =>
-        makeDesired(snapshot, reach, this.settings, candidate, () => {
-          asksForTime = true;
-          return this.#time.toISOString();
-        });
+      const time = (): string => {
+        asksForTime = true;
+        return this.#time.toISOString();
+      };
+      const last = this.#last?.template === candidate ? this.#last.desired : undefined;
       try {
-        const same = make();
+        let desired = makeDesired(snapshot, reach, this.settings, candidate, time, last);
         this.template.rendered(candidate);
-        if (!asksForTime || isKnown(same.files)) return same;
-        this.#time = new Date();
-        return make();
+        if (asksForTime && !isKnown(desired.files)) {
+          this.#time = new Date();
+          desired = makeDesired(snapshot, reach, this.settings, candidate, time);
+        }
+        this.#last = { template: candidate, desired };
+        return desired;
       } catch (error) {
         if (failure === undefined && candidates.length > 1) {
           this.log.failure(error, "the template before it is used on");

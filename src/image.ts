@@ -69,5 +69,8 @@ function splitDomain(name: string): [domain: string, repository: string] {
   if (slash < 0) return ["", name];
   const first = name.slice(0, slash);
   const isDomain = /[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase();
-  return isDomain ? [first, name.slice(slash + 1)] : ["", name];
+  if (!isDomain) return ["", name];
+  const rest = name.slice(slash + 1);
+  // `nginx` is short for `docker.io/library/nginx`, which Podman makes of it.
+  return [first, first === "docker.io" ? rest.replace(/^library\/(?=[^/]+$)/, "") : rest];
 }

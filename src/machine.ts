@@ -1,7 +1,7 @@
 // What is asked of this machine: its addresses, its init system, who runs the gateway.
 
 import { existsSync, readFileSync } from "node:fs";
-import { networkInterfaces, tmpdir } from "node:os";
+import { networkInterfaces, tmpdir, type NetworkInterfaceInfo } from "node:os";
 import type { Reach, Snapshot } from "./model.ts";
 
 export interface Machine {
@@ -43,11 +43,20 @@ export function currentReach(snapshot: Snapshot, remoteHost: string | undefined)
   const onHost = addresses.some((address) => snapshot.gateways.includes(address));
   const inContainer = !onHost && (existsSync("/.dockerenv") || existsSync("/run/.containerenv"));
   return {
-    interfaces: own.flatMap(({ cidr }) => (cidr === null ? [] : [cidr])),
+    interfaces: [...new Set(own.filter(isUsable).map(({ cidr }) => cidr ?? ""))].toSorted(),
     inContainer,
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
   };
+}
+
+/**
+ * Whether others can be reached through an address. Every container brings the host an interface
+ * with an IPv6 address that is good for that link alone (RFC 4291, section 2.5.6): left out, so that
+ * what this machine reaches does not seem to change with each of them.
+ */
+function isUsable({ cidr, address }: NetworkInterfaceInfo): boolean {
+  return cidr !== null && !/^fe[89ab]/i.test(address);
 }
 
 /**

@@ -1,5 +1,6 @@
 // From the containers to the model: which are routed, and under which host and path.
 
+import { isDeepStrictEqual } from "node:util";
 import type { AddressOptions } from "./address.ts";
 import { assignHosts } from "./hosts.ts";
 import { compare } from "./order.ts";
@@ -28,9 +29,7 @@ export function route(snapshot: Snapshot, reach: Reach, options: RoutingOptions)
     else rejections.push({ id, container: name, image, reason: placed.reason });
   }
 
-  const services = [...Map.groupBy(members, (member) => member.repository)]
-    .map(([repository, group]) => ({ repository, group: group.toSorted(byName) }))
-    .toSorted((a, b) => compare(a.repository, b.repository));
+  const services = inOrder(Map.groupBy(members, (member) => member.repository));
   const hosts = domain === undefined ? undefined : assignHosts(services.map(toClaimant), domain);
   const backends: Backend[] = [];
   const routes: Route[] = [];
@@ -45,12 +44,41 @@ export function route(snapshot: Snapshot, reach: Reach, options: RoutingOptions)
   // What has gone is forgotten now and then.
   if (lastBuilt.size > backends.length * 2 + 100) lastBuilt.clear();
   warnings.push(...(hosts?.warnings ?? []));
-  return {
+  const model = {
     routes,
     backends,
     rejections: rejections.toSorted((a, b) => compare(a.id, b.id)),
     warnings,
   };
+  if (!isSameModel(lastModel, model)) lastModel = model;
+  return lastModel;
+}
+
+/** The last model: where nothing changed it is the same object again. */
+let lastModel: Model = { routes: [], backends: [], rejections: [], warnings: [] };
+
+function isSameModel(a: Model, b: Model): boolean {
+  return (
+    sameItems(a.backends, b.backends) &&
+    sameItems(a.routes, b.routes) &&
+    sameItems(a.warnings, b.warnings) &&
+    isDeepStrictEqual(a.rejections, b.rejections)
+  );
+}
+
+type Service = Pick<Built, "group"> & { readonly repository: string };
+
+/** The repositories in the order of last time: of thousands, few come and go. */
+let lastOrder: readonly string[] = [];
+
+/** The services in the order of their repositories, their containers in that of their names. */
+function inOrder(groups: ReadonlyMap<string, readonly Member[]>): Service[] {
+  const known = lastOrder.filter((repository) => groups.has(repository));
+  lastOrder = known.length === groups.size ? known : [...groups.keys()].toSorted(compare);
+  return lastOrder.map((repository) => {
+    const group = groups.get(repository) ?? [];
+    return { repository, group: group.length > 1 ? group.toSorted(byName) : group };
+  });
 }
 
 interface Built {
@@ -76,8 +104,13 @@ function build(
     before.hosts?.join() === hosts?.join();
   if (isSame) return before;
   const backend = toBackend(repository, group, hosts ?? []);
-  const routes = hosts === undefined ? pathRoute(backend) : hostRoutes(backend);
-  const built = { group, hosts, backend, routes };
+  const wanted = hosts === undefined ? pathRoute(backend) : hostRoutes(backend);
+  // Such as when a container that was told to stop goes on as the last of its service.
+  const isEqual = isDeepStrictEqual([before?.backend, before?.routes], [backend, wanted]);
+  const built =
+    isEqual && before !== undefined
+      ? { ...before, group }
+      : { group, hosts, backend, routes: wanted };
   lastBuilt.set(repository, built);
   return built;
 }
@@ -139,6 +172,6 @@ function mixedRegistries(group: readonly Member[]): string[] {
 }
 
 /** A repository with the time its oldest container was made. */
-function toClaimant({ repository, group }: Pick<Built, "group"> & { repository: string }) {
+function toClaimant({ repository, group }: Service) {
   return { repository, created: Math.min(...group.map(({ container }) => container.created)) };
 }

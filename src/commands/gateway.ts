@@ -3,6 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Applier } from "../apply.ts";
+import { pause } from "../async.ts";
 import type { Command, Environment, Signals } from "../command.ts";
 import { Drafts } from "../drafts.ts";
 import { errorMessage, GatewayError } from "../errors.ts";
@@ -21,7 +22,9 @@ import { prepare, type Setup } from "../setup.ts";
 import { GATEWAY_FLAGS } from "./flags.ts";
 
 /** How often systemd is told how it goes, in milliseconds. */
-const TELL_EVERY = 2_000;
+const TELL_EVERY = 5_000;
+/** How long systemd is told to wait until everything is read again, in milliseconds. */
+const REREAD_LIMIT = 5_000;
 
 /** The command without a name. */
 export const gatewayCommand: Command = {
@@ -73,7 +76,8 @@ async function runGateway(
     signals.onReread(() => {
       log.info("reading everything again (SIGHUP)");
       notifier.reloading();
-      void gateway.resync().then(notifier.ready);
+      // Without Docker it would last as long as that is away, and so would `systemctl reload`.
+      void Promise.race([gateway.resync(), pause(REREAD_LIMIT)]).then(notifier.ready);
     });
     log.info(
       `writing ${layout.output} for HAProxy ${settings.haproxy.version}` +

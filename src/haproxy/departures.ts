@@ -8,6 +8,7 @@ import { serverPath, word } from "./commands.ts";
 /** How often it is looked whether they can be removed: at first, and at the longest, in ms. */
 const FIRST_LOOK = 100;
 const LONGEST_LOOK = 1_000;
+const GONE = /No such (server|backend)/i;
 /** What HAProxy will not let go of is given up so long after its time, in milliseconds. */
 const GIVE_UP = 60_000;
 
@@ -106,9 +107,10 @@ export class Departures {
     if (this.#servers.get(key) !== leaving) return;
     const name = serverPath(key);
     const answer = await this.ask(
-      `${cut ? `shutdown sessions server ${name};` : ""}set server ${name} state maint;del server ${name}`,
+      `${cut ? `shutdown sessions server ${name};` : ""}set server ${name} state maint;` +
+        surely(`del server ${name}`),
     );
-    const isGone = /Server deleted|No such (server|backend)/i.test(answer);
+    const isGone = GONE.test(answer);
     const isLate = Date.now() > leaving.deadline + GIVE_UP;
     if (isGone || isLate) this.#servers.delete(key);
     // It is in maintenance; the next comparison with what should be there finds it.
@@ -118,8 +120,8 @@ export class Departures {
   async #removeBackend(backend: string, leaving: LeavingBackend): Promise<void> {
     if (this.#backends.get(backend) !== leaving) return;
     leaving.emptySince ??= Date.now();
-    const answer = await this.ask(`del backend ${word(backend)}`);
-    const isGone = /Backend deleted|No such backend/i.test(answer);
+    const answer = await this.ask(surely(`del backend ${word(backend)}`));
+    const isGone = GONE.test(answer);
     const isLate = Date.now() > leaving.emptySince + GIVE_UP;
     if (isGone || isLate) this.#backends.delete(backend);
     if (!isGone && isLate) {
@@ -167,6 +169,15 @@ export class Departures {
     const deadlines = [...this.#servers.values()].map(({ deadline }) => deadline - Date.now());
     return Math.max(FIRST_LOOK, Math.min(...deadlines.filter((ms) => ms > 0)));
   }
+}
+
+/**
+ * A deletion whose outcome is sure. HAProxy puts what it has to say of earlier commands before the
+ * answer, other deletions too, and cuts off what exceeds 1 kB, the answer itself at times. Told
+ * again, it says that there is none such.
+ */
+function surely(deletion: string): string {
+  return `${deletion};${deletion}`;
 }
 
 /** The servers that have requests now, as `backend/server`. Source: section 9.1 (CSV format). */

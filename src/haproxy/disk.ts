@@ -1,7 +1,16 @@
 // Files on disk: found behind links, written to the disk itself, with the mode and owner they had.
 
 import type { Stats } from "node:fs";
-import { open, readFile, readlink, realpath, rm, stat, type FileHandle } from "node:fs/promises";
+import {
+  link,
+  open,
+  readFile,
+  readlink,
+  realpath,
+  rm,
+  stat,
+  type FileHandle,
+} from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 
@@ -63,8 +72,23 @@ export async function writeDurably(
 }
 
 /** Copies a file byte by byte, with its mode and owner. */
-export async function copyDurably(from: string, to: string): Promise<void> {
+async function copyDurably(from: string, to: string): Promise<void> {
   await writeDurably(to, await readFile(from), from);
+}
+
+/**
+ * Keeps a file under a second name before another is renamed over it: the same file where the file
+ * system allows that, else a copy.
+ */
+export async function keepAs(path: string, kept: string): Promise<void> {
+  await rm(kept, { force: true });
+  try {
+    await link(path, kept);
+  } catch (error) {
+    // A mount of its own, a file of somebody else's, or a file system without links.
+    if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP"].includes(systemCode(error))) throw error;
+    await copyDurably(path, kept);
+  }
 }
 
 /** Overwrites a file without making it anew; what it held is put back if that fails. */

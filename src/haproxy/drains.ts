@@ -7,7 +7,7 @@ import { serverPath } from "./commands.ts";
 export class Drains {
   readonly #keys = new Set<string>();
   readonly #waiting = new Set<string>();
-  #isSending = false;
+  #sending: Promise<void> | undefined;
 
   constructor(
     private readonly send: (commands: readonly string[]) => Promise<void>,
@@ -23,7 +23,12 @@ export class Drains {
     const key = `${backend}/${server}`;
     this.#keys.add(key);
     this.#waiting.add(key);
-    void this.#sendAll();
+    this.#sending ??= this.#sendAll();
+  }
+
+  /** Waits until HAProxy has them all: what is said of a server later must not come before. */
+  async sent(): Promise<void> {
+    await this.#sending;
   }
 
   /** Notes that something else is said of a server. */
@@ -37,8 +42,6 @@ export class Drains {
 
   /** On one connection at a time: many containers may be told to end in one moment. */
   async #sendAll(): Promise<void> {
-    if (this.#isSending) return;
-    this.#isSending = true;
     while (this.#waiting.size > 0) {
       const keys = [...this.#waiting];
       this.#waiting.clear();
@@ -49,6 +52,6 @@ export class Drains {
         this.log.debug(`not drained: ${keys.join(", ")}: ${errorMessage(error)}`);
       }
     }
-    this.#isSending = false;
+    this.#sending = undefined;
   }
 }

@@ -6,7 +6,7 @@ import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Files } from "../model.ts";
 import {
-  copyDurably,
+  keepAs,
   overwrite,
   readIfThere,
   realPath,
@@ -27,6 +27,9 @@ interface Journal {
 }
 
 const BACKUP_SUFFIX = "before-docker-api-gateway";
+
+/** So many bytes hold the line by which the gateway knows its own configuration. */
+const FIRST_LINE = 200;
 
 /** The files that HAProxy reads. */
 export class ConfigFiles {
@@ -159,7 +162,7 @@ export class ConfigFiles {
   async #keepForeign(): Promise<void> {
     if (!(await statIfThere(this.output))) return;
     const config = await readFile(this.output);
-    if (this.isOwn(config.toString())) return;
+    if (this.isOwn(config.subarray(0, FIRST_LINE).toString())) return;
     for (let count = 0; ; count++) {
       const kept = `${this.output}.${BACKUP_SUFFIX}${count === 0 ? "" : `.${count}`}`;
       try {
@@ -177,7 +180,7 @@ export class ConfigFiles {
     const replaced: { path: string; existed: boolean }[] = [];
     for (const path of paths) {
       const existed = (await statIfThere(path)) !== undefined;
-      if (existed) await copyDurably(path, sibling(path, "last-good"));
+      if (existed) await keepAs(path, sibling(path, "last-good"));
       replaced.push({ path, existed });
     }
     const journal: Journal = { replaced };

@@ -12,7 +12,7 @@ import { askHaproxy } from "./socket.ts";
 
 /** What HAProxy says of success; whatever else it says is a refusal. */
 const SUCCESS =
-  /^(New (server|backend) registered|Backend (un)?published|(IP|port) changed from|no need to change|nothing changed)/i;
+  /^(New (server|backend) registered|(Server|Backend) (deleted|(un)?published)|(IP|port) changed from|no need to change|nothing changed|(Backup )?Server \S+ (is|was|enters|remains) )/i;
 /** Asked behind every line of commands: whatever comes before was carried out. */
 const END = "show cli level";
 const END_ANSWER = /^(user|operator|admin)$/;
@@ -109,8 +109,8 @@ export class Runtime {
     }
     // Asked at the same time: most containers answer before HAProxy has taken the commands.
     const arrived = this.#arrivals.expect(operations);
-    const isComing = (operation: Operation): boolean => COMING.includes(operation.do);
     await this.#serially(async () => {
+      await this.#drains.sent();
       await this.#carryOut(operations.filter(isComing), capabilities);
       await arrived();
       await this.#carryOut(
@@ -232,6 +232,11 @@ export class Runtime {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Whether an operation brings something up. */
+function isComing(operation: Operation): boolean {
+  return COMING.includes(operation.do);
 }
 
 function refusal(answer: string, line = ""): GatewayError {

@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
-import { reply, startApp, type App } from "./app.ts";
+import { startApp, type App } from "./app.ts";
+import { askAlways, holdNext } from "./asking.ts";
 import { serviceOf, Site, START_MS, type Service } from "./proxy.ts";
 import { Running, type RunningOptions } from "./running.ts";
 
@@ -54,34 +55,34 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
 
   test("one whose last container goes and that has another one at once is never unknown", async () => {
     await start([of(one, { image: "foo" })]);
-    const asking = askAlways("foo");
+    const stop = askAlways(site, "/foo");
     for (let count = 0; count < 10; count++) {
       await running.serve([of(count % 2 === 0 ? two : one, { image: "foo" })]);
     }
-    expect(await asking.stop()).toEqual([200]);
+    expect(await stop()).toEqual([200]);
   });
 
   test("what comes, comes whole: no request finds a route without a server", async () => {
     await start([]);
-    const asking = askAlways(one.name);
+    const stop = askAlways(site, `/${one.name}`);
     for (let count = 0; count < 10; count++) {
       await running.serve([of(one)]);
       await running.serve([]);
     }
     // Neither 503 for want of a server, nor whatever the default backend would say.
-    expect((await asking.stop()).toSorted()).toEqual([200, 403]);
+    expect(await stop()).toEqual([200, 403]);
     expect(running.reloads).toEqual([]);
   });
 
   test("a request under way finishes, and then the service is gone", async () => {
     await start([of(one), of(two)]);
-    const answer = hold(one);
+    const held = holdNext(one);
     const asked = site.ask({ target: `/${one.name}`, method: "POST" });
-    await eventually(() => expect(one.received.length).toBe(1));
+    await held.received;
     await running.serve([of(two)]);
     expect(await answerOf(one.name)).toBe(403);
     expect(await served()).toEqual([one.name, two.name].toSorted());
-    answer();
+    held.answer();
     expect((await asked).body).toBe("held");
     await eventually(async () => expect(await served()).toEqual([two.name]));
     if (addsBackends) {
@@ -91,9 +92,9 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
 
   test("a request under way is cut off after its time, and then the service is gone", async () => {
     await start([of(one)], { grace: 200 });
-    hold(one);
+    const held = holdNext(one);
     const asked = site.ask({ target: `/${one.name}`, method: "POST" }).catch(() => undefined);
-    await eventually(() => expect(one.received.length).toBe(1));
+    await held.received;
     await running.serve([]);
     expect((await asked)?.status).not.toBe(200);
     await eventually(async () => expect(await served()).toEqual([]));
@@ -101,13 +102,13 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
 
   test("gone and wanted again before it went, it is served as before", async () => {
     await start([of(one)]);
-    const answer = hold(one);
+    const held = holdNext(one);
     const asked = site.ask({ target: `/${one.name}`, method: "POST" });
-    await eventually(() => expect(one.received.length).toBe(1));
+    await held.received;
     await running.serve([]);
     expect(await running.serve([of(one), of(two)])).toBe("commands");
     expect(await answerOf(one.name)).toBe(one.name);
-    answer();
+    held.answer();
     expect((await asked).body).toBe("held");
     // Longer than it takes to look whether it can go.
     await Bun.sleep(300);
@@ -183,11 +184,6 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
     running = await Running.start(site, site.render(services).files, options);
   }
 
-  /** A container of its own for the app, in whatever order they come. */
-  function of(app: App, more: Partial<Service> = {}): Service {
-    return serviceOf(app, { name: `${app.name}-${more.image ?? ""}`, ...more });
-  }
-
   /** Who answers; or the status, where HAProxy does. */
   async function answerOf(image: string): Promise<string | number> {
     const { status, body } = await site.ask({ target: `/${image}` });
@@ -200,32 +196,9 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
     const servers = Object.values(await running.servers());
     return servers.map(({ address }) => ports.get(address) ?? address).toSorted();
   }
-
-  /** Asks all the time; tells which statuses came. */
-  function askAlways(image: string): { stop: () => Promise<number[]> } {
-    const statuses = new Set<number>();
-    let stopped = false;
-    const asking = (async () => {
-      while (!stopped) statuses.add((await site.ask({ target: `/${image}` })).status);
-    })();
-    return {
-      stop: async () => {
-        stopped = true;
-        await asking;
-        return [...statuses];
-      },
-    };
-  }
-
-  /** Lets an app keep its next request until the function is called. */
-  function hold(app: App): () => void {
-    const { answerer } = app;
-    let answer = (): void => {};
-    app.answerer = (_, socket) => {
-      app.answerer = answerer;
-      answer = () => void socket.end(reply(200, [], "held"));
-      return undefined;
-    };
-    return () => answer();
-  }
 });
+
+/** A container of its own for the app, in whatever order they come. */
+function of(app: App, more: Partial<Service> = {}): Service {
+  return serviceOf(app, { name: `${app.name}-${more.image ?? ""}`, ...more });
+}

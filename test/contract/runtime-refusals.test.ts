@@ -192,10 +192,6 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
     expect(running.reloads).toEqual([]);
   });
 
-  function route(foo: string[]): Handmade {
-    return { backends: { foo }, routes: ["/foo/ foo"] };
-  }
-
   function files(parts: Handmade) {
     return handmade(site, parts);
   }
@@ -214,3 +210,8 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
     return running.reloads.flat().join();
   }
 });
+
+/** A backend with these lines, and a route to it. */
+function route(foo: string[]): Handmade {
+  return { backends: { foo }, routes: ["/foo/ foo"] };
+}

@@ -3,7 +3,8 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
-import { freePort, reply, startApp, type App } from "./app.ts";
+import { freePort, startApp, type App } from "./app.ts";
+import { holdNext } from "./asking.ts";
 import { serviceOf, Site, START_MS, type Service } from "./proxy.ts";
 import { Running, type RunningOptions } from "./running.ts";
 
@@ -187,10 +188,6 @@ describe.each(haproxyVersions())("servers, HAProxy %s", (version) => {
     return app;
   }
 
-  function of(app: App, more: Partial<Service> = {}): Service {
-    return serviceOf(app, { image: "foo", name: app.name, ...more });
-  }
-
   async function start(services: Service[], options?: RunningOptions): Promise<void> {
     running = await Running.start(site, site.render(services).files, options);
     await eventually(async () => {
@@ -214,10 +211,6 @@ describe.each(haproxyVersions())("servers, HAProxy %s", (version) => {
     return found[1];
   }
 
-  function nameIn(key: string): string {
-    return /\/(.*):[0-9a-f]{12}/.exec(key)?.[1] ?? key;
-  }
-
   /** Who answers many requests, none of which fails. */
   async function askOften(): Promise<Record<string, number>> {
     const answered: Record<string, number> = {};
@@ -231,21 +224,15 @@ describe.each(haproxyVersions())("servers, HAProxy %s", (version) => {
 
   /** Lets an app keep a request until it is told to answer. */
   async function hold(app: App) {
-    const { promise: received, resolve } = Promise.withResolvers<() => void>();
-    const answerer = app.answerer;
-    app.answerer = (_, socket) => {
-      app.answerer = answerer;
-      resolve(() => void socket.end(reply(200, [], "held")));
-      return undefined;
-    };
+    const held = holdNext(app);
     // Every second request is this app's. POST, as it may not be sent again when it is cut off.
     const question = { target: "/foo", method: "POST" };
     const asked = Promise.all([1, 2].map(() => site.ask(question).catch(() => undefined)));
-    const answer = await received;
+    await held.received;
     return {
       /** Answers it and gives the status that its client gets. */
       finish: async () => {
-        answer();
+        held.answer();
         return (await asked).find((response) => response?.body === "held")?.status;
       },
       /** Waits for the end of both; gives how many of them went well. */
@@ -253,3 +240,12 @@ describe.each(haproxyVersions())("servers, HAProxy %s", (version) => {
     };
   }
 });
+
+function of(app: App, more: Partial<Service> = {}): Service {
+  return serviceOf(app, { image: "foo", name: app.name, ...more });
+}
+
+/** The name of the container that a server, given as `backend/server`, stands for. */
+function nameIn(key: string): string {
+  return /\/(.*):[0-9a-f]{12}/.exec(key)?.[1] ?? key;
+}

@@ -105,7 +105,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     });
     const line = await second.logged(/^Cannot reload HAProxy: .*what is served stays as it is/);
     expect(line.level).toBe("error");
-    await second.until(() => expect(second.config()).toBe(good));
+    // Before it is tried again, which is after a second.
+    await second.until(() => expect(second.config()).toBe(good), 500);
     await second.served("/ext/one/", old.name);
     expect((await processes()).master).toBe(before.master);
 

@@ -18,7 +18,9 @@ test.each([
   [`a@sha512+b64u:${"A".repeat(32)}`, "", "a", "", `sha512+b64u:${"A".repeat(32)}`],
   ["[::1]:5000/a", "[::1]:5000", "a", "", ""],
   ["[fd00::1]/a/b", "[fd00::1]", "a/b", "", ""],
-  ["docker.io/library/nginx", "docker.io", "library/nginx", "", ""],
+  ["docker.io/library/nginx", "docker.io", "nginx", "", ""],
+  ["docker.io/library/a/b", "docker.io", "library/a/b", "", ""],
+  ["quay.io/library/nginx", "quay.io", "library/nginx", "", ""],
   // Only a first part with a dot, a colon or a capital letter is a registry.
   ["Registry/bar", "Registry", "bar", "", ""],
   ["registry/bar", "", "registry/bar", "", ""],

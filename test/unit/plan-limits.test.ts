@@ -45,12 +45,14 @@ describe("a server that HAProxy would have to resolve takes a reload", () => {
 
 describe("disabled, by whatever says so", () => {
   const inherited = BASE.replace("inter 2s", "inter 2s disabled");
-  const server = (words: string): string => `backend b from d\n  server x 1.1.1.1:1${words}\n`;
-
   test.each<[string, string, boolean]>([
-    ["its own word", BASE + server(" disabled"), true],
-    ["its defaults", inherited + server(""), true],
-    ["its own word against its defaults", inherited + server(" enabled"), false],
+    ["its own word", BASE + backendOf("server x 1.1.1.1:1 disabled"), true],
+    ["its defaults", inherited + backendOf("server x 1.1.1.1:1"), true],
+    [
+      "its own word against its defaults",
+      inherited + backendOf("server x 1.1.1.1:1 enabled"),
+      false,
+    ],
   ])("%s", (_, config, disabled) => {
     const before = config.replace(/^ {2}server .*\n/m, "");
     expect(plan(files(before), files(config), V34)).toMatchObject({
@@ -60,9 +62,6 @@ describe("disabled, by whatever says so", () => {
 });
 
 describe("a server whose check asks for more than a connection", () => {
-  const b = (line: string, server: string): string =>
-    `${BASE}backend b from d\n  ${line}\n  server x 1.1.1.1:1 ${server}\n`;
-
   test.each<[boolean, string, string]>([
     [true, "", "check"],
     [true, "option httplog", "check weight 5"],
@@ -79,7 +78,7 @@ describe("a server whose check asks for more than a connection", () => {
     [false, "", "check healthcheck hc"],
     [false, "default-server port 8081", "check"],
   ])("%p: %s; %s", (connecting, line, server) => {
-    const after = b(line, server);
+    const after = BASE + backendOf(line, `server x 1.1.1.1:1 ${server}`);
     const before = after.replace(/^ {2}server .*\n/m, "");
     expect(plan(files(before), files(after), V34)).toMatchObject({
       operations: [{ do: "add server", server: { connecting } }],
@@ -97,10 +96,8 @@ describe("a server whose check asks for more than a connection", () => {
 
 test("what a default-server line says holds for the servers behind it", () => {
   const before = `${BASE}backend b from d\n  default-server weight 1\n`;
-  const lines = (x: string, y: string): string =>
-    `backend b from d\n${x}  default-server weight 1\n${y}`;
-  const [x, y] = ["  server x 1.1.1.1:1\n", "  server y 1.1.1.1:2\n"];
-  expect(plan(files(before), files(BASE + lines(x, y)), V34)).toMatchObject({
+  const lines = ["server x 1.1.1.1:1", "default-server weight 1", "server y 1.1.1.1:2"];
+  expect(plan(files(before), files(BASE + backendOf(...lines)), V34)).toMatchObject({
     operations: [
       { server: { name: "x", settings: ["inter", "2s"] } },
       { server: { name: "y", settings: ["inter", "2s", "weight", "1"] } },
@@ -204,12 +201,12 @@ test("everything at once is done in an order in which no request is lost", () =>
     "/m": "/web/ web\n/moved/ b\n",
   });
   expect(tell(plan(before, after, V34))).toEqual([
-    "drain server b/stops",
     "add backend web",
     "add server b/new",
     "add server web/w",
     "move server b/moves",
     "enable server b/back",
+    "drain server b/stops",
     "publish backend web",
     "add entry /web/ web",
     "set entry /moved/ b",
@@ -219,3 +216,7 @@ test("everything at once is done in an order in which no request is lost", () =>
     "remove backend gone",
   ]);
 });
+
+function backendOf(...lines: string[]): string {
+  return `backend b from d\n${lines.map((line) => `  ${line}\n`).join("")}`;
+}
