@@ -83,7 +83,7 @@ describe("a single file that is mounted, as into a container", () => {
 
 describe("a full disk", () => {
   // From no room at all to just too little: each step of replacing fails once.
-  test.each(Array.from({ length: 11 }, (_, pages) => pages))(
+  test.each(Array.from({ length: 9 }, (_, pages) => pages))(
     "with %i pages left: nothing is lost, and no litter grows",
     async (pages) => {
       const dir = mountMemory(newFolder(), MEMORY);

@@ -42,7 +42,7 @@ describe.each(haproxyVersions())("reload, HAProxy %s", (version) => {
   beforeEach(() => plain.answerWith(`round-${++count}`));
 
   function signal(): string[] {
-    return ["kill", "-USR2", String(plain.haproxy.pid)];
+    return ["sh", "-c", `kill -USR2 ${plain.haproxy.pid}`];
   }
 
   async function expectTaken(): Promise<void> {

@@ -37,32 +37,15 @@ export class Running {
   readonly log: string[] = [];
   /** The reasons of each reload. */
   readonly reloads: (readonly string[])[] = [];
-  readonly runtime: Runtime;
-  readonly applier: Applier;
+  runtime: Runtime;
+  applier: Applier;
 
   private constructor(
     readonly site: Site,
     private haproxy: Haproxy,
-    { grace = 10_000, mayChange = true, socket }: RunningOptions,
+    private readonly options: RunningOptions,
   ) {
-    const log = listLogger(this.log);
-    this.runtime = new Runtime(
-      () => socket ?? this.applier.statsSocket,
-      () => grace,
-      mayChange,
-      log,
-    );
-    this.applier = new Applier({
-      files: site.setup.files,
-      haproxy: new ExternalHaproxy({
-        command: undefined,
-        defaultCommand: ["false"],
-        masterSocket: haproxy.masterSocket,
-      }),
-      runtime: this.runtime,
-      program: haproxyProgram(site.version),
-      log,
-    });
+    [this.runtime, this.applier] = this.#parts();
   }
 
   /** Starts HAProxy with these files, and takes it over as a gateway does that has just started. */
@@ -76,8 +59,14 @@ export class Running {
       dir: site.dir,
     });
     const running = new Running(site, haproxy, options);
-    await running.applier.recover(Object.keys(files.maps));
+    await running.takeOver(files);
     return running;
+  }
+
+  /** Goes on as a gateway that has just started and would make these files. */
+  async takeOver({ maps }: Files): Promise<void> {
+    [this.runtime, this.applier] = this.#parts();
+    await this.applier.recover(Object.keys(maps));
   }
 
   /** Waits until these files are on disk: they follow what HAProxy runs. */
@@ -166,5 +155,28 @@ export class Running {
   async stop(): Promise<void> {
     await this.applier.close();
     await this.haproxy.stop();
+  }
+
+  #parts(): [Runtime, Applier] {
+    const { grace = 10_000, mayChange = true, socket } = this.options;
+    const log = listLogger(this.log);
+    const runtime: Runtime = new Runtime(
+      () => socket ?? applier.statsSocket,
+      () => grace,
+      mayChange,
+      log,
+    );
+    const applier: Applier = new Applier({
+      files: this.site.setup.files,
+      haproxy: new ExternalHaproxy({
+        command: undefined,
+        defaultCommand: ["false"],
+        masterSocket: this.haproxy.masterSocket,
+      }),
+      runtime,
+      program: haproxyProgram(this.site.version),
+      log,
+    });
+    return [runtime, applier];
   }
 }

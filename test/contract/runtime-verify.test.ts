@@ -167,6 +167,26 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     });
   });
 
+  test("a gateway that starts anew takes it as it is", async () => {
+    await running.written(wanted);
+    await running.takeOver(wanted);
+    expect(await running.go(wanted)).toBe("nothing");
+    wanted = site.render([...services, of("baz", "four")]).files;
+    expect(await running.go(wanted)).toBe("commands");
+    expect((await site.ask({ target: "/baz" })).status).toBe(200);
+    expect(await running.serve(services)).toBe("commands");
+    await eventually(asWanted);
+    expect(running.reloads).toEqual([]);
+  });
+
+  test("a gateway that starts anew sets right what is not as its files say", async () => {
+    await running.written(wanted);
+    await running.ask(`set map ${map} /foo/ foo|0`);
+    await running.takeOver(wanted);
+    expect(await running.go(wanted)).toBe("reload");
+    await asWanted();
+  });
+
   describe("another process on the same files is taken as it is", () => {
     test.each<[string, () => Promise<void>]>([
       ["reloaded by hand", () => running.reloadByHand()],
