@@ -4,13 +4,14 @@ import { errorMessage, GatewayError } from "./errors.ts";
 import { isPlainBackend } from "./section-plan.ts";
 import { checkConfig } from "./haproxy/check.ts";
 import type { ConfigFiles } from "./haproxy/files.ts";
-import { observeDifferences } from "./haproxy/observe.ts";
+import { observeAliases, observeDifferences } from "./haproxy/observe.ts";
 import type { Haproxy } from "./haproxy/reload.ts";
 import type { Runtime } from "./haproxy/runtime.ts";
 import { saveServerStates } from "./haproxy/states.ts";
 import { parseConfig, statsSocket } from "./haproxy-config.ts";
 import type { Logger } from "./log.ts";
 import type { Files } from "./model.ts";
+import type { Aliases } from "./operations.ts";
 import type { Applied, Plan } from "./plan.ts";
 import { isOwnConfig } from "./render.ts";
 
@@ -69,7 +70,9 @@ export class Applier {
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
     const [lastRead, lastWritten] = [await haproxy.lastRead(), await files.lastWritten()];
     this.#written = onDisk;
+    // Set first, as it tells where HAProxy can be asked.
     this.#applied = { files: onDisk, aliases: {} };
+    this.#applied = { files: onDisk, aliases: await this.#aliases(onDisk) };
     const differences = await this.#differences(this.#applied);
     if (differences.length > 0) this.#applied = { unknown: differences.join(", ") };
     // Where HAProxy cannot be asked what it runs, the times have to tell.
@@ -197,6 +200,17 @@ export class Applier {
       onDisk?.config !== config ||
       Object.entries(maps).some(([path, text]) => onDisk.maps[path] !== text)
     );
+  }
+
+  async #aliases(onDisk: Files): Promise<Aliases> {
+    const { runtime } = this.parts;
+    try {
+      const isAsked = (await runtime.capabilities()) !== undefined;
+      return isAsked ? await observeAliases(runtime, onDisk) : {};
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      return {};
+    }
   }
 
   async #differences(known: Known): Promise<string[]> {

@@ -34,8 +34,12 @@ const RESYNC = 60_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
 
-/** Docker's own stop time, in milliseconds, for a server that nothing else is known of. */
-const DEFAULT_GRACE = 10_000;
+/**
+ * The least time for the connections of a server that goes, in milliseconds: Docker's own stop time.
+ * A container that is stopped at once has requests too that wait for a connection, and HAProxy sends
+ * them elsewhere after some seconds.
+ */
+const SHORTEST_GRACE = 10_000;
 
 export class Gateway {
   readonly #store: Store;
@@ -136,7 +140,8 @@ export class Gateway {
   /** How long the connections of a server may last when it goes, in milliseconds. */
   grace(server: string): number {
     const servers = (this.#served?.backends ?? []).flatMap((backend) => backend.servers);
-    return servers.find(({ name }) => name === server)?.stopTimeout ?? DEFAULT_GRACE;
+    const stopTimeout = servers.find(({ name }) => name === server)?.stopTimeout ?? 0;
+    return Math.max(SHORTEST_GRACE, stopTimeout);
   }
 
   /** How long to sleep if nothing happens, in milliseconds. */

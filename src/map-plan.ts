@@ -52,7 +52,8 @@ export function runningValue(value: string, aliases: Aliases): string {
   return (aliases[backend] ?? backend) + value.slice(backend.length);
 }
 
-function backendOf(value: string): string {
+/** The backend that a map's value leads to. */
+export function backendOf(value: string): string {
   return value.split("|", 1)[0] ?? "";
 }
 

@@ -113,7 +113,12 @@ export function isPlainBackend(section: Section): boolean {
 
 /** The backends that are provided for what comes, and have nothing yet. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
-  return [...sections].filter(({ name, lines }) => name.startsWith(SPARE) && lines.length === 0);
+  return [...sections].filter(({ name, lines }) => isSpare(name) && lines.length === 0);
+}
+
+/** Whether a backend is one of those that are provided for what comes. */
+export function isSpare(backend: string): boolean {
+  return backend.startsWith(SPARE);
 }
 
 /** A section as HAProxy's own messages name it. */

@@ -1,9 +1,10 @@
 // What HAProxy says it runs, compared with what its files say.
 
 import { parseConfig } from "../haproxy-config.ts";
-import { mapEntries, runningValue } from "../map-plan.ts";
+import { backendOf, mapEntries, runningValue } from "../map-plan.ts";
 import type { Files } from "../model.ts";
 import type { Aliases, Capabilities } from "../operations.ts";
+import { isSpare } from "../section-plan.ts";
 import { bareAddress, configServers, isLiteral } from "../server-lines.ts";
 import { readServerStates } from "./states.ts";
 import type { Runtime } from "./runtime.ts";
@@ -27,6 +28,33 @@ export async function observeDifferences(
     ...(backends ? await backendDifferences(runtime, files) : []),
   ];
   return differences.slice(0, NAMED);
+}
+
+/**
+ * The names that HAProxy has backends under besides those of the files: an earlier gateway served
+ * them by spare ones, as the routes tell.
+ * @throws GatewayError `haproxy` where it cannot be asked
+ */
+export async function observeAliases(runtime: Runtime, files: Files): Promise<Aliases> {
+  const aliases: Record<string, string> = {};
+  for (const [path, text] of Object.entries(files.maps)) {
+    const running = await runningEntries(runtime, path);
+    for (const [key, value] of mapEntries(text)) {
+      const [name, other] = [backendOf(value), backendOf(running.get(key) ?? value)];
+      if (name !== other && isSpare(other)) aliases[name] = other;
+    }
+  }
+  return aliases;
+}
+
+/** The entries of a map, the first of each key. */
+async function runningEntries(runtime: Runtime, path: string): Promise<Map<string, string>> {
+  const entries = new Map<string, string>();
+  for (const line of (await runtime.ask(`show map ${path}`)).split("\n")) {
+    const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
+    if (key !== undefined && value !== undefined && !entries.has(key)) entries.set(key, value);
+  }
+  return entries;
 }
 
 async function serverDifferences(
@@ -66,12 +94,7 @@ async function serverDifferences(
 async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases): Promise<string[]> {
   const differences: string[] = [];
   for (const [path, text] of Object.entries(files.maps)) {
-    const answer = await runtime.ask(`show map ${path}`);
-    const running = new Map<string, string>();
-    for (const line of answer.split("\n")) {
-      const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
-      if (key !== undefined && value !== undefined && !running.has(key)) running.set(key, value);
-    }
+    const running = await runningEntries(runtime, path);
     const expected = mapEntries(text);
     const isSame =
       running.size === expected.size &&

@@ -152,6 +152,11 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
       restart: "always",
     });
     await gateway.answers("/life/one/", 503);
+    if (engine.flavour === "podman") {
+      // Between two starts it is an ended container there, which has no route.
+      await gateway.answers("/life/one/", 403);
+      return;
+    }
     for (let restarts = 0; restarts < 4;) {
       const response = await gateway.get("/life/one/");
       expect([response.status, response.header("Retry-After")]).toEqual([503, "5"]);

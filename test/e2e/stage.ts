@@ -1,0 +1,147 @@
+// An Engine that is played word by word: what it says of containers, and when it says what happened.
+
+import { join } from "node:path";
+import { gatewayDir } from "./gateway.ts";
+
+/** A container as the Engine describes it; what is left out is as usual. */
+export interface Part {
+  image: string;
+  ip: string;
+  port: number;
+  status?: "running" | "paused" | "restarting" | "exited";
+  health?: "starting" | "healthy" | "unhealthy";
+  /** In seconds. */
+  stopTimeout?: number;
+  stopSignal?: string;
+}
+
+const API_VERSION = "1.41";
+/** Bun ends an answer that is silent for 10 s, on unix sockets too, though its types know of none. */
+const PATIENT: object = { idleTimeout: 0 };
+
+export class Stage {
+  readonly dockerHost: string;
+  readonly #parts = new Map<string, Part>();
+  readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  readonly #server: Bun.Server<undefined>;
+
+  constructor() {
+    const socket = join(gatewayDir(), "engine.sock");
+    this.dockerHost = `unix://${socket}`;
+    this.#server = Bun.serve({
+      unix: socket,
+      ...PATIENT,
+      fetch: (request) => this.#answer(new URL(request.url).pathname),
+    });
+  }
+
+  /** Describes a container from now on; its name is also what its ID is made of. */
+  set(name: string, part: Part): void {
+    this.#parts.set(name, part);
+  }
+
+  /** Describes a container otherwise than before. */
+  change(name: string, change: Partial<Part>): void {
+    const part = this.#parts.get(name);
+    if (part === undefined) throw new Error(`there is no container "${name}"`);
+    this.#parts.set(name, { ...part, ...change });
+  }
+
+  /** It is there no more. */
+  drop(name: string): void {
+    this.#parts.delete(name);
+  }
+
+  /** Says that something happened to a container. */
+  tell(name: string, action: string, attributes: Record<string, string> = {}): void {
+    const event = {
+      Type: "container",
+      Action: action,
+      Actor: { ID: idOf(name), Attributes: { name, ...attributes } },
+    };
+    const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
+    for (const listener of this.#listeners) listener.enqueue(line);
+  }
+
+  /** Describes a container and says that it started. */
+  start(name: string, part: Part): void {
+    this.set(name, part);
+    this.tell(name, "start");
+  }
+
+  /** Says that a container was told to end. */
+  kill(name: string, signal = "15"): void {
+    this.tell(name, "kill", { signal });
+  }
+
+  /** A container ends. */
+  end(name: string): void {
+    this.drop(name);
+    this.tell(name, "die", { exitCode: "0" });
+  }
+
+  async stop(): Promise<void> {
+    for (const listener of this.#listeners) listener.close();
+    await this.#server.stop(true);
+  }
+
+  #answer(pathname: string): Response {
+    const path = pathname.replace(/^\/v[\d.]+/, "");
+    if (path === "/_ping") return new Response("OK", { headers: { "Api-Version": API_VERSION } });
+    if (path === "/version") {
+      return Response.json({ ApiVersion: API_VERSION, MinAPIVersion: "1.12" });
+    }
+    if (path === "/events") return new Response(this.#events());
+    if (path === "/networks") {
+      return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
+    }
+    if (path === "/containers/json") {
+      return Response.json([...this.#parts.keys()].map((name) => ({ Id: idOf(name) })));
+    }
+    const id = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
+    const found = [...this.#parts].find(([name]) => idOf(name) === id);
+    if (found !== undefined) return Response.json(inspection(...found));
+    return Response.json({ message: `no such thing: ${path}` }, { status: 404 });
+  }
+
+  #events(): ReadableStream<Uint8Array> {
+    const listeners = this.#listeners;
+    let own: ReadableStreamDefaultController<Uint8Array> | undefined;
+    return new ReadableStream({
+      start(controller) {
+        own = controller;
+        listeners.add(controller);
+        // An answer without a byte would not be sent before the first event.
+        controller.enqueue(new TextEncoder().encode("\n"));
+      },
+      cancel() {
+        if (own !== undefined) listeners.delete(own);
+      },
+    });
+  }
+}
+
+/** The ID of the container of that name. */
+export function idOf(name: string): string {
+  return new Bun.CryptoHasher("sha256").update(name).digest("hex");
+}
+
+function inspection(name: string, part: Part) {
+  const { image, ip, port, status = "running", health, stopTimeout, stopSignal } = part;
+  return {
+    Id: idOf(name),
+    Name: `/${name}`,
+    Created: new Date(0).toISOString(),
+    Image: `sha256:${"0".repeat(64)}`,
+    State: { Status: status, ...(health && { Health: { Status: health } }) },
+    Config: {
+      Image: image,
+      Labels: {},
+      ExposedPorts: { [`${port}/tcp`]: {} },
+      ...(stopTimeout !== undefined && { StopTimeout: stopTimeout }),
+      ...(stopSignal !== undefined && { StopSignal: stopSignal }),
+    },
+    HostConfig: { NetworkMode: "bridge" },
+    NetworkSettings: { Ports: {}, Networks: { bridge: { IPAddress: ip, GlobalIPv6Address: "" } } },
+  };
+}
