@@ -52,3 +52,11 @@ export interface Capabilities {
  * so that a new one is served by one of the empty ones that the configuration provides.
  */
 export type Aliases = Readonly<Record<string, string>>;
+
+/** How the names of the spare ones begin: no repository's name does. */
+const SPARE = "_spare";
+
+/** Whether a backend is one of those that are provided for what comes. */
+export function isSpare(backend: string): boolean {
+  return backend.startsWith(SPARE);
+}

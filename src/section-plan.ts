@@ -1,6 +1,7 @@
 // What changed between two versions of a section: operations where they suffice, or a reason.
 
 import { splitWords, type Section } from "./haproxy-config.ts";
+import { isSpare } from "./operations.ts";
 import type { Capabilities, Operation, ServerLine } from "./operations.ts";
 import { isLiteral, isServerLine, serversOf, type Inherited } from "./server-lines.ts";
 
@@ -23,8 +24,6 @@ const NONE: ReadonlySet<string> = new Set();
 
 /** Lines of `defaults` that a backend which is added at run time does not take over. */
 const NOT_ADDED = /^compression /;
-/** How the names of spare backends begin: no repository's name does. */
-const SPARE = "_spare";
 /** Sections that have servers. */
 const WITH_SERVERS = ["backend", "listen"];
 
@@ -114,11 +113,6 @@ export function isPlainBackend(section: Section): boolean {
 /** The backends that are provided for what comes, and have nothing yet. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
   return [...sections].filter(({ name, lines }) => isSpare(name) && lines.length === 0);
-}
-
-/** Whether a backend is one of those that are provided for what comes. */
-export function isSpare(backend: string): boolean {
-  return backend.startsWith(SPARE);
 }
 
 /** A section as HAProxy's own messages name it. */

@@ -3,8 +3,7 @@
 import { parseConfig } from "../haproxy-config.ts";
 import { backendOf, mapEntries, runningValue } from "../map-plan.ts";
 import type { Files } from "../model.ts";
-import type { Aliases, Capabilities } from "../operations.ts";
-import { isSpare } from "../section-plan.ts";
+import { isSpare, type Aliases, type Capabilities } from "../operations.ts";
 import { bareAddress, configServers, isLiteral } from "../server-lines.ts";
 import { readServerStates } from "./states.ts";
 import type { Runtime } from "./runtime.ts";
