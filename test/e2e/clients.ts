@@ -42,20 +42,21 @@ export class Clients {
   async #keeping(): Promise<void> {
     let connection: RawConnection | undefined;
     await this.#ask(async (options) => {
-      connection ??= await connect({ port: this.port });
+      const open = connection ?? (await connect({ port: this.port }));
+      connection = open;
       try {
-        connection.send(
+        open.send(
           requestBytes({
             port: this.port,
             ...options,
             headers: { ...options.headers, Connection: "keep-alive" },
           }),
         );
-        const response = await connection.response(options.method);
+        const response = await open.response(options.method);
         if (response.header("Connection") === "close") connection = undefined;
         return response;
       } catch (error) {
-        connection.close();
+        open.close();
         connection = undefined;
         throw error;
       }

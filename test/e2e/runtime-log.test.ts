@@ -1,0 +1,81 @@
+// What HAProxy itself says: of what it was told to do it is for debugging, of an outage a warning.
+
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { startApp, type App } from "../contract/app.ts";
+import { haproxyVersions } from "../lab/haproxy.ts";
+import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { stateOf } from "./running-haproxy.ts";
+import { Stage } from "./stage.ts";
+
+setDefaultTimeout(60_000);
+
+describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  let stage: Stage;
+  let gateway: Gateway;
+  let app: App;
+
+  beforeEach(async () => {
+    stage = new Stage();
+    app = await startApp();
+    const flags = ["--log-level", "debug"];
+    gateway = await startGateway({ version, dockerHost: stage.dockerHost, flags });
+    await gateway.answers("/", 403);
+    start("one");
+    start("two");
+    await reaches("one", "UP");
+    await reaches("two", "UP");
+  });
+
+  afterEach(async () => {
+    closeGateways();
+    await stage.stop();
+    await app.stop();
+  });
+
+  test("changes that were asked for are nothing to warn of", async () => {
+    stage.change("two", { status: "paused" });
+    stage.tell("two", "pause");
+    await reaches("two", "DRAIN");
+    stage.change("two", { status: "running" });
+    stage.tell("two", "unpause");
+    await reaches("two", "UP");
+    stage.kill("two");
+    await reaches("two", "DRAIN");
+    stage.end("two");
+    await reaches("two", undefined);
+    const moved = await startApp({ address: "127.0.0.2" });
+    stage.change("one", { ip: moved.address, port: moved.port });
+    stage.tell("one", "restart");
+    await gateway.until(async () => expect((await gateway.get("/foo")).body).toBe(moved.name));
+    start("other", "bar");
+    await reaches("other", "UP");
+    stage.end("other");
+    stage.end("one");
+    await reaches("other", undefined);
+    await reaches("one", undefined);
+    await moved.stop();
+
+    const spoken = gateway.lines().filter(({ message }) => message.startsWith("haproxy: "));
+    expect(spoken.length).toBeGreaterThan(5);
+    expect(spoken.filter(({ level }) => level !== "debug")).toEqual([]);
+    expect(gateway.lines().filter(({ level }) => /warn|error/.test(level))).toEqual([]);
+  });
+
+  test("a container that stops answering is a warning, and that it answers again is told", async () => {
+    const { port } = app;
+    await app.stop();
+    const down = await gateway.logged(/^haproxy: Server foo\S*\/one:\w+ is DOWN, reason: Layer4/);
+    expect(down.level).toBe("warn");
+    app = await startApp({ port });
+    const up = await gateway.logged(/^haproxy: Server foo\S*\/one:\w+ is UP, reason: Layer4/);
+    expect(up.level).toBe("info");
+  });
+
+  function start(name: string, image = "foo"): void {
+    stage.start(name, { image, ip: app.address, port: app.port });
+  }
+
+  function reaches(name: string, state: string | undefined): Promise<void> {
+    return gateway.until(async () => expect(await stateOf(gateway, name)).toBe(state));
+  }
+});
