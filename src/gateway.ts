@@ -1,5 +1,6 @@
 // The loop: whatever happens only wakes it; each pass reads what is true and brings HAProxy there.
 
+import { isDeepStrictEqual } from "node:util";
 import type { Applier } from "./apply.ts";
 import { Backoff, QuietTime, Wakeup } from "./async.ts";
 import type { Desired } from "./desired.ts";
@@ -13,7 +14,7 @@ import type { Runtime } from "./haproxy/runtime.ts";
 import type { Logger } from "./log.ts";
 import type { Files, Model } from "./model.ts";
 import { planChange, sameFiles, type Plan } from "./plan.ts";
-import { Complaints, reportChanges } from "./report.ts";
+import { Complaints, reportChanges, summarise } from "./report.ts";
 import { formatDuration } from "./table.ts";
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
@@ -171,7 +172,8 @@ export class Gateway {
       log[level](message, fields);
     }
 
-    const isNew = this.#wanted === undefined || !isSameText(this.#wanted.files, desired.files);
+    const isNew =
+      this.#wanted === undefined || !isDeepStrictEqual(this.#wanted.files, desired.files);
     this.#wanted = desired;
     const plan = planChange(applier.applied, desired.files, await runtime.capabilities());
     if (plan.kind === "none") {
@@ -260,16 +262,4 @@ export class Gateway {
     this.#backoff.reset();
     this.#quiet.forget();
   }
-}
-
-/** Whether files are the same to the letter: their comments too. */
-function isSameText(a: Files, b: Files): boolean {
-  return a.config === b.config && Bun.deepEquals(a.maps, b.maps);
-}
-
-/** All reasons where they are few; the first ones and how many more otherwise. */
-function summarise(reasons: readonly string[]): string {
-  const shown = 5;
-  if (reasons.length <= shown) return reasons.join(", ");
-  return `${reasons.slice(0, shown).join(", ")} and ${reasons.length - shown} more`;
 }

@@ -139,3 +139,10 @@ function places(backends: readonly Backend[], all: readonly Route[]): Map<string
 function toUrl({ host, path }: Route): string {
   return host === "" ? path : `http://${host}${path}`;
 }
+
+/** All reasons where they are few; the first ones and how many more otherwise. */
+export function summarise(reasons: readonly string[]): string {
+  const shown = 5;
+  if (reasons.length <= shown) return reasons.join(", ");
+  return `${reasons.slice(0, shown).join(", ")} and ${reasons.length - shown} more`;
+}

@@ -18,6 +18,8 @@ export interface ServerState {
 }
 
 const PROBES_AT_ONCE = 32;
+/** The bit that tells only what its line says, also of one that was enabled since. */
+const WAS_DISABLED = 4;
 
 const HEADER =
   "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " +
@@ -70,7 +72,7 @@ export function readServerStates(answer: string): Map<string, ServerState> {
     const [, backend, , name, address = "", , admin = "0"] = fields;
     if (fields.length < 20 || line.startsWith("#")) continue;
     const port = fields[18] ?? "0";
-    const withoutRequests = admin !== "0";
+    const withoutRequests = (Number(admin) & ~WAS_DISABLED) !== 0;
     states.set(`${backend}/${name}`, { fields, address, port, withoutRequests });
   }
   return states;

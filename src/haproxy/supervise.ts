@@ -31,7 +31,8 @@ const WATCH_EVERY = 500;
  */
 const ORDINARY = new RegExp(
   [
-    "^CLI : ",
+    // The gateway tells of what it was refused.
+    String.raw`^'server \S+' : `,
     String.raw`^Proxy \S+ stopped `,
     "worker .* exited with code 0 ",
     "^Exiting Master",
@@ -206,7 +207,7 @@ export class ManagedHaproxy implements Haproxy {
     if (line === "") return;
     this.#lastLines.push(line);
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
-    const [, level = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (.*)$/.exec(line) ?? [];
+    const [, level = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (?:CLI : )?(.*)$/.exec(line) ?? [];
     if (ORDINARY.test(text)) this.log.debug(`haproxy: ${text}`);
     else if (RECOVERED.test(text)) this.log.info(`haproxy: ${text}`);
     else if (level === "ALERT") this.log.error(`haproxy: ${text}`);
