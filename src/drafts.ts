@@ -21,6 +21,16 @@ export class Drafts {
     private readonly log: Logger,
   ) {}
 
+  /** HAProxy took what was made last. */
+  accepted(): void {
+    if (this.#last !== undefined) this.template.accepted(this.#last.template);
+  }
+
+  /** HAProxy refused what was made last. True where an older template is there to go on with. */
+  refused(): boolean {
+    return this.#last !== undefined && this.template.refused(this.#last.template);
+  }
+
   /**
    * Makes the files. A template that became broken is complained of, and the one before it used.
    * @param isKnown whether files say what HAProxy runs already, or is about to
@@ -44,7 +54,6 @@ export class Drafts {
       const last = this.#last?.template === candidate ? this.#last.desired : undefined;
       try {
         let desired = makeDesired(snapshot, reach, this.settings, candidate, time, last);
-        this.template.rendered(candidate);
         if (asksForTime && !isKnown(desired.files)) {
           this.#time = new Date();
           desired = makeDesired(snapshot, reach, this.settings, candidate, time);

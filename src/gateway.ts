@@ -10,6 +10,7 @@ import { Store } from "./docker/store.ts";
 import { watchDocker } from "./docker/watch.ts";
 import type { Drafts } from "./drafts.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
+import { RefusedConfig } from "./haproxy/check.ts";
 import type { Runtime } from "./haproxy/runtime.ts";
 import type { Logger } from "./log.ts";
 import type { Files, Model } from "./model.ts";
@@ -132,10 +133,11 @@ export class Gateway {
   /** How it is, in one line. */
   status(): string {
     if (this.#served === undefined) return "waiting for Docker";
-    const { routes } = this.#served;
+    const { length } = this.#served.routes;
+    const routes = length === 1 ? "1 route" : `${length} routes`;
     const seconds = (Date.now() - this.#lastChange) / 1000;
     const docker = this.#connected ? "" : ", waiting for Docker";
-    return `${routes.length} routes, last change ${formatDuration(seconds)} ago${docker}`;
+    return `${routes}, last change ${formatDuration(seconds)} ago${docker}`;
   }
 
   /** How long the connections of a server may last when it goes, in milliseconds. */
@@ -238,6 +240,12 @@ export class Gateway {
     const started = Date.now();
     try {
       await this.parts.applier.reload(desired.files);
+    } catch (error) {
+      if (!(error instanceof RefusedConfig) || !this.parts.drafts.refused()) throw error;
+      // One bad template must not keep the containers' changes from being served.
+      this.parts.log.failure(error, "the template before it is used on");
+      this.#wakeup.set();
+      return;
     } finally {
       this.#quiet.reloaded();
     }
@@ -248,6 +256,7 @@ export class Gateway {
   }
 
   #done(model: Model): void {
+    this.parts.drafts.accepted();
     const now = Date.now();
     const waited = (id: string): number | undefined => {
       const since = this.#noticed.get(id);

@@ -90,11 +90,14 @@ export function serverLines(text: string): { backend: string; words: readonly st
     .filter(({ words }) => words[0] === "server");
 }
 
-function globalLines(text: string): string[][] {
-  return parseConfig(text)
-    .filter(({ kind }) => kind === "global")
-    .flatMap(({ lines }) => lines.map(splitWords));
-}
+/** The lines of `global` as words. Remembered: every command to HAProxy asks for its socket. */
+const globalLines: (text: string) => readonly (readonly string[])[] = memoByText(
+  REMEMBERED,
+  (text) =>
+    parseConfig(text)
+      .filter(({ kind }) => kind === "global")
+      .flatMap(({ lines }) => lines.map(splitWords)),
+);
 
 /** The words of a line, without quotes, escapes and comment. */
 export function splitWords(line: string): string[] {

@@ -20,6 +20,8 @@ export interface Notifier {
 /** Linux's numbers: socket(2), unix(7). */
 const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+/** To go on where systemd does not read: send(2). What is lost so is told again. */
+const MSG_DONTWAIT = 0x40;
 /** The C library of Debian and most, and that of Alpine. */
 const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 const SOCKET = { args: [FFIType.int, FFIType.int, FFIType.int], returns: FFIType.int };
@@ -48,7 +50,8 @@ export function createNotifier(
   const watchdog = isOurs ? Number(env["WATCHDOG_USEC"] ?? 0) / 1000 / 2 : 0;
   const timer = watchdog > 0 ? setInterval(() => send("WATCHDOG=1"), watchdog) : undefined;
   return {
-    ready: () => send("READY=1"),
+    // Not told again, so it waits until there is room for it.
+    ready: () => send("READY=1", 0),
     reloading: () => send("RELOADING=1"),
     stopping: () => send("STOPPING=1"),
     status: (text) => send(`STATUS=${text.replaceAll("\n", " ")}`),
@@ -57,15 +60,18 @@ export function createNotifier(
 }
 
 /** A function that sends one datagram; undefined where that cannot be done. */
-function openSender(address: string, log: Logger): ((text: string) => void) | undefined {
+function openSender(
+  address: string,
+  log: Logger,
+): ((text: string, flags?: number) => void) | undefined {
   try {
     const { socket, sendto } = openLibrary();
     const fd = Number(socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
     if (fd < 0) throw new Error("no socket");
     const target = socketAddress(address);
-    return (text) => {
+    return (text, flags = MSG_DONTWAIT) => {
       const bytes = new TextEncoder().encode(text);
-      sendto(fd, ptr(bytes), bytes.length, 0, ptr(target), target.length);
+      sendto(fd, ptr(bytes), bytes.length, flags, ptr(target), target.length);
     };
   } catch (error) {
     log.warn(`systemd cannot be told how the gateway is: ${errorMessage(error)}`);

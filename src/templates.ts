@@ -26,10 +26,12 @@ export const PARTIALS: Readonly<Record<string, string>> = {
 
 /** A template that may change while the gateway runs. */
 export interface TemplateSlot {
-  /** The newest version that compiles, and the last one that rendered where they differ. */
+  /** The newest version that compiles, and the last one that HAProxy took where they differ. */
   candidates(): readonly Template[];
-  /** Notes that a version rendered: older ones are forgotten. */
-  rendered(template: Template): void;
+  /** Notes that HAProxy took what a version made: older ones are forgotten. */
+  accepted(template: Template): void;
+  /** Notes that HAProxy refused it. True where there is an older version to go on with. */
+  refused(template: Template): boolean;
   /**
    * Reads the file again where it changed.
    * @throws GatewayError `template` for a new version that cannot be read or parsed
@@ -41,7 +43,12 @@ export interface TemplateSlot {
 export function openTemplate(name: TemplateName, file: string | undefined): TemplateSlot {
   if (file !== undefined) return new TemplateFile(file);
   const template = compileTemplate({ name, text: TEMPLATES[name] }, PARTIALS);
-  return { candidates: () => [template], rendered: () => undefined, refresh: () => undefined };
+  return {
+    candidates: () => [template],
+    accepted: () => undefined,
+    refused: () => false,
+    refresh: () => undefined,
+  };
 }
 
 class TemplateFile implements TemplateSlot {
@@ -58,8 +65,14 @@ class TemplateFile implements TemplateSlot {
     return [...new Set(all)];
   }
 
-  rendered(template: Template): void {
+  accepted(template: Template): void {
     this.#proven = template;
+  }
+
+  refused(template: Template): boolean {
+    if (this.#proven === undefined || this.#proven === template) return false;
+    if (this.#newest === template) this.#newest = undefined;
+    return true;
   }
 
   refresh(): void {

@@ -1,7 +1,7 @@
 // `docker-api-gateway`: keeps HAProxy in step until it is told to end.
 
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
+import { mkdirSync, watch, type FSWatcher } from "node:fs";
+import { basename, dirname } from "node:path";
 import { Applier } from "../apply.ts";
 import { pause } from "../async.ts";
 import type { Command, Environment, Signals } from "../command.ts";
@@ -72,7 +72,8 @@ async function runGateway(
       return;
     }
     const notifier = createNotifier(env, log);
-    const telling = setInterval(() => notifier.status(gateway.status()), TELL_EVERY);
+    const tell = (): void => notifier.status(gateway.status());
+    const telling = setInterval(tell, TELL_EVERY);
     signals.onReread(() => {
       log.info("reading everything again (SIGHUP)");
       notifier.reloading();
@@ -83,9 +84,13 @@ async function runGateway(
       `writing ${layout.output} for HAProxy ${settings.haproxy.version}` +
         (layout.managed ? ", which the gateway runs itself" : ""),
     );
+    const watching = watchTemplate(options.templateFile, () => void gateway.resync());
     notifier.ready();
-    notifier.status(gateway.status());
+    tell();
+    // And again as soon as everything is read for the first time.
+    void gateway.resync().then(tell);
     await gateway.run(signals.end);
+    watching?.close();
     notifier.stopping();
     clearInterval(telling);
     log.info("ending");
@@ -95,6 +100,14 @@ async function runGateway(
     client.transport.close();
     unlock();
   }
+}
+
+/** Calls back when the template changes; its folder is watched, as editors write a new file. */
+function watchTemplate(file: string | undefined, changed: () => void): FSWatcher | undefined {
+  if (file === undefined) return undefined;
+  return watch(dirname(file), (_, name) => {
+    if (name === basename(file)) changed();
+  });
 }
 
 function external(options: Options, layout: Layout): Haproxy {

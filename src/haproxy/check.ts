@@ -27,10 +27,13 @@ export async function haproxyVersion(program: string): Promise<string> {
   });
 }
 
+/** HAProxy refuses a configuration: it is its text that is wrong. */
+export class RefusedConfig extends GatewayError {}
+
 /**
  * Lets HAProxy check a configuration file without using it.
  * @param shownAs the path to show in HAProxy's lines in place of the file's own
- * @throws GatewayError `config` with HAProxy's own lines where it refuses
+ * @throws RefusedConfig with HAProxy's own lines where it refuses
  */
 export async function checkConfig(program: string, path: string, shownAs: string): Promise<void> {
   const result = await runProgram([program, "-c", "-f", path], CHECK_TIMEOUT);
@@ -41,7 +44,7 @@ export async function checkConfig(program: string, path: string, shownAs: string
     );
   }
   if (result.exitCode === 0) return;
-  throw new GatewayError("config", `Cannot use configuration "${shownAs}": HAProxy refuses it`, {
+  throw new RefusedConfig("config", `Cannot use configuration "${shownAs}": HAProxy refuses it`, {
     lines: result.lines
       .filter((line) => /ALERT|WARNING/.test(line))
       .map((line) => line.replaceAll(path, shownAs)),

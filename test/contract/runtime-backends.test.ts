@@ -2,8 +2,8 @@
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { haproxyVersions } from "../lab/haproxy.ts";
-import { eventually } from "../lab/http.ts";
-import { startApp, type App } from "./app.ts";
+import { eventually, requestBytes } from "../lab/http.ts";
+import { reply, startApp, type App } from "./app.ts";
 import { askAlways, holdNext } from "./asking.ts";
 import { serviceOf, Site, START_MS, type Service } from "./proxy.ts";
 import { Running, type RunningOptions } from "./running.ts";
@@ -140,6 +140,26 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
     for (const { image } of many) expect(await answerOf(image)).toBe(403);
     await eventually(async () => expect(await served()).toEqual([two.name]));
     expect(running.reloads).toEqual([]);
+  });
+
+  test("one that was added keeps its connections, as those of the file do", async () => {
+    await start([of(one)]);
+    await running.serve([of(one), of(two)]);
+    for (const app of [one, two]) {
+      const connections = new Set<unknown>();
+      app.answerer = (_, socket) => {
+        connections.add(socket);
+        return reply(200);
+      };
+      const client = await site.connect();
+      const question = { port: site.port, target: `/${app.name}`, headers: { Connection: "" } };
+      for (let count = 0; count < 20; count++) {
+        client.send(requestBytes(question));
+        expect((await client.response()).status).toBe(200);
+      }
+      client.close();
+      expect(connections.size).toBeLessThan(5);
+    }
   });
 
   if (addsBackends) {

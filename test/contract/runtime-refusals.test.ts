@@ -181,6 +181,21 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
     });
   });
 
+  // It takes its time, and is the same whatever the version.
+  if (version === haproxyVersions()[0]) {
+    test("by silence", async () => {
+      const proxy = await startRecorder(site.setup.layout.haproxy.statsSocket);
+      recorder = proxy;
+      await start(route([`server one ${target}`]), { socket: proxy.socket });
+      await running.runtime.capabilities();
+      proxy.silence();
+      const wanted = route([`server one ${target}`, `server two ${target}`]);
+      expect(await go(wanted)).toBe("reload");
+      expect(reasons()).toBe(`Cannot ask HAProxy at "${proxy.socket}": no answer in 10 s`);
+      expect(await running.status("foo/two")).toBe("no check");
+    });
+  }
+
   test("afterwards all is as before: the next change is made by commands", async () => {
     const first = [`server one ${target} cookie a`, `server two ${target} init-addr last`];
     await start(route(first.slice(0, 1)));

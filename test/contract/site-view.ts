@@ -38,7 +38,9 @@ export async function viewOfHaproxy(
   const servers = states.map((line): [string, string] => {
     const fields = line.split(" ");
     const [, backend, , name, address, , admin] = fields;
-    return [`${backend}/${name}`, `${address}:${fields[18]} ${admin === "0" ? "on" : "off"}`];
+    // The third bit only tells that the file says `disabled`.
+    const isOff = (Number(admin) & ~4) !== 0;
+    return [`${backend}/${name}`, `${address}:${fields[18]} ${isOff ? "off" : "on"}`];
   });
   return join({ entries: entries.map((line) => line.slice(line.indexOf(" ") + 1)), servers });
 }

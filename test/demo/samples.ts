@@ -72,8 +72,9 @@ async function onEngine(engine: EngineAccess, stopEngine: () => Promise<void>): 
   const containers: Container[] = [];
   const images: string[] = [];
   const stop = async (): Promise<void> => {
-    for (const container of containers) await container.remove();
-    for (const image of images) await engine.docker.getImage(image).remove();
+    // What somebody else took down meanwhile must not keep the rest up.
+    await Promise.allSettled(containers.map((container) => container.remove()));
+    await Promise.allSettled(images.map((image) => engine.docker.getImage(image).remove()));
     await stopEngine();
   };
   try {
@@ -81,7 +82,7 @@ async function onEngine(engine: EngineAccess, stopEngine: () => Promise<void>): 
       await importImage(engine, image, { expose: [8000] });
       images.push(image);
       for (let number = 1; number <= count; number++) {
-        const name = `${image.replaceAll("/", "-")}-${number}`;
+        const name = `${image.replaceAll("/", "-")}-${number}-${process.pid}`;
         containers.push(await run(engine, image, { name }));
       }
     }

@@ -101,8 +101,14 @@ describe("a template that is broken while it is used", () => {
     const newer = await run(engine, "newer:1");
     await gateway.served("/newer/", newer.name);
 
+    // Noticed by itself; this one renders, and HAProxy refuses what it makes.
+    writeFileSync(file, `${works}userlist extra\n    nonsense\n`);
+    const refused = await gateway.logged(/HAProxy refuses it .*the template before it is used on/);
+    expect(refused.details?.join("\n")).toMatch(/unknown keyword 'nonsense'/);
+    const newest = await run(engine, "newer:1", { name: "newest" });
+    await gateway.served("/newer/", newest.name);
+
     writeFileSync(file, works.replace("Nothing is served here", "Not here"));
-    gateway.signal("SIGHUP");
     await gateway.until(async () => {
       expect((await gateway.get("/")).body).toBe("Not here.\n");
     });

@@ -21,6 +21,8 @@ const PATIENT: object = { idleTimeout: 0 };
 
 export class Stage {
   readonly dockerHost: string;
+  /** How long the answer to a question about a container takes, in milliseconds. */
+  patience = 0;
   readonly #parts = new Map<string, Part>();
   readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
   readonly #server: Bun.Server<undefined>;
@@ -85,7 +87,7 @@ export class Stage {
     await this.#server.stop(true);
   }
 
-  #answer(pathname: string): Response {
+  async #answer(pathname: string): Promise<Response> {
     const path = pathname.replace(/^\/v[\d.]+/, "");
     if (path === "/_ping") return new Response("OK", { headers: { "Api-Version": API_VERSION } });
     if (path === "/version") {
@@ -99,6 +101,8 @@ export class Stage {
       return Response.json([...this.#parts.keys()].map((name) => ({ Id: idOf(name) })));
     }
     const id = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
+    // As the real one does while it starts or ends a container.
+    if (id !== undefined && this.patience > 0) await Bun.sleep(this.patience);
     const found = [...this.#parts].find(([name]) => idOf(name) === id);
     if (found !== undefined) return Response.json(inspection(...found));
     return Response.json({ message: `no such thing: ${path}` }, { status: 404 });

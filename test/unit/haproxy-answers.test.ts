@@ -126,6 +126,18 @@ describe("show servers state", () => {
       "b/s1",
       { address: "fd00::1", port: "80", withoutRequests: true },
     ],
+    [
+      "enabled since it was loaded as disabled",
+      "3 b 1 s1 fd00::1 2 4 1 1 0 6 3 2 6 0 0 0 - 80 - 0 0 - - 0",
+      "b/s1",
+      { address: "fd00::1", port: "80", withoutRequests: false },
+    ],
+    [
+      "disabled since it was loaded",
+      "3 b 1 s1 fd00::1 0 5 1 1 0 8 2 0 6 0 0 0 - 80 - 0 0 - - 0",
+      "b/s1",
+      { address: "fd00::1", port: "80", withoutRequests: true },
+    ],
   ])("a server that is %s", (_, line, key, expected) => {
     const states = readServerStates(`${head}${line}\n\n`);
     expect([...states.keys()]).toEqual([key]);
