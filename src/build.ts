@@ -1,6 +1,8 @@
 // Builds the one executable: `npm run build [-- TARGET]`. Not part of the program itself.
+// With --runtime it is made from that Bun instead of one that Bun fetches, and put at --outfile.
 
 import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseArgs } from "node:util";
 
 /** Targets of `bun build --compile`; each is the program for one kind of machine. */
@@ -11,15 +13,19 @@ const TARGETS: Readonly<Record<string, Bun.Build.CompileTarget>> = {
   "linux-arm64-musl": "bun-linux-arm64-musl",
 };
 
-const { positionals } = parseArgs({ allowPositionals: true });
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { runtime: { type: "string" }, outfile: { type: "string" } },
+});
 const [target] = positionals;
 if (target !== undefined && TARGETS[target] === undefined) {
   console.error(`Cannot build "${target}": the targets are ${Object.keys(TARGETS).join(", ")}`);
   process.exit(2);
 }
 
-const outfile = `dist/docker-api-gateway${target === undefined ? "" : `-${target}`}`;
-mkdirSync("dist", { recursive: true });
+const outfile =
+  values.outfile ?? `dist/docker-api-gateway${target === undefined ? "" : `-${target}`}`;
+mkdirSync(dirname(outfile), { recursive: true });
 const compileTarget = target === undefined ? undefined : TARGETS[target];
 const result = await Bun.build({
   entrypoints: ["src/main.ts"],
@@ -29,6 +35,7 @@ const result = await Bun.build({
   compile: {
     outfile,
     ...(compileTarget === undefined ? {} : { target: compileTarget }),
+    ...(values.runtime === undefined ? {} : { executablePath: values.runtime }),
     // What lies in the folder it is run from must not change what it does.
     autoloadDotenv: false,
     autoloadBunfig: false,

@@ -1,0 +1,47 @@
+// What comes beside the program in an archive: its documents, completions, manual page and licences.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Documents } from "./archive.ts";
+import { productionPackages } from "./packages.ts";
+import { run } from "./run.ts";
+
+const COMPLETIONS = {
+  bash: "docker-api-gateway.bash",
+  zsh: "_docker-api-gateway",
+  fish: "docker-api-gateway.fish",
+} as const;
+/** Where the package of Bun's types says what Bun is made of. */
+const BUN_LICENCE = "node_modules/bun-types/docs/project/license.mdx";
+
+/** The files beside the program, by name. */
+export async function documents(root: string): Promise<Documents> {
+  const say = (...words: readonly string[]): Promise<string> =>
+    run([process.execPath, "src/main.ts", ...words], root);
+  const completions = Object.entries(COMPLETIONS).map(
+    async ([shell, name]) => [`completions/${name}`, await say("completion", shell)] as const,
+  );
+  const texts = ["LICENSE", "README.md", "CHANGELOG.md"].map(
+    (name) => [name, readFileSync(join(root, name), "utf8")] as const,
+  );
+  return {
+    ...Object.fromEntries(texts),
+    ...Object.fromEntries(await Promise.all(completions)),
+    "man/docker-api-gateway.8": await say("man"),
+    "THIRD-PARTY-LICENSES": thirdPartyLicences(root),
+  };
+}
+
+/** The licences of what is compiled into the program, which want to be passed on with it. */
+function thirdPartyLicences(root: string): string {
+  const parts = productionPackages(root).map(({ name, version }) => {
+    const folder = join(root, "node_modules", name);
+    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
+    if (file === undefined) throw new Error(`Cannot find the licence of ${name}`);
+    return [`${name} ${version}`, readFileSync(join(folder, file), "utf8")] as const;
+  });
+  const bun = readFileSync(join(root, BUN_LICENCE), "utf8");
+  return [...parts, ["Bun and what is linked into it", bun] as const]
+    .map(([title, text]) => `${title}\n${"=".repeat(title.length)}\n\n${text.trim()}\n`)
+    .join("\n\n");
+}

@@ -1,0 +1,24 @@
+// What a release's page says, and whether everything is ready for a tag, both by CHANGELOG.md.
+
+/** The section of that version, without its heading. @throws Error where there is none */
+export function releaseNotes(changelog: string, version: string): string {
+  const sections = changelog.split(/^(?=## )/m);
+  const section = sections.find((each) => each.startsWith(`## [${version}]`));
+  if (section === undefined) throw new Error(`Cannot release ${version}: CHANGELOG.md lacks it`);
+  // The links to the versions stand below the last one.
+  return `${section
+    .replace(/^.*\n/, "")
+    .replace(/^\[[^\]]+\]: .*$/gm, "")
+    .trim()}\n`;
+}
+
+/** @throws Error where the tag is not for this version, or the version not ready */
+export function checkTag(tag: string, version: string, changelog: string): void {
+  if (tag !== `v${version}`) {
+    throw new Error(`Cannot release tag ${tag}: package.json has version ${version}`);
+  }
+  const dated = new RegExp(`^## \\[${RegExp.escape(version)}\\] - \\d{4}-\\d\\d-\\d\\d$`, "m");
+  if (!dated.test(changelog)) {
+    throw new Error(`Cannot release tag ${tag}: CHANGELOG.md has no date for [${version}]`);
+  }
+}

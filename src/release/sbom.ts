@@ -1,0 +1,57 @@
+// The bill of materials of a release (CycloneDX): npm's own, made the same every time, and Bun.
+
+import { BUN_VERSION, KINDS } from "./runtimes.ts";
+import { run } from "./run.ts";
+
+/** The parts of npm's answer that are changed here. */
+interface Bom {
+  serialNumber?: string;
+  metadata: { timestamp: string; tools?: unknown; component: Record<string, unknown> };
+  components: Record<string, unknown>[];
+  dependencies: { ref: string; dependsOn: string[] }[];
+}
+
+/**
+ * What the programs are made of, as JSON.
+ * @param time when the release was made, in seconds
+ */
+export async function billOfMaterials(
+  root: string,
+  version: string,
+  time: number,
+): Promise<string> {
+  const words = ["--sbom-format", "cyclonedx", "--omit", "dev", "--omit", "optional"];
+  const text = await run(["npm", "sbom", ...words, "--package-lock-only"], root);
+  const bom = JSON.parse(text) as Bom;
+  // npm counts a time and a number of its own into it, and its version.
+  delete bom.serialNumber;
+  delete bom.metadata.tools;
+  bom.metadata.timestamp = new Date(time * 1000).toISOString();
+  const ref = `docker-api-gateway@${version}`;
+  Object.assign(bom.metadata.component, { type: "application", name: "docker-api-gateway" });
+  bom.components.push(...KINDS.map(toComponent));
+  bom.dependencies
+    .find((each) => each.ref === ref)
+    ?.dependsOn.push(...KINDS.map((kind) => bunRef(kind.package)));
+  return `${JSON.stringify(bom, undefined, 2)}\n`;
+}
+
+/** The Bun that the programs for one kind of machine are made of. */
+function toComponent(kind: (typeof KINDS)[number]): Record<string, unknown> {
+  const [, sum = ""] = kind.integrity.split("-");
+  return {
+    "bom-ref": bunRef(kind.package),
+    type: "platform",
+    name: kind.package,
+    version: BUN_VERSION,
+    scope: "required",
+    description: `The runtime in the program for ${kind.name}`,
+    purl: `pkg:npm/${kind.package.replace("@", "%40")}@${BUN_VERSION}`,
+    hashes: [{ alg: "SHA-512", content: Buffer.from(sum, "base64").toString("hex") }],
+    licenses: [{ license: { id: "MIT" } }],
+  };
+}
+
+function bunRef(name: string): string {
+  return `${name}@${BUN_VERSION}`;
+}
