@@ -7,10 +7,13 @@ import { tellingCommands } from "./commands/completion.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { explainCommand } from "./commands/explain.ts";
 import { gatewayCommand } from "./commands/gateway.ts";
+import { installCommand } from "./commands/install.ts";
 import { renderCommand } from "./commands/render.ts";
 import { routesCommand } from "./commands/routes.ts";
 import { templateCommand } from "./commands/template.ts";
-import { describeError, EXIT_STATUS, GatewayError } from "./errors.ts";
+import { uninstallCommand } from "./commands/uninstall.ts";
+import { upgradeCommand } from "./commands/upgrade.ts";
+import { describeError, EXIT_STATUS, GatewayError, systemCode } from "./errors.ts";
 import { nearest, normalise, readFlags } from "./flags.ts";
 import { helpOf } from "./help.ts";
 import { createLogger } from "./log.ts";
@@ -23,6 +26,9 @@ const OWN_COMMANDS: readonly Command[] = [
   doctorCommand,
   renderCommand,
   templateCommand,
+  installCommand,
+  uninstallCommand,
+  upgradeCommand,
 ];
 
 /** The commit that a built binary was made from. */
@@ -115,6 +121,8 @@ function unknownWord(word: string, command: Command | undefined): GatewayError {
   });
 }
 
+// Who reads only the beginning (`| head`) has had enough.
+process.stdout.on("error", (error) => process.exit(systemCode(error) === "EPIPE" ? 0 : 1));
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

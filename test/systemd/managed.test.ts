@@ -1,0 +1,202 @@
+// The gateway as a service that runs HAProxy itself, without root, on a real systemd.
+
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { removeAll, run, type Container } from "../lab/containers.ts";
+import { sharedEngine, type Engine } from "../lab/engine.ts";
+import { haproxyVersions } from "../lab/haproxy.ts";
+import { importImage } from "../lab/images.ts";
+import { firstVersion } from "../e2e/gateway.ts";
+import { exposure, PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
+
+setDefaultTimeout(60_000);
+
+const USER = "docker-api-gateway";
+const FOLDER = "/run/docker-api-gateway";
+/** CAP_NET_BIND_SERVICE is the tenth. Source: capabilities(7). */
+const NET_BIND_SERVICE = "0000000000000400";
+
+let engine: Engine;
+
+beforeAll(async () => {
+  engine = await sharedEngine();
+  for (const name of ["acme/shop:1", "acme/cart:1", "acme/till:1"]) {
+    await importImage(engine, name, { expose: [8000] });
+  }
+});
+
+describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (version) => {
+  let machine: Machine;
+  let shop: Container;
+  let before: string;
+
+  beforeAll(async () => {
+    shop = await run(engine, "acme/shop:1");
+    machine = await startMachine(engine, version);
+    await machine.sh("systemctl disable --quiet --now haproxy");
+    before = await machine.files();
+  });
+
+  afterAll(() => removeAll(engine));
+
+  test("is installed, and serves at a port of root's without root", async () => {
+    const output = await machine.sh(`${PROGRAM} install --manage-haproxy`);
+    expect(output.split("\n")).toEqual([
+      "copy this program to /usr/local/bin/docker-api-gateway: done",
+      `make the system user ${USER}: done`,
+      `write /etc/systemd/system/${SERVICE}: done`,
+      "systemctl daemon-reload: done",
+      `systemctl --quiet enable ${SERVICE}: done`,
+      `start ${SERVICE}: done`,
+      expect.stringContaining("systemctl status docker-api-gateway"),
+      "",
+    ]);
+    expect((await machine.served("/acme/shop/x", shop.name)).target).toBe("/x");
+    const uid = (await machine.sh(`id -u ${USER}`)).trim();
+    const processes = await processesOf(machine);
+    expect(processes.filter(({ name }) => name === "haproxy").length).toBeGreaterThanOrEqual(2);
+    for (const { status } of processes) {
+      expect(status).toMatch(new RegExp(`^Uid:\\s+${uid}\\s+${uid}\\s+${uid}\\s+${uid}$`, "m"));
+      expect(status).toMatch(new RegExp(`^CapBnd:\\s+${NET_BIND_SERVICE}$`, "m"));
+      expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+      expect(status).toMatch(/^Seccomp:\s+2$/m);
+    }
+    expect(await machine.sh(`stat -c '%U %G %a' ${FOLDER}`)).toBe(`${USER} ${USER} 750\n`);
+  });
+
+  test("has a unit that systemd takes as it is and calls safe", async () => {
+    const verified = await machine.try(`systemd-analyze verify ${SERVICE}`);
+    expect(verified).toEqual({ status: 0, output: "" });
+    expect(await exposure(machine)).toBeLessThanOrEqual(3);
+  });
+
+  test("tells systemd how it goes, and is reloaded", async () => {
+    const pid = await machine.property("MainPID");
+    await machine.until(async () => {
+      expect(await machine.property("StatusText")).toMatch(/^1 route, last change \d+ s ago$/);
+    });
+    await machine.sh(`systemctl reload ${SERVICE}`);
+    expect(await machine.journal()).toContain("reading everything again (SIGHUP)");
+    expect(await machine.property("MainPID")).toBe(pid);
+  });
+
+  test("serves on when it is killed, and the next one takes HAProxy over", async () => {
+    const asking = machine.ask("/acme/shop/");
+    const haproxy = await haproxysOf(machine);
+    await machine.sh(`kill -KILL ${await machine.property("MainPID")}`);
+    const cart = await run(engine, "acme/cart:1");
+    await machine.served("/acme/cart/", cart.name);
+    const { requests, failures } = await asking.stop();
+    expect(failures).toEqual([]);
+    expect(requests).toBeGreaterThan(10);
+    expect(await machine.property("NRestarts")).toBe("1");
+    expect(await machine.journal()).toContain(`took over HAProxy (process ${haproxy})`);
+  });
+
+  // It is the gateway that hangs, whatever the version of HAProxy.
+  if (version === firstVersion()) {
+    test("serves on when it hangs, and is killed by the watchdog", async () => {
+      await machine.sh(
+        `mkdir -p /run/systemd/system/${SERVICE}.d
+       printf '[Service]\\nWatchdogSec=2s\\n' >/run/systemd/system/${SERVICE}.d/test.conf
+       systemctl daemon-reload
+       kill -KILL $(systemctl show --property=MainPID --value ${SERVICE})`,
+      );
+      const running = (): Promise<void> =>
+        machine.until(async () => expect(await machine.property("SubState")).toBe("running"));
+      await running();
+      const pid = await machine.property("MainPID");
+      // It lives, and says so: for longer than systemd would wait for that.
+      const told = await machine.property("WatchdogTimestampMonotonic");
+      await machine.until(async () => {
+        const now = Number(await machine.property("WatchdogTimestampMonotonic"));
+        expect(now - Number(told)).toBeGreaterThan(2_500_000);
+      });
+      expect(await machine.property("MainPID")).toBe(pid);
+      const asking = machine.ask("/acme/shop/");
+      await machine.sh(`kill -STOP ${pid}`);
+      await machine.until(async () => expect(await machine.property("MainPID")).not.toBe(pid));
+      await running();
+      expect(await machine.journal()).toContain("Watchdog timeout");
+      expect((await asking.stop()).failures).toEqual([]);
+      await machine.sh(`rm -r /run/systemd/system/${SERVICE}.d; systemctl daemon-reload`);
+    });
+  }
+
+  test("is installed again with other flags while no request is lost", async () => {
+    const asking = machine.ask("/acme/shop/");
+    const haproxy = await haproxysOf(machine);
+    const pid = await machine.property("MainPID");
+    const output = await machine.sh(`${PROGRAM} install --manage-haproxy --ports 8000`);
+    expect(output).toContain("HAProxy went on");
+    expect(await machine.property("MainPID")).not.toBe(pid);
+    expect(await machine.property("ExecStart")).toContain("--ports=8000");
+    const till = await run(engine, "acme/till:1");
+    await machine.served("/acme/till/", till.name);
+    expect((await asking.stop()).failures).toEqual([]);
+    expect(await haproxysOf(machine)).toBe(haproxy);
+    const same = await machine.sh(`${PROGRAM} install --manage-haproxy --ports 8000`);
+    expect(same).toContain(`make the system user ${USER}: it is there already\n`);
+    expect(same).toContain(`start ${SERVICE}: it runs already\n`);
+  });
+
+  test("takes HAProxy with it when it is stopped", async () => {
+    await machine.sh(`systemctl stop ${SERVICE}`);
+    expect(await processesOf(machine)).toEqual([]);
+    expect(await machine.sh("ls /run")).not.toContain("docker-api-gateway");
+    expect(machine.get("/acme/shop/")).rejects.toThrow();
+    await machine.sh(`systemctl start ${SERVICE}`);
+    await machine.served("/acme/shop/", shop.name);
+  });
+
+  test("leaves nothing when it is uninstalled", async () => {
+    const refused = await machine.try("docker-api-gateway uninstall --restore-haproxy");
+    expect(refused.status).toBe(12);
+    await machine.served("/acme/shop/", shop.name);
+    const output = await machine.sh("docker-api-gateway uninstall");
+    expect(output.split("\n")).toEqual([
+      `systemctl --quiet disable --now ${SERVICE}: done`,
+      "end HAProxy: it has ended",
+      `userdel ${USER}: done`,
+      "remove /usr/local/bin/docker-api-gateway: done",
+      `remove /etc/systemd/system/${SERVICE}: done`,
+      "systemctl daemon-reload: done",
+      "",
+    ]);
+    expect(await processesOf(machine)).toEqual([]);
+    expect(await machine.files()).toBe(before);
+  });
+
+  test("leaves nothing either when its gateway was killed a moment before", async () => {
+    await machine.sh(`${PROGRAM} install --manage-haproxy`);
+    await machine.served("/acme/shop/", shop.name);
+    const output = await machine.sh(
+      `kill -KILL $(systemctl show --property=MainPID --value ${SERVICE})
+       docker-api-gateway uninstall`,
+    );
+    expect(output).toContain("end HAProxy: done\n");
+    expect(await processesOf(machine)).toEqual([]);
+    expect(await machine.files()).toBe(before);
+    expect(machine.get("/acme/shop/")).rejects.toThrow();
+  });
+});
+
+interface Process {
+  readonly name: string;
+  readonly status: string;
+}
+
+/** The gateway and its HAProxy, from the control group of the service or of nobody any more. */
+async function processesOf(machine: Machine): Promise<Process[]> {
+  const output = await machine.sh(
+    `for status in /proc/[0-9]*/status; do cat "$status" 2>/dev/null && echo; done || true`,
+  );
+  return output
+    .split("\n\n")
+    .map((status) => ({ name: /^Name:\t(.*)$/m.exec(status)?.[1] ?? "", status }))
+    .filter(({ name }) => name === "haproxy" || name === "docker-api-gate");
+}
+
+/** The process ID of HAProxy's master. */
+async function haproxysOf(machine: Machine): Promise<string> {
+  return (await machine.sh(`pgrep --oldest --exact haproxy`)).trim();
+}
