@@ -1,0 +1,99 @@
+// Containers for the measurements: quick to start, or able to take a load.
+
+import { existsSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { create, type Container } from "../lab/containers.ts";
+import type { Engine } from "../lab/engine.ts";
+import { haproxyProgram } from "../lab/haproxy.ts";
+import { importImage } from "../lab/images.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { request } from "../lab/http.ts";
+
+const PORT = 8000;
+/** What is asked for comes within milliseconds; a loaded machine takes longer. */
+const PATIENCE = 30_000;
+let count = 0;
+
+/** Makes an image of the lab under many names, each a service of its own. */
+export async function importServices(engine: Engine, names: readonly string[]): Promise<void> {
+  const [first = "", ...others] = names;
+  await importImage(engine, first, { expose: [PORT] });
+  for (const name of others) await engine.docker.getImage(first).tag({ repo: name });
+}
+
+/** An image whose server takes thousands of requests a second: a HAProxy that answers itself. */
+export async function importSturdy(engine: Engine, name: string): Promise<void> {
+  await importImage(engine, name, { expose: [PORT] });
+}
+
+let folder: string | undefined;
+
+/**
+ * Makes a container of such an image.
+ * @param grace how many seconds it goes on after it is told to end
+ */
+export function createSturdy(engine: Engine, image: string, grace: number): Promise<Container> {
+  const config = sturdyConfig();
+  const server = `${haproxyProgram("2.6")} -db -f ${config}/haproxy.cfg`;
+  // The host's own program and libraries: an image with them would be made of the same files.
+  const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
+  const folders = ["/usr", "/lib", "/lib64", cache, config].filter((path) => existsSync(path));
+  return create(engine, image, {
+    name: `sturdy-${++count}`,
+    cmd: [
+      "/bin/sh",
+      "-c",
+      // As process 1 HAProxy itself would not heed the signal.
+      `trap 'sleep ${grace}; kill -TERM $!' TERM; ${server} & wait; wait`,
+    ],
+    create: { HostConfig: { Binds: folders.map((path) => `${path}:${path}:ro`) } },
+  });
+}
+
+/** Whether the container itself answers. */
+export async function answersDirectly(container: Container): Promise<boolean> {
+  try {
+    const host = await container.ip();
+    return (await request({ host, port: PORT, timeoutMs: 500 })).status === 200;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks an address until it answers 200, each time on a new connection; gives the time it took. */
+export async function firstAnswer(
+  options: { readonly host: string; readonly port: number; readonly target: string },
+  since: number,
+): Promise<number> {
+  const end = since + PATIENCE;
+  while (performance.now() < end) {
+    try {
+      const { status } = await request({ ...options, timeoutMs: 1_000 });
+      if (status === 200) return performance.now() - since;
+    } catch {
+      // Not there yet.
+    }
+    await Bun.sleep(1);
+  }
+  throw new Error(`${options.host}:${options.port}${options.target} does not answer`);
+}
+
+function sturdyConfig(): string {
+  if (folder !== undefined) return folder;
+  folder = labDir("s");
+  writeFileSync(
+    join(folder, "haproxy.cfg"),
+    `global
+    nbthread 1
+defaults
+    mode http
+    timeout client 60s
+    timeout http-keep-alive 60s
+frontend app
+    bind :${PORT}
+    http-request return status 200 content-type text/plain string "hello"
+`,
+  );
+  return folder;
+}

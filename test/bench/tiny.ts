@@ -1,0 +1,32 @@
+// A server that costs next to nothing: a HAProxy of its own that answers every request itself.
+
+import { startHaproxy, type Haproxy } from "../lab/haproxy.ts";
+import { freePort } from "../lab/ports.ts";
+
+export interface TinyServer {
+  /** Every address of loopback has it at this port. */
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+/** Starts it. */
+export async function startTinyServer(): Promise<TinyServer> {
+  const port = await freePort();
+  const haproxy: Haproxy = await startHaproxy({
+    version: "3.4",
+    config: `
+global
+    nbthread 1
+    cpu-map auto:1/1 1
+    fd-hard-limit 50000
+defaults
+    mode http
+    timeout client 60s
+    timeout http-keep-alive 60s
+frontend tiny
+    bind 0.0.0.0:${port}
+    http-request return status 200 content-type text/plain string "hello"
+`,
+  });
+  return { port, stop: () => haproxy.stop() };
+}
