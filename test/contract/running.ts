@@ -1,8 +1,8 @@
 // A HAProxy that is changed while it runs, as the gateway does it: plan, commands, files, reloads.
 
 import { expect } from "bun:test";
-import { readFileSync } from "node:fs";
-import { basename } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { Applier } from "../../src/apply.ts";
 import { GatewayError } from "../../src/errors.ts";
 import { ExternalHaproxy } from "../../src/haproxy/reload.ts";
@@ -72,7 +72,10 @@ export class Running {
   /** Waits until these files are on disk: they follow what HAProxy runs. */
   async written({ config, maps }: Files): Promise<void> {
     await eventually(() => {
-      expect(readFileSync(this.site.setup.layout.output, "utf8")).toBe(config);
+      const { output } = this.site.setup.layout;
+      expect(readFileSync(output, "utf8")).toBe(config);
+      // The way back goes last: until then a gateway that starts takes the change for unconfirmed.
+      expect(existsSync(join(dirname(output), `.${basename(output)}.unconfirmed`))).toBe(false);
       for (const [path, text] of Object.entries(maps)) {
         expect(readFileSync(path, "utf8")).toBe(text);
       }
