@@ -10,9 +10,9 @@ import { idOf, Stage, type Part } from "./stage.ts";
 setDefaultTimeout(60_000);
 
 /** It takes a millisecond or two. */
-const AT_ONCE_MS = 100;
+const AT_ONCE_MS = 1_000;
 /** An Engine may take so long to answer. */
-const SLOW_MS = 1_000;
+const SLOW_MS = 4_000;
 
 describe.each(haproxyVersions())("told to end, HAProxy %s", (version) => {
   let stage: Stage;
