@@ -149,6 +149,12 @@ export function removeUser(): Step[] {
   return [commandStep("userdel", SERVICE_USER)];
 }
 
+/** The number of the service's user; undefined without one. */
+export function serviceUid(): number | undefined {
+  const [, , uid] = userEntry()?.split(":") ?? [];
+  return uid === undefined ? undefined : Number(uid);
+}
+
 function userEntry(): string | undefined {
   return new RegExp(`^${SERVICE_USER}:.*$`, "m").exec(readFileSync("/etc/passwd", "utf8"))?.[0];
 }

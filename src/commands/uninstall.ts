@@ -1,7 +1,7 @@
 // `docker-api-gateway uninstall`: takes away what `install` made.
 
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { readFile, rename, rm, stat } from "node:fs/promises";
+import { readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pause } from "../async.ts";
 import type { Command, CommandIo } from "../command.ts";
@@ -23,6 +23,7 @@ import {
   removeUser,
   requireSystemd,
   runCommand,
+  serviceUid,
   UNIT_FILE,
   type Step,
 } from "./systemd.ts";
@@ -30,9 +31,10 @@ import {
 /** What the gateway keeps beside the configuration to work with. */
 const WORKING_FILE = /\.(new|check|last-good|unconfirmed|lock(\.\d+)?)$/;
 const RUN_DIR = `/run/${SERVICE_USER}`;
-/** What is killed is gone within milliseconds; after five seconds userdel tells that it is not. */
-const END_TRIES = 100;
-const END_PAUSE = 50;
+/** A worker's last moments, and how long it may take until what was killed is gone. */
+const ENDING_MS = 1_000;
+const KILLED_MS = 5_000;
+const POLL = 50;
 
 export const uninstallCommand: Command = {
   name: "uninstall",
@@ -58,36 +60,31 @@ export const uninstallCommand: Command = {
     }
     if (restore) await requireFormer(installed);
     await carryOut(makeSteps(installed, restore), io);
-    if (!restore) tellOfHaproxy(installed, io);
+    await tellOfHaproxy(installed, io);
     if (existsSync(`${UNIT_FILE}.d`)) io.write(`${UNIT_FILE}.d is yours, and is there still.\n`);
     return 0;
   },
 };
 
+/** What the unit says is installed. */
 interface Installed {
   readonly program: string;
   readonly options: Options;
   readonly layout: Layout;
-  /** HAProxy's configuration, where the gateway wrote it; empty otherwise. */
-  readonly config: string;
-  /** Where the one before it is kept. */
-  readonly former: string | undefined;
 }
 
-/** What the unit says is installed; undefined without a unit. */
+/** Undefined without a unit. */
 async function findInstalled(io: CommandIo): Promise<Installed | undefined> {
   const [program, ...flags] = commandOf(await readUnit());
   if (program === undefined) return undefined;
   const options = parseOptions(readFlags(flags, SERVICE_FLAGS, {}).values);
-  const layout = serviceLayout(options, io.env);
-  const config = (await readIfThere(layout.output)) ?? "";
-  return {
-    program,
-    options,
-    layout,
-    config: isOwnConfig(config) ? config : "",
-    former: newestCopy(layout.output),
-  };
+  return { program, options, layout: serviceLayout(options, io.env) };
+}
+
+/** HAProxy's configuration, where the gateway wrote it; undefined otherwise. */
+async function ownConfig({ layout }: Installed): Promise<string | undefined> {
+  const config = await readIfThere(layout.output);
+  return config !== undefined && isOwnConfig(config) ? config : undefined;
 }
 
 /** The last configuration that was not the gateway's: later copies have higher numbers. */
@@ -100,15 +97,16 @@ function newestCopy(output: string): string | undefined {
 }
 
 /** @throws GatewayError where there is nothing to restore, or HAProxy would refuse it */
-async function requireFormer({ config, former, layout, options }: Installed): Promise<void> {
+async function requireFormer(installed: Installed): Promise<void> {
+  const { layout, options } = installed;
+  const former = newestCopy(layout.output);
   const refuse = (state: string): GatewayError =>
     new GatewayError("config", `Cannot restore "${layout.output}": ${state}`, {
       hint: "nothing was changed; leave --restore-haproxy out",
     });
   if (layout.managed) throw refuse("HAProxy is the gateway's own");
-  if (config === "") throw refuse("it is not the gateway's");
-  if (former === undefined) throw refuse("there was none before");
-  await checkConfig(options.haproxy, former, former);
+  if (former !== undefined) await checkConfig(options.haproxy, former, former);
+  else if ((await ownConfig(installed)) !== undefined) throw refuse("there was none before");
 }
 
 function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
@@ -117,7 +115,7 @@ function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
   return [
     commandStep("systemctl", "--quiet", "disable", "--now", UNIT),
     ...(layout.managed ? [END_HAPROXY] : []),
-    ...(restore ? restoreSteps(installed) : []),
+    ...(restore ? [restoreStep(installed)] : []),
     ...(layout.managed ? [] : [removal(() => workingFiles(layout.output))]),
     ...removeUser(),
     ...files.map((path) => removal(() => [path], path)),
@@ -131,47 +129,64 @@ function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
 const END_HAPROXY: Step = {
   what: "end HAProxy",
   async run() {
-    if (!existsSync(RUN_DIR)) return "it has ended";
-    const { uid } = await stat(RUN_DIR);
+    const uid = serviceUid();
+    if (uid === undefined || (await hasEnded(uid, ENDING_MS))) return "it has ended";
     await runCommand("systemctl", "kill", "--signal=SIGKILL", UNIT);
     // A user that has processes cannot be removed.
-    for (let tries = 0; tries < END_TRIES && hasProcesses(uid); tries++) await pause(END_PAUSE);
-    await rm(RUN_DIR, { recursive: true });
+    await hasEnded(uid, KILLED_MS);
+    // What it would have removed itself.
+    await rm(RUN_DIR, { recursive: true, force: true });
   },
 };
+
+/** Waits until a user has no processes, at most `limit` milliseconds; true where that is so. */
+async function hasEnded(uid: number, limit: number): Promise<boolean> {
+  const deadline = Date.now() + limit;
+  while (hasProcesses(uid)) {
+    if (Date.now() > deadline) return false;
+    await pause(POLL);
+  }
+  return true;
+}
 
 function hasProcesses(uid: number): boolean {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids.some((pid) => statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid);
 }
 
-function restoreSteps({ config, former = "", layout, options }: Installed): readonly Step[] {
+/** The configuration before the gateway's, and nothing left of the gateway's. */
+function restoreStep(installed: Installed): Step {
+  const { layout, options } = installed;
   const { output, masterSocket, haproxy } = layout;
-  const external = new ExternalHaproxy({
-    command: options.reloadCommand,
-    defaultCommand: DEFAULT_RELOAD_COMMAND,
-    masterSocket,
-  });
-  return [
-    {
-      what: `put ${former} back as ${output}`,
-      async run() {
-        const staged = join(dirname(output), `.${basename(output)}.new`);
-        await writeDurably(staged, await readFile(former), former);
-        await rename(staged, output);
-        await syncDirectory(dirname(output));
-      },
+  return {
+    what: `give HAProxy its former ${output} back`,
+    async run() {
+      const config = await ownConfig(installed);
+      const former = newestCopy(output);
+      if (config === undefined || former === undefined) {
+        // A gateway that was stopped before it came so far may have left it.
+        await rm(haproxy.stateFile, { force: true });
+        return "it is there already";
+      }
+      const text = await readFile(former);
+      const staged = join(dirname(output), `.${basename(output)}.new`);
+      await writeDurably(staged, text, former);
+      await rename(staged, output);
+      await syncDirectory(dirname(output));
+      const command = options.reloadCommand;
+      const defaultCommand = DEFAULT_RELOAD_COMMAND;
+      await new ExternalHaproxy({ command, defaultCommand, masterSocket }).reload();
+      const others = ownMaps(output, config).filter((path) => !text.includes(path));
+      for (const path of [...others, haproxy.stateFile, former]) await rm(path, { force: true });
     },
-    { what: "reload HAProxy", run: () => external.reload() },
-    removal(async () => {
-      const text = await readFile(output, "utf8");
-      const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
-      const maps = [...config.matchAll(/[^\s"'(),]+\.map\b/g)].map(([path]) => path);
-      // The configuration that is in force again may have maps of its own.
-      const ours = maps.filter((path) => path.startsWith(stem) && !text.includes(path));
-      return [...new Set([...ours, haproxy.stateFile, former])];
-    }, "the gateway's maps and the copy"),
-  ];
+  };
+}
+
+/** The map files that the gateway wrote for its configuration. */
+function ownMaps(output: string, config: string): string[] {
+  const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
+  const maps = [...config.matchAll(/[^\s"'(),]+\.map\b/g)].map(([path]) => path);
+  return [...new Set(maps)].filter((path) => path.startsWith(stem));
 }
 
 function workingFiles(output: string): string[] {
@@ -183,24 +198,23 @@ function workingFiles(output: string): string[] {
     .map((name) => join(folder, name));
 }
 
-function removal(
-  find: () => readonly string[] | Promise<readonly string[]>,
-  what = "the gateway's working files",
-): Step {
+function removal(find: () => readonly string[], what = "the gateway's working files"): Step {
   return {
     what: `remove ${what}`,
     async run() {
-      for (const path of await find()) await rm(path, { force: true });
+      for (const path of find()) await rm(path, { force: true });
     },
   };
 }
 
-function tellOfHaproxy({ config, former, layout }: Installed, io: CommandIo): void {
-  if (layout.managed || config === "") return;
-  io.write(`HAProxy goes on with ${layout.output} as the gateway left it.\n`);
+async function tellOfHaproxy(installed: Installed, io: CommandIo): Promise<void> {
+  const { output } = installed.layout;
+  if ((await ownConfig(installed)) === undefined) return;
+  io.write(`HAProxy goes on with ${output} as the gateway left it.\n`);
+  const former = newestCopy(output);
   if (former === undefined) return;
   io.write(
     `The one before is ${former}. To have it back:\n` +
-      `  cp -p ${former} ${layout.output} && systemctl reload haproxy\n`,
+      `  cp -p ${former} ${output} && systemctl reload haproxy\n`,
   );
 }

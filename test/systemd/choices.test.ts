@@ -140,6 +140,20 @@ test("a template in root's home is read by a service", async () => {
   expect(await uninstall()).toContain("remove /opt/gateway/bin/docker-api-gateway: done");
 });
 
+test("what an administrator adds counts, and stays", async () => {
+  const added = `${UNIT_FILE}.d/override.conf`;
+  await machine.sh(
+    `mkdir ${UNIT_FILE}.d
+     printf '[Service]\\nEnvironment=GATEWAY_LOG_FORMAT=json\\n' >${added}
+     ${PROGRAM} install`,
+  );
+  await machine.served("/acme/shop/", shop.name);
+  expect(await machine.journal()).toContain('"event":"routed"');
+  expect(await uninstall()).toContain(`${UNIT_FILE}.d is yours, and is there still.\n`);
+  await machine.sh(`rm -r ${UNIT_FILE}.d; systemctl daemon-reload`);
+  expect(await machine.files()).toBe(before);
+});
+
 test("a service that cannot start says why", async () => {
   await machine.sh("echo '{{#if' >/srv/broken.hbs");
   const failed = await machine.try(`${PROGRAM} install --template-file /srv/broken.hbs`);
@@ -151,6 +165,27 @@ test("a service that cannot start says why", async () => {
   await machine.sh(`${PROGRAM} template path >/srv/broken.hbs`);
   await machine.served("/acme/shop/", shop.name);
   await uninstall();
+});
+
+test("a former configuration that is no good, or is not there, is not restored", async () => {
+  const copy = `${CONFIG}.before-docker-api-gateway`;
+  await machine.sh(`${PROGRAM} install`);
+  await machine.served("/acme/shop/", shop.name);
+  const kept = await machine.sh(`cat ${copy}`);
+  await machine.sh(`echo nonsense >>${copy}`);
+  const refused = await machine.try(`${PROGRAM} uninstall --restore-haproxy`);
+  expect(refused.status).toBe(12);
+  expect(refused.output).toContain("unknown keyword 'nonsense'");
+  await machine.sh(`rm ${copy}`);
+  const missing = await machine.try(`${PROGRAM} uninstall --restore-haproxy`);
+  expect(missing.status).toBe(12);
+  expect(missing.output).toContain("there was none before");
+  // Nothing was taken away.
+  expect(await machine.property("ActiveState")).toBe("active");
+  await machine.served("/acme/shop/", shop.name);
+  await machine.sh(`echo '${Buffer.from(kept).toString("base64")}' | base64 -d >${copy}`);
+  await uninstall();
+  expect(await machine.files()).toBe(before);
 });
 
 test.each([
