@@ -9,6 +9,8 @@ const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 /** Docker's default for `docker stop`, in seconds. */
 const DEFAULT_STOP_TIMEOUT = 10;
+/** What -1, for no limit at all, is taken for, in seconds: as long as HAProxy keeps an old worker. */
+const ENDLESS_STOP_TIMEOUT = 3_600;
 
 /** What the Engine says of how a container is ended; missing where the image says nothing. */
 interface StopConfig {
@@ -43,11 +45,16 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
     state: STATES[info.State.Status] ?? "dead",
     health: toHealth(info.State.Health?.Status),
     stopping,
-    stopTimeout: ((info.Config as StopConfig).StopTimeout ?? DEFAULT_STOP_TIMEOUT) * 1000,
+    stopTimeout: toStopTimeout((info.Config as StopConfig).StopTimeout),
     networkMode: info.HostConfig.NetworkMode ?? "default",
     attachments: toAttachments(info),
     exposed: toPorts(info),
   };
+}
+
+/** How long a container has, in milliseconds. */
+function toStopTimeout(seconds = DEFAULT_STOP_TIMEOUT): number {
+  return (seconds < 0 ? ENDLESS_STOP_TIMEOUT : seconds) * 1000;
 }
 
 /** The number of the signal that asks a container to end. */

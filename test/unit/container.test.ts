@@ -160,6 +160,11 @@ describe("what an Engine may leave out or name in its own way", () => {
       { Config: { ...web.Config, StopTimeout: undefined } },
       { stopTimeout: 10_000 },
     ],
+    [
+      "no end to its stop timeout",
+      { Config: { ...web.Config, StopTimeout: -1 } },
+      { stopTimeout: 3_600_000 },
+    ],
     ["a stop timeout of 0", { Config: { ...web.Config, StopTimeout: 0 } }, { stopTimeout: 0 }],
   ])("%s", (_, rest, expected) => {
     expect(toContainer(change(rest), 0)).toMatchObject(expected);
