@@ -6,7 +6,7 @@ import { checkConfig } from "./haproxy/check.ts";
 import type { ConfigFiles } from "./haproxy/files.ts";
 import { observeAliases, observeDifferences } from "./haproxy/observe.ts";
 import type { Haproxy } from "./haproxy/reload.ts";
-import type { Runtime } from "./haproxy/runtime.ts";
+import type { Recognised, Runtime } from "./haproxy/runtime.ts";
 import { saveServerStates } from "./haproxy/states.ts";
 import { parseConfig, statsSocket } from "./haproxy-config.ts";
 import type { Logger } from "./log.ts";
@@ -84,11 +84,11 @@ export class Applier {
   /**
    * Compares what HAProxy says it runs with what it should run, and what is on disk with what was
    * written. Files are written again; any other difference makes the next plan a reload.
+   * @param process whether it is the process that was changed
    */
-  async verify(): Promise<void> {
+  async verify(process: Recognised): Promise<void> {
     await this.#writing;
     if (!("files" in this.#applied)) return;
-    const process = await this.parts.runtime.recognise();
     const isEdited = await this.#isEdited();
     if (isEdited && process !== "same") {
       const reason = `${this.parts.files.output} was changed by somebody else`;

@@ -158,18 +158,18 @@ export class Gateway {
   async #pass(signal: AbortSignal): Promise<void> {
     const { applier, runtime, drafts, log } = this.parts;
     await this.#read(signal);
+    const process = await runtime.recognise();
+    const verify = this.#verify || process === "another";
+    // Taken before: who asks for it meanwhile wants another one.
+    this.#verify = false;
+    if (verify && this.#recovered) await applier.verify(process);
     const capabilities = await runtime.capabilities();
     const isKnown = (files: Files): boolean =>
       (this.#wanted !== undefined && sameFiles(this.#wanted.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
     const desired = drafts.make(this.#store.snapshot(), isKnown);
-    // Taken before: who asks for it meanwhile wants another one.
-    const verify = this.#verify;
-    this.#verify = false;
-    if (!this.#recovered) {
-      await applier.recover(Object.keys(desired.files.maps));
-      this.#recovered = true;
-    } else if (verify) await applier.verify();
+    if (!this.#recovered) await applier.recover(Object.keys(desired.files.maps));
+    this.#recovered = true;
     for (const { level, message, fields } of this.#complaints.fresh(desired.model)) {
       log[level](message, fields);
     }

@@ -23,6 +23,9 @@ interface Running {
   readonly capabilities: Capabilities;
 }
 
+/** Whether HAProxy is the process that was asked before. */
+export type Recognised = "same" | "another" | "unknown";
+
 export class Runtime {
   readonly #arrivals: Arrivals;
   readonly #departures: Departures;
@@ -58,7 +61,7 @@ export class Runtime {
   }
 
   /** Asks again who runs: whether it is the process that was asked before. */
-  async recognise(): Promise<"same" | "another" | "unknown"> {
+  async recognise(): Promise<Recognised> {
     const [before, now] = [this.#running, await this.#whoRuns()];
     if (now === undefined) return "unknown";
     if (before === undefined || before.process === now.process) {

@@ -94,6 +94,11 @@ export class Running {
     if (!(await this.haproxy.reload())) throw new Error("HAProxy refused to reload");
   }
 
+  /** Compares HAProxy with what it should be. */
+  async verify(): Promise<void> {
+    await this.applier.verify(await this.runtime.recognise());
+  }
+
   /** Brings HAProxy to these files; tells how. */
   async go(desired: Files): Promise<"nothing" | "commands" | "reload"> {
     const { applier, runtime } = this;

@@ -63,7 +63,7 @@ describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
         if (sequence % FRESH_EVERY !== 0) continue;
         await compareWithFresh(desired);
         if (sequence % RELOAD_EVERY === 0) await running.applier.reload(desired);
-        await running.applier.verify();
+        await running.verify();
         expect(await running.go(desired)).toBe("nothing");
       }
       if (addsBackends) expect(running.reloads).toEqual([]);

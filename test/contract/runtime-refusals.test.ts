@@ -159,7 +159,7 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
       expect((await site.ask({ target: "/foo/" })).status).toBe(200);
 
       running.reloads.length = 0;
-      await running.applier.verify();
+      await running.verify();
       expect(await go(route([one + target, two + target]))).toBe("reload");
       expect(reasons()).toBe('backend "foo" changed (server one)');
       expect((await site.ask({ target: "/foo/" })).status).toBe(200);

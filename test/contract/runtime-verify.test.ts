@@ -128,7 +128,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     running.runtime.drain("foo", first.slice("foo/".length));
     await eventually(async () => expect(await running.status(first)).toStartWith("DRAIN"));
     expect(await running.status(last)).toStartWith("DRAIN");
-    await running.applier.verify();
+    await running.verify();
     // It is meant to serve, and was drained by nobody else.
     expect(await running.go(wanted)).toBe("commands");
     expect(await running.status(first)).toStartWith("UP");
@@ -236,7 +236,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
 
   /** Compares, and does what has to be done then. */
   async function verified(): ReturnType<Running["go"]> {
-    await running.applier.verify();
+    await running.verify();
     return running.go(wanted);
   }
 
