@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { freePort, reply, startApp, type App } from "./app.ts";
+import { askAlways } from "./asking.ts";
 import { handmade, type Handmade } from "./handmade.ts";
 import { Site, START_MS } from "./proxy.ts";
 import { Running } from "./running.ts";
@@ -101,36 +102,37 @@ describe.each(haproxyVersions())("checks, HAProxy %s", (version) => {
 
     test("added, it gets no request before the right answer", async () => {
       await start([CHECK]);
-      await go([CHECK, line]);
-      await onlyWhenHealthy();
+      await onlyWhenHealthy(() => go([CHECK, line]));
     });
 
     test("the same where its defaults say so", async () => {
-      await startWith({ defaults: [CHECK], backends: { foo: [] } });
-      await running.go(
-        handmade(site, { defaults: [CHECK], backends: { foo: [line] }, routes: ["/ foo"] }),
-      );
-      await onlyWhenHealthy();
+      const parts = { defaults: [CHECK], routes: ["/ foo"] };
+      await startWith({ ...parts, backends: { foo: [] } });
+      await onlyWhenHealthy(async () => {
+        await running.go(handmade(site, { ...parts, backends: { foo: [line] } }));
+      });
     });
 
     test("enabled, it gets none either", async () => {
       await start([CHECK, `${line} disabled`]);
-      await go([CHECK, line]);
-      await onlyWhenHealthy();
+      await onlyWhenHealthy(() => go([CHECK, line]));
     });
 
     test("nor after a reload", async () => {
       await start([CHECK]);
       const parts = { defaults: ["timeout queue 1s"], routes: ["/ foo"] };
-      await running.go(handmade(site, { ...parts, backends: { foo: [CHECK, line] } }));
+      await onlyWhenHealthy(async () => {
+        await running.go(handmade(site, { ...parts, backends: { foo: [CHECK, line] } }));
+      });
       expect(running.reloads).toEqual([['defaults "_back" changed']]);
-      await onlyWhenHealthy();
     });
 
     /** None but HAProxy's own questions, until these are answered well. */
-    async function onlyWhenHealthy(): Promise<void> {
+    async function onlyWhenHealthy(change: () => Promise<void>): Promise<void> {
+      const stop = askAlways(site, "/");
+      await change();
       await eventually(() => expect(questions("/health")).toBeGreaterThan(2));
-      expect((await site.ask({ target: "/" })).status).toBe(503);
+      expect(await stop()).toEqual([503]);
       expect(questions("/")).toBe(0);
       healthy = true;
       await eventually(async () => expect((await site.ask({ target: "/" })).status).toBe(200));

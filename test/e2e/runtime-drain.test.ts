@@ -9,10 +9,11 @@ import { idOf, Stage, type Part } from "./stage.ts";
 
 setDefaultTimeout(60_000);
 
-/** It takes a millisecond or two. */
+/** It takes some milliseconds, of which a loaded machine makes more now and then. */
+const USUALLY_MS = 100;
 const AT_ONCE_MS = 1_000;
 /** An Engine may take so long to answer. */
-const SLOW_MS = 4_000;
+const SLOW_MS = 2_500;
 
 describe.each(haproxyVersions())("told to end, HAProxy %s", (version) => {
   let stage: Stage;
@@ -47,17 +48,19 @@ describe.each(haproxyVersions())("told to end, HAProxy %s", (version) => {
       stage.end(name);
       await gateway.until(async () => expect(await stateOf(gateway, name)).toBeUndefined());
     }
-    expect(median(took)).toBeLessThan(AT_ONCE_MS);
+    expect(median(took)).toBeLessThan(USUALLY_MS);
     console.info(`HAProxy ${version}: drained ${median(took).toFixed(1)} ms after the signal`);
   });
 
   test("before anything else, however long it takes to read what else happened", async () => {
-    await start("one", "two");
+    await start("one", "two", "three");
     await slowEngine();
-    stage.kill("one");
-    const told = performance.now();
-    while ((await stateOf(gateway, "one")) !== "DRAIN") {
-      expect(performance.now() - told).toBeLessThan(AT_ONCE_MS);
+    for (const name of ["one", "two"]) {
+      stage.kill(name);
+      const told = performance.now();
+      while ((await stateOf(gateway, name)) !== "DRAIN") {
+        expect(performance.now() - told).toBeLessThan(AT_ONCE_MS);
+      }
     }
   });
 

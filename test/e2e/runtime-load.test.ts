@@ -1,7 +1,7 @@
 // Replicas that come and go under load: no request is lost, and what is not idempotent is sent once.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startApp, type App } from "../contract/app.ts";
+import { reply, startApp, type Answerer, type App } from "../contract/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { Clients, MARK } from "./clients.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
@@ -14,6 +14,8 @@ const ROUNDS = 12;
 const CLIENTS = 4;
 /** What a container does after the signal, in milliseconds: it finishes what it has. */
 const GRACE_MS = 100;
+/** So that requests are under way whenever a container ends, in milliseconds. */
+const THINKS_MS = 15;
 
 describe.each(haproxyVersions())("under load, HAProxy %s", (version) => {
   let stage: Stage;
@@ -84,7 +86,11 @@ describe.each(haproxyVersions())("under load, HAProxy %s", (version) => {
   });
 
   async function startContainer(name: string): Promise<void> {
-    const app = await startApp({ name });
+    const answerer: Answerer = (_, socket) => {
+      setTimeout(() => socket.end(reply(200, [["Connection", "close"]], name)), THINKS_MS);
+      return undefined;
+    };
+    const app = await startApp({ name, answerer });
     apps.set(name, app);
     stage.start(name, { image: "foo", ip: app.address, port: app.port });
     await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("UP"));
