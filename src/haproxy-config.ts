@@ -1,5 +1,6 @@
 // HAProxy's configuration as text: its sections, its words, and the few things read from it.
 
+import { textDifference } from "./difference.ts";
 import { memoByText } from "./memo.ts";
 
 /** A section with its lines, without comments, blanks as one space. */
@@ -30,18 +31,51 @@ const REMEMBERED = 4;
 /** The sections of the last configurations by their text: of thousands few change at a time. */
 let known = new Map<string, Section>();
 
+/** A text in pieces: what stands before the first section, and the sections. */
+interface Pieces {
+  readonly text: string;
+  /** Where each piece begins, in characters. */
+  readonly starts: readonly number[];
+  readonly sections: readonly Section[];
+}
+
+/** The last text: the next one is mostly the same. */
+let last: Pieces = { text: "", starts: [], sections: [] };
+
 /**
  * Splits a configuration into its sections, in their order. The same text gives the same objects,
  * as long as it is one of the last few.
  */
 export const parseConfig: (text: string) => readonly Section[] = memoByText(REMEMBERED, (text) => {
-  const sections = text
-    .split(SECTION_START)
-    .map(parseSection)
-    .filter(({ kind, lines }) => kind !== "" || lines.length > 0);
-  if (known.size > (sections.length + 100) * REMEMBERED) known = new Map();
-  return sections;
+  last = parsePieces(text, last);
+  if (known.size > (last.sections.length + 100) * REMEMBERED) known = new Map();
+  return last.sections.filter(({ kind, lines }) => kind !== "" || lines.length > 0);
 });
+
+/** @param model another text, of which the pieces are taken that both have at their ends */
+function parsePieces(text: string, model: Pieces): Pieces {
+  const { starts, sections } = model;
+  const { start, before } = textDifference(model.text, text);
+  // One piece more on each side is split anew: where it ends hangs on what follows, and whether
+  // it begins there on what precedes.
+  const head = Math.max(0, starts.findLastIndex((at) => at <= start) - 1);
+  const same = starts.findIndex((at) => at >= before);
+  const tail = same < 0 ? starts.length : same + 1;
+  const moved = text.length - model.text.length;
+  let at = starts[head] ?? 0;
+  const end = tail < starts.length ? (starts[tail] ?? 0) + moved : text.length;
+  const pieces = text.slice(at, end).split(SECTION_START);
+  const between = pieces.map((piece) => {
+    const here = at;
+    at += piece.length;
+    return here;
+  });
+  return {
+    text,
+    starts: [...starts.slice(0, head), ...between, ...starts.slice(tail).map((old) => old + moved)],
+    sections: [...sections.slice(0, head), ...pieces.map(parseSection), ...sections.slice(tail)],
+  };
+}
 
 function parseSection(text: string): Section {
   const before = known.get(text);

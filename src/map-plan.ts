@@ -1,5 +1,6 @@
 // What changed between two versions of a map file.
 
+import { lineDifference } from "./difference.ts";
 import { memoByText } from "./memo.ts";
 import type { Files } from "./model.ts";
 import type { Aliases, Operation } from "./operations.ts";
@@ -15,28 +16,27 @@ export function changedMap(
   aliases: Aliases,
 ): Operation[] {
   if (before === after) return [];
-  const [{ entries: old, isUnique: wasUnique }, { entries: now, isUnique }] = [
-    parse(before),
-    parse(after),
-  ];
+  const cut = lineDifference(before, after);
+  const gone = new Map(entryList(before.slice(cut.start, cut.before)));
+  const come = new Map(entryList(after.slice(cut.start, cut.after)));
   // A key that stands there twice can only be told apart by its place.
-  if (!wasUnique || !isUnique) {
-    return [{ do: "replace map", map, entries: entryList(after).map(running) }];
+  const isUnique = parse(before).isUnique && parse(after).isUnique;
+  const changed = [...come].filter(([key, value]) => gone.get(key) !== value);
+  const removed = [...gone.keys()].filter((key) => !come.has(key));
+  if (!isUnique || changed.length + removed.length >= WHOLE_FROM) {
+    const entries = entryList(after).map(([key, value]): [string, string] => [key, running(value)]);
+    return [{ do: "replace map", map, entries }];
   }
-  const operations: Operation[] = [];
-  for (const [key, wanted] of now) {
-    const was = old.get(key);
-    if (was === wanted) continue;
-    const value = runningValue(wanted, aliases);
-    operations.push({ do: was === undefined ? "add entry" : "set entry", map, key, value });
-  }
-  for (const key of old.keys())
-    if (!now.has(key)) operations.push({ do: "delete entry", map, key });
-  if (operations.length < WHOLE_FROM) return operations;
-  return [{ do: "replace map", map, entries: [...now].map(running) }];
+  return [
+    ...changed.map(([key, value]): Operation => {
+      const action = gone.has(key) ? "set entry" : "add entry";
+      return { do: action, map, key, value: running(value) };
+    }),
+    ...removed.map((key): Operation => ({ do: "delete entry", map, key })),
+  ];
 
-  function running([key, value]: readonly [string, string]): [string, string] {
-    return [key, runningValue(value, aliases)];
+  function running(value: string): string {
+    return runningValue(value, aliases);
   }
 }
 
@@ -67,21 +67,52 @@ export function mapEntries(text: string): ReadonlyMap<string, string> {
   return parse(text).entries;
 }
 
-const parse = memoByText(4, (text) => {
-  const list = entryList(text);
-  const entries = new Map<string, string>();
+/** A map file's text, and what it says. */
+interface ParsedMap {
+  readonly text: string;
+  readonly entries: ReadonlyMap<string, string>;
+  /** Whether no key stands there twice. */
+  readonly isUnique: boolean;
+  leadsTo(backend: string): boolean;
+}
+
+/** The last text: the next one is mostly the same. */
+let last: ParsedMap = toMap("", [], new Map());
+
+const parse: (text: string) => ParsedMap = memoByText(4, (text) => {
+  last = parseLike(last, text) ?? toMap(text, entryList(text), new Map());
+  return last;
+});
+
+/** Reads what differs from another text; undefined where a key stands in one of them twice. */
+function parseLike(model: ParsedMap, text: string): ParsedMap | undefined {
+  if (!model.isUnique) return undefined;
+  const { start, before, after } = lineDifference(model.text, text);
+  const entries = new Map(model.entries);
+  for (const [key] of entryList(model.text.slice(start, before))) entries.delete(key);
+  const parsed = toMap(text, entryList(text.slice(start, after)), entries);
+  return parsed.isUnique ? parsed : undefined;
+}
+
+/** @param entries takes those of the list, the first of each key */
+function toMap(
+  text: string,
+  list: readonly (readonly [key: string, value: string])[],
+  entries: Map<string, string>,
+): ParsedMap {
+  const expected = entries.size + list.length;
   for (const [key, value] of list) if (!entries.has(key)) entries.set(key, value);
   let backends: Set<string> | undefined;
   return {
+    text,
     entries,
-    isUnique: entries.size === list.length,
-    /** The backends that the entries lead to; made when first asked for. */
-    leadsTo(backend: string): boolean {
-      backends ??= new Set(list.map(([, value]) => backendOf(value)));
+    isUnique: entries.size === expected,
+    leadsTo(backend) {
+      backends ??= new Set([...entries.values()].map(backendOf));
       return backends.has(backend);
     },
   };
-});
+}
 
 function entryList(text: string): [key: string, value: string][] {
   return lines(text).map((line) => {

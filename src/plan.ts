@@ -1,5 +1,6 @@
 // How HAProxy gets from the applied files to the desired ones, by comparing their text.
 
+import { listDifference } from "./difference.ts";
 import { parseConfig, splitWords, type Section } from "./haproxy-config.ts";
 import { changedMap, isMapped } from "./map-plan.ts";
 import type { Files } from "./model.ts";
@@ -106,32 +107,40 @@ function changedSections(
 ): Change[] {
   if (files.config === desired.config && drained.size === 0) return [];
   const [oldSections, newSections] = [parseConfig(files.config), parseConfig(desired.config)];
-  const [old, now] = [byTitle(oldSections), byTitle(newSections)];
+  const { start, before, after } = listDifference(oldSections, newSections);
+  const old = byTitle(oldSections.slice(start, before));
+  const now = byTitle(newSections.slice(start, after));
   const running = (name: string): string => aliases[name] ?? name;
-  const isSameOrder = sameOrder(oldSections, newSections);
   const touched = new Set([...drained].map((key) => key.slice(0, key.indexOf("/"))));
+  const isTouched = ({ name }: Section): boolean => touched.has(running(name));
+  const isSameOrder = sameOrder(old, now);
   const differing = [...now].filter(
-    ([title, section]) => old.get(title) !== section || touched.has(running(section.name)),
+    ([title, section]) => old.get(title) !== section || isTouched(section),
   );
-  if (differing.length === 0 && old.size === now.size && isSameOrder) return [];
+  const alsoTouched =
+    touched.size === 0 ? [] : newSections.toSpliced(start, after - start).filter(isTouched);
+  const isSame = differing.length === 0 && old.size === now.size && isSameOrder;
+  if (isSame && alsoTouched.length === 0) return [];
   // Between `.if` and `.endif` nobody but HAProxy knows what counts.
-  if ([...old.values(), ...now.values()].some(({ conditional }) => conditional)) {
+  if ([oldSections, newSections].some((all) => all.some(({ conditional }) => conditional))) {
     const isChanged = drained.size > 0 || !sameText(old, now);
     return onlyIf(isChanged, "a configuration with conditions (.if) changed");
   }
   if (!isSameOrder) return onlyIf(true, "the order of the sections changed");
   const oldOnes: Surroundings = { capabilities, drained, inherited: inheritance(oldSections) };
   const newOnes: Surroundings = { capabilities, drained, inherited: inheritance(newSections) };
-  const used = new Set(Object.values(aliases));
-  const spares = spareBackends(old.values()).filter(({ name }) => !used.has(name));
-  const changes: Change[] = [];
+  const changes = alsoTouched.map((section) =>
+    changedSection(section, section, running(section.name), newOnes),
+  );
+  let spares: Section[] | undefined;
   for (const [title, section] of differing) {
     const was = old.get(title);
     const { name } = section;
     if (was !== undefined) changes.push(changedSection(was, section, running(name), newOnes));
     else {
       const needsSpare = !capabilities.backends && isMapped(name, desired.maps);
-      const spare = needsSpare ? takeSpare(spares, section) : undefined;
+      if (needsSpare) spares ??= unusedSpares(oldSections, aliases);
+      const spare = needsSpare ? takeSpare(spares ?? [], section) : undefined;
       if (spare !== undefined) aliases[name] = spare;
       changes.push(newSection(section, spare, newOnes));
     }
@@ -142,11 +151,9 @@ function changedSections(
   return changes;
 }
 
-const titles = new WeakMap<readonly Section[], ReadonlyMap<string, Section>>();
+type Sections = ReadonlyMap<string, Section>;
 
-function byTitle(all: readonly Section[]): ReadonlyMap<string, Section> {
-  const before = titles.get(all);
-  if (before !== undefined) return before;
+function byTitle(all: readonly Section[]): Sections {
   const sections = new Map<string, Section>();
   for (const section of all) {
     const title = titleOf(section);
@@ -157,25 +164,27 @@ function byTitle(all: readonly Section[]): ReadonlyMap<string, Section> {
       first ? { ...first, lines: [...first.lines, section.head, ...section.lines] } : section,
     );
   }
-  titles.set(all, sections);
   return sections;
 }
 
 /** Which `defaults` a section has may hang on the order; plain backends name theirs. */
-function sameOrder(a: readonly Section[], b: readonly Section[]): boolean {
-  const [old, now] = [byTitle(a), byTitle(b)];
-  const order = (sections: readonly Section[]): string =>
-    sections
-      .filter(isBound)
-      .map(titleOf)
-      .filter((title) => isBound(old.get(title)) && isBound(now.get(title)))
-      .join("\n");
-  return order(a) === order(b);
+function sameOrder(old: Sections, now: Sections): boolean {
+  const order = (sections: Sections, others: Sections): string[] =>
+    [...sections.keys()].filter(
+      (title) => isBound(sections.get(title)) && isBound(others.get(title)),
+    );
+  return order(old, now).join("\n") === order(now, old).join("\n");
 }
 
 /** Whether the place of a section matters. */
 function isBound(section: Section | undefined): boolean {
   return section !== undefined && !isPlainBackend(section);
+}
+
+/** The spare backends that serve nothing yet. */
+function unusedSpares(sections: readonly Section[], aliases: Aliases): Section[] {
+  const used = new Set(Object.values(aliases));
+  return spareBackends(sections).filter(({ name }) => !used.has(name));
 }
 
 /** Takes a spare backend with the same defaults as a section, if there is one left. */
@@ -189,7 +198,7 @@ function inheritsFrom({ head }: Section): string {
   return splitWords(head).slice(2).join(" ");
 }
 
-function sameText(a: ReadonlyMap<string, Section>, b: ReadonlyMap<string, Section>): boolean {
+function sameText(a: Sections, b: Sections): boolean {
   return JSON.stringify([...a.values()]) === JSON.stringify([...b.values()]);
 }
 

@@ -21,7 +21,7 @@ function row(files: string, mayImport: string, pure = false): Row {
 
 /** From the bottom to the top. */
 const ROWS: Readonly<Record<string, Row>> = {
-  bottom: row("errors log async model memo order version table process", ""),
+  bottom: row("errors log async model memo difference order version table process", ""),
   // One thing each: an image's name, a label, a word, a flag.
   things: row("image labels words escape options flags", "bottom", true),
   // HAProxy's own language, its files and what it can be told: the folder haproxy/ speaks it too.
