@@ -4,7 +4,7 @@ import { UnsafeValueError } from "./escape.ts";
 import { GatewayError } from "./errors.ts";
 import type { Container, Files, Model, Reach, Snapshot } from "./model.ts";
 import type { Template } from "./render.ts";
-import { route, type RoutingOptions } from "./routing.ts";
+import { Router, type RoutingOptions } from "./routing.ts";
 import { toView, type HaproxyView, type ViewOptions } from "./view.ts";
 
 /** Everything that decides the files besides what Docker has. */
@@ -23,6 +23,7 @@ export interface Desired {
 /**
  * Makes the files. A container with a value that no file can hold is left out, not the others.
  * @param time what a template sees as `Time`
+ * @param router one that remembers what it decided last
  * @param last what the same template made last: given again where the model is the same
  * @throws GatewayError `template` where the template fails
  */
@@ -32,11 +33,12 @@ export function makeDesired(
   settings: Settings,
   template: Template,
   time: () => string,
+  router: Router = new Router(),
   last?: Desired,
 ): Desired {
   const excluded: Record<string, string> = {};
   for (;;) {
-    const model = route(snapshot, reach, { ...settings.routing, excluded });
+    const model = router.route(snapshot, reach, { ...settings.routing, excluded });
     if (model === last?.model) return last;
     const view = toView(model, settings.view, settings.haproxy, time);
     try {

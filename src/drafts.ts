@@ -5,9 +5,11 @@ import type { Logger } from "./log.ts";
 import { currentReach } from "./machine.ts";
 import type { Files, Snapshot } from "./model.ts";
 import type { Template } from "./render.ts";
+import { Router } from "./routing.ts";
 import type { TemplateSlot } from "./templates.ts";
 
 export class Drafts {
+  readonly #router = new Router();
   /** The last files, what they were made of and with. */
   #last: { readonly template: Template; readonly desired: Desired } | undefined;
   /** What templates see as the time: that of the last change, so that time alone is none. */
@@ -53,10 +55,12 @@ export class Drafts {
       };
       const last = this.#last?.template === candidate ? this.#last.desired : undefined;
       try {
-        let desired = makeDesired(snapshot, reach, this.settings, candidate, time, last);
+        const make = (before?: Desired): Desired =>
+          makeDesired(snapshot, reach, this.settings, candidate, time, this.#router, before);
+        let desired = make(last);
         if (asksForTime && !isKnown(desired.files)) {
           this.#time = new Date();
-          desired = makeDesired(snapshot, reach, this.settings, candidate, time);
+          desired = make();
         }
         this.#last = { template: candidate, desired };
         return desired;

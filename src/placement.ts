@@ -3,7 +3,6 @@
 import { addressChooser, choosePorts, type AddressOptions } from "./address.ts";
 import { parseImage } from "./image.ts";
 import { readLabels } from "./labels.ts";
-import { memoByObject } from "./memo.ts";
 import type { Container, Reach, Server, Snapshot } from "./model.ts";
 
 /** A routed container: its repository and its servers, of which a restarting one has none. */
@@ -18,6 +17,7 @@ export interface Member {
 
 /** Why a container is not routed, and what was decided before. */
 export interface NotRouted {
+  readonly container: Container;
   readonly reason: string;
   readonly decisions: readonly Decision[];
 }
@@ -28,8 +28,6 @@ interface Decision {
   readonly text: string;
 }
 
-const remember = memoByObject<Container, Member | NotRouted>();
-
 /** Makes the function that places a container. */
 export function placer(
   snapshot: Snapshot,
@@ -37,16 +35,11 @@ export function placer(
   options: AddressOptions,
 ): (container: Container) => Member | NotRouted {
   const chooseAddress = addressChooser(snapshot, reach, options);
-  const { ports, network, ownPorts } = options;
-  const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-  const remembered = remember(context, place);
-  // What hangs on another container is looked at each time.
-  return (container) =>
-    container.networkMode.startsWith("container:") ? place(container) : remembered(container);
+  return place;
 
   function place(container: Container): Member | NotRouted {
     const decisions: Decision[] = [];
-    const no = (reason: string): NotRouted => ({ reason, decisions });
+    const no = (reason: string): NotRouted => ({ container, reason, decisions });
     if (!["running", "paused", "restarting"].includes(container.state)) {
       return no(`it is ${container.state}`);
     }

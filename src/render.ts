@@ -1,6 +1,7 @@
 // Templates: Handlebars that writes HAProxy's configuration and its map files.
 
 import Handlebars from "handlebars";
+import { Assembly } from "./assembly.ts";
 import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { HELPERS } from "./helpers.ts";
@@ -44,10 +45,7 @@ export function compileTemplate(
   const environment = Handlebars.create();
   const rewriter = new TemplateRewriter();
   /** What closed blocks made of each object: in a configuration, and in a map file. */
-  const written = [
-    new Map<number, WeakMap<object, string>>(),
-    new Map<number, WeakMap<object, string>>(),
-  ] as const;
+  const written = [new Map<number, BlockMemory>(), new Map<number, BlockMemory>()] as const;
   environment.registerHelper({ ...HELPERS, [KNOWN]: known });
   for (const [name, text] of Object.entries(partials)) {
     environment.registerPartial(name, compile({ name, text }));
@@ -118,11 +116,17 @@ function toText(value: unknown): string {
   throw new TypeError(`a {{value}} is ${kind}`);
 }
 
-function blockMemory(
-  blocks: Map<number, WeakMap<object, string>>,
-  block: number,
-): WeakMap<object, string> {
-  const memory = blocks.get(block) ?? new WeakMap<object, string>();
+/** What a block made of each item, and of the whole list last time. */
+interface BlockMemory {
+  readonly texts: WeakMap<object, string>;
+  readonly whole: Assembly<unknown, string>;
+}
+
+function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemory {
+  const memory = blocks.get(block) ?? {
+    texts: new WeakMap<object, string>(),
+    whole: new Assembly<unknown, string>((texts) => texts.join("")),
+  };
   blocks.set(block, memory);
   return memory;
 }
@@ -131,20 +135,24 @@ function blockMemory(
 function eachRemembered(
   items: unknown,
   { fn, inverse }: Handlebars.HelperOptions,
-  memory: WeakMap<object, string>,
+  { texts, whole }: BlockMemory,
 ): string {
-  // An object's values will do as well, and of anything else there are none.
-  const list: unknown[] = typeof items === "object" ? Object.values(items ?? {}) : [];
+  const list = toList(items);
   if (list.length === 0) return inverse({});
-  const texts = list.map((item) => {
+  return whole.update(list, (item) => {
     if (typeof item !== "object" || item === null) return fn(item);
-    const before = memory.get(item);
+    const before = texts.get(item);
     if (before !== undefined) return before;
     const text = fn(item);
-    memory.set(item, text);
+    texts.set(item, text);
     return text;
   });
-  return texts.join("");
+}
+
+/** An object's values will do as well, and of anything else there are none. */
+function toList(items: unknown): readonly unknown[] {
+  if (Array.isArray(items)) return items;
+  return typeof items === "object" ? Object.values(items ?? {}) : [];
 }
 
 function mapName(name: unknown): string {

@@ -1,5 +1,6 @@
 // What changed between two models, told as an operator understands it.
 
+import { listDifference } from "./difference.ts";
 import type { LogFields } from "./log.ts";
 import type { Backend, Model, Route, Server } from "./model.ts";
 
@@ -26,8 +27,11 @@ export function reportChanges(
   after: Model,
   waited: (id: string) => number | undefined,
 ): Line[] {
-  const [gone, come] = differing(before?.backends ?? [], after.backends);
-  const [old, now] = [places(gone, before?.routes ?? []), places(come, after.routes)];
+  const { backends = [], routes = [] } = before ?? {};
+  // One that did not change is the same object still.
+  const differing = listDifference(backends, after.backends);
+  const old = places(backends.slice(differing.start, differing.before), routes);
+  const now = places(after.backends.slice(differing.start, differing.after), after.routes);
   const lines: Line[] = [];
   for (const [key, place] of now) {
     const was = old.get(key);
@@ -86,32 +90,6 @@ export class Complaints {
     this.#told = new Set(lines.map(({ message }) => message));
     return fresh;
   }
-}
-
-/**
- * The backends of each side that the other has not. Both are in the order of their names; of
- * thousands few change, and one that did not is the same object still.
- */
-function differing(
-  before: readonly Backend[],
-  after: readonly Backend[],
-): [before: Backend[], after: Backend[]] {
-  const [gone, come]: [Backend[], Backend[]] = [[], []];
-  let [left, right] = [0, 0];
-  while (left < before.length || right < after.length) {
-    const [old, now] = [before[left], after[right]];
-    if (old !== undefined && old === now) {
-      left++;
-      right++;
-    } else if (now === undefined || (old !== undefined && old.repository <= now.repository)) {
-      if (old !== undefined) gone.push(old);
-      left++;
-    } else {
-      come.push(now);
-      right++;
-    }
-  }
-  return [gone, come];
 }
 
 /** Every container of these backends with its place, by backend and ID. */

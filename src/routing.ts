@@ -2,11 +2,14 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { AddressOptions } from "./address.ts";
+import { Assembly, joinLists } from "./assembly.ts";
+import { listDifference } from "./difference.ts";
 import { assignHosts } from "./hosts.ts";
-import { compare } from "./order.ts";
 import { sameItems } from "./memo.ts";
-import type { Backend, Model, Reach, Rejection, Route, Server, Snapshot } from "./model.ts";
-import { placer, type Member } from "./placement.ts";
+import type { Backend, Container, Model, Reach, Rejection, Route, Snapshot } from "./model.ts";
+import { compare } from "./order.ts";
+import { placer, type Member, type NotRouted } from "./placement.ts";
+import { toGroup, toService, type Group, type Service } from "./service.ts";
 
 export interface RoutingOptions extends AddressOptions {
   /** Routes go by host names below this domain; undefined: by path. */
@@ -15,47 +18,178 @@ export interface RoutingOptions extends AddressOptions {
   readonly excluded?: Readonly<Record<string, string>>;
 }
 
+type Placed = Member | NotRouted;
+
 /** Decides for every container whether and where it is served. Same containers, same model. */
 export function route(snapshot: Snapshot, reach: Reach, options: RoutingOptions): Model {
-  const { domain, excluded = {} } = options;
-  const place = placer(snapshot, reach, options);
-  const members: Member[] = [];
-  const rejections: Rejection[] = [];
-  for (const container of snapshot.containers) {
-    const { id, name, image } = container;
-    const reason = excluded[id];
-    const placed = reason === undefined ? place(container) : { reason, decisions: [] };
-    if (!("reason" in placed)) members.push(placed);
-    else rejections.push({ id, container: name, image, reason: placed.reason });
-  }
-
-  const services = inOrder(Map.groupBy(members, (member) => member.repository));
-  const hosts = domain === undefined ? undefined : assignHosts(services.map(toClaimant), domain);
-  const backends: Backend[] = [];
-  const routes: Route[] = [];
-  const warnings: string[] = [];
-  for (const { repository, group } of services) {
-    const built = build(repository, group, hosts?.names.get(repository));
-    backends.push(built.backend);
-    routes.push(...built.routes);
-    for (const member of group) warnings.push(...member.warnings);
-    warnings.push(...mixedRegistries(group));
-  }
-  // What has gone is forgotten now and then.
-  if (lastBuilt.size > backends.length * 2 + 100) lastBuilt.clear();
-  warnings.push(...(hosts?.warnings ?? []));
-  const model = {
-    routes,
-    backends,
-    rejections: rejections.toSorted((a, b) => compare(a.id, b.id)),
-    warnings,
-  };
-  if (!isSameModel(lastModel, model)) lastModel = model;
-  return lastModel;
+  return new Router().route(snapshot, reach, options);
 }
 
-/** The last model: where nothing changed it is the same object again. */
-let lastModel: Model = { routes: [], backends: [], rejections: [], warnings: [] };
+/**
+ * Decides again and again. What was decided last time is used for what did not change since; the
+ * result is the same without it, and what is equal to last time is the same object again.
+ */
+export class Router {
+  /** Everything but the containers that decided last time. */
+  #context = "";
+  #containers: readonly Container[] = [];
+  /** What was decided of each container, in their order. */
+  #placed: readonly Placed[] = [];
+  #excluded: Readonly<Record<string, string>> = {};
+  /** Containers that use another one's network. */
+  readonly #onOthers = new Set<Container>();
+  readonly #rejected = new Set<NotRouted>();
+  /** The routed containers by their repository. */
+  readonly #members = new Map<string, Set<Member>>();
+  /** In the order of their repositories. */
+  #groups: readonly Group[] = [];
+  readonly #services = new Map<string, Service>();
+  readonly #byPath = new Assembly<Group, readonly Service[]>(joinLists);
+  readonly #backends = new Assembly<Service, readonly Backend[]>(joinLists);
+  readonly #routes = new Assembly<Service, readonly Route[]>(joinLists);
+  readonly #warnings = new Assembly<Service, readonly string[]>(joinLists);
+  #model: Model = { routes: [], backends: [], rejections: [], warnings: [] };
+
+  /** Decides for every container whether and where it is served. */
+  route(snapshot: Snapshot, reach: Reach, options: RoutingOptions): Model {
+    const { domain, excluded = {}, ports, network, ownPorts } = options;
+    const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
+    const isAnother = context !== this.#context;
+    this.#context = context;
+    const choose = placer(snapshot, reach, options);
+    const changed = this.#place(snapshot.containers, isAnother, excluded, (container) => {
+      const reason = excluded[container.id];
+      return reason === undefined ? choose(container) : { container, reason, decisions: [] };
+    });
+    this.#regroup(changed);
+    return this.#serve(domain);
+  }
+
+  /** Places the containers that changed. Gives the repositories that this may change. */
+  #place(
+    containers: readonly Container[],
+    all: boolean,
+    excluded: Readonly<Record<string, string>>,
+    place: (container: Container) => Placed,
+  ): ReadonlySet<string> {
+    const { start, before, after } = all
+      ? { start: 0, before: this.#containers.length, after: containers.length }
+      : listDifference(this.#containers, containers);
+    const gone = this.#placed.slice(start, before);
+    const come = containers.slice(start, after).map(place);
+    const placed = [...this.#placed.slice(0, start), ...come, ...this.#placed.slice(before)];
+    for (const container of this.#hanging(excluded)) {
+      const index = containers.indexOf(container);
+      const known = placed[index];
+      if (known === undefined || (index >= start && index < after)) continue;
+      const anew = place(container);
+      gone.push(known);
+      come.push(anew);
+      placed[index] = anew;
+    }
+    this.#containers = containers;
+    this.#placed = placed;
+    this.#excluded = { ...excluded };
+    return this.#note(gone, come);
+  }
+
+  /** The containers of last time whose place hangs on more than themselves. */
+  #hanging(excluded: Readonly<Record<string, string>>): ReadonlySet<Container> {
+    const ids = new Set([...Object.keys(excluded), ...Object.keys(this.#excluded)]);
+    const others = [...ids].filter((id) => excluded[id] !== this.#excluded[id]);
+    const containers = others.flatMap((id) => this.#containers.filter((each) => each.id === id));
+    return new Set([...this.#onOthers, ...containers]);
+  }
+
+  /** Notes what is placed no more and what is placed now. Gives the repositories of both. */
+  #note(gone: readonly Placed[], come: readonly Placed[]): ReadonlySet<string> {
+    const changed = new Set<string>();
+    for (const placed of gone) {
+      this.#onOthers.delete(placed.container);
+      if (!isRouted(placed)) this.#rejected.delete(placed);
+      else {
+        this.#members.get(placed.repository)?.delete(placed);
+        changed.add(placed.repository);
+      }
+    }
+    for (const placed of come) {
+      const { container } = placed;
+      if (container.networkMode.startsWith("container:")) this.#onOthers.add(container);
+      if (!isRouted(placed)) this.#rejected.add(placed);
+      else {
+        const { repository } = placed;
+        const members = this.#members.get(repository) ?? new Set();
+        this.#members.set(repository, members.add(placed));
+        changed.add(repository);
+      }
+    }
+    return changed;
+  }
+
+  /** Puts together what changed, among the others in the order of their repositories. */
+  #regroup(changed: ReadonlySet<string>): void {
+    if (changed.size === 0) return;
+    const groups = [...this.#groups];
+    for (const repository of [...changed].toSorted(compare)) {
+      const index = placeOf(repository, groups);
+      const isThere = groups[index]?.repository === repository;
+      const group = toGroup(repository, this.#members.get(repository) ?? []);
+      if (group.members.length > 0) groups.splice(index, isThere ? 1 : 0, group);
+      else {
+        if (isThere) groups.splice(index, 1);
+        this.#members.delete(repository);
+        this.#services.delete(repository);
+      }
+    }
+    this.#groups = groups;
+  }
+
+  #serve(domain: string | undefined): Model {
+    const hosts = domain === undefined ? undefined : assignHosts(this.#groups, domain);
+    const make = (group: Group): Service => {
+      const { repository } = group;
+      const service = toService(
+        group,
+        hosts?.names.get(repository),
+        this.#services.get(repository),
+      );
+      this.#services.set(repository, service);
+      return service;
+    };
+    const services =
+      hosts === undefined
+        ? this.#byPath.update(this.#groups, (group) => [make(group)])
+        : this.#groups.map(make);
+    const warnings = this.#warnings.update(services, (service) => service.warnings);
+    const model = {
+      routes: this.#routes.update(services, ({ routes }) => routes),
+      backends: this.#backends.update(services, ({ backend }) => [backend]),
+      rejections: [...this.#rejected].map(toRejection).toSorted((a, b) => compare(a.id, b.id)),
+      warnings: [...warnings, ...(hosts?.warnings ?? [])],
+    };
+    if (!isSameModel(this.#model, model)) this.#model = model;
+    return this.#model;
+  }
+}
+
+function isRouted(placed: Placed): placed is Member {
+  return !("reason" in placed);
+}
+
+function toRejection({ container: { id, name, image }, reason }: NotRouted): Rejection {
+  return { id, container: name, image, reason };
+}
+
+/** Where a repository stands among groups in their order, or would stand. */
+function placeOf(repository: string, groups: readonly Group[]): number {
+  let [low, high] = [0, groups.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compare(groups[middle]?.repository ?? "", repository) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
 
 function isSameModel(a: Model, b: Model): boolean {
   return (
@@ -64,114 +198,4 @@ function isSameModel(a: Model, b: Model): boolean {
     sameItems(a.warnings, b.warnings) &&
     isDeepStrictEqual(a.rejections, b.rejections)
   );
-}
-
-type Service = Pick<Built, "group"> & { readonly repository: string };
-
-/** The repositories in the order of last time: of thousands, few come and go. */
-let lastOrder: readonly string[] = [];
-
-/** The services in the order of their repositories, their containers in that of their names. */
-function inOrder(groups: ReadonlyMap<string, readonly Member[]>): Service[] {
-  const known = lastOrder.filter((repository) => groups.has(repository));
-  lastOrder = known.length === groups.size ? known : [...groups.keys()].toSorted(compare);
-  return lastOrder.map((repository) => {
-    const group = groups.get(repository) ?? [];
-    return { repository, group: group.length > 1 ? group.toSorted(byName) : group };
-  });
-}
-
-interface Built {
-  readonly group: readonly Member[];
-  readonly hosts: readonly string[] | undefined;
-  readonly backend: Backend;
-  readonly routes: readonly Route[];
-}
-
-/** What was made of each repository last time: the same members give the same objects again. */
-const lastBuilt = new Map<string, Built>();
-
-/** @param hosts undefined: routes go by path */
-function build(
-  repository: string,
-  group: readonly Member[],
-  hosts: readonly string[] | undefined,
-): Built {
-  const before = lastBuilt.get(repository);
-  const isSame =
-    before !== undefined &&
-    sameItems(before.group, group) &&
-    before.hosts?.join() === hosts?.join();
-  if (isSame) return before;
-  const backend = toBackend(repository, group, hosts ?? []);
-  const wanted = hosts === undefined ? pathRoute(backend) : hostRoutes(backend);
-  // Such as when a container that was told to stop goes on as the last of its service.
-  const isEqual = isDeepStrictEqual([before?.backend, before?.routes], [backend, wanted]);
-  const built =
-    isEqual && before !== undefined
-      ? { ...before, group }
-      : { group, hosts, backend, routes: wanted };
-  lastBuilt.set(repository, built);
-  return built;
-}
-
-function toBackend(
-  repository: string,
-  group: readonly Member[],
-  hosts: readonly string[],
-): Backend {
-  return {
-    // A colon cannot occur in a repository, so that no two repositories have one name.
-    name: repository.replaceAll("/", ":"),
-    repository,
-    path: `/${repository}`,
-    hosts,
-    servers: keepLast(group),
-  };
-}
-
-function byName(a: Member, b: Member): number {
-  return compare(a.container.name, b.container.name) || compare(a.container.id, b.container.id);
-}
-
-/** Where nothing else is left, the container that was told to stop last goes on: it may answer. */
-function keepLast(group: readonly Member[]): readonly Server[] {
-  const servers = group.flatMap((member) => member.servers);
-  if (servers.some(({ disabled }) => !disabled)) return servers;
-  const last = group
-    .filter((member) => member.servers.some(({ why }) => why === "stopping"))
-    .toSorted((a, b) => a.container.stopping - b.container.stopping)
-    .at(-1);
-  return servers.map((server) =>
-    server.id === last?.container.id ? { ...server, disabled: false, why: "" } : server,
-  );
-}
-
-function pathRoute(backend: Backend): Route[] {
-  const { name, path } = backend;
-  const strip = path.split("/").length - 1;
-  return [{ host: "", path, strip, key: `${path}/`, backend: name }];
-}
-
-function hostRoutes(backend: Backend): Route[] {
-  return backend.hosts.map((host) => ({
-    host,
-    path: "/",
-    strip: 0,
-    key: `${host}/`,
-    backend: backend.name,
-  }));
-}
-
-function mixedRegistries(group: readonly Member[]): string[] {
-  const [first] = group;
-  if (first === undefined || group.every(({ domain }) => domain === first.domain)) return [];
-  const domains = [...new Set(group.map(({ domain }) => domain))].toSorted();
-  const names = domains.map((domain) => [domain, first.repository].filter(Boolean).join("/"));
-  return [`images ${names.join(" and ")} share one path, so requests are spread over all of them`];
-}
-
-/** A repository with the time its oldest container was made. */
-function toClaimant({ repository, group }: Service) {
-  return { repository, created: Math.min(...group.map(({ container }) => container.created)) };
 }

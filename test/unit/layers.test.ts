@@ -21,14 +21,14 @@ function row(files: string, mayImport: string, pure = false): Row {
 
 /** From the bottom to the top. */
 const ROWS: Readonly<Record<string, Row>> = {
-  bottom: row("errors log async model memo difference order version table process", ""),
+  bottom: row("errors log async model memo difference assembly order version table process", ""),
   // One thing each: an image's name, a label, a word, a flag.
   things: row("image labels words escape options flags", "bottom", true),
   // HAProxy's own language, its files and what it can be told: the folder haproxy/ speaks it too.
   // It knows nothing of Docker, of routes and of templates.
   language: row("haproxy-config server-lines map-plan operations", "bottom", true),
   deciding: row(
-    "address placement hosts routing helpers template-rewriter render view section-plan plan " +
+    "address placement service hosts routing helpers template-rewriter render view section-plan plan " +
       "desired report explain",
     "bottom things language",
     true,

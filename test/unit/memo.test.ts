@@ -2,25 +2,12 @@
 
 import { describe, expect, test } from "bun:test";
 import { makeDesired, type Settings } from "../../src/desired.ts";
-import { memoByObject, memoByText, sameItems } from "../../src/memo.ts";
+import { memoByText, sameItems } from "../../src/memo.ts";
 import type { Container, Reach, Snapshot } from "../../src/model.ts";
 import { compileTemplate } from "../../src/render.ts";
+import { Router } from "../../src/routing.ts";
 import { PARTIALS, TEMPLATES } from "../../src/templates.ts";
 import { at, container, HOST, randomNumbers, ROUTING } from "./make.ts";
-
-test("what was made of an object is made once, for as long as the context is the same", () => {
-  const remember = memoByObject<{ n: number }, { text: string }>();
-  const item = { n: 1 };
-  let made = 0;
-  const make = (context: string) =>
-    remember(context, ({ n }) => ({ text: `${context}${n} ${++made}` }));
-  const first = make("a")(item);
-  expect(first).toEqual({ text: "a1 1" });
-  expect(make("a")(item)).toBe(first);
-  expect(make("a")({ n: 1 })).toEqual({ text: "a1 2" });
-  expect(make("b")(item)).toEqual({ text: "b1 3" });
-  expect(make("a")(item)).toEqual({ text: "a1 4" });
-});
 
 test("what was made of a text is made once, for the last few", () => {
   let made = 0;
@@ -94,8 +81,9 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
   test("after any changes the same as what nothing was remembered for", () => {
     const random = randomNumbers(name.length);
     const template = compileTemplate({ name, text }, PARTIALS);
+    const router = new Router();
     let containers: readonly Container[] = [];
-    for (let round = 0; round < 50; round++) {
+    for (let round = 0; round < 200; round++) {
       containers = change(containers, random);
       const settings: Settings = {
         ...SETTINGS,
@@ -104,7 +92,7 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
       const reach: Reach = random() < 0.1 ? { ...HOST, hostAddress: undefined } : HOST;
       const drivers = { bridge: random() < 0.1 ? "macvlan" : "bridge" };
       const seen: Snapshot = { containers, drivers, gateways: [] };
-      const remembered = makeDesired(seen, reach, settings, template, () => String(round));
+      const remembered = makeDesired(seen, reach, settings, template, () => String(round), router);
       const fresh = makeDesired(
         structuredClone(seen),
         reach,
