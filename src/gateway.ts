@@ -9,6 +9,7 @@ import type { DockerEvent } from "./docker/events.ts";
 import { Store } from "./docker/store.ts";
 import { watchDocker } from "./docker/watch.ts";
 import type { Drafts } from "./drafts.ts";
+import { graceOf, serversToDrain } from "./ending.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { RefusedConfig } from "./haproxy/check.ts";
 import type { Runtime } from "./haproxy/runtime.ts";
@@ -36,12 +37,7 @@ const RESYNC = 60_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
 
-/**
- * The least time for the connections of a server that goes, in milliseconds: Docker's own stop time.
- * A container that is stopped at once has requests too that wait for a connection, and HAProxy sends
- * them elsewhere after some seconds.
- */
-const SHORTEST_GRACE = 10_000;
+const NOTHING: Model = { routes: [], backends: [], rejections: [], warnings: [] };
 
 export class Gateway {
   readonly #store: Store;
@@ -142,9 +138,7 @@ export class Gateway {
 
   /** How long the connections of a server may last when it goes, in milliseconds. */
   grace(server: string): number {
-    const servers = (this.#served?.backends ?? []).flatMap((backend) => backend.servers);
-    const stopTimeout = servers.find(({ name }) => name === server)?.stopTimeout ?? 0;
-    return Math.max(SHORTEST_GRACE, stopTimeout);
+    return graceOf(this.#served ?? NOTHING, server);
   }
 
   /** How long to sleep if nothing happens, in milliseconds. */
@@ -208,13 +202,10 @@ export class Gateway {
   /** A container that was told to end gets no new request, unless it is the last of its service. */
   #drain(id: string): void {
     const { applier, runtime } = this.parts;
-    for (const { name, servers } of runtime.mayChange ? (this.#served?.backends ?? []) : []) {
-      const own = servers.filter((server) => server.id === id && !server.disabled);
-      const others = servers.some(
-        (server) => server.id !== id && !server.disabled && !this.#store.isEnding(server.id),
-      );
-      if (!others) continue;
-      for (const server of own) runtime.drain(applier.runningName(name), server.name);
+    if (!runtime.mayChange) return;
+    const isEnding = (other: string): boolean => this.#store.isEnding(other);
+    for (const { backend, server } of serversToDrain(this.#served ?? NOTHING, id, isEnding)) {
+      runtime.drain(applier.runningName(backend), server);
     }
   }
 

@@ -1,5 +1,6 @@
 // HAProxy's configuration as text: its sections, its words, and the few things read from it.
 
+import { Assembly, joinLists } from "./assembly.ts";
 import { textDifference } from "./difference.ts";
 import { memoByText } from "./memo.ts";
 
@@ -12,7 +13,7 @@ export interface Section {
   /** The line that opens it, such as `backend foo:bar from _backend`. */
   readonly head: string;
   readonly lines: readonly string[];
-  /** Whether it has `.if` and the like: nobody but HAProxy knows what counts then. */
+  /** Whether it has `.if` and the like. */
   readonly conditional: boolean;
 }
 
@@ -39,18 +40,45 @@ interface Pieces {
   readonly sections: readonly Section[];
 }
 
+interface Config {
+  readonly sections: readonly Section[];
+  /** The sections with conditions. */
+  readonly conditional: readonly Section[];
+}
+
 /** The last text: the next one is mostly the same. */
 let last: Pieces = { text: "", starts: [], sections: [] };
+const allFilled = new Assembly<Section, readonly Section[]>(joinLists);
+const allConditional = new Assembly<Section, readonly Section[]>(joinLists);
+
+const parse: (text: string) => Config = memoByText(REMEMBERED, (text) => {
+  last = parsePieces(text, last);
+  const { sections } = last;
+  if (known.size > (sections.length + 100) * REMEMBERED) known = new Map();
+  return {
+    sections: allFilled.update(sections, (section) => (isEmpty(section) ? [] : [section])),
+    conditional: allConditional.update(sections, (section) =>
+      section.conditional ? [section] : [],
+    ),
+  };
+});
 
 /**
  * Splits a configuration into its sections, in their order. The same text gives the same objects,
  * as long as it is one of the last few.
  */
-export const parseConfig: (text: string) => readonly Section[] = memoByText(REMEMBERED, (text) => {
-  last = parsePieces(text, last);
-  if (known.size > (last.sections.length + 100) * REMEMBERED) known = new Map();
-  return last.sections.filter(({ kind, lines }) => kind !== "" || lines.length > 0);
-});
+export function parseConfig(text: string): readonly Section[] {
+  return parse(text).sections;
+}
+
+/** Whether a configuration has conditions (`.if`): nobody but HAProxy knows what counts then. */
+export function hasConditions(text: string): boolean {
+  return parse(text).conditional.length > 0;
+}
+
+function isEmpty({ kind, lines }: Section): boolean {
+  return kind === "" && lines.length === 0;
+}
 
 /** @param model another text, of which the pieces are taken that both have at their ends */
 function parsePieces(text: string, model: Pieces): Pieces {

@@ -1,7 +1,7 @@
 // How HAProxy gets from the applied files to the desired ones, by comparing their text.
 
 import { listDifference } from "./difference.ts";
-import { parseConfig, splitWords, type Section } from "./haproxy-config.ts";
+import { hasConditions, parseConfig, splitWords, type Section } from "./haproxy-config.ts";
 import { changedMap, isMapped } from "./map-plan.ts";
 import type { Files } from "./model.ts";
 import { COMING, type Aliases, type Capabilities, type Operation } from "./operations.ts";
@@ -121,8 +121,7 @@ function changedSections(
     touched.size === 0 ? [] : newSections.toSpliced(start, after - start).filter(isTouched);
   const isSame = differing.length === 0 && old.size === now.size && isSameOrder;
   if (isSame && alsoTouched.length === 0) return [];
-  // Between `.if` and `.endif` nobody but HAProxy knows what counts.
-  if ([oldSections, newSections].some((all) => all.some(({ conditional }) => conditional))) {
+  if (hasConditions(files.config) || hasConditions(desired.config)) {
     const isChanged = drained.size > 0 || !sameText(old, now);
     return onlyIf(isChanged, "a configuration with conditions (.if) changed");
   }

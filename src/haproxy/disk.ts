@@ -46,6 +46,18 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
+/** The first bytes of a file as text; undefined where there is none. */
+export async function readStart(path: string, bytes: number): Promise<string | undefined> {
+  const file = await open(path).catch(absent);
+  if (file === undefined) return undefined;
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(bytes), 0, bytes, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await file.close();
+  }
+}
+
 /**
  * Writes a file to the disk itself, with the mode and owner of another where that exists.
  * @param flags `wx` for one that must not be there yet

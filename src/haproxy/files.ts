@@ -9,6 +9,7 @@ import {
   keepAs,
   overwrite,
   readIfThere,
+  readStart,
   realPath,
   statIfThere,
   syncDirectory,
@@ -160,9 +161,9 @@ export class ConfigFiles {
 
   /** Keeps a configuration that is not ours under another name, once. */
   async #keepForeign(): Promise<void> {
-    if (!(await statIfThere(this.output))) return;
+    const start = await readStart(this.output, FIRST_LINE);
+    if (start === undefined || this.isOwn(start)) return;
     const config = await readFile(this.output);
-    if (this.isOwn(config.subarray(0, FIRST_LINE).toString())) return;
     for (let count = 0; ; count++) {
       const kept = `${this.output}.${BACKUP_SUFFIX}${count === 0 ? "" : `.${count}`}`;
       try {

@@ -29,7 +29,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   language: row("haproxy-config server-lines map-plan operations", "bottom", true),
   deciding: row(
     "address placement service hosts routing helpers template-rewriter render view section-plan plan " +
-      "desired report explain",
+      "desired report explain ending",
     "bottom things language",
     true,
   ),
