@@ -10,12 +10,14 @@ import { Store } from "./docker/store.ts";
 import { watchDocker } from "./docker/watch.ts";
 import type { Drafts } from "./drafts.ts";
 import { graceOf, serversToDrain } from "./ending.ts";
-import { errorMessage, GatewayError } from "./errors.ts";
+import { GatewayError } from "./errors.ts";
 import { RefusedConfig } from "./haproxy/check.ts";
 import type { Runtime } from "./haproxy/runtime.ts";
 import type { Logger } from "./log.ts";
 import type { Files, Model } from "./model.ts";
+import { Newcomers } from "./newcomers.ts";
 import { planChange, sameFiles, type Plan } from "./plan.ts";
+import { Reader } from "./reader.ts";
 import { Complaints, reportChanges, summarise } from "./report.ts";
 import { formatDuration } from "./table.ts";
 
@@ -41,12 +43,12 @@ const NOTHING: Model = { routes: [], backends: [], rejections: [], warnings: [] 
 
 export class Gateway {
   readonly #store: Store;
+  readonly #reader: Reader;
   readonly #wakeup = new Wakeup();
   readonly #quiet: QuietTime;
   readonly #backoff = new Backoff(FIRST_RETRY, LONGEST_RETRY);
   readonly #complaints = new Complaints();
-  /** When a container's change was noticed, until it is live, by its ID. */
-  readonly #noticed = new Map<string, number>();
+  readonly #newcomers: Newcomers;
   #connected = false;
   #recovered = false;
   #verify = false;
@@ -54,16 +56,19 @@ export class Gateway {
   #wanted: Desired | undefined;
   /** A change that failed is tried again from then on, in milliseconds since 1970. */
   #retryAt: number | undefined;
-  /** Containers that could not be read are read again from then on. */
-  #rereadAt: number | undefined;
-  #lastUnreadable = "";
   /** When what is served last changed, in milliseconds since 1970. */
   #lastChange = Date.now();
   readonly #resynced: (() => void)[] = [];
 
   constructor(private readonly parts: GatewayParts) {
     this.#store = new Store(parts.client, () => this.#wakeup.set());
+    this.#reader = new Reader(this.#store, parts.log);
     this.#quiet = new QuietTime(parts.wait.min, parts.wait.max, () => Date.now());
+    this.#newcomers = new Newcomers(
+      () => this.#served ?? NOTHING,
+      (line) => parts.runtime.ask(line),
+      parts.log,
+    );
   }
 
   /** Runs until the signal is aborted; a pass under way is finished. */
@@ -98,6 +103,7 @@ export class Gateway {
       }
     } finally {
       clearInterval(resync);
+      this.#newcomers.close();
       this.#store.close();
       await watching;
       await this.parts.applier.close();
@@ -110,6 +116,7 @@ export class Gateway {
     this.#store.markAll();
     await this.#pass(signal);
     while (this.#untilDue() === 0) await this.#pass(signal);
+    this.#newcomers.close();
     this.#store.close();
     await this.parts.applier.close();
   }
@@ -144,14 +151,14 @@ export class Gateway {
   /** How long to sleep if nothing happens, in milliseconds. */
   #untilDue(): number {
     if (!this.#connected) return RESYNC;
-    const dueAt = Math.min(this.#retryAt ?? Infinity, this.#rereadAt ?? Infinity);
+    const dueAt = Math.min(this.#retryAt ?? Infinity, this.#reader.rereadAt);
     const quiet = this.#quiet.waiting ? this.#quiet.remaining() : RESYNC;
     return Math.max(0, Math.min(dueAt - Date.now(), quiet, RESYNC));
   }
 
   async #pass(signal: AbortSignal): Promise<void> {
     const { applier, runtime, drafts, log } = this.parts;
-    await this.#read(signal);
+    await this.#reader.read(signal);
     const process = await runtime.recognise();
     const verify = this.#verify || process === "another";
     // Taken before: who asks for it meanwhile wants another one.
@@ -182,21 +189,6 @@ export class Gateway {
       const refusal = await this.#change(desired, plan);
       if (refusal !== undefined) await this.#reload(desired, [refusal], true);
     } else await this.#reload(desired, plan.reasons, isNew);
-  }
-
-  async #read(signal: AbortSignal): Promise<void> {
-    const { marks, failures } = await this.#store.refresh(signal);
-    for (const [id, since] of marks) {
-      if (!this.#noticed.has(id)) this.#noticed.set(id, since);
-    }
-    this.#rereadAt = failures.size > 0 ? Date.now() + FIRST_RETRY : undefined;
-    const unreadable = [...failures].map(([id, error]) => `${id}: ${errorMessage(error)}`).join();
-    for (const [id, error] of unreadable === this.#lastUnreadable ? [] : failures) {
-      this.parts.log.warn(
-        `container ${id.slice(0, 12)} cannot be read and stays as it was: ${errorMessage(error)}`,
-      );
-    }
-    this.#lastUnreadable = unreadable;
   }
 
   /** A container that was told to end gets no new request, unless it is the last of its service. */
@@ -248,16 +240,13 @@ export class Gateway {
 
   #done(model: Model): void {
     this.parts.drafts.accepted();
-    const now = Date.now();
-    const waited = (id: string): number | undefined => {
-      const since = this.#noticed.get(id);
-      return since === undefined ? undefined : now - since;
-    };
-    const lines = reportChanges(this.#served, model, waited);
+    const lines = reportChanges(this.#served, model, (id) => this.#reader.waited(id));
     for (const { level, message, fields } of lines) this.parts.log[level](message, fields);
-    if (lines.length > 0 || this.#served === undefined) this.#lastChange = now;
+    if (lines.length > 0 || this.#served === undefined) this.#lastChange = Date.now();
     this.#served = model;
-    this.#noticed.clear();
+    const routed = lines.filter(({ fields }) => fields["event"] === "routed");
+    this.#newcomers.note(routed.map(({ fields }) => String(fields["id"])));
+    this.#reader.done();
     this.#retryAt = undefined;
     this.#backoff.reset();
     this.#quiet.forget();

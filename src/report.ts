@@ -32,6 +32,7 @@ export function reportChanges(
   const differing = listDifference(backends, after.backends);
   const old = places(backends.slice(differing.start, differing.before), routes);
   const now = places(after.backends.slice(differing.start, differing.after), after.routes);
+  const rejected = new Map(after.rejections.map(({ id, reason }) => [id, reason]));
   const lines: Line[] = [];
   for (const [key, place] of now) {
     const was = old.get(key);
@@ -43,12 +44,13 @@ export function reportChanges(
   return lines;
 
   function toLine(event: string, { server, url, target }: Place): Line {
-    const { container, id, why } = server;
+    const { container, id } = server;
     const since = waited(id);
     const ms = since === undefined ? undefined : Math.round(since);
+    const why = event === "removed" ? (rejected.get(id) ?? "it has ended") : server.why;
     const details = [
       `container ${container}`,
-      ...(event === "no requests for" ? [`it is ${why}`] : []),
+      ...(event === "routed" ? [] : [event === "removed" ? why : `it is ${why}`]),
       ...(ms === undefined ? [] : [`${ms} ms`]),
     ];
     return {

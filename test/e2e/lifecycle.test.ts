@@ -61,7 +61,9 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
     await container.stop();
     const denied = await gateway.answers("/life/one/", 403);
     expect(denied.body).toBe("Nothing is served here.\n");
-    await gateway.logged(`removed /life/one -> ${target} (container ${container.name}, `);
+    await gateway.logged(
+      `removed /life/one -> ${target} (container ${container.name}, it has ended, `,
+    );
 
     await container.start();
     await gateway.served("/life/one/", container.name);

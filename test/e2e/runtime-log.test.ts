@@ -1,7 +1,7 @@
 // What HAProxy itself says: of what it was told to do it is for debugging, of an outage a warning.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startApp, type App } from "../contract/app.ts";
+import { freePort, startApp, type App } from "../contract/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
@@ -77,5 +77,26 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
   function reaches(name: string, state: string | undefined): Promise<void> {
     return gateway.until(async () => expect(await stateOf(gateway, name)).toBe(state));
+  }
+});
+
+test("a container that does not answer after a while is a warning, one that does is none", async () => {
+  const [version = "3.4"] = haproxyVersions();
+  const stage = new Stage();
+  const app = await startApp();
+  try {
+    const gateway = await startGateway({ version, dockerHost: stage.dockerHost });
+    await gateway.answers("/", 403);
+    const port = await freePort();
+    stage.start("talks", { image: "talks", ip: app.address, port: app.port });
+    stage.start("mute", { image: "mute", ip: "127.0.0.1", port });
+    const { message, level } = await gateway.logged(/does not answer/);
+    expect(level).toBe("warn");
+    expect(message).toStartWith(`container mute does not answer at 127.0.0.1:${port} and gets no`);
+    expect(gateway.count(/does not answer/)).toBe(1);
+  } finally {
+    closeGateways();
+    await stage.stop();
+    await app.stop();
   }
 });

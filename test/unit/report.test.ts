@@ -32,7 +32,12 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
   ],
   ["nothing changed", [web], [web], []],
   ["one more", [web], [web, web2], ["routed /foo/bar -> 172.17.0.3:8000 (container web-2)"]],
-  ["one less", [web, web2], [web2], ["removed /foo/bar -> 172.17.0.2:8000 (container web-1)"]],
+  [
+    "one less",
+    [web, web2],
+    [web2],
+    ["removed /foo/bar -> 172.17.0.2:8000 (container web-1, it has ended)"],
+  ],
   [
     "another address",
     [web],
@@ -69,7 +74,7 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
     [{ ...web, id: "f".repeat(64) }],
     [
       "routed /foo/bar -> 172.17.0.2:8000 (container web-1)",
-      "removed /foo/bar -> 172.17.0.2:8000 (container web-1)",
+      "removed /foo/bar -> 172.17.0.2:8000 (container web-1, it has ended)",
     ],
   ],
   [
@@ -78,7 +83,7 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
     [{ ...web, image: "other" }],
     [
       "routed /other -> 172.17.0.2:8000 (container web-1)",
-      "removed /foo/bar -> 172.17.0.2:8000 (container web-1)",
+      "removed /foo/bar -> 172.17.0.2:8000 (container web-1, it has ended)",
     ],
   ],
 ])("%s", (_, before, after, expected) => {
