@@ -18,6 +18,10 @@ export function tellingCommands(
     argument: { name: "shell", description: SHELLS.join(", "), required: true, choices: SHELLS },
     examples: [
       ["docker-api-gateway completion bash > /etc/bash_completion.d/docker-api-gateway", "for all"],
+      [
+        "docker-api-gateway completion zsh > /usr/local/share/zsh/site-functions/_docker-api-gateway",
+        "for all",
+      ],
       ["docker-api-gateway completion fish | source", "for this shell"],
     ],
     run({ argument }, io) {

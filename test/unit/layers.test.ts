@@ -41,7 +41,7 @@ const ROWS: Readonly<Record<string, Row>> = {
     "bottom things language deciding docker haproxy",
   ),
   commands: row(
-    "commands/ help manual completion unit main",
+    "commands/ help manual completion completion/ unit main",
     "bottom things language deciding docker haproxy doing",
   ),
   // What makes the program and is no part of it.

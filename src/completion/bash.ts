@@ -1,0 +1,75 @@
+// The completion script for bash.
+
+import { choicesOf, type Completed, type CompletedFlag } from "./words.ts";
+
+/** The script that completes the program in bash; its file has the program's name. */
+export function forBash(program: string, commands: readonly Completed[]): string {
+  const name = `_${program.replaceAll("-", "_")}`;
+  const named = commands.filter((command) => command.name !== "");
+  const own = commands.filter((command) => command.name === "");
+  const flags = [
+    ...new Map(commands.flatMap((each) => each.flags).map((flag) => [flag.name, flag])),
+  ]
+    .map(([, flag]) => flag)
+    .filter(({ value }) => value !== undefined);
+  return `# Completion for bash: source <(${program} completion bash)
+${name}() {
+  local IFS=$' \\t\\n' current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
+  local command= flags= words= assigned=
+  COMPREPLY=()
+  # Bash takes \`=\` for a word of its own.
+  if [[ $current == = ]]; then
+    assigned=yes current=
+  elif [[ $previous == = ]]; then
+    assigned=yes previous=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
+  # The command is the first word, or there is none.
+  (( COMP_CWORD > 1 )) && command=\${COMP_WORDS[1]}
+  case $command in
+${[...named, ...own].map(commandCase).join("\n")}
+  esac
+  [[ $previous == -[a-z]* ]] && previous=-$previous
+  case $previous in
+${valueCases(flags).join("\n")}
+    *)
+      [[ -n $assigned ]] && return
+      case $COMP_CWORD in
+        1) words="${named.map((command) => command.name).join(" ")}" ;;
+        2) ;;
+        *) words= ;;
+      esac
+      [[ $current == -* || -z $words ]] && words=$flags
+      # One dash does, too.
+      [[ $current == -[a-z]* ]] && words=\${words//--/-}
+      ;;
+  esac
+  mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+}
+complete -F ${name} ${program}
+`;
+}
+
+/** The program itself comes last: its pattern takes everything. */
+function commandCase({ name, flags, argument }: Completed): string {
+  const words = argument?.choices ?? [];
+  const also = words.length === 0 ? "" : ` words="${words.join(" ")}"`;
+  return `    ${name || "*"}) flags="${flags.map((flag) => `--${flag.name}`).join(" ")}"${also} ;;`;
+}
+
+function valueCases(flags: readonly CompletedFlag[]): string[] {
+  const pattern = (wanted: CompletedFlag["value"]): string =>
+    flags
+      .filter(({ value }) => value === wanted)
+      .flatMap(({ name, alias }) => [name, ...(alias === undefined ? [] : [alias])])
+      .map((name) => `--${name}`)
+      .join("|");
+  return [
+    ...flags
+      .filter((flag) => choicesOf(flag).length > 0)
+      .map((flag) => `    --${flag.name}) words="${choicesOf(flag).join(" ")}" ;;`),
+    // Readline's own completion knows quotes and `~`.
+    `    ${pattern("file")}) compopt -o default; return ;;`,
+    `    ${pattern("folder")}) compopt -o dirnames; return ;;`,
+    `    ${pattern("anything")}) return ;;`,
+  ];
+}

@@ -1,0 +1,74 @@
+// The completion script for zsh.
+
+import { choicesOf, type Completed, type CompletedFlag } from "./words.ts";
+
+/** The script that completes the program in zsh; its file has the name of its function. */
+export function forZsh(program: string, commands: readonly Completed[]): string {
+  const name = `_${program}`;
+  const named = commands.filter((command) => command.name !== "");
+  const own = commands.filter((command) => command.name === "");
+  const names = named.map(({ name: each, description }) => quote(`${each}:${escape(description)}`));
+  return `#compdef ${program}
+# Completion for zsh: put it into a folder of $fpath as ${name}
+${name}() {
+  local -a subcommands=(
+    ${names.join("\n    ")}
+  )
+  # Flags with one dash are offered only to who has begun one.
+  local one='!'
+  [[ $words[CURRENT] == -[a-z]* ]] && one=
+  if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then
+    _describe command subcommands
+    return
+  fi
+  case $words[2] in
+${named.map((command) => `    ${command.name}) shift words; (( CURRENT-- )); ${specifications(command)} ;;`).join("\n")}
+${own.map((command) => `    *) ${specifications(command)} ;;`).join("\n")}
+  esac
+}
+# Loaded by zsh itself it is the function; read by a user's file it says what it is for.
+if [[ $funcstack[1] == ${name} ]]; then
+  ${name} "$@"
+else
+  compdef ${name} ${program}
+fi
+`;
+}
+
+function specifications({ flags, argument }: Completed): string {
+  const choices = argument?.choices ?? [];
+  const words = choices.length === 0 ? " " : `(${choices.join(" ")})`;
+  const positional = argument === undefined ? [] : [quote(`1:${argument.name}:${words}`)];
+  return ["_arguments", ...flags.flatMap(flagSpecifications), ...positional].join(" \\\n      ");
+}
+
+/** A flag as `_arguments` wants it, under each of its names; behind `!` are those not offered. */
+function flagSpecifications(flag: CompletedFlag): string[] {
+  const { name, letter, alias, description, repeated } = flag;
+  const value = flag.value === undefined ? "" : `:${name}:${action(flag)}`;
+  const behind = `${value === "" ? "" : "="}[${escape(description)}]${value}`;
+  const star = repeated ? "*" : "";
+  return [
+    quote(`${star}--${name}${behind}`),
+    `$one${quote(`${star}-${name}${behind}`)}`,
+    ...(letter === undefined ? [] : [quote(`!-${letter}`)]),
+    ...(alias === undefined ? [] : ["--", "-"].map((dash) => quote(`!${dash}${alias}${behind}`))),
+  ];
+}
+
+/** What completes a value; a blank where nothing does. */
+function action(flag: CompletedFlag): string {
+  if (flag.value === "file") return "_files";
+  if (flag.value === "folder") return "_files -/";
+  const choices = choicesOf(flag);
+  return choices.length === 0 ? " " : `(${choices.join(" ")})`;
+}
+
+/** A text inside a specification. */
+function escape(text: string): string {
+  return text.replaceAll(/[[\]:\\]/g, String.raw`\$&`);
+}
+
+function quote(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}
