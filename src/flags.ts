@@ -1,12 +1,11 @@
 // Flags as the user types them: one dash or two, `=value` or ` value`, or from the environment.
 
 import { parseArgs } from "node:util";
-import type { ArgsDef } from "citty";
 import { closest, distance } from "fastest-levenshtein";
 import { GatewayError } from "./errors.ts";
 import type { RawOptions } from "./options.ts";
 
-/** A flag of ours: citty's definition, and whether it may be repeated. */
+/** A flag: what its value is, if it has one, and whether it may be repeated. */
 export type FlagDef =
   | { readonly type: "boolean"; readonly description: string }
   | {
@@ -27,11 +26,6 @@ const SHORT: Readonly<Record<string, string>> = { "-h": "--help", "-v": "--versi
  */
 export function normalise(words: readonly string[]): string[] {
   return words.map((word) => SHORT[word] ?? word.replace(/^-(?=[a-z])/, "--"));
-}
-
-/** Flags as citty's command definitions want them. */
-export function toArgs(flags: FlagDefs): ArgsDef {
-  return { ...flags };
 }
 
 /**

@@ -86,8 +86,8 @@ async function main(argv: readonly string[]): Promise<number> {
   const asked = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (asked.includes("--help")) {
     const commands = named === undefined ? COMMANDS : [];
-    const help = await helpOf(command, { name: NAME, version: VERSION, commands });
-    io.write(io.isTerminal ? help : Bun.stripANSI(help));
+    const { columns } = process.stdout;
+    io.write(helpOf(command, { name: NAME, version: VERSION, commands }, { ...io, columns }));
     return 0;
   }
   if (asked.includes("--version")) {

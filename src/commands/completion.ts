@@ -19,8 +19,8 @@ export function tellingCommands(
     examples: [
       ["docker-api-gateway completion bash > /etc/bash_completion.d/docker-api-gateway", "for all"],
       [
-        "docker-api-gateway completion zsh > /usr/local/share/zsh/site-functions/_docker-api-gateway",
-        "for all",
+        'docker-api-gateway completion zsh > "${fpath[1]}/_docker-api-gateway"',
+        "for all, on Debian",
       ],
       ["docker-api-gateway completion fish | source", "for this shell"],
     ],

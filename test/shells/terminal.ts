@@ -6,6 +6,7 @@ export interface Terminal {
   readonly screen: string;
   /** Ends what runs in it, if it has not ended. */
   close(): Promise<void>;
+  /** How it ended, once all that it wrote is on the screen. */
   readonly exited: Promise<number>;
 }
 
@@ -22,6 +23,7 @@ export function inTerminal(
 ): Terminal {
   const decoder = new TextDecoder();
   let screen = "";
+  const read = Promise.withResolvers<void>();
   const child = Bun.spawn([...words], {
     cwd,
     env: { TERM: "xterm", ...env },
@@ -31,6 +33,7 @@ export function inTerminal(
       data: (_, bytes) => {
         screen += decoder.decode(bytes, { stream: true });
       },
+      exit: () => read.resolve(),
     },
   });
   return {
@@ -43,6 +46,6 @@ export function inTerminal(
       await child.exited;
       child.terminal?.close();
     },
-    exited: child.exited,
+    exited: read.promise.then(() => child.exited),
   };
 }
