@@ -66,7 +66,7 @@ export function helpOf(command: Command, program: Program, output: Output): stri
 
 /** COLUMNS goes before the terminal's own, as with other programs. Source: environ(7). */
 function widthOf({ env, columns }: Output): number {
-  const wanted = Number(/^[1-9]\d*$/.exec(env["COLUMNS"] ?? "")?.[0] ?? columns ?? USUAL_COLUMNS);
+  const wanted = Number(/^[1-9]\d*$/.exec(env["COLUMNS"] ?? "")?.[0] ?? (columns || USUAL_COLUMNS));
   return Math.min(Math.max(wanted, COLUMNS.least), COLUMNS.most);
 }
 
