@@ -16,6 +16,8 @@ export interface Service {
   readonly writes: readonly string[];
   /** Whether it reads what is below `/home`, `/root` or `/run/user`. */
   readonly readsHome: boolean;
+  /** The files and folders that were not there before; a folder ends in a slash. */
+  readonly made: readonly string[];
   /** The version of systemd. */
   readonly systemd: number;
 }
@@ -24,12 +26,17 @@ export const UNIT = "docker-api-gateway.service";
 /** The user where it needs none that is there already, and its folder in `/run`. */
 export const SERVICE_USER = "docker-api-gateway";
 
+/** How every unit of `install` begins. */
+const HEADER = "# Written by `docker-api-gateway install`";
+/** Begins the line that tells `uninstall` what to take away. */
+const MADE = "# uninstall removes with it: ";
+
 /** The unit's text. @throws GatewayError `usage` for a word that no command line can have */
 export function serviceUnit(service: Service): string {
-  const { command, environment, managed, readsHome, systemd } = service;
-  return `# Written by \`docker-api-gateway install\`, which writes it anew; what you want otherwise goes into
+  const { command, environment, made, managed, readsHome, systemd } = service;
+  return `${HEADER}, which writes it anew; what you want otherwise goes into
 # a file of its own: systemctl edit ${UNIT}
-
+${made.length === 0 ? "" : `${MADE}${made.join(" ")}\n`}
 [Unit]
 Description=HAProxy in step with Docker's containers
 Wants=network-online.target
@@ -158,6 +165,17 @@ function escape(text: string): string {
     .replaceAll(/[\\"]/g, String.raw`\$&`)
     .replaceAll("%", "%%")
     .replaceAll(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Whether `install` wrote a unit. */
+export function isOwnUnit(unit: string): boolean {
+  return unit.startsWith(HEADER);
+}
+
+/** What `install` made besides the unit, by the unit's own word. */
+export function madeOf(unit: string): string[] {
+  const line = unit.split("\n").find((each) => each.startsWith(MADE));
+  return line?.slice(MADE.length).split(" ") ?? [];
 }
 
 /** The words of a unit's command: the reverse of what `serviceUnit` writes. */

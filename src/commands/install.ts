@@ -11,7 +11,7 @@ import { listenersOn } from "../listeners.ts";
 import { listenPort, type RawOptions } from "../options.ts";
 import { ownFile } from "../program-file.ts";
 import { isOwnConfig } from "../render.ts";
-import { commandOf, serviceUnit, UNIT } from "../unit.ts";
+import { commandOf, madeOf, serviceUnit, UNIT } from "../unit.ts";
 import { chooseService, dockerVariables, SERVICE_FLAGS, toWords, type Wanted } from "./service.ts";
 import {
   carryOut,
@@ -20,7 +20,9 @@ import {
   mainProcess,
   MAKE_USER,
   readUnit,
+  requireOwnUnit,
   requireSystemd,
+  servicePath,
   startService,
   systemdVersion,
   UNIT_FILE,
@@ -51,7 +53,8 @@ export const installCommand: Command = {
   ],
   async run({ values }, io) {
     const program = programPath(values["bin-dir"]);
-    const wanted = chooseService(values, io.env, program, await systemdVersion());
+    const made = madePaths(await readUnit(), program);
+    const wanted = chooseService(values, io.env, program, made, await systemdVersion());
     const unit = serviceUnit(wanted.service);
     const steps = makeSteps(wanted, program, unit, values["no-start"] === true);
     if (values["print"] === true) {
@@ -65,6 +68,7 @@ export const installCommand: Command = {
       flags: toWords(values),
       variables: dockerVariables(io.env),
     });
+    await requireOwnUnit("install");
     await requireHaproxy(wanted);
     await warn(wanted, io);
     const former = await foreignConfig(wanted);
@@ -109,12 +113,23 @@ function makeSteps(
     },
   };
   return [
+    // The first of all, as it tells what else there is: also where something fails behind it.
+    write,
     { what: `copy this program to ${program}`, run: () => copyProgram(program) },
     ...(service.managed ? [MAKE_USER] : []),
-    write,
     commandStep("systemctl", "daemon-reload"),
     ...(noStart ? [] : [commandStep("systemctl", "--quiet", "enable", UNIT), start]),
   ];
+}
+
+/** What is made for the program, and was made by an installation before this one. */
+function madePaths(former: string, program: string): string[] {
+  const folders: string[] = [];
+  for (let folder = dirname(program); !existsSync(folder); folder = dirname(folder)) {
+    folders.push(`${folder}/`);
+  }
+  const made = existsSync(program) ? [] : [program, ...folders];
+  return [...new Set([...madeOf(former), ...made])];
 }
 
 async function copyProgram(program: string): Promise<string | undefined> {
@@ -179,7 +194,7 @@ function ownWords(values: RawOptions): string[] {
 
 /** @throws GatewayError where HAProxy is not there yet */
 async function requireHaproxy({ options, layout }: Wanted): Promise<void> {
-  await haproxyVersion(options.haproxy);
+  await haproxyVersion(servicePath(options.haproxy));
   const folder = dirname(layout.output);
   if (layout.managed || existsSync(folder)) return;
   throw new GatewayError("config", `Cannot install a service: there is no folder "${folder}"`, {

@@ -47,12 +47,14 @@ export interface Wanted {
 /**
  * Decides what the service is made of.
  * @param program where its program will be
+ * @param made what was not there before it
  * @throws GatewayError `usage` for flags that are no use to a service
  */
 export function chooseService(
   values: RawOptions,
   env: Environment,
   program: string,
+  made: readonly string[],
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
@@ -82,6 +84,7 @@ export function chooseService(
       writes: managed ? [] : foldersOf(layout),
       // The ssh program has its keys there.
       readsHome: isSsh(options, env) || paths.some((path) => HOMES.test(path)),
+      made,
       systemd,
     },
   };

@@ -6,13 +6,15 @@ import { pause } from "../async.ts";
 import { GatewayError } from "../errors.ts";
 import { readIfThere } from "../haproxy/disk.ts";
 import { runProgram } from "../process.ts";
-import { SERVICE_USER, UNIT } from "../unit.ts";
+import { isOwnUnit, SERVICE_USER, UNIT } from "../unit.ts";
 
 export const UNIT_FILE = `/etc/systemd/system/${UNIT}`;
 /** A start ends within the 90 s that systemd allows. Source: systemd-system.conf(5). */
 const LIMIT = 120_000;
 /** The first lines that the service logged, for the error where it does not start. */
 const LINES = 5;
+/** Source: systemd.exec(5), "Environment variables in spawned processes", `$PATH`. */
+const SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /** How often something that takes milliseconds is looked for, in milliseconds. */
 const POLL = 50;
 /** Marks a user that `install` made: no other is removed. */
@@ -62,18 +64,35 @@ export function requireSystemd({ command, own, flags, variables }: CommandLine):
 }
 
 /** A command as it is typed into a shell. */
-function forShell(words: readonly string[]): string {
+export function forShell(words: readonly string[]): string {
   return words
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(" ");
 }
 
+/** Where a service finds a program; who became root by a plain `su` has still the user's PATH. */
+export function servicePath(program: string): string {
+  return Bun.which(program, { PATH: SERVICE_PATH }) ?? program;
+}
+
 /** Runs a command of the system's. @throws GatewayError `config` with its lines where it fails */
 export async function runCommand(...words: readonly string[]): Promise<void> {
-  const { exitCode, lines, timedOut } = await runProgram(words, LIMIT);
+  const [program = "", ...rest] = words;
+  const { exitCode, lines, timedOut } = await runProgram([servicePath(program), ...rest], LIMIT);
   if (exitCode === 0) return;
   const state = timedOut ? `no end after ${LIMIT / 1000} s` : `exit status ${exitCode}`;
   throw new GatewayError("config", `Cannot run "${words.join(" ")}": ${state}`, { lines });
+}
+
+/** @throws GatewayError `config` where somebody else wrote the unit */
+export async function requireOwnUnit(command: "install" | "uninstall"): Promise<void> {
+  const unit = await readUnit();
+  if (unit === "" || isOwnUnit(unit)) return;
+  throw new GatewayError(
+    "config",
+    `Cannot ${command} a service: "${UNIT_FILE}" was not written by install`,
+    { hint: "it is somebody's own: remove it, or give it another name" },
+  );
 }
 
 /** A step that is one command. */
@@ -91,6 +110,11 @@ export async function systemdVersion(): Promise<number> {
   if (Bun.which("systemctl") === null) return Infinity;
   const { lines } = await runProgram(["systemctl", "--version"], LIMIT);
   return Number(/^systemd (\d+)/.exec(lines[0] ?? "")?.[1] ?? Infinity);
+}
+
+/** Whether a unit runs. */
+export async function isActive(unit: string): Promise<boolean> {
+  return (await runProgram(["systemctl", "is-active", "--quiet", unit], LIMIT)).exitCode === 0;
 }
 
 /** The process ID of the gateway that is the service; 0 where it does not run. */
@@ -112,7 +136,7 @@ export async function startService(): Promise<void> {
     const { lines } = await runProgram([...own, "--quiet", "--output", "cat"], LIMIT);
     throw new GatewayError("config", error.message, {
       lines: lines.length > 0 ? lines.slice(0, LINES) : error.lines,
-      hint: `it is tried again and again; journalctl -u ${UNIT} has more`,
+      hint: `it is tried again and again; journalctl -u ${UNIT} has more; uninstall ends it`,
       cause: error,
     });
   }
@@ -143,11 +167,30 @@ export const MAKE_USER: Step = {
   },
 };
 
-/** The step that removes the service's user, where `install` made one. */
+/** The step that removes the service's user and group, where `install` made them. */
 export function removeUser(): Step[] {
   if (userEntry()?.includes(`:${USER_COMMENT}:`) !== true) return [];
-  return [commandStep("userdel", SERVICE_USER)];
+  return [
+    {
+      what: `userdel ${SERVICE_USER}`,
+      async run() {
+        await runCommand("userdel", SERVICE_USER);
+        // Some distributions leave it. Source: login.defs(5), `USERGROUPS_ENAB`.
+        if (entryOf("/etc/group") !== undefined) await runCommand("groupdel", SERVICE_USER);
+      },
+    },
+  ];
 }
+
+/** The last step: systemd takes note that the unit is gone, and forgets how it ended. */
+export const FORGET_UNIT: Step = {
+  what: "systemctl daemon-reload",
+  async run() {
+    await runCommand("systemctl", "daemon-reload");
+    const { exitCode } = await runProgram(["systemctl", "is-failed", "--quiet", UNIT], LIMIT);
+    if (exitCode === 0) await runCommand("systemctl", "reset-failed", UNIT);
+  },
+};
 
 /** The number of the service's user; undefined without one. */
 export function serviceUid(): number | undefined {
@@ -156,5 +199,9 @@ export function serviceUid(): number | undefined {
 }
 
 function userEntry(): string | undefined {
-  return new RegExp(`^${SERVICE_USER}:.*$`, "m").exec(readFileSync("/etc/passwd", "utf8"))?.[0];
+  return entryOf("/etc/passwd");
+}
+
+function entryOf(file: string): string | undefined {
+  return new RegExp(`^${SERVICE_USER}:.*$`, "m").exec(readFileSync(file, "utf8"))?.[0];
 }

@@ -1,26 +1,26 @@
 // `docker-api-gateway uninstall`: takes away what `install` made.
 
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { readFile, rename, rm } from "node:fs/promises";
+import { rm, rmdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { pause } from "../async.ts";
 import type { Command, CommandIo } from "../command.ts";
-import { GatewayError } from "../errors.ts";
+import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 import { readFlags } from "../flags.ts";
-import { checkConfig } from "../haproxy/check.ts";
-import { readIfThere, syncDirectory, writeDurably } from "../haproxy/disk.ts";
-import { ExternalHaproxy } from "../haproxy/reload.ts";
+import { realPath } from "../haproxy/disk.ts";
 import type { Layout } from "../layout.ts";
-import { DEFAULT_RELOAD_COMMAND, parseOptions, type Options } from "../options.ts";
+import { parseOptions, type Options } from "../options.ts";
 import { oldFile } from "../program-file.ts";
-import { isOwnConfig } from "../render.ts";
-import { commandOf, SERVICE_USER, UNIT } from "../unit.ts";
+import { commandOf, madeOf, SERVICE_USER, UNIT } from "../unit.ts";
+import { requireFormer, restoreStep, tellOfHaproxy } from "./restore.ts";
 import { SERVICE_FLAGS, serviceLayout } from "./service.ts";
 import {
   carryOut,
   commandStep,
+  FORGET_UNIT,
   readUnit,
   removeUser,
+  requireOwnUnit,
   requireSystemd,
   runCommand,
   serviceUid,
@@ -53,76 +53,64 @@ export const uninstallCommand: Command = {
     const restore = values["restore-haproxy"] === true;
     const own = restore ? ["--restore-haproxy"] : [];
     requireSystemd({ command: "uninstall", own, flags: [], variables: [] });
-    const installed = await findInstalled(io);
-    if (installed === undefined) {
-      io.write(`There is no ${UNIT_FILE}: nothing is installed.\n`);
-      return 0;
-    }
+    await requireOwnUnit("uninstall");
+    const unit = await readUnit();
+    const installed = describe(unit, io);
+    if (unit === "") io.write(`There is no ${UNIT_FILE}: nothing is installed.\n`);
     if (restore) await requireFormer(installed);
-    await carryOut(makeSteps(installed, restore), io);
+    await carryOut(unit === "" ? restoring(installed, restore) : makeSteps(installed, restore), io);
     await tellOfHaproxy(installed, io);
-    if (existsSync(`${UNIT_FILE}.d`)) io.write(`${UNIT_FILE}.d is yours, and is there still.\n`);
+    tellOfRest(installed, io);
     return 0;
   },
 };
 
-/** What the unit says is installed. */
+/** What the unit says is installed; what would be, where there is none. */
 interface Installed {
-  readonly program: string;
+  readonly program: string | undefined;
+  readonly made: readonly string[];
   readonly options: Options;
   readonly layout: Layout;
 }
 
-/** Undefined without a unit. */
-async function findInstalled(io: CommandIo): Promise<Installed | undefined> {
-  const [program, ...flags] = commandOf(await readUnit());
-  if (program === undefined) return undefined;
-  const options = parseOptions(readFlags(flags, SERVICE_FLAGS, {}).values);
-  return { program, options, layout: serviceLayout(options, io.env) };
-}
-
-/** HAProxy's configuration, where the gateway wrote it; undefined otherwise. */
-async function ownConfig({ layout }: Installed): Promise<string | undefined> {
-  const config = await readIfThere(layout.output);
-  return config !== undefined && isOwnConfig(config) ? config : undefined;
-}
-
-/** The last configuration that was not the gateway's: later copies have higher numbers. */
-function newestCopy(output: string): string | undefined {
-  const copy = `${output}.before-docker-api-gateway`;
-  if (!existsSync(copy)) return undefined;
-  let newest = copy;
-  for (let count = 1; existsSync(`${copy}.${count}`); count++) newest = `${copy}.${count}`;
-  return newest;
-}
-
-/** @throws GatewayError where there is nothing to restore, or HAProxy would refuse it */
-async function requireFormer(installed: Installed): Promise<void> {
-  const { layout, options } = installed;
-  const former = newestCopy(layout.output);
-  const refuse = (state: string): GatewayError =>
-    new GatewayError("config", `Cannot restore "${layout.output}": ${state}`, {
-      hint: "nothing was changed; leave --restore-haproxy out",
+/** @throws GatewayError `config` for a unit whose flags are not this version's */
+function describe(unit: string, io: CommandIo): Installed {
+  const [program, ...flags] = commandOf(unit);
+  try {
+    const options = parseOptions(readFlags(flags, SERVICE_FLAGS, {}).values);
+    return { program, made: madeOf(unit), options, layout: serviceLayout(options, io.env) };
+  } catch (error) {
+    throw new GatewayError("config", `Cannot read "${UNIT_FILE}": ${errorMessage(error)}`, {
+      hint: `nothing was changed; mend its ExecStart=, or uninstall with the version that it is of`,
+      cause: error,
     });
-  if (layout.managed) throw refuse("HAProxy is the gateway's own");
-  if (former !== undefined) await checkConfig(options.haproxy, former, former);
-  else if ((await ownConfig(installed)) !== undefined) throw refuse("there was none before");
+  }
 }
 
 function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
-  const { program, layout } = installed;
-  const files = [program, oldFile(program)].filter((path) => existsSync(path));
+  const { layout, made } = installed;
+  const files = made
+    .filter((path) => !path.endsWith("/"))
+    .flatMap((path) => [path, oldFile(path)])
+    .filter((path) => existsSync(path));
+  const folders = made.filter((path) => path.endsWith("/") && existsSync(path));
   return [
     commandStep("systemctl", "--quiet", "disable", "--now", UNIT),
     ...(layout.managed ? [END_HAPROXY] : []),
-    ...(restore ? [restoreStep(installed)] : []),
-    ...(layout.managed ? [] : [removal(() => workingFiles(layout.output))]),
+    ...restoring(installed, restore),
+    ...(layout.managed || restore ? [] : [removeWorkingFiles(layout)]),
     ...removeUser(),
-    ...files.map((path) => removal(() => [path], path)),
+    ...files.map(removeFile),
+    // The deepest one is the first.
+    ...folders.toSorted((one, other) => other.length - one.length).map(removeFolder),
     // The last of all, as it tells what else there is.
-    removal(() => [UNIT_FILE], UNIT_FILE),
-    commandStep("systemctl", "daemon-reload"),
+    removeFile(UNIT_FILE),
+    FORGET_UNIT,
   ];
+}
+
+function restoring(installed: Installed, restore: boolean): readonly Step[] {
+  return restore ? [restoreStep(installed), removeWorkingFiles(installed.layout)] : [];
 }
 
 /** The gateway ends its HAProxy; one whose gateway was killed a moment before is there still. */
@@ -154,39 +142,12 @@ function hasProcesses(uid: number): boolean {
   return pids.some((pid) => statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid === uid);
 }
 
-/** The configuration before the gateway's, and nothing left of the gateway's. */
-function restoreStep(installed: Installed): Step {
-  const { layout, options } = installed;
-  const { output, masterSocket, haproxy } = layout;
-  return {
-    what: `give HAProxy its former ${output} back`,
-    async run() {
-      const config = await ownConfig(installed);
-      const former = newestCopy(output);
-      if (config === undefined || former === undefined) {
-        // A gateway that was stopped before it came so far may have left it.
-        await rm(haproxy.stateFile, { force: true });
-        return "it is there already";
-      }
-      const text = await readFile(former);
-      const staged = join(dirname(output), `.${basename(output)}.new`);
-      await writeDurably(staged, text, former);
-      await rename(staged, output);
-      await syncDirectory(dirname(output));
-      const command = options.reloadCommand;
-      const defaultCommand = DEFAULT_RELOAD_COMMAND;
-      await new ExternalHaproxy({ command, defaultCommand, masterSocket }).reload();
-      const others = ownMaps(output, config).filter((path) => !text.includes(path));
-      for (const path of [...others, haproxy.stateFile, former]) await rm(path, { force: true });
-    },
-  };
-}
-
-/** The map files that the gateway wrote for its configuration. */
-function ownMaps(output: string, config: string): string[] {
-  const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
-  const maps = [...config.matchAll(/[^\s"'(),]+\.map\b/g)].map(([path]) => path);
-  return [...new Set(maps)].filter((path) => path.startsWith(stem));
+function removeWorkingFiles({ output }: Layout): Step {
+  return removal(
+    // Some are where the configuration is, some where a link to it is.
+    async () => [output, await realPath(output)].flatMap(workingFiles),
+    "the gateway's working files",
+  );
 }
 
 function workingFiles(output: string): string[] {
@@ -198,23 +159,37 @@ function workingFiles(output: string): string[] {
     .map((name) => join(folder, name));
 }
 
-function removal(find: () => readonly string[], what = "the gateway's working files"): Step {
+function removal(find: () => Promise<readonly string[]>, what: string): Step {
   return {
     what: `remove ${what}`,
     async run() {
-      for (const path of find()) await rm(path, { force: true });
+      for (const path of await find()) await rm(path, { force: true });
     },
   };
 }
 
-async function tellOfHaproxy(installed: Installed, io: CommandIo): Promise<void> {
-  const { output } = installed.layout;
-  if ((await ownConfig(installed)) === undefined) return;
-  io.write(`HAProxy goes on with ${output} as the gateway left it.\n`);
-  const former = newestCopy(output);
-  if (former === undefined) return;
-  io.write(
-    `The one before is ${former}. To have it back:\n` +
-      `  cp -p ${former} ${output} && systemctl reload haproxy\n`,
-  );
+function removeFile(path: string): Step {
+  return removal(() => Promise.resolve([path]), path);
+}
+
+function removeFolder(path: string): Step {
+  return {
+    what: `remove ${path}`,
+    async run() {
+      try {
+        await rmdir(path);
+      } catch (error) {
+        if (systemCode(error) !== "ENOTEMPTY") throw error;
+        return "there is something else in it, so it stays";
+      }
+    },
+  };
+}
+
+/** What was there before, or is the administrator's. */
+function tellOfRest({ program, made }: Installed, io: CommandIo): void {
+  if (program !== undefined && !made.includes(program) && existsSync(program)) {
+    io.write(`${program} was there before it was installed, and is there still.\n`);
+  }
+  if (existsSync(`${UNIT_FILE}.d`)) io.write(`${UNIT_FILE}.d is yours, and is there still.\n`);
 }

@@ -45,9 +45,9 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
   test("is installed, and serves at a port of root's without root", async () => {
     const output = await machine.sh(`${PROGRAM} install --manage-haproxy`);
     expect(output.split("\n")).toEqual([
+      `write /etc/systemd/system/${SERVICE}: done`,
       "copy this program to /usr/local/bin/docker-api-gateway: done",
       `make the system user ${USER}: done`,
-      `write /etc/systemd/system/${SERVICE}: done`,
       "systemctl daemon-reload: done",
       `systemctl --quiet enable ${SERVICE}: done`,
       `start ${SERVICE}: done`,

@@ -42,8 +42,8 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
   test("is installed, and serves", async () => {
     const output = await machine.sh(`${PROGRAM} install`);
     expect(output.split("\n")).toEqual([
-      "copy this program to /usr/local/bin/docker-api-gateway: done",
       `write /etc/systemd/system/${SERVICE}: done`,
+      "copy this program to /usr/local/bin/docker-api-gateway: done",
       "systemctl daemon-reload: done",
       `systemctl --quiet enable ${SERVICE}: done`,
       `start ${SERVICE}: done`,

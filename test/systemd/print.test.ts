@@ -23,9 +23,9 @@ test("it prints the unit and what would be done, as a unit", async () => {
   );
   expect(text).toEndWith(`
 # To install it:
+#   write /etc/systemd/system/docker-api-gateway.service
 #   copy this program to /usr/local/bin/docker-api-gateway
 #   make the system user docker-api-gateway
-#   write /etc/systemd/system/docker-api-gateway.service
 #   systemctl daemon-reload
 #   systemctl --quiet enable docker-api-gateway.service
 #   start docker-api-gateway.service

@@ -1,7 +1,7 @@
 // The unit's text: what differs between the ways of running, and its command line.
 
 import { expect, test } from "bun:test";
-import { commandOf, serviceUnit, type Service } from "../../src/unit.ts";
+import { commandOf, isOwnUnit, madeOf, serviceUnit, type Service } from "../../src/unit.ts";
 import { failureOf } from "./make.ts";
 
 const PROGRAM = "/usr/local/bin/docker-api-gateway";
@@ -15,6 +15,7 @@ const PACKAGED: Service = {
   capabilities: [],
   writes: ["/etc/haproxy", "-/run/haproxy"],
   readsHome: false,
+  made: [],
   systemd: 257,
 };
 
@@ -146,4 +147,15 @@ test("a NUL cannot be said", () => {
 test("text that is no unit has no command", () => {
   expect(commandOf("")).toEqual([]);
   expect(commandOf("[Service]\nExecReload=/bin/true\n")).toEqual([]);
+});
+
+test("a unit tells what was made besides it, and that it is one of ours", () => {
+  expect(madeOf(serviceUnit(PACKAGED))).toEqual([]);
+  const made = [PROGRAM, "/opt/gateway/"];
+  const unit = serviceUnit({ ...PACKAGED, made });
+  expect(madeOf(unit)).toEqual(made);
+  expect(isOwnUnit(unit)).toBe(true);
+  for (const text of ["", "[Service]\nExecStart=/bin/true\n", `\n${unit}`]) {
+    expect(isOwnUnit(text)).toBe(false);
+  }
 });
