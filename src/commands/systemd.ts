@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { CommandIo } from "../command.ts";
 import { pause } from "../async.ts";
-import { GatewayError } from "../errors.ts";
+import { errorMessage, GatewayError } from "../errors.ts";
 import { readIfThere } from "../haproxy/disk.ts";
 import { runProgram } from "../process.ts";
 import { isOwnUnit, SERVICE_USER, UNIT } from "../unit.ts";
@@ -78,7 +78,13 @@ export function servicePath(program: string): string {
 /** Runs a command of the system's. @throws GatewayError `config` with its lines where it fails */
 export async function runCommand(...words: readonly string[]): Promise<void> {
   const [program = "", ...rest] = words;
-  const { exitCode, lines, timedOut } = await runProgram([servicePath(program), ...rest], LIMIT);
+  const running = runProgram([servicePath(program), ...rest], LIMIT);
+  const { exitCode, lines, timedOut } = await running.catch((error: unknown) => {
+    throw new GatewayError("config", errorMessage(error), {
+      hint: "install it, and repeat this",
+      cause: error,
+    });
+  });
   if (exitCode === 0) return;
   const state = timedOut ? `no end after ${LIMIT / 1000} s` : `exit status ${exitCode}`;
   throw new GatewayError("config", `Cannot run "${words.join(" ")}": ${state}`, { lines });

@@ -20,7 +20,9 @@ async function shownIn(
   extra: Readonly<Record<string, string>> = {},
 ): Promise<string> {
   const env = cleanEnvironment(extra);
-  const terminal = inTerminal([await binary(), ...words], { columns, env });
+  // Some terminals have no width, such as a serial line.
+  const script = `stty cols ${columns}; exec "$0" "$@"`;
+  const terminal = inTerminal(["sh", "-c", script, await binary(), ...words], { env });
   expect(await terminal.exited).toBe(0);
   await terminal.close();
   return terminal.screen.replaceAll("\r\n", "\n");
@@ -72,6 +74,7 @@ test("COLUMNS goes before the terminal's width, if it is one", async () => {
   const { stdout: narrow } = await runToEnd(["--help"], { COLUMNS: `${NARROW}` });
   const plain = { NO_COLOR: "1" };
   expect(await shownIn(100, ["--help"], { ...plain, COLUMNS: "80" })).toBe(usual);
+  expect(await shownIn(0, ["--help"], plain)).toBe(usual);
   for (const COLUMNS of ["", "0", "wide", "-3"]) {
     expect(await shownIn(NARROW, ["--help"], { ...plain, COLUMNS })).toBe(narrow);
   }
