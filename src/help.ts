@@ -1,5 +1,6 @@
 // The help of a command, made from what it is and laid out for a terminal's width.
 
+import { defineCommand, renderUsage, type ArgsDef } from "citty";
 import type { Command, Environment } from "./command.ts";
 import type { FlagDef } from "./flags.ts";
 
@@ -22,46 +23,85 @@ interface Output {
 const USUAL_COLUMNS = 80;
 /** Narrower is no text, and lines that are longer are hard to read. */
 const COLUMNS = { least: 40, most: 100 };
-const USAGE = "USAGE ";
 const MARGIN = "  ";
 /** Where a row's second part stands below its first. */
 const BELOW = " ".repeat(6);
+/** A row as citty writes it: a flag, behind blanks, and what it means. */
+const CITTY_ROW = /^ {2,}(\S.*?)(?: {4,}(\S.*))?$/;
+const CITTY_TITLE = /^[A-Z]+$/;
 
 /** The first part of a row, such as a flag, and what it means. */
 type Row = readonly [first: string, meaning: string];
 type Paint = (text: string) => string;
 
 /** The help of a command as text; with bold words only on a terminal that wants them. */
-export function helpOf(command: Command, program: Program, output: Output): string {
+export async function helpOf(command: Command, program: Program, output: Output): Promise<string> {
   const { argument, description, examples, flags } = command;
   const columns = widthOf(output);
   const paint: Paint = wantsBold(output) ? (text) => `\u001b[1m${text}\u001b[22m` : (text) => text;
-  const word = argument?.name.toUpperCase() ?? "";
-  const hasFlags = Object.keys(flags).length > 0;
-  const usage = [
-    program.name,
-    ...(command.name === "" ? [] : [command.name]),
-    ...(hasFlags ? ["[OPTIONS]"] : []),
-    ...(argument === undefined ? [] : [argument.required ? word : `[${word}]`]),
-  ].join(" ");
+  const name = [program.name, command.name].filter(Boolean).join(" ");
+  const usage = await renderUsage(
+    defineCommand({
+      meta: { name, version: program.version, description },
+      args: {
+        ...argumentOf(argument),
+        ...Object.fromEntries(Object.entries(flags).map(([flag, def]) => [flag, optionOf(def)])),
+      },
+    }),
+  );
   const variables = "Every flag is also read from GATEWAY_<NAME>, such as GATEWAY_LOG_LEVEL=debug.";
-  const table = (title: string, rows: readonly Row[]): string[] =>
-    section(title, rows, paint, (each) => rowsBeside(each, columns, paint));
   return `${[
-    ...wrap(`${description} (${program.name} ${program.version})`, columns),
-    "",
-    ...wrap(usage, columns - USAGE.length).map(
-      (line, index) => (index === 0 ? paint(USAGE) : " ".repeat(USAGE.length)) + line,
-    ),
-    ...table("ARGUMENTS", argument === undefined ? [] : [[word, argument.description]]),
-    ...table("OPTIONS", Object.entries(flags).map(flagRow)),
-    ...table(
+    ...layOut(Bun.stripANSI(usage).trim().split("\n"), columns, paint),
+    ...section(
       "COMMANDS",
-      program.commands.map((each) => [each.name, each.description]),
+      rowsBeside(
+        program.commands.map((each) => [each.name, each.description]),
+        columns,
+        paint,
+      ),
+      paint,
     ),
-    ...section("EXAMPLES", examples, paint, (each) => rowsBelow(each, columns, paint)),
-    ...(hasFlags ? ["", ...wrap(variables, columns)] : []),
+    ...section("EXAMPLES", rowsBelow(examples, columns, paint), paint),
+    ...(Object.keys(flags).length > 0 ? ["", ...wrap(variables, columns)] : []),
   ].join("\n")}\n`;
+}
+
+function argumentOf(argument: Command["argument"]): ArgsDef {
+  if (argument === undefined) return {};
+  const { name, description, required } = argument;
+  return { [name]: { type: "positional", description, required } };
+}
+
+/** A flag as citty wants it. It would write another name of it with one dash. */
+function optionOf(def: FlagDef): ArgsDef[string] {
+  if (def.type === "boolean") return def;
+  const { type, valueHint, description, alias } = def;
+  return {
+    type,
+    valueHint,
+    description: alias === undefined ? description : `${description}; also --${alias}`,
+  };
+}
+
+/** What citty wrote, as wide as it may be. */
+function layOut(lines: readonly string[], columns: number, paint: Paint): string[] {
+  const laid: string[] = [];
+  let rows: Row[] = [];
+  for (const line of [...lines.map((each) => each.trimEnd()), ""]) {
+    const [row, first = "", meaning = ""] = CITTY_ROW.exec(line) ?? [];
+    if (row !== undefined) {
+      rows.push([first, meaning]);
+      continue;
+    }
+    laid.push(...rowsBeside(rows, columns, paint));
+    rows = [];
+    laid.push(...(CITTY_TITLE.test(line) ? [paint(line)] : wrap(line, columns)));
+  }
+  return laid.slice(0, laid.findLastIndex((line) => line !== "") + 1);
+}
+
+function section(title: string, lines: readonly string[], paint: Paint): string[] {
+  return lines.length === 0 ? [] : ["", paint(title), "", ...lines];
 }
 
 /** COLUMNS goes before the terminal's own, as with other programs. Source: environ(7). */
@@ -73,21 +113,6 @@ function widthOf({ env, columns }: Output): number {
 /** Source: https://no-color.org. */
 function wantsBold({ env, isTerminal }: Output): boolean {
   return isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
-}
-
-function flagRow([name, def]: [string, FlagDef]): Row {
-  if (def.type === "boolean") return [`--${name}`, def.description];
-  const names = [name, ...(def.alias === undefined ? [] : [def.alias])];
-  return [`${names.map((each) => `--${each}`).join(", ")} ${def.valueHint}`, def.description];
-}
-
-function section(
-  title: string,
-  rows: readonly Row[],
-  paint: Paint,
-  format: (rows: readonly Row[]) => string[],
-): string[] {
-  return rows.length === 0 ? [] : ["", paint(title), "", ...format(rows)];
 }
 
 /** Meanings beside what they are of, in a column of their own; below it where that is too long. */

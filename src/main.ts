@@ -87,7 +87,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (asked.includes("--help")) {
     const commands = named === undefined ? COMMANDS : [];
     const { columns } = process.stdout;
-    io.write(helpOf(command, { name: NAME, version: VERSION, commands }, { ...io, columns }));
+    io.write(await helpOf(command, { name: NAME, version: VERSION, commands }, { ...io, columns }));
     return 0;
   }
   if (asked.includes("--version")) {

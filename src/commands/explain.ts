@@ -24,7 +24,7 @@ export const explainCommand: Command = {
   examples: [
     ["docker-api-gateway explain web-1", "a container, running or not, by name or ID"],
     ["docker-api-gateway explain acme/shop", "all containers of an image"],
-    ["docker-api-gateway explain /acme/shop/cart?id=1", "a URL, with or without its host"],
+    ["docker-api-gateway explain '/acme/shop/cart?id=1'", "a URL, with or without its host"],
   ],
   async run({ values, argument: what = "" }, io) {
     const options = parseOptions(values);

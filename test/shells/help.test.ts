@@ -54,9 +54,9 @@ describe.each(commands.map((command) => [command.name || "the program", command]
       expect(text).toStartWith(`${description} (${NAME} `);
       if (argument !== undefined) expect(text).toContain(argument.description);
       for (const [flag, def] of Object.entries(flags)) {
-        const alias = def.type === "string" && def.alias ? `, --${def.alias}` : "";
-        const hint = def.type === "string" ? ` ${def.valueHint}` : "";
-        expect(text).toContain(` --${flag}${alias}${hint} ${def.description}`);
+        const alias = def.type === "string" && def.alias ? `; also --${def.alias}` : "";
+        const hint = def.type === "string" ? `=<${def.valueHint}>` : "";
+        expect(text).toContain(` --${flag}${hint} ${def.description}${alias}`);
       }
       for (const [command, meaning] of examples) {
         expect(stdout).toContain(`\n  ${command}\n      ${meaning}\n`);
