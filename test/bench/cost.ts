@@ -16,6 +16,8 @@ const FIRST = "/bench/app-0/";
 const CHANGING = 20_000;
 /** After so long without a change the gateway is at rest, in milliseconds. */
 const QUIET = 15_000;
+/** Bun looks after its memory every second until so long after the last change, in milliseconds. */
+const AT_REST = 40_000;
 /** So many services take turns in coming and going. */
 const TURNS = 50;
 
@@ -164,7 +166,7 @@ async function idleRows(port: number, quick: boolean, say: Bench["say"]): Promis
   // Once a minute everything is read again: a whole minute has its share of that.
   const seconds = quick ? 15 : 60;
   const percent = await withGateway(100, port, "runtime", async (gateway) => {
-    await Bun.sleep(quick ? 1_000 : QUIET);
+    await Bun.sleep(quick ? QUIET : AT_REST);
     const before = cpuTime(gateway.pid);
     await Bun.sleep(seconds * 1_000);
     return (cpuTime(gateway.pid) - before) / (seconds * 10);
