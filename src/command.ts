@@ -37,8 +37,8 @@ export interface CommandIo {
   /** Writes to standard output. */
   write(text: string): void;
   readonly isTerminal: boolean;
-  /** The width of the terminal, in characters. */
-  readonly columns: number;
+  /** The size of the terminal as it is now, in characters. */
+  screen(): { readonly columns: number; readonly rows: number };
   logger(options: Pick<Options, "logLevel" | "logFormat">): Logger;
   signals(): Signals;
 }

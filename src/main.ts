@@ -43,14 +43,17 @@ const COMMANDS: readonly Command[] = [
     ...OWN_COMMANDS,
   ]),
 ];
-/** The width of a terminal that does not tell. */
-const USUAL_COLUMNS = 100;
+/** The size of a terminal that does not tell. */
+const [USUAL_COLUMNS, USUAL_ROWS] = [100, 24];
 
 const io: CommandIo = {
   env: process.env,
   write: (text) => void process.stdout.write(text),
   isTerminal: process.stdout.isTTY,
-  columns: process.stdout.columns || USUAL_COLUMNS,
+  screen: () => ({
+    columns: process.stdout.columns || USUAL_COLUMNS,
+    rows: process.stdout.rows || USUAL_ROWS,
+  }),
   logger: ({ logLevel, logFormat }) =>
     createLogger({
       level: logLevel,

@@ -1,28 +1,32 @@
 // `docker-api-gateway routes`: what is served, as HAProxy sees it.
 
 import { pause } from "../async.ts";
-import type { Command } from "../command.ts";
-import { GatewayError } from "../errors.ts";
-import { askHaproxy } from "../haproxy/socket.ts";
+import type { Command, CommandIo } from "../command.ts";
+import { describeError, GatewayError } from "../errors.ts";
 import { readMap, readStats, type ServerStats } from "../haproxy/stats.ts";
-import { serverLines, statsSocket } from "../haproxy-config.ts";
-import { mapPathsOf } from "../map-plan.ts";
+import { backendOf, mapEntries, mapPathsOf } from "../map-plan.ts";
 import { parseOptions } from "../options.ts";
+import { compare } from "../order.ts";
 import { prepareLayout } from "../setup.ts";
 import { formatDuration, formatTable } from "../table.ts";
 import { GATEWAY_FLAGS } from "./flags.ts";
+import { findRunning } from "./running.ts";
 
 /** How often `--watch` looks again, in milliseconds. */
 const WATCH_EVERY = 1_000;
+/** HAProxy answers within milliseconds; past this `--watch` says that it does not. */
+const WATCH_PATIENCE = 3_000;
 /** Moves the cursor to the top left; erases to the end of the line; to the end of the screen. */
 const [HOME, ERASE_LINE, ERASE_REST] = ["\u001B[H", "\u001B[K", "\u001B[J"];
 
 interface RouteRow {
-  /** `/foo/bar`, or `http://bar.example.com/`. */
+  /** `/foo/bar`, or `http://bar.example.com/`; empty for servers that no map leads to. */
   readonly route: string;
   /** Its name in the configuration. */
   readonly backend: string;
-  readonly servers: readonly (Omit<ServerStats, "backend"> & { readonly container: string })[];
+  readonly servers: readonly (Omit<ServerStats, "backend" | "check"> & {
+    readonly container: string;
+  })[];
 }
 
 export const routesCommand: Command = {
@@ -41,61 +45,104 @@ export const routesCommand: Command = {
   async run({ values }, io) {
     const { json, watch, ...raw } = values;
     const options = parseOptions(raw);
-    const show = async (): Promise<string> => {
-      const rows = await readRoutes(prepareLayout(options, io.env).output);
-      return json === true ? `${JSON.stringify(rows, undefined, 2)}\n` : toTable(rows, io.columns);
+    const { output } = prepareLayout(options, io.env);
+    const show = async (signal: AbortSignal): Promise<string> => {
+      const rows = await readRoutes(output, signal);
+      if (json === true) return `${JSON.stringify(rows, undefined, 2)}\n`;
+      return toTable(rows, io.isTerminal ? io.screen().columns : Infinity);
     };
     if (watch !== true) {
-      io.write(await show());
+      io.write(await show(new AbortController().signal));
       return 0;
     }
-    const { end } = io.signals();
-    if (io.isTerminal) io.write(`${HOME}${ERASE_REST}`);
-    while (!end.aborted) {
-      const text = await show();
-      const inPlace = `${HOME}${text.replaceAll("\n", `${ERASE_LINE}\n`)}${ERASE_REST}`;
-      io.write(io.isTerminal ? inPlace : text);
-      await pause(WATCH_EVERY, end);
-    }
+    const log = io.logger(options);
+    await watchRoutes(show, io, (error) => log.failure(error, "trying again"));
     return 0;
   },
 };
 
-/** The routes with their servers, by the running HAProxy. @throws GatewayError */
-async function readRoutes(output: string): Promise<RouteRow[]> {
-  const config = await Bun.file(output)
-    .text()
-    .catch((error: unknown) => {
-      throw new GatewayError("config", `Cannot read "${output}"`, {
-        hint: "is the gateway running? name its configuration with --output-file",
-        cause: error,
-      });
-    });
-  const socket = statsSocket(config);
-  if (socket === undefined) {
-    throw new GatewayError("haproxy", `Cannot ask HAProxy: "${output}" names no stats socket`);
+/**
+ * Shows it again and again until the user has enough. HAProxy may go and come back meanwhile.
+ * @param complain tells of a failure where the text is for a program
+ * @throws GatewayError where it cannot be shown to begin with
+ */
+async function watchRoutes(
+  show: (signal: AbortSignal) => Promise<string>,
+  io: CommandIo,
+  complain: (error: unknown) => void,
+): Promise<void> {
+  const { end } = io.signals();
+  let text = await show(end);
+  if (io.isTerminal) io.write(`${HOME}${ERASE_REST}`);
+  while (!end.aborted) {
+    io.write(io.isTerminal ? inPlace(text, io.screen()) : text);
+    await pause(WATCH_EVERY, end);
+    try {
+      text = await show(AbortSignal.any([end, AbortSignal.timeout(WATCH_PATIENCE)]));
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      text = io.isTerminal ? `${describeError(error).join("\n")}\ntrying again ...\n` : "";
+      if (!io.isTerminal && !end.aborted) complain(error);
+    }
   }
-  const ask = (line: string): Promise<string> => askHaproxy(socket, line);
+}
+
+/** What puts the text in place of the last one; what the screen has no room for is left out. */
+function inPlace(text: string, { columns, rows }: ReturnType<CommandIo["screen"]>): string {
+  const lines = text.trimEnd().split("\n");
+  // The cursor stands on the line behind the text.
+  const room = Math.max(1, rows - 1);
+  const shown =
+    lines.length <= room
+      ? lines
+      : [...lines.slice(0, room - 1), `... and ${lines.length - room + 1} more`];
+  const drawn = shown.map((line) => `${line.slice(0, columns)}${ERASE_LINE}\n`);
+  return `${HOME}${drawn.join("")}${ERASE_REST}`;
+}
+
+/** The routes with their servers, by the running HAProxy. @throws GatewayError */
+async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow[]> {
+  const { config, ask } = await findRunning(output, signal);
   const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
-  // A service that is new may have one of the spare backends until the next reload.
-  const configured = new Map(serverLines(config).map(({ backend, words }) => [words[1], backend]));
+  // A template may ask other maps too, whose values are no backends.
+  const backends = new Set((await ask("show backend")).split("\n"));
   const rows: RouteRow[] = [];
+  const mapped = new Set<string>();
   for (const path of mapPathsOf(config)) {
+    // A service that is new may have one of the spare backends until the next reload.
+    const file = Bun.file(path);
+    const configured = mapEntries((await file.exists()) ? await file.text() : "");
     for (const { key, backend } of await readMap(ask, path)) {
-      const own = (servers.get(backend) ?? []).map(({ name, address, state, ...counts }) => ({
+      if (!backends.has(backend)) continue;
+      mapped.add(backend);
+      const name = backendOf(configured.get(key) ?? backend);
+      rows.push(toRow(toRoute(key), name, servers.get(backend)));
+    }
+  }
+  const others = [...servers].filter(([backend]) => !mapped.has(backend));
+  return [
+    ...rows.toSorted((a, b) => compare(a.route, b.route)),
+    ...others.map(([backend, own]) => toRow("", backend, own)),
+  ];
+}
+
+function toRow(route: string, backend: string, servers: readonly ServerStats[] = []): RouteRow {
+  return {
+    route,
+    backend,
+    // HAProxy has those that came later in an order of its own.
+    servers: servers
+      .toSorted((a, b) => compare(a.name, b.name))
+      .map(({ name, address, state, since, requests, errors }) => ({
         container: containerOf(name),
         name,
         address,
         state,
-        since: counts.since,
-        requests: counts.requests,
-        errors: counts.errors,
-      }));
-      const name = configured.get(own[0]?.name) ?? backend;
-      rows.push({ route: toRoute(key), backend: name, servers: own });
-    }
-  }
-  return rows.toSorted((a, b) => (a.route < b.route ? -1 : 1));
+        since,
+        requests,
+        errors,
+      })),
+  };
 }
 
 /** `/foo/bar` of the map's key `/foo/bar/`; `http://bar.example.com/` of `bar.example.com/`. */
@@ -103,13 +150,16 @@ function toRoute(key: string): string {
   return key.startsWith("/") ? key.replace(/(.)\/$/, "$1") : `http://${key}`;
 }
 
+/** The backend's name is left out where the terminal has no room for it. */
 function toTable(rows: readonly RouteRow[], columns: number): string {
   if (rows.length === 0) return "Nothing is served.\n";
-  const cells = rows.flatMap(({ route, servers }) =>
+  const head = ["ROUTE", "BACKEND", "CONTAINER", "SERVER", "STATE", "SINCE", "REQUESTS", "ERRORS"];
+  const cells = rows.flatMap(({ route, backend, servers }) =>
     servers.length === 0
-      ? [[route, "-", "-", "no server", "", 0, 0]]
+      ? [[route, backend, "-", "-", "no server", "", 0, 0]]
       : servers.map((server, index) => [
-          index === 0 ? route : "",
+          index === 0 ? route || "-" : "",
+          index === 0 ? backend : "",
           server.container,
           server.address,
           server.state,
@@ -118,9 +168,11 @@ function toTable(rows: readonly RouteRow[], columns: number): string {
           server.errors,
         ]),
   );
+  const whole = formatTable(head, cells, Infinity);
+  if (whole.split("\n").every((line) => line.length <= columns)) return whole;
   return formatTable(
-    ["ROUTE", "CONTAINER", "SERVER", "STATE", "SINCE", "REQUESTS", "ERRORS"],
-    cells,
+    head.toSpliced(1, 1),
+    cells.map((row) => row.toSpliced(1, 1)),
     columns,
   );
 }

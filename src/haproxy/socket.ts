@@ -20,11 +20,12 @@ export async function askHaproxy(
   // Where the connection itself fails nobody waits for the answer.
   promise.catch(() => undefined);
   const stop = (): void => reject(new Error(`no answer in ${ANSWER_TIMEOUT / 1000} s`));
+  const leave = (): void => reject(new Error("no answer in time"));
   // Not a signal with a time-out, which would live until its time, long after the answer.
   const timer = setTimeout(stop, ANSWER_TIMEOUT);
   // One that is aborted already tells nobody any more.
-  if (signal?.aborted) stop();
-  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) leave();
+  signal?.addEventListener("abort", leave, { once: true });
   try {
     const socket = await Bun.connect({
       unix: path,
@@ -49,7 +50,7 @@ export async function askHaproxy(
     });
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener("abort", stop);
+    signal?.removeEventListener("abort", leave);
   }
   return Buffer.concat(chunks).toString("utf8");
 }

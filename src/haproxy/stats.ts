@@ -12,6 +12,8 @@ export interface ServerStats {
   /** How long it has been in that state, in seconds. */
   readonly since: number;
   readonly requests: number;
+  /** What its last check found, as HAProxy's word: `L4CON`, `L7STS`; empty without checks. */
+  readonly check: string;
   /** Failed connections, broken answers, and answers of status 500 to 599. */
   readonly errors: number;
 }
@@ -43,6 +45,8 @@ function parseStats(csv: string): ServerStats[] {
       state: toState(text("status")),
       since: number("lastchg"),
       requests: number("stot"),
+      // A star stands before it while the next check goes on.
+      check: text("check_status").replace(/^\* /, ""),
       errors: number("econ") + number("eresp") + number("hrsp_5xx"),
     };
   });
