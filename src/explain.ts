@@ -4,11 +4,23 @@ import { parseImage } from "./image.ts";
 import type { Backend, Container, Model, Reach, Route, Snapshot } from "./model.ts";
 import { placer } from "./placement.ts";
 import type { RoutingOptions } from "./routing.ts";
+import { formatDuration } from "./table.ts";
 
 /** One line of an explanation. */
 export interface Line {
   readonly about: string;
   readonly text: string;
+}
+
+/** A server as HAProxy has it now. */
+interface LiveServer {
+  readonly name: string;
+  readonly state: string;
+  /** How long it has been in that state, in seconds. */
+  readonly since: number;
+  readonly requests: number;
+  /** What its last check found, as HAProxy's word. */
+  readonly check: string;
 }
 
 /** The decisions about a container, one that has stopped included. */
@@ -34,6 +46,42 @@ export function explainContainer(
     ...routes.map((route) => explainRoute(route, backend)),
     ...routes.slice(0, 1).map(exampleOf),
   ];
+}
+
+/**
+ * What HAProxy says of a container's servers.
+ * @param servers all that HAProxy has
+ */
+export function explainLive(
+  { id }: Container,
+  servers: readonly LiveServer[],
+  model: Model,
+): Line[] {
+  const mark = `:${id.slice(0, 12)}`;
+  const wanted = model.backends
+    .flatMap((backend) => backend.servers)
+    .filter((server) => server.id === id)
+    .map(({ name }) => name);
+  const own = servers
+    .filter(({ name }) => `${name}:`.includes(`${mark}:`))
+    // The preferred port first.
+    .toSorted((a, b) => wanted.indexOf(a.name) - wanted.indexOf(b.name));
+  if (own.length === 0 && wanted.length > 0) {
+    return [{ about: "haproxy", text: "has no server of it (yet): is the gateway running?" }];
+  }
+  return own.map((server) => {
+    const port = server.name.slice(server.name.indexOf(mark) + mark.length).replace(":", "");
+    const before = port === "" ? "" : `port ${port}: `;
+    return { about: "haproxy", text: before + describeLive(server) };
+  });
+}
+
+function describeLive({ state, since, requests, check }: LiveServer): string {
+  const text = `${state} for ${formatDuration(since)}`;
+  if (state !== "down") return `${text}, ${requests} request${requests === 1 ? "" : "s"}`;
+  if (check.startsWith("L4")) return `${text}: its port does not answer`;
+  if (check.startsWith("L")) return `${text}: its port answers, but not as it should (${check})`;
+  return `${text}: it was not checked yet`;
 }
 
 /** The containers of an image, given as a reference or only a repository. */

@@ -1,16 +1,26 @@
 // `docker-api-gateway explain`: why a container is or is not routed, and where a URL goes.
 
 import type { Command } from "../command.ts";
+import type { DockerClient } from "../docker/client.ts";
 import { toContainer } from "../docker/container.ts";
 import { Store } from "../docker/store.ts";
 import { GatewayError } from "../errors.ts";
-import { containersOf, explainContainer, explainUrl, type Line } from "../explain.ts";
+import { containersOf, explainContainer, explainLive, explainUrl, type Line } from "../explain.ts";
+import { readStats, type ServerStats } from "../haproxy/stats.ts";
 import { currentReach } from "../machine.ts";
 import type { Container, Snapshot } from "../model.ts";
 import { listenPort, parseOptions } from "../options.ts";
 import { route } from "../routing.ts";
-import { dockerClient } from "../setup.ts";
+import { dockerClient, prepareLayout } from "../setup.ts";
 import { GATEWAY_FLAGS } from "./flags.ts";
+import { findRunning } from "./running.ts";
+
+/** Fewer digits of an ID may be a name's or an image's beginning. */
+const SHORTEST_ID = 4;
+/** Source: the Engine's `RestrictedNameChars`. Anything else would be another question to it. */
+const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+/** HAProxy answers within milliseconds; it may hang. */
+const HAPROXY_PATIENCE = 2_000;
 
 export const explainCommand: Command = {
   name: "explain",
@@ -28,47 +38,83 @@ export const explainCommand: Command = {
   ],
   async run({ values, argument: what = "" }, io) {
     const options = parseOptions(values);
+    const { output } = prepareLayout(options, io.env);
     const client = dockerClient(options, io.env);
     const { signal } = new AbortController();
     try {
       await client.connect(signal);
       const store = new Store(client, () => undefined);
       store.markAll();
-      await store.refresh(signal);
+      const { failures } = await store.refresh(signal);
+      const log = io.logger({ ...options, logLevel: "warn" });
+      for (const [id, error] of failures) {
+        log.failure(error, `container ${id.slice(0, 12)} is left out`);
+      }
       const snapshot = store.snapshot();
       const reach = currentReach(snapshot, client.transport.remoteHost);
       const routing = { ...options, ownPorts: options.listen.map(listenPort) };
       const model = route(snapshot, reach, routing);
-      const isUrl = what.startsWith("/") || /^https?:\/\//i.test(what);
-      const explanations = isUrl
-        ? [explainUrl(what, model)]
-        : (await findContainers(what, snapshot)).map((container) =>
-            explainContainer(container, snapshot, reach, routing, model),
-          );
+      if (isUrl(what)) {
+        io.write(toText(explainUrl(what, model)));
+        return 0;
+      }
+      const containers = await findContainers(what, snapshot, (name) =>
+        client.inspect(name, signal),
+      );
+      const servers = await readServers(output);
+      const explanations = containers.map((container) => [
+        ...explainContainer(container, snapshot, reach, routing, model),
+        ...(servers === undefined ? [] : explainLive(container, servers, model)),
+      ]);
       io.write(explanations.map(toText).join("\n"));
       return 0;
     } finally {
       client.transport.close();
     }
-
-    async function findContainers(word: string, snapshot: Snapshot): Promise<readonly Container[]> {
-      const named = snapshot.containers.filter(
-        ({ id, name }) => name === word || (word.length >= 4 && id.startsWith(word)),
-      );
-      if (named.length > 0) return named;
-      const ofImage = containersOf(word, snapshot);
-      if (ofImage.length > 0) return ofImage;
-      // One that has stopped is in no list, but the Engine knows it.
-      const stopped = await client.inspect(encodeURIComponent(word), signal);
-      if (stopped !== undefined) return [toContainer(stopped, 0)];
-      throw new GatewayError(
-        "usage",
-        `Cannot explain "${word}": there is no such container, and none runs of such an image`,
-        { hint: "a URL begins with / or http://; docker ps -a lists all containers" },
-      );
-    }
   },
 };
+
+function isUrl(what: string): boolean {
+  return what.startsWith("/") || /^https?:\/\//i.test(what);
+}
+
+/**
+ * The container of that name or ID, running or not, else those of an image.
+ * @throws GatewayError `usage` where there is none
+ */
+async function findContainers(
+  word: string,
+  snapshot: Snapshot,
+  inspect: (name: string) => ReturnType<DockerClient["inspect"]>,
+): Promise<readonly Container[]> {
+  const named = snapshot.containers.filter(
+    ({ id, name }) => name === word || (word.length >= SHORTEST_ID && id.startsWith(word)),
+  );
+  if (named.length > 0) return named;
+  // One that has stopped is in no list, but the Engine knows it.
+  const info = CONTAINER_NAME.test(word) ? await inspect(word) : undefined;
+  const stopped = info === undefined ? [] : [toContainer(info, 0)];
+  if (stopped[0]?.name === word) return stopped;
+  const ofImage = containersOf(word, snapshot);
+  if (ofImage.length > 0) return ofImage;
+  if (stopped.length > 0) return stopped;
+  throw new GatewayError(
+    "usage",
+    `Cannot explain "${word}": there is no such container, and none runs of such an image`,
+    { hint: "a URL begins with / or http://; docker ps -a lists all containers" },
+  );
+}
+
+/** HAProxy's servers; undefined where it cannot be asked, which only costs their lines. */
+async function readServers(output: string): Promise<ServerStats[] | undefined> {
+  try {
+    const { ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
+    return await readStats(ask);
+  } catch (error) {
+    if (error instanceof GatewayError) return undefined;
+    throw error;
+  }
+}
 
 function toText(lines: readonly Line[]): string {
   const width = Math.max(...lines.map(({ about }) => about.length));
