@@ -1,6 +1,7 @@
-// Who listens on a TCP port of this machine.
+// Who listens on a TCP address of this machine.
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { BlockList } from "node:net";
 
 /** A program that listens; its number is undefined where only root may know it. */
 export interface Listener {
@@ -10,26 +11,62 @@ export interface Listener {
 
 /** The state of a listening socket. Source: proc_pid_net(5), `/proc/net/tcp`. */
 const LISTEN = "0A";
+const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
-/** The programs that listen on a port, on any address. */
-export function listenersOn(port: number): Listener[] {
-  const inodes = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap((path) => inodesOn(path, port));
+/**
+ * The programs that keep others from listening on an address, as `--listen` has it; undefined where
+ * this system does not tell.
+ */
+export function listenersOn(address: string): Listener[] | undefined {
+  if (!TABLES.some((path) => existsSync(path))) return undefined;
+  const inodes = TABLES.flatMap((path) => inodesOn(path, address));
   if (inodes.length === 0) return [];
   const holders = holdersOf(new Set(inodes));
   return holders.length > 0 ? holders : [{ pid: undefined, program: "another user's program" }];
 }
 
-function inodesOn(path: string, port: number): string[] {
+function inodesOn(path: string, wanted: string): string[] {
   return readIfAllowed(path)
     .split("\n")
     .slice(1)
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, local = "", , state]) => state === LISTEN && portOf(local) === port)
+    .filter(([, local = "", , state]) => state === LISTEN && isInTheWay(toAddress(local), wanted))
     .map((fields) => fields[9] ?? "");
 }
 
-function portOf(address: string): number {
-  return Number.parseInt(address.slice(address.lastIndexOf(":") + 1), 16);
+/** Whether two listening addresses exclude each other: the same port, of one interface or of all. */
+function isInTheWay(held: string, wanted: string): boolean {
+  const [hostA, portA] = takeApart(held);
+  const [hostB, portB] = takeApart(wanted);
+  if (portA !== portB) return false;
+  const [familyA, familyB] = [hostA, hostB].map((host) => (host.includes(":") ? "ipv6" : "ipv4"));
+  // All of IPv6 are those of IPv4 too, unless the program asked otherwise; see ipv6(7).
+  if (isAny(hostA) && (familyA === "ipv6" || familyB === "ipv4")) return true;
+  if (isAny(hostB) && (familyB === "ipv6" || familyA === "ipv4")) return true;
+  const list = new BlockList();
+  list.addAddress(hostA, familyA);
+  return list.check(hostB, familyB);
+}
+
+function takeApart(address: string): [host: string, port: string] {
+  const colon = address.lastIndexOf(":");
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  return [host === "*" ? "0.0.0.0" : host, address.slice(colon + 1)];
+}
+
+function isAny(host: string): boolean {
+  return /^[0:.]+$/.test(host);
+}
+
+/** `127.0.0.1:80` of `0100007F:0050`: words of 32 bits, each with its last byte first. */
+function toAddress(text: string): string {
+  const [hex = "", port = ""] = text.split(":");
+  const words = (hex.match(/.{8}/g) ?? []).map((word) => (word.match(/../g) ?? []).toReversed());
+  const host =
+    words.length === 1
+      ? (words[0] ?? []).map((byte) => Number.parseInt(byte, 16)).join(".")
+      : `[${(words.flat().join("").match(/.{4}/g) ?? []).join(":")}]`;
+  return `${host}:${Number.parseInt(port, 16)}`;
 }
 
 function holdersOf(inodes: ReadonlySet<string>): Listener[] {

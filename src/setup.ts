@@ -34,14 +34,7 @@ const OLDEST_HAPROXY = "2.6";
 export async function prepare(options: Options, env: Environment, log: Logger): Promise<Setup> {
   const template = openTemplate(options.template, options.templateFile);
   const layout = prepareLayout(options, env);
-  const version = await haproxyVersion(options.haproxy);
-  if (compareVersions(version, OLDEST_HAPROXY) < 0) {
-    throw new GatewayError(
-      "haproxy",
-      `Cannot use HAProxy "${options.haproxy}": its version is ${version}`,
-      { hint: `install HAProxy ${OLDEST_HAPROXY} or later, or name another with --haproxy` },
-    );
-  }
+  const version = await usableHaproxy(options.haproxy);
   const files = new ConfigFiles(layout.output, isOwnConfig, log);
   return {
     layout,
@@ -60,6 +53,15 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       mapPath: files.mapPath,
     },
   };
+}
+
+/** The version of a HAProxy program. @throws GatewayError `haproxy` where it is none or too old */
+export async function usableHaproxy(program: string): Promise<string> {
+  const version = await haproxyVersion(program);
+  if (compareVersions(version, OLDEST_HAPROXY) >= 0) return version;
+  throw new GatewayError("haproxy", `Cannot use HAProxy "${program}": its version is ${version}`, {
+    hint: `install HAProxy ${OLDEST_HAPROXY} or later, or name another with --haproxy`,
+  });
 }
 
 /** Decides where everything is. @throws GatewayError `usage` */

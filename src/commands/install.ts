@@ -8,7 +8,7 @@ import { errorMessage, GatewayError } from "../errors.ts";
 import { haproxyVersion } from "../haproxy/check.ts";
 import { readIfThere, syncDirectory, writeDurably } from "../haproxy/disk.ts";
 import { listenersOn } from "../listeners.ts";
-import { listenPort, type RawOptions } from "../options.ts";
+import type { RawOptions } from "../options.ts";
 import { ownFile } from "../program-file.ts";
 import { isOwnConfig } from "../render.ts";
 import { commandOf, madeOf, serviceUnit, UNIT } from "../unit.ts";
@@ -209,7 +209,7 @@ async function warn({ options, layout }: Wanted, io: CommandIo): Promise<void> {
   const mayListen = (program: string): boolean =>
     program === "haproxy" && (isOwn || !layout.managed);
   for (const address of options.listen) {
-    const other = listenersOn(listenPort(address)).find(({ program }) => !mayListen(program));
+    const other = listenersOn(address)?.find(({ program }) => !mayListen(program));
     if (other?.pid === undefined) continue;
     const holder = `${other.program} (process ${other.pid})`;
     io.write(`warning: ${address} is held by ${holder}, and HAProxy is to listen there\n`);

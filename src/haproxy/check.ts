@@ -19,7 +19,8 @@ export async function haproxyVersion(program: string): Promise<string> {
       cause: error,
     });
   });
-  const version = /HAProxy version (\d+\.\d+[.\d]*)/i.exec(lines.join("\n"))?.[1];
+  // Up to 2.3 it calls itself HA-Proxy there.
+  const version = /HA-?Proxy version (\d+\.\d+[.\d]*)/i.exec(lines.join("\n"))?.[1];
   if (version !== undefined) return version.replace(/\.$/, "");
   throw new GatewayError("haproxy", `Cannot read the version of "${program}"`, {
     lines,

@@ -81,3 +81,30 @@ export function pairs(lines: readonly string[]): Record<string, string> {
 export function titleOf({ id, name }: Container, image: string): string {
   return `${name} (${id.slice(0, 12)}), image ${image}`;
 }
+
+/** What the doctor found, by what it looked at: how well it is, and its lines. */
+export interface Findings {
+  status: number;
+  levels: Record<string, string>;
+  text: Record<string, string>;
+}
+
+/** Asks the doctor. @param prefix a command to run it with, such as `setpriv` */
+export async function findings(
+  flags: readonly string[],
+  prefix: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Findings> {
+  const { status, stdout, stderr } = await runToEnd(["doctor", ...flags], env, "/", prefix);
+  if (stderr !== "") throw new Error(`doctor ended with ${status}: ${stderr}\n${stdout}`);
+  const found: Findings = { status, levels: {}, text: {} };
+  let last = "";
+  for (const line of stdout.trimEnd().split("\n")) {
+    const [, level, title = last, text = line.trim()] =
+      /^(ok|warning|failure) +(\w+): (.*)$/.exec(line) ?? [];
+    if (level !== undefined) found.levels[title] = level;
+    found.text[title] = title === last ? `${found.text[title]}\n${text}` : text;
+    last = title;
+  }
+  return found;
+}

@@ -87,7 +87,7 @@ export function firstVersion(): HaproxyVersion {
 }
 
 /** The command that runs another one as an ordinary user. */
-function asUser(uid: number): string[] {
+export function asUser(uid: number): string[] {
   const user = [`--reuid=${uid}`, `--regid=${uid}`, "--clear-groups"];
   // May look into root's folders, where the program and HAProxy may be, and nothing else.
   const more = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"];

@@ -22,13 +22,17 @@ export interface Finished {
   stderr: string;
 }
 
-/** Runs the gateway with these words to its end. */
+/**
+ * Runs the gateway with these words to its end.
+ * @param prefix a command to run it with, such as `setpriv`
+ */
 export async function runToEnd(
   words: readonly string[],
   env: Readonly<Record<string, string>> = {},
   cwd = "/",
+  prefix: readonly string[] = [],
 ): Promise<Finished> {
-  const child = Bun.spawn([await binary(), ...words], {
+  const child = Bun.spawn([...prefix, await binary(), ...words], {
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",

@@ -1,0 +1,120 @@
+// The doctor's look at HAProxy: its program, its reload, its addresses, its limits.
+
+import { existsSync, readFileSync } from "node:fs";
+import { listenersOn, type Listener } from "../listeners.ts";
+import { DEFAULT_RELOAD_COMMAND, listenPort } from "../options.ts";
+import { usableHaproxy } from "../setup.ts";
+import { compareVersions } from "../version.ts";
+import { failure, ok, warning, type Check, type Finding, type Subject } from "./doctor-finding.ts";
+import { askSockets } from "./doctor-sockets.ts";
+
+/** HAProxy needs about two for each connection, and some for its servers' checks. */
+const FEW_FILES = 4_096;
+
+/** The program, and what it can do without a reload. */
+export const checkProgram: Check = async ({ options, sockets }) => {
+  const version = await usableHaproxy(options.haproxy);
+  if (sockets.version !== "" && sockets.version !== version) {
+    return warning(
+      `${version}, but ${sockets.version} runs now`,
+      "restart HAProxy: its configuration is written for the program that --haproxy names",
+    );
+  }
+  const abilities =
+    compareVersions(version, "3.4") >= 0
+      ? "changes servers, routes and services without a reload"
+      : "changes servers and routes without a reload, and up to 64 new services";
+  return ok(`${version}, ${abilities}`);
+};
+
+/** How HAProxy is made to read its configuration again. */
+export const checkReload: Check = ({ options, layout: { managed, masterSocket } }) => {
+  if (managed) return ok("the gateway runs HAProxy itself");
+  if (options.reloadCommand === undefined && existsSync(masterSocket)) {
+    return ok(`through ${masterSocket}`);
+  }
+  const command = options.reloadCommand ?? DEFAULT_RELOAD_COMMAND;
+  const [program = ""] = command;
+  if (Bun.which(program) !== null) return ok(command.join(" "));
+  const state = existsSync(program) ? "this user may not run it" : "there is no such program";
+  return failure(
+    `Cannot run "${program}": ${state}`,
+    "name another --reload-cmd, or use --manage-haproxy",
+  );
+};
+
+/** Each address that HAProxy is to listen on: free, or held by whom. */
+export const checkListen: Check = async (subject) => {
+  const { options, layout } = subject;
+  const finding = judgeListeners(subject);
+  if (finding.level !== "failure") return finding;
+  // HAProxy may have been reloaded since it was asked: another worker of it listens now.
+  return judgeListeners({ ...subject, sockets: await askSockets(options, layout) });
+};
+
+function judgeListeners(subject: Subject): Finding {
+  const { options, sockets } = subject;
+  const held: string[] = [];
+  for (const address of options.listen) {
+    const listeners = listenersOn(address);
+    if (listeners === undefined) {
+      return warning(
+        `who listens on ${options.listen.join(", ")} cannot be told: there is no /proc/net/tcp`,
+        "mount /proc to have it looked at",
+      );
+    }
+    const stranger = listeners.find(({ pid }) => pid === undefined || !sockets.pids.includes(pid));
+    if (stranger !== undefined) return judgeStranger(address, stranger, subject);
+    const own = listeners.map(({ pid }) => pid).join(", ");
+    held.push(own === "" ? `${address} free` : `${address} held by this HAProxy (process ${own})`);
+  }
+  const low = options.listen.filter((address) => listenPort(address) < 1024);
+  if (low.length > 0 && sockets.pids.length === 0 && process.getuid?.() !== 0) {
+    return warning(
+      `${low.join(", ")}: ports below 1024 are root's`,
+      "fine where HAProxy starts as root; else use --listen '*:8080'",
+    );
+  }
+  return ok(held.join(", "));
+}
+
+/** Somebody listens who is not known to be the HAProxy that the gateway has. */
+function judgeStranger(
+  address: string,
+  { pid, program }: Listener,
+  { layout, sockets }: Subject,
+): Finding {
+  const text = `${address} is held by ${program}${pid === undefined ? "" : ` (process ${pid})`}`;
+  if (pid === undefined && sockets.pids.length > 0) {
+    return warning(text, "it may be this HAProxy: run as root to be told");
+  }
+  if (program !== "haproxy") return failure(text, "end that program, or use another --listen");
+  // Nothing of the gateway's runs yet, and somebody else runs HAProxy.
+  if (!layout.managed && !sockets.isOwnConfig && sockets.pids.length === 0) {
+    return warning(text, `fine where that one reads ${layout.output}; else end it`);
+  }
+  return failure(
+    `${text}, another HAProxy than the gateway's`,
+    "end that one, or use another --listen: two of them share a port without a word, and each " +
+      "gets a part of the requests",
+  );
+}
+
+/** How many files, and so connections, HAProxy may have open. */
+export const checkLimits: Check = ({ sockets: { worker } }) => {
+  // A worker may have ended by now; this program has the limits that HAProxy would start with.
+  const own = worker === undefined ? [] : [`/proc/${worker}/limits`];
+  const path = [...own, "/proc/self/limits"].find((each) => existsSync(each));
+  if (path === undefined) {
+    return warning(
+      "cannot be told: there is no /proc/self/limits",
+      "mount /proc to have it looked at",
+    );
+  }
+  const [, hard = "0"] = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync(path, "utf8")) ?? [];
+  const files = hard === "unlimited" ? Infinity : Number(hard);
+  const holder = own.includes(path) ? `, for HAProxy (process ${worker})` : "";
+  const text = `${hard} open files at most${holder}`;
+  if (files >= FEW_FILES) return ok(text);
+  return warning(text, "raise it (ulimit -Hn, or LimitNOFILE= in the unit) and restart HAProxy");
+};
