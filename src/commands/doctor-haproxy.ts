@@ -95,8 +95,7 @@ function judgeStranger(
   }
   return failure(
     `${text}, another HAProxy than the gateway's`,
-    "end that one, or use another --listen: two of them share a port without a word, and each " +
-      "gets a part of the requests",
+    "end that one, or use another --listen: two share a port without a word, and the requests too",
   );
 }
 

@@ -13,7 +13,8 @@ interface Running {
 }
 
 const HINT =
-  "give it the flags that the gateway runs with, such as --manage-haproxy or --output-file";
+  "give it the flags that the gateway runs with, such as --manage-haproxy or --output-file " +
+  "(pgrep -af docker-api-gateway shows them)";
 
 /**
  * Finds HAProxy's stats socket in the gateway's configuration.

@@ -101,7 +101,7 @@ test.each(haproxyVersions())("shared with another HAProxy without a word, %s", a
   const { worker } = await gateway.haproxy();
   expect(Number(pid)).not.toBe(worker);
   expect(parentOf(Number(pid))).toBe(another.pid);
-  expect(text["Listen"]).toContain("two of them share a port without a word");
+  expect(text["Listen"]).toContain("two share a port without a word");
   const bad = Object.keys(levels).filter((title) => levels[title] !== "ok");
   expect(bad).toEqual(["Listen"]);
   await another.stop();
