@@ -6,6 +6,8 @@ import { BlockList } from "node:net";
 /** A program that listens; its number is undefined where only root may know it. */
 export interface Listener {
   readonly pid: number | undefined;
+  /** Its number as it knows itself: another one in a container. Source: proc_pid_status(5), NSpid. */
+  readonly ownPid: number | undefined;
   readonly program: string;
 }
 
@@ -22,7 +24,9 @@ export function listenersOn(address: string): Listener[] | undefined {
   const inodes = TABLES.flatMap((path) => inodesOn(path, address));
   if (inodes.length === 0) return [];
   const holders = holdersOf(new Set(inodes));
-  return holders.length > 0 ? holders : [{ pid: undefined, program: "another user's program" }];
+  return holders.length > 0
+    ? holders
+    : [{ pid: undefined, ownPid: undefined, program: "another user's program" }];
 }
 
 function inodesOn(path: string, wanted: string): string[] {
@@ -73,7 +77,16 @@ function holdersOf(inodes: ReadonlySet<string>): Listener[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids
     .filter((pid) => socketsOf(pid).some((inode) => inodes.has(inode)))
-    .map((pid) => ({ pid: Number(pid), program: readIfAllowed(`/proc/${pid}/comm`).trim() }));
+    .map((pid) => ({
+      pid: Number(pid),
+      ownPid: ownPid(pid),
+      program: readIfAllowed(`/proc/${pid}/comm`).trim(),
+    }));
+}
+
+function ownPid(pid: string): number {
+  const [, own] = /^NSpid:.*\s(\d+)$/m.exec(readIfAllowed(`/proc/${pid}/status`)) ?? [];
+  return Number(own ?? pid);
 }
 
 function socketsOf(pid: string): string[] {

@@ -63,7 +63,9 @@ function judgeListeners(subject: Subject): Finding {
         "mount /proc to have it looked at",
       );
     }
-    const stranger = listeners.find(({ pid }) => pid === undefined || !sockets.pids.includes(pid));
+    const stranger = listeners.find(
+      ({ ownPid }) => ownPid === undefined || !sockets.pids.includes(ownPid),
+    );
     if (stranger !== undefined) return judgeStranger(address, stranger, subject);
     const own = listeners.map(({ pid }) => pid).join(", ");
     held.push(own === "" ? `${address} free` : `${address} held by this HAProxy (process ${own})`);
@@ -88,7 +90,8 @@ function judgeStranger(
   if (pid === undefined && sockets.pids.length > 0) {
     return warning(text, "it may be this HAProxy: run as root to be told");
   }
-  if (program !== "haproxy") return failure(text, "end that program, or use another --listen");
+  if (!program.startsWith("haproxy"))
+    return failure(text, "end that program, or use another --listen");
   // Nothing of the gateway's runs yet, and somebody else runs HAProxy.
   if (!layout.managed && !sockets.isOwnConfig && sockets.pids.length === 0) {
     return warning(text, `fine where that one reads ${layout.output}; else end it`);
@@ -101,8 +104,10 @@ function judgeStranger(
 
 /** How many files, and so connections, HAProxy may have open. */
 export const checkLimits: Check = ({ sockets: { worker } }) => {
-  // A worker may have ended by now; this program has the limits that HAProxy would start with.
-  const own = worker === undefined ? [] : [`/proc/${worker}/limits`];
+  // A worker may have ended by now, and in a container it has another number; this program has the
+  // limits that HAProxy would start with.
+  const isSeen = worker !== undefined && isHaproxy(worker);
+  const own = isSeen ? [`/proc/${worker}/limits`] : [];
   const path = [...own, "/proc/self/limits"].find((each) => existsSync(each));
   if (path === undefined) {
     return warning(
@@ -117,3 +122,8 @@ export const checkLimits: Check = ({ sockets: { worker } }) => {
   if (files >= FEW_FILES) return ok(text);
   return warning(text, "raise it (ulimit -Hn, or LimitNOFILE= in the unit) and restart HAProxy");
 };
+
+function isHaproxy(pid: number): boolean {
+  const path = `/proc/${pid}/comm`;
+  return existsSync(path) && readFileSync(path, "utf8").startsWith("haproxy");
+}

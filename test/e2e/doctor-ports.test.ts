@@ -129,6 +129,20 @@ test("it is the very HAProxy that will be reloaded, as its master socket says", 
   expect(text["Listen"]).toContain("held by this HAProxy (process ");
 });
 
+test("the gateway and its HAProxy have other process numbers, as in a container", async () => {
+  const prefix = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
+  const gateway = await startGateway({ dockerHost: engine.dockerHost, prefix });
+  await gateway.answers("/", 403);
+  const { levels, text } = await findings(flagsOf(gateway, engine));
+  const { worker } = await gateway.haproxy();
+  expect(levels["Listen"]).toBe("ok");
+  const [, pid] = /held by this HAProxy \(process (\d+)\)$/.exec(text["Listen"] ?? "") ?? [];
+  expect(pid).not.toBe(String(worker));
+  expect(readFileSync(`/proc/${pid}/comm`, "utf8")).toBe("haproxy\n");
+  // And the limits are not those of whoever has its number here.
+  expect(text["Limits"]).not.toContain("for HAProxy");
+});
+
 test("an ordinary user is told no more than the system tells", async () => {
   const port = await freePort();
   await startAnother(port);
