@@ -1,7 +1,7 @@
 // `doctor` finds HAProxy's sockets that do not answer or do not let, and an output that cannot be written.
 
 import { afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, chownSync, copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
@@ -44,6 +44,18 @@ describe("HAProxy's sockets", () => {
     }
     expect(text["Sockets"]).toContain("is HAProxy running, and may this user");
     expect(levels["Listen"]).toBe("ok");
+  });
+
+  test("are away for a moment, as in a reload", async () => {
+    const gateway = await startGateway({ dockerHost: engine.dockerHost });
+    await gateway.answers("/", 403);
+    const socket = join(gateway.dir, "haproxy.master.sock");
+    renameSync(socket, `${socket}.away`);
+    const looking = findings(flagsOf(gateway, engine));
+    await Bun.sleep(1_000);
+    renameSync(`${socket}.away`, socket);
+    const { levels } = await looking;
+    expect([levels["Sockets"], levels["Listen"]]).toEqual(["ok", "ok"]);
   });
 
   test("let nobody change anything", async () => {
