@@ -1,6 +1,7 @@
 // The doctor's look at HAProxy: its program, its reload, its addresses, its limits.
 
 import { existsSync, readFileSync } from "node:fs";
+import { pause } from "../async.ts";
 import { listenersOn, type Listener } from "../listeners.ts";
 import { DEFAULT_RELOAD_COMMAND, listenPort } from "../options.ts";
 import { usableHaproxy } from "../setup.ts";
@@ -10,6 +11,9 @@ import { askSockets } from "./doctor-sockets.ts";
 
 /** HAProxy needs about two for each connection, and some for its servers' checks. */
 const FEW_FILES = 4_096;
+const LISTEN_TRIES = 3;
+/** Within so long a worker has the addresses of the one before it, in milliseconds. */
+const TRY_AGAIN = 200;
 
 /** The program, and what it can do without a reload. */
 export const checkProgram: Check = async ({ options, sockets }) => {
@@ -46,10 +50,14 @@ export const checkReload: Check = ({ options, layout: { managed, masterSocket } 
 /** Each address that HAProxy is to listen on: free, or held by whom. */
 export const checkListen: Check = async (subject) => {
   const { options, layout } = subject;
-  const finding = judgeListeners(subject);
-  if (finding.level !== "failure") return finding;
-  // HAProxy may have been reloaded since it was asked: another worker of it listens now.
-  return judgeListeners({ ...subject, sockets: await askSockets(options, layout) });
+  let { sockets } = subject;
+  for (let tries = 1; ; tries++) {
+    const finding = judgeListeners({ ...subject, sockets });
+    if (finding.level === "ok" || tries === LISTEN_TRIES) return finding;
+    // HAProxy may just be reloaded: another worker of it listens than the one that was asked.
+    await pause(TRY_AGAIN);
+    sockets = await askSockets(options, layout);
+  }
 };
 
 function judgeListeners(subject: Subject): Finding {
