@@ -72,7 +72,10 @@ async function watchRoutes(
   complain: (error: unknown) => void,
 ): Promise<void> {
   const { end } = io.signals();
-  let text = await show(end);
+  let text = await show(end).catch((error: unknown) => {
+    if (end.aborted) return "";
+    throw error;
+  });
   if (io.isTerminal) io.write(`${HOME}${ERASE_REST}`);
   while (!end.aborted) {
     io.write(io.isTerminal ? inPlace(text, io.screen()) : text);
