@@ -1,6 +1,8 @@
 // Carries out a plan: changes the running HAProxy, or proves new files and makes it read them.
 
+import { newAddresses } from "./binds.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
+import { checkFree } from "./free.ts";
 import { isPlainBackend } from "./section-plan.ts";
 import { checkConfig } from "./haproxy/check.ts";
 import type { ConfigFiles } from "./haproxy/files.ts";
@@ -21,6 +23,8 @@ interface ApplierParts {
   readonly runtime: Runtime;
   /** The HAProxy program, which checks configurations. */
   readonly program: string;
+  /** Whether HAProxy is the gateway's own: another one on its port is not. */
+  readonly managed: boolean;
   readonly log: Logger;
 }
 
@@ -140,6 +144,7 @@ export class Applier {
   async reload(desired: Files): Promise<void> {
     const { files, haproxy, runtime } = this.parts;
     await this.#writing;
+    await this.#checkAddresses(desired);
     await this.#replaceFiles(desired);
     try {
       await this.#saveStates(desired);
@@ -162,6 +167,13 @@ export class Applier {
   async close(): Promise<void> {
     await this.#writing;
     this.parts.runtime.reset();
+  }
+
+  /** HAProxy pauses what it serves while it tries an address, and its check does not try. */
+  async #checkAddresses(desired: Files): Promise<void> {
+    const { files, managed } = this.parts;
+    const running = "files" in this.#applied ? this.#applied.files : await files.read([]);
+    await checkFree(newAddresses(running?.config ?? "", desired.config), !managed);
   }
 
   async #replaceFiles(desired: Files): Promise<void> {

@@ -64,7 +64,14 @@ async function runGateway(
       !options.alwaysReload,
       log,
     );
-    const applier = new Applier({ files, haproxy, runtime, program: options.haproxy, log });
+    const applier = new Applier({
+      files,
+      haproxy,
+      runtime,
+      program: options.haproxy,
+      managed: layout.managed,
+      log,
+    });
     const drafts = new Drafts(template, settings, client.transport.remoteHost, log);
     const gateway = new Gateway({ client, applier, runtime, drafts, wait: options.wait, log });
     if (options.once) {

@@ -28,7 +28,7 @@ export async function haproxyVersion(program: string): Promise<string> {
   });
 }
 
-/** HAProxy refuses a configuration: it is its text that is wrong. */
+/** A configuration cannot be used: another text may do, and the same one will not for now. */
 export class RefusedConfig extends GatewayError {}
 
 /**

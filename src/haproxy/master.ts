@@ -2,6 +2,7 @@
 
 import { pause } from "../async.ts";
 import { GatewayError } from "../errors.ts";
+import { RefusedConfig } from "./check.ts";
 import { askHaproxy } from "./socket.ts";
 
 /** What `show proc` says. Source: management guide, section 9.4 (Master CLI). */
@@ -68,12 +69,12 @@ function parseUptime(line: string): number {
 /**
  * Asks the master to reload.
  * @returns HAProxy's own lines; 2.6 has none and answers before it is done
- * @throws GatewayError `haproxy` where HAProxy says that it failed
+ * @throws RefusedConfig where HAProxy says that it failed
  */
 export async function reloadMaster(masterSocket: string): Promise<void> {
   const answer = await retry(() => askHaproxy(masterSocket, "reload"));
   if (!answer.startsWith("Success=0")) return;
-  throw new GatewayError("haproxy", "Cannot reload HAProxy: it refused the new configuration", {
+  throw new RefusedConfig("haproxy", "Cannot reload HAProxy: it refused the new configuration", {
     lines: answer
       .split("\n")
       .slice(1)
@@ -86,7 +87,7 @@ export async function reloadMaster(masterSocket: string): Promise<void> {
 /**
  * Waits until a worker that was not there before has taken over.
  * @param before the workers before the reload
- * @throws GatewayError `haproxy` where the reload failed or no new worker came
+ * @throws RefusedConfig where the new worker failed; GatewayError `haproxy` where none came
  */
 export async function awaitNewWorker(
   masterSocket: string,
@@ -101,9 +102,13 @@ export async function awaitNewWorker(
       const { master, reloads, failed, workers } = await askProcesses(masterSocket);
       const isNews = master !== before?.master || reloads !== before.reloads;
       if (isNews && failed > 0) {
-        throw new GatewayError("haproxy", "Cannot reload HAProxy: its new worker failed to start", {
-          hint: "HAProxy's own log says why (journalctl -u haproxy)",
-        });
+        throw new RefusedConfig(
+          "haproxy",
+          "Cannot reload HAProxy: its new worker failed to start",
+          {
+            hint: "HAProxy's own log says why (journalctl -u haproxy)",
+          },
+        );
       }
       const fresh = workers.find(({ pid }) => !known.has(pid));
       if (failed === 0 && fresh !== undefined) {

@@ -109,7 +109,9 @@ export class ManagedHaproxy implements Haproxy {
   async #start(): Promise<void> {
     const { program, config, masterSocket } = this.options;
     this.#lastLines.length = 0;
-    const child = this.#spawn([program, "-W", "-S", `${masterSocket},mode,600`, "-f", config]);
+    const master = ["-W", "-S", `${masterSocket},mode,600`];
+    // In the foreground, whatever the configuration says: `daemon` would hide it from us.
+    const child = this.#spawn([program, ...master, "-db", "-f", config]);
     const output = Promise.all([this.#pass(child.stdout), this.#pass(child.stderr)]);
     const up = awaitNewWorker(masterSocket, undefined).then(() => "up" as const);
     try {

@@ -126,9 +126,9 @@ test("a port that is taken: the hint says so, and it comes up once the port is f
   await promise;
   const container = await run(engine, "own/one:1");
   const gateway = await startGateway({ port, dockerHost: engine.dockerHost });
-  const line = await gateway.logged(/^Cannot start HAProxy/);
-  expect(line.details?.join("\n")).toMatch(/cannot bind socket|Address already in use/i);
-  expect(line.details?.at(-1)).toContain("another program has that address");
+  const line = await gateway.logged(/^Cannot listen on/);
+  expect(line.message).toContain(`${port}: bun (process ${process.pid}) has it`);
+  expect(line.details?.at(-1)).toContain("end that program");
   expect(gateway.running).toBe(true);
   const closed = Promise.withResolvers<void>();
   squatter.close(() => closed.resolve());

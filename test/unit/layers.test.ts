@@ -26,7 +26,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   things: row("image labels words escape options flags", "bottom", true),
   // HAProxy's own language, its files and what it can be told: the folder haproxy/ speaks it too.
   // It knows nothing of Docker, of routes and of templates.
-  language: row("haproxy-config server-lines map-plan operations", "bottom", true),
+  language: row("haproxy-config binds server-lines map-plan operations", "bottom", true),
   deciding: row(
     "address placement service hosts routing helpers template-rewriter render view section-plan plan " +
       "desired report explain ending",
@@ -36,7 +36,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   docker: row("docker/", "bottom"),
   haproxy: row("haproxy/", "bottom language"),
   doing: row(
-    "machine layout listeners lock notify templates drafts setup apply newcomers reader gateway command releases " +
+    "machine layout listeners free lock notify templates drafts setup apply newcomers reader gateway command releases " +
       "program-file elf",
     "bottom things language deciding docker haproxy",
   ),
