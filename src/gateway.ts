@@ -66,6 +66,7 @@ export class Gateway {
     this.#quiet = new QuietTime(parts.wait.min, parts.wait.max, () => Date.now());
     this.#newcomers = new Newcomers(
       () => this.#served ?? NOTHING,
+      (backend) => parts.applier.runningName(backend),
       (line) => parts.runtime.ask(line),
       parts.log,
     );
@@ -158,10 +159,14 @@ export class Gateway {
 
   async #pass(signal: AbortSignal): Promise<void> {
     const { applier, runtime, drafts, log } = this.parts;
-    await this.#reader.read(signal);
-    const process = await runtime.recognise();
-    const verify = this.#verify || process === "another";
+    const recognising = runtime.recognise().then((process) => {
+      // Kept, should the Engine not be there to be read.
+      if (process === "another") this.#verify = true;
+      return process;
+    });
+    const [process] = await Promise.all([recognising, this.#reader.read(signal)]);
     // Taken before: who asks for it meanwhile wants another one.
+    const verify = this.#verify;
     this.#verify = false;
     if (verify && this.#recovered) await applier.verify(process);
     const capabilities = await runtime.capabilities();

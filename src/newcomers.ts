@@ -16,10 +16,12 @@ export class Newcomers {
 
   /**
    * @param served what is served now
+   * @param runningName the name that HAProxy has a backend under
    * @param ask asks the running HAProxy
    */
   constructor(
     private readonly served: () => Model,
+    private readonly runningName: (backend: string) => string,
     private readonly ask: Runtime["ask"],
     private readonly log: Logger,
   ) {}
@@ -58,16 +60,15 @@ export class Newcomers {
   }
 
   async #tell(ids: ReadonlySet<string>): Promise<void> {
-    const states = new Map<string, string[]>();
-    for (const { address, state } of await readStats(this.ask)) {
-      states.set(address, [...(states.get(address) ?? []), state]);
-    }
-    const servers = this.served().backends.flatMap((backend) =>
-      backend.servers.filter(({ id, disabled }) => ids.has(id) && !disabled),
-    );
-    for (const own of Map.groupBy(servers, ({ id }) => id).values()) {
-      const seen = own.flatMap((server) => states.get(addressOf(server)) ?? []);
-      if (seen.length > 0 && seen.every((state) => state === "down")) this.#warn(own);
+    for (const { name, servers } of this.served().backends) {
+      const due = servers.filter(({ id, disabled }) => ids.has(id) && !disabled);
+      if (due.length === 0) continue;
+      const stats = await readStats(this.ask, this.runningName(name));
+      for (const own of Map.groupBy(due, ({ id }) => id).values()) {
+        const addresses = own.map(addressOf);
+        const seen = stats.filter(({ address }) => addresses.includes(address));
+        if (seen.length > 0 && seen.every(({ state }) => state === "down")) this.#warn(own);
+      }
     }
   }
 

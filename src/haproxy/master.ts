@@ -59,6 +59,21 @@ export function parseProcesses(answer: string): Processes {
   throw new GatewayError("haproxy", `Cannot read HAProxy's processes: it answered "${answer}"`);
 }
 
+/**
+ * Whether any worker, an old one included, has a request under way. A connection that only waits for
+ * the next one has none. Source: management guide, section 9.3 (`show sess`).
+ * @throws GatewayError `haproxy` where one of them cannot be asked
+ */
+export async function hasRequests(masterSocket: string): Promise<boolean> {
+  const processes = await askHaproxy(masterSocket, "show proc;quit");
+  for (const [, pid] of processes.matchAll(/^(\d+)\s+worker\b/gm)) {
+    const sessions = await askHaproxy(masterSocket, `@!${pid} show sess\nquit`);
+    // What is asked of HAProxy itself is no request.
+    if (/ fe=(?!GLOBAL|MASTER)/.test(sessions)) return true;
+  }
+  return false;
+}
+
 /** `0d00h01m02s` in seconds. */
 function parseUptime(line: string): number {
   const [, days = 0, hours = 0, minutes = 0, seconds = 0] =

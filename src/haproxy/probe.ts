@@ -5,9 +5,13 @@ import { pause } from "../async.ts";
 
 /** A container on this host answers within a millisecond or is not there yet. */
 const CONNECT_TIMEOUT = 100;
-/** The first wait before asking again and the longest, in milliseconds. */
+/**
+ * The first wait before asking again and the longest, in milliseconds. Most answer within 20: the
+ * waits grow slowly, so that it is noticed within a few that they do.
+ */
 const FIRST_RETRY = 2;
 const LONGEST_RETRY = 20;
+const GROWTH = 1.25;
 
 /** Whether somebody accepts connections there now. */
 export function answers(host: string, port: number): Promise<boolean> {
@@ -26,7 +30,7 @@ export async function awaitAnswer(host: string, port: number, ms: number): Promi
   while (!(await answers(host, port))) {
     if (Date.now() >= deadline) return false;
     await pause(wait);
-    wait = Math.min(wait * 2, LONGEST_RETRY);
+    wait = Math.min(wait * GROWTH, LONGEST_RETRY);
   }
   return true;
 }

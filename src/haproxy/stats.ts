@@ -1,5 +1,6 @@
 // What HAProxy counts: servers with their state, and the routes that lead to them.
 
+import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** A server as HAProxy sees it. Source: management guide, section 9.1 (CSV format). */
@@ -25,9 +26,12 @@ export interface MapEntry {
   readonly backend: string;
 }
 
-/** The servers of all backends. @throws GatewayError `haproxy` where it does not answer */
-export async function readStats(ask: Runtime["ask"]): Promise<ServerStats[]> {
-  return parseStats(await ask("show stat -1 4 -1"));
+/**
+ * The servers of all backends, or of one, by the name that HAProxy has it under.
+ * @throws GatewayError `haproxy` where it does not answer
+ */
+export async function readStats(ask: Runtime["ask"], backend?: string): Promise<ServerStats[]> {
+  return parseStats(await ask(`show stat ${backend === undefined ? "-1" : word(backend)} 4 -1`));
 }
 
 /** Reads the answer to `show stat`. */

@@ -3,7 +3,8 @@
 import { Backoff, pause } from "../async.ts";
 import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { awaitNewWorker, reloadMaster, showProcesses } from "./master.ts";
+import { awaitNewWorker, hasRequests, reloadMaster, showProcesses } from "./master.ts";
+import { readMessage } from "./messages.ts";
 import type { Haproxy } from "./reload.ts";
 
 interface ManagedOptions {
@@ -21,32 +22,12 @@ const LONGEST_RESTART = 30_000;
 const RAN_WELL = 10_000;
 /** How long requests under way may take when the gateway ends, in milliseconds. */
 const GRACE = 10_000;
+/** On a connection that was made before the end the request comes by then, in milliseconds. */
+const ARRIVING = 300;
 /** How long HAProxy may take to end once it is told to end at once, in milliseconds. */
 const TERM_TIMEOUT = 3_000;
 /** How often a HAProxy that is not our child is looked after, in milliseconds. */
 const WATCH_EVERY = 500;
-/**
- * What HAProxy says of every reload, at its end, and of what it was told to do to a server: nothing
- * is wrong, and the gateway has told of it in its own words.
- */
-const ORDINARY = new RegExp(
-  [
-    // The gateway tells of what it was refused.
-    String.raw`^'server \S+' : `,
-    String.raw`^Proxy \S+ stopped `,
-    "worker .* exited with code 0 ",
-    "^Exiting Master",
-    "^All workers exited",
-    "changed from server-state after a reload",
-    "changed from CLI",
-    "forced (drain|maintenance)",
-    "enters (drain state|maintenance)",
-    "going DOWN for maintenance",
-    "has no server available!$",
-  ].join("|"),
-);
-/** A server that passed its check again is told in the same tone as one that failed it. */
-const RECOVERED = /^(Backup )?Server \S+ is UP, reason: /;
 /** The last lines it printed, for the error when it does not start. */
 const LINES_KEPT = 20;
 
@@ -142,9 +123,20 @@ export class ManagedHaproxy implements Haproxy {
     this.#closing.abort();
     if (pid === undefined) return;
     this.log.info(`ending HAProxy (process ${pid}) when its requests are done`);
-    await endProcess(pid, "SIGUSR1", GRACE);
+    await endProcess(pid, "SIGUSR1", GRACE, () => this.#isIdle());
     await endProcess(pid, "SIGTERM", TERM_TIMEOUT);
     await endProcess(pid, "SIGKILL", TERM_TIMEOUT);
+  }
+
+  /** Whether nobody waits for an answer: whoever only keeps a connection need not be waited for. */
+  async #isIdle(): Promise<boolean> {
+    try {
+      await pause(ARRIVING);
+      return !(await hasRequests(this.options.masterSocket));
+    } catch (error) {
+      if (error instanceof GatewayError) return false;
+      throw error;
+    }
   }
 
   /** Ends it without waiting for requests. */
@@ -209,13 +201,8 @@ export class ManagedHaproxy implements Haproxy {
     if (line === "") return;
     this.#lastLines.push(line);
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
-    const [, level = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (?:CLI : )?(.*)$/.exec(line) ?? [];
-    if (ORDINARY.test(text)) this.log.debug(`haproxy: ${text}`);
-    else if (RECOVERED.test(text)) this.log.info(`haproxy: ${text}`);
-    else if (level === "ALERT") this.log.error(`haproxy: ${text}`);
-    else if (level === "WARNING") this.log.warn(`haproxy: ${text}`);
-    else if (level === "NOTICE") this.log.debug(`haproxy: ${text}`);
-    else this.log.info(`haproxy: ${text}`);
+    const { level, text } = readMessage(line);
+    this.log[level](`haproxy: ${text}`);
   }
 }
 
@@ -234,11 +221,16 @@ async function waitForEnd(pid: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && signalProcess(pid, 0)) await pause(WATCH_EVERY, signal);
 }
 
-/** Signals a process and waits for its end, at most `limit` milliseconds. */
-async function endProcess(pid: number, name: NodeJS.Signals, limit: number): Promise<void> {
+/** Signals a process and waits for its end, at most `limit` milliseconds, or until it is enough. */
+async function endProcess(
+  pid: number,
+  name: NodeJS.Signals,
+  limit: number,
+  isEnough: () => Promise<boolean> = () => Promise.resolve(false),
+): Promise<void> {
   const deadline = Date.now() + limit;
   if (!signalProcess(pid, name)) return;
-  while (Date.now() < deadline && signalProcess(pid, 0)) await pause(20);
+  while (Date.now() < deadline && signalProcess(pid, 0) && !(await isEnough())) await pause(20);
 }
 
 /** Sends a signal; false where there is no such process. */

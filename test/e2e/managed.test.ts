@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { cli, haproxyVersions } from "../lab/haproxy.ts";
+import { connect } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { freePort } from "./ports.ts";
@@ -16,6 +17,8 @@ import { startRelay } from "./relay.ts";
 setDefaultTimeout(60_000);
 
 const NOBODY = 65_534;
+/** HAProxy itself closes a connection after 10 s at the earliest on which nothing is asked. */
+const HAPROXYS_OWN_MS = 7_000;
 
 let engine: Engine;
 
@@ -90,6 +93,25 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(await ended).toBe(0);
     expect([isAlive(master), isAlive(worker)]).toEqual([false, false]);
     await gateway.until(() => expect(gateway.get("/")).rejects.toThrow());
+  });
+
+  test("does not wait for connections on which nobody asks", async () => {
+    const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
+    const container = await run(engine, "own/one:1");
+    await gateway.served("/own/one/", container.name);
+    const { master } = await gateway.haproxy();
+    const kept = await connect({ port: gateway.port, timeoutMs: 30_000 });
+    const slow = gateway.get("/own/one/slow?ms=1500", { timeoutMs: 10_000 });
+    await gateway.until(async () => {
+      const sessions = await cli(join(gateway.dir, "haproxy.admin.sock"), "show sess");
+      if (!sessions.includes("be=own:one")) throw new Error("the request is not there yet");
+    });
+    const ended = gateway.stop();
+    // Neither before the one that has an answer to come, nor long after it.
+    expect((await slow).status).toBe(200);
+    expect(await Promise.race([ended, Bun.sleep(HAPROXYS_OWN_MS)])).toBe(0);
+    expect(isAlive(master)).toBe(false);
+    kept.close();
   });
 
   test("runs as an ordinary user", async () => {
