@@ -103,7 +103,7 @@ async function main(argv: readonly string[]): Promise<number> {
   if (extra !== undefined) throw unknownWord(extra, named);
   if (argument === undefined && command.argument?.required) {
     const what = command.argument.name.toUpperCase();
-    throw new GatewayError("usage", `Cannot ${command.name}: ${what} is missing`, {
+    throw new GatewayError("usage", `Cannot run ${command.name}: ${what} is missing`, {
       hint: `such as: ${command.examples[0]?.[0]}`,
     });
   }

@@ -63,6 +63,7 @@ export function chooseService(
   const layout = serviceLayout(options, env);
   if (managed) refuseElsewhere(options);
   const environment = dockerEnvironment(options, env);
+  const host = dockerHost(options, env);
   const paths = [
     program,
     options.haproxy,
@@ -70,8 +71,10 @@ export function chooseService(
     options.outputFile,
     options.masterSocket,
     environment["DOCKER_CERT_PATH"],
+    host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
   for (const path of paths) refusePrivate(path);
+  for (const path of managed ? paths : []) refuseRoots(path);
   return {
     options,
     layout,
@@ -83,7 +86,7 @@ export function chooseService(
       capabilities: managed ? portRights(options) : fileRights(layout.output),
       writes: managed ? [] : foldersOf(layout),
       // The ssh program has its keys there.
-      readsHome: isSsh(options, env) || paths.some((path) => HOMES.test(path)),
+      readsHome: host.kind === "ssh" || paths.some((path) => HOMES.test(path)),
       made,
       systemd,
     },
@@ -143,8 +146,14 @@ function refusePrivate(path: string): void {
   });
 }
 
-function isSsh(options: Options, env: Environment): boolean {
-  return dockerHost(options, env).kind === "ssh";
+/** A service with a HAProxy of its own is not root. */
+function refuseRoots(path: string): void {
+  if (!path.startsWith("/root/")) return;
+  throw new GatewayError(
+    "usage",
+    `Cannot install a service with "${path}": its user ${SERVICE_USER} may not go there`,
+    { hint: `put ${basename(path)} somewhere else` },
+  );
 }
 
 function dockerHost(options: Options, env: Environment) {

@@ -4,16 +4,20 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { checkFree } from "../../src/free.ts";
 import { eventually } from "../lab/http.ts";
+import { freePort } from "../lab/ports.ts";
 import { SERVICES, startSamples } from "./samples.ts";
 
-const PORT = 8080;
+/** Where it listens, if nobody else does. */
+const USUAL_PORT = 8080;
 const ROOT = join(import.meta.dir, "../..");
 /** A first start of everything on a slow machine, in milliseconds. */
 const PATIENCE = 30_000;
 
 const once = process.argv.includes("--once");
 const say = (line: string): void => console.log(`demo: ${line}`);
+const port = await choosePort();
 
 process.exit(await demo());
 
@@ -30,7 +34,7 @@ async function demo(): Promise<number> {
     join(ROOT, "dist/docker-api-gateway"),
     "--manage-haproxy",
     `--output-file=${join(dir, "haproxy.cfg")}`,
-    `--listen=*:${PORT}`,
+    `--listen=*:${port}`,
   ];
   say(`DOCKER_HOST=${samples.dockerHost} ${command.join(" ")}`);
   const gateway = Bun.spawn(command, {
@@ -55,11 +59,23 @@ async function demo(): Promise<number> {
   }
 }
 
+/** The usual port, or another one where somebody has that. */
+async function choosePort(): Promise<number> {
+  try {
+    await checkFree([`*:${USUAL_PORT}`], false);
+    return USUAL_PORT;
+  } catch (error) {
+    const other = await freePort();
+    console.log(`demo: ${describe(error)}: it is port ${other} this time`);
+    return other;
+  }
+}
+
 /** Asks every service through the gateway and prints what it answers; 1 where one is wrong. */
 async function showAnswers(): Promise<number> {
   let failed = 0;
   for (const { image, containers } of SERVICES) {
-    const url = `http://localhost:${PORT}/${image}/hi?from=demo`;
+    const url = `http://localhost:${port}/${image}/hi?from=demo`;
     const answered = new Set<string>();
     const problem = await eventually(
       async () => {
@@ -76,7 +92,7 @@ async function showAnswers(): Promise<number> {
     const outcome = problem ?? [...answered].toSorted().join(" and ");
     say(`${url}  ->  ${outcome}`);
   }
-  const unknown = `http://localhost:${PORT}/unknown`;
+  const unknown = `http://localhost:${port}/unknown`;
   const refused = await get(unknown, 403).then(() => "403, no route", describe);
   if (refused !== "403, no route") failed = 1;
   say(`${unknown}  ->  ${refused}`);

@@ -68,7 +68,9 @@ test("flags from the environment become the service's", async () => {
 
 test("keys of root's and Docker's certificates are readable", async () => {
   expect(await print([])).toContain("\nProtectHome=yes\n");
-  expect(await print(["--docker-host=ssh://host"])).toContain("\nProtectHome=read-only\n");
+  for (const host of ["ssh://host", "unix:///run/user/1000/docker.sock"]) {
+    expect(await print([`--docker-host=${host}`])).toContain("\nProtectHome=read-only\n");
+  }
   const env = { DOCKER_HOST: "tcp://engine", DOCKER_TLS_VERIFY: "1", HOME: "/home/me" };
   const { stdout } = await runToEnd(["install", "--print"], env);
   expect(stdout).toContain('\nEnvironment="DOCKER_CERT_PATH=/home/me/.docker"\n');
@@ -82,6 +84,8 @@ test.each([
   ["--template-file=/tmp/own.hbs", 'Cannot install a service with "/tmp/own.hbs"'],
   ["--output-file=/var/tmp/x/h.cfg", 'Cannot install a service with "/var/tmp/x/h.cfg"'],
   ["--bin-dir=/tmp", 'Cannot install a service with "/tmp/docker-api-gateway"'],
+  ["--docker-host=unix:///tmp/d.sock", 'Cannot install a service with "/tmp/d.sock"'],
+  ["--manage-haproxy --haproxy=/root/haproxy", "its user docker-api-gateway may not go there"],
   ["--bin-dir=/a b", 'Cannot install "/a b/docker-api-gateway"'],
   ["--manage-haproxy --docker-host=ssh://host", "with --manage-haproxy and ssh://"],
   ["--manage-haproxy --output-file=/x/h.cfg", "with --manage-haproxy and --output-file"],
