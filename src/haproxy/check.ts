@@ -28,6 +28,9 @@ export async function haproxyVersion(program: string): Promise<string> {
   });
 }
 
+/** The exit status of a check that finds no listener. */
+const NO_LISTENER = 2;
+
 /** A configuration cannot be used: another text may do, and the same one will not for now. */
 export class RefusedConfig extends GatewayError {}
 
@@ -45,10 +48,16 @@ export async function checkConfig(program: string, path: string, shownAs: string
     );
   }
   if (result.exitCode === 0) return;
-  throw new RefusedConfig("config", `Cannot use configuration "${shownAs}": HAProxy refuses it`, {
-    lines: result.lines
-      .filter((line) => /ALERT|WARNING/.test(line))
-      .map((line) => line.replaceAll(path, shownAs)),
-    hint: "docker-api-gateway render prints it",
-  });
+  // It says nothing of it that it would do nothing.
+  const why = result.exitCode === NO_LISTENER ? ": it listens nowhere" : "";
+  throw new RefusedConfig(
+    "config",
+    `Cannot use configuration "${shownAs}": HAProxy refuses it${why}`,
+    {
+      lines: result.lines
+        .filter((line) => /ALERT|WARNING/.test(line))
+        .map((line) => line.replaceAll(path, shownAs)),
+      hint: "docker-api-gateway render prints it",
+    },
+  );
 }

@@ -92,7 +92,10 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
   test("a configuration that is empty, or is not there", async () => {
     const path = join(site.dir, "empty.cfg");
     writeFileSync(path, "");
-    expect((await failure(checkConfig(program, path, path))).code).toBe("config");
+    expect(await failure(checkConfig(program, path, path))).toMatchObject({
+      code: "config",
+      message: `Cannot use configuration "${path}": HAProxy refuses it: it listens nowhere`,
+    });
     const gone = join(site.dir, "gone.cfg");
     const error = await failure(checkConfig(program, gone, "/etc/haproxy/haproxy.cfg"));
     expect(error.code).toBe("config");
