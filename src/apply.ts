@@ -3,18 +3,17 @@
 import { newAddresses } from "./binds.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { checkFree } from "./free.ts";
-import { isPlainBackend } from "./section-plan.ts";
 import { checkConfig } from "./haproxy/check.ts";
 import type { ConfigFiles } from "./haproxy/files.ts";
 import { observeAliases, observeDifferences } from "./haproxy/observe.ts";
 import type { Haproxy } from "./haproxy/reload.ts";
 import type { Recognised, Runtime } from "./haproxy/runtime.ts";
 import { saveServerStates } from "./haproxy/states.ts";
-import { parseConfig, statsSocket } from "./haproxy-config.ts";
+import { statsSocket } from "./haproxy-config.ts";
 import type { Logger } from "./log.ts";
 import type { Files } from "./model.ts";
 import type { Aliases } from "./operations.ts";
-import type { Applied, Plan } from "./plan.ts";
+import { withLeftovers, type Applied, type Plan } from "./plan.ts";
 import { isOwnConfig } from "./render.ts";
 
 interface ApplierParts {
@@ -249,17 +248,4 @@ export class Applier {
       await saveServerStates(desired.config, undefined, running);
     }
   }
-}
-
-/**
- * What HAProxy runs after a change without a reload: also the empty backends that it could not let
- * go of, which it takes servers for again.
- */
-function withLeftovers(before: Applied, desired: Files): Files {
-  if (!("files" in before)) return desired;
-  const heads = new Set(parseConfig(desired.config).map(({ head }) => head));
-  const leftovers = parseConfig(before.files.config)
-    .filter((section) => isPlainBackend(section) && !heads.has(section.head))
-    .map(({ head }) => `${head}\n`);
-  return { ...desired, config: [desired.config, ...leftovers].join("") };
 }

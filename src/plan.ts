@@ -63,6 +63,19 @@ export function planChange(
   return { kind: "reload", reasons: [...new Set(operations.map(describe))] };
 }
 
+/**
+ * What HAProxy runs after a change without a reload: also the empty backends that it could not let
+ * go of, which it takes servers for again.
+ */
+export function withLeftovers(before: Applied, desired: Files): Files {
+  if (!("files" in before)) return desired;
+  const heads = new Set(parseConfig(desired.config).map(({ head }) => head));
+  const leftovers = parseConfig(before.files.config)
+    .filter((section) => isPlainBackend(section) && !heads.has(section.head))
+    .map(({ head }) => `${head}\n`);
+  return { ...desired, config: [desired.config, ...leftovers].join("") };
+}
+
 /** What an operation changes, as a reason for a reload. */
 function describe(operation: Operation): string {
   if ("map" in operation) return `map ${operation.map} changed`;
