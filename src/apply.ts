@@ -22,8 +22,6 @@ interface ApplierParts {
   readonly runtime: Runtime;
   /** The HAProxy program, which checks configurations. */
   readonly program: string;
-  /** Whether HAProxy is the gateway's own: another one on its port is not. */
-  readonly managed: boolean;
   readonly log: Logger;
 }
 
@@ -170,9 +168,14 @@ export class Applier {
 
   /** HAProxy pauses what it serves while it tries an address, and its check does not try. */
   async #checkAddresses(desired: Files): Promise<void> {
-    const { files, managed } = this.parts;
+    const { files, haproxy } = this.parts;
     const running = "files" in this.#applied ? this.#applied.files : await files.read([]);
-    await checkFree(newAddresses(running?.config ?? "", desired.config), !managed);
+    const addresses = newAddresses(running?.config ?? "", desired.config);
+    if (addresses.length === 0) return;
+    const pids = await haproxy.pids();
+    await checkFree(addresses, ({ pid = 0, ownPid = 0, program }) =>
+      pids === undefined ? program === "haproxy" : pids.includes(pid) || pids.includes(ownPid),
+    );
   }
 
   async #replaceFiles(desired: Files): Promise<void> {

@@ -3,15 +3,18 @@
 import { createServer } from "node:net";
 import { systemCode } from "./errors.ts";
 import { RefusedConfig } from "./haproxy/check.ts";
-import { listenersOn } from "./listeners.ts";
+import { listenersOn, type Listener } from "./listeners.ts";
 
 /**
  * Tries to listen on addresses for a moment.
  * @param addresses as `host:port`
- * @param isOurs whether a HAProxy that listens there is the gateway's own for all that is known
+ * @param isOurs whether who listens there is the gateway's own HAProxy, for all that is known
  * @throws RefusedConfig for the first that is held by another program, or is none of this machine's
  */
-export async function checkFree(addresses: readonly string[], isOurs: boolean): Promise<void> {
+export async function checkFree(
+  addresses: readonly string[],
+  isOurs: (listener: Listener) => boolean,
+): Promise<void> {
   for (const address of addresses) {
     const code = await listenOnce(address);
     if (code === "EADDRNOTAVAIL") {
@@ -25,7 +28,7 @@ export async function checkFree(addresses: readonly string[], isOurs: boolean): 
     }
     if (code !== "EADDRINUSE") continue;
     const holders = listenersOn(address) ?? [];
-    if (isOurs && holders.some(({ program }) => program === "haproxy")) continue;
+    if (holders.some(isOurs)) continue;
     const names = holders.map(
       ({ program, pid }) => program + (pid === undefined ? "" : ` (process ${pid})`),
     );

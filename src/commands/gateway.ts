@@ -69,7 +69,6 @@ async function runGateway(
       haproxy,
       runtime,
       program: options.haproxy,
-      managed: layout.managed,
       log,
     });
     const drafts = new Drafts(template, settings, client.transport.remoteHost, log);

@@ -16,6 +16,11 @@ export interface Processes {
   readonly workers: readonly { readonly pid: number; readonly uptime: number }[];
 }
 
+/** The numbers of the master and its workers. */
+export function pidsOf({ master, workers }: Processes): number[] {
+  return [master, ...workers.map(({ pid }) => pid)];
+}
+
 /** How long a new worker may take to start, in milliseconds; 10,000 backends take 0.8 s. */
 const WORKER_TIMEOUT = 15_000;
 /** What a worker is asked while it starts is lost: it is asked again after so long, and longer. */

@@ -3,7 +3,7 @@
 import { stat } from "node:fs/promises";
 import { GatewayError, systemCode } from "../errors.ts";
 import { runProgram } from "../process.ts";
-import { awaitNewWorker, reloadMaster, showProcesses, type Processes } from "./master.ts";
+import { awaitNewWorker, pidsOf, reloadMaster, showProcesses, type Processes } from "./master.ts";
 
 /** The running HAProxy, whoever runs it. */
 export interface Haproxy {
@@ -14,6 +14,8 @@ export interface Haproxy {
   reload(): Promise<void>;
   /** When it last read its files, in milliseconds since 1970; undefined where it cannot tell. */
   lastRead(): Promise<number | undefined>;
+  /** The numbers of its processes; undefined where it cannot tell. */
+  pids(): Promise<readonly number[] | undefined>;
   /** Ends what was started for it. */
   close(): Promise<void>;
 }
@@ -44,6 +46,11 @@ export class ExternalHaproxy implements Haproxy {
     const uptimes = processes?.workers.map(({ uptime }) => uptime) ?? [];
     // HAProxy tells whole seconds, rounded down.
     return uptimes.length === 0 ? undefined : Date.now() - (Math.min(...uptimes) + 1) * 1000;
+  }
+
+  async pids(): Promise<readonly number[] | undefined> {
+    const processes = await this.#processes();
+    return processes === undefined ? undefined : pidsOf(processes);
   }
 
   close(): Promise<void> {

@@ -3,7 +3,7 @@
 import { Backoff, pause } from "../async.ts";
 import { errorMessage, GatewayError, systemCode } from "../errors.ts";
 import type { Logger } from "../log.ts";
-import { awaitNewWorker, hasRequests, reloadMaster, showProcesses } from "./master.ts";
+import { awaitNewWorker, hasRequests, pidsOf, reloadMaster, showProcesses } from "./master.ts";
 import { readMessage } from "./messages.ts";
 import type { Haproxy } from "./reload.ts";
 
@@ -76,6 +76,12 @@ export class ManagedHaproxy implements Haproxy {
     if (this.#pid === undefined) return undefined;
     const { workers } = await showProcesses(this.options.masterSocket);
     return Date.now() - (Math.min(...workers.map(({ uptime }) => uptime)) + 1) * 1000;
+  }
+
+  async pids(): Promise<readonly number[]> {
+    // What listens while it does not run is somebody else's.
+    if (this.#pid === undefined) return [];
+    return pidsOf(await showProcesses(this.options.masterSocket));
   }
 
   /** Starts it. @throws GatewayError `haproxy` with its own lines where it does not come up */

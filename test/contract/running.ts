@@ -175,7 +175,6 @@ export class Running {
       log,
     );
     const applier: Applier = new Applier({
-      managed: false,
       files: this.site.setup.files,
       haproxy: new ExternalHaproxy({
         command: undefined,

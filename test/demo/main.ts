@@ -62,7 +62,7 @@ async function demo(): Promise<number> {
 /** The usual port, or another one where somebody has that. */
 async function choosePort(): Promise<number> {
   try {
-    await checkFree([`*:${USUAL_PORT}`], false);
+    await checkFree([`*:${USUAL_PORT}`], () => false);
     return USUAL_PORT;
   } catch (error) {
     const other = await freePort();

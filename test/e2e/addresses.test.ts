@@ -1,7 +1,7 @@
 // Addresses that somebody else has: what is served goes on, and who has them is told.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { startApp, type App } from "../contract/app.ts";
@@ -76,6 +76,21 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect((await clients.stop()).failures).toEqual([]);
     await release();
     await answers(second, "/foo");
+  });
+
+  test("that its own HAProxy has, whose files are lost", async () => {
+    const { dockerHost } = stage;
+    const first = await startGateway({ version, dockerHost });
+    await answers(first, "/foo");
+    await first.confirmed();
+    await first.kill9();
+    const { dir, port } = first;
+    rmSync(first.output);
+    const second = await startGateway({ version, dir, port, dockerHost });
+    start("two", "bar");
+    await answers(second, "/bar");
+    await answers(second, "/foo");
+    expect(second.count(/Cannot listen/)).toBe(0);
   });
 
   test("beside a HAProxy of somebody else's", async () => {

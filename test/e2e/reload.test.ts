@@ -11,6 +11,7 @@ import { importImage } from "../lab/images.ts";
 import { startExternal } from "./external.ts";
 import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { freePort } from "./ports.ts";
+import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);
 
@@ -92,16 +93,24 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const good = first.config();
     const before = await processes();
 
-    // HAProxy's own check does not see that another program has this port.
+    // Neither HAProxy's own check nor the gateway's sees that another program has this port.
     const taken = await freePort();
     const squatter = createServer();
     const listening = Promise.withResolvers<void>();
     squatter.listen({ port: taken, host: "127.0.0.1" }, () => listening.resolve());
     await listening.promise;
+    const { stdout } = await runToEnd(["template", "path"]);
+    const file = join(options.dir, "own.hbs");
+    writeFileSync(
+      file,
+      stdout
+        .replace("{{> global}}", "{{> global}}\n    presetenv ADDRESS 127.0.0.1")
+        .replace("{{> frontend}}", `{{> frontend}}\n    bind "$\{ADDRESS}:${taken}"`),
+    );
     const second = await startGateway({
       ...options,
       dockerHost: engine.dockerHost,
-      flags: [...flags, "--listen", `127.0.0.1:${taken}`],
+      flags: [...flags, "--template-file", file],
     });
     const line = await second.logged(/^Cannot reload HAProxy: .*what is served stays as it is/);
     expect(line.level).toBe("error");
