@@ -115,14 +115,11 @@ export function explainUrl(url: string, model: Model): Line[] {
     ];
   }
   const backend = model.backends.find(({ name }) => name === route.backend);
-  const rest = `/${path
-    .split("/")
-    .slice(route.strip + 1)
-    .join("/")}`;
+  const rest = route.path === "/" ? path : path.slice(route.path.length);
   const lines = [
     title,
     { about: "route", text: `${nameOf(route)}, the longest that matches whole segments` },
-    { about: "sent as", text: `${route.strip === 0 ? path : rest}${query}` },
+    { about: "sent as", text: `${rest.startsWith("/") ? rest : `/${rest}`}${query}` },
   ];
   const usable = (backend?.servers ?? []).filter(({ disabled }) => !disabled);
   if (usable.length === 0) {
@@ -137,11 +134,11 @@ function explainRoute(route: Route, backend: Backend): Line {
   return { about: "route", text: `${nameOf(route)} -> backend ${backend.name}${shared}` };
 }
 
-function exampleOf({ host, path, strip }: Route): Line {
+function exampleOf({ host, path }: Route): Line {
   const from = host === "" ? `http://HOST${path}/x` : `http://${host}/x`;
   return {
     about: "request",
-    text: `${from} goes there as ${strip === 0 ? "/x" : "/x (the prefix is stripped)"}`,
+    text: `${from} goes there as ${path === "/" ? "/x" : "/x (the prefix is stripped)"}`,
   };
 }
 

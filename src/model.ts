@@ -98,9 +98,8 @@ export interface Backend {
 /** Host and path prefix -> backend. An empty host is any host. */
 export interface Route {
   readonly host: string;
+  /** Stripped before the request goes to a server; `/` is nothing to strip. */
   readonly path: string;
-  /** How many path segments are stripped before the request goes to a server. */
-  readonly strip: number;
   /** What the map file is asked for: it ends in a slash, so that whole segments match. */
   readonly key: string;
   readonly backend: string;

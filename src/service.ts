@@ -85,12 +85,11 @@ function keepLast(members: readonly Member[]): readonly Server[] {
 }
 
 function pathRoute({ name, path }: Backend): Route[] {
-  const strip = path.split("/").length - 1;
-  return [{ host: "", path, strip, key: `${path}/`, backend: name }];
+  return [{ host: "", path, key: `${path}/`, backend: name }];
 }
 
 function hostRoutes({ name, hosts }: Backend): Route[] {
-  return hosts.map((host) => ({ host, path: "/", strip: 0, key: `${host}/`, backend: name }));
+  return hosts.map((host) => ({ host, path: "/", key: `${host}/`, backend: name }));
 }
 
 function mixedRegistries(members: readonly Member[]): string[] {

@@ -7,7 +7,6 @@ import frontend from "../templates/frontend.hbs" with { type: "text" };
 import global from "../templates/global.hbs" with { type: "text" };
 import host from "../templates/host.hbs" with { type: "text" };
 import path from "../templates/path.hbs" with { type: "text" };
-import unavailable from "../templates/unavailable.hbs" with { type: "text" };
 import { errorMessage, GatewayError } from "./errors.ts";
 import type { TemplateName } from "./options.ts";
 import { compileTemplate, type Template } from "./render.ts";
@@ -20,7 +19,6 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   global,
   defaults,
   frontend,
-  unavailable,
   backends,
 };
 

@@ -39,16 +39,11 @@ export interface View {
   readonly backends: readonly Backend[];
   readonly options: ViewOptions;
   readonly haproxy: HaproxyView;
-  /** 1, 2, 3 ... up to the number of segments of the longest prefix. */
-  readonly depths: readonly number[];
   /** Names of backends to provide empty, for services to come: HAProxy before 3.4 adds none. */
   readonly spares: readonly string[];
   readonly Time: string;
   readonly Guests: readonly Guest[];
 }
-
-/** So many segments are provided for whatever runs: an image with more of them is rare. */
-const USUAL_DEPTH = 8;
 
 /** As many new services as these need no reload; they start like no repository's name does. */
 const SPARES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
@@ -61,13 +56,11 @@ export function toView(
   time: () => string,
 ): View {
   const { routes, backends } = model;
-  const deepest = routes.reduce((most, { strip }) => Math.max(most, strip), USUAL_DEPTH);
   return {
     routes,
     backends,
     options,
     haproxy,
-    depths: Array.from({ length: deepest }, (_, index) => index + 1),
     spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARES : [],
     // Made only for the templates that have it.
     get Time() {

@@ -61,12 +61,14 @@ describe.each(haproxyVersions())("headers, HAProxy %s", (version) => {
     "x-real-ip: 6.6.6.7",
     "X-Forwarded-Host: evil.test",
     "X-Forwarded-Host: evil.test, more.test",
-    "X-Forwarded-Port: 666",
-    "X-Forwarded-Port: 667",
+    "X-Forwarded-Port: 99998",
+    "X-Forwarded-Port: 99999",
     "X-Forwarded-Proto: https",
     "x-forwarded-proto: https, wss",
     "X-Forwarded-Prefix: /evil",
     "X-Forwarded-Prefix: /evil/2",
+    "X-FORWARDED-User: root",
+    "x-forwarded-ssl: on",
     "Forwarded: for=6.6.6.6;host=evil.test;proto=https",
     "forwarded: for=6.6.6.7",
     "X_Forwarded_For: 6.6.6.6",
@@ -84,7 +86,7 @@ describe.each(haproxyVersions())("headers, HAProxy %s", (version) => {
       "x-forwarded-proto": ["http"],
       "x-forwarded-prefix": ["/foo/bar"],
     });
-    expect(JSON.stringify(got)).not.toMatch(/6\.6\.6|evil|66[67]|https/);
+    expect(JSON.stringify(got)).not.toMatch(/6\.6\.6|evil|9999[89]|https/);
   });
 
   test("what the client says of itself is replaced, by host: there is no prefix then", async () => {
@@ -96,7 +98,7 @@ describe.each(haproxyVersions())("headers, HAProxy %s", (version) => {
       "x-forwarded-port": [String(byHost.port)],
       "x-forwarded-proto": ["http"],
     });
-    expect(JSON.stringify(got)).not.toMatch(/6\.6\.6|evil|66[67]|https/);
+    expect(JSON.stringify(got)).not.toMatch(/6\.6\.6|evil|9999[89]|https/);
   });
 
   test("all other headers pass as they are", async () => {

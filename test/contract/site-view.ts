@@ -2,11 +2,11 @@
 
 import type { Files } from "../../src/model.ts";
 
-/** `address:port on` or `off` for each server's name, by the route's key and its strip count. */
+/** `address:port on` or `off` for each server's name, by the route's key and its prefix. */
 export type SiteView = Record<string, Record<string, string>>;
 
 interface Parts {
-  /** Lines of `key backend|strip`. */
+  /** Lines of `key backend|prefix`. */
   entries: string[];
   /** `backend/server` with where it is and whether it gets requests. */
   servers: [key: string, state: string][];
@@ -49,10 +49,10 @@ function join({ entries, servers }: Parts): SiteView {
   return Object.fromEntries(
     entries.map((entry) => {
       const [key = "", value = ""] = entry.split(" ");
-      const [backend = "", strip = ""] = value.split("|");
+      const [backend = "", prefix = ""] = value.split("|");
       const own = servers.filter(([server]) => server.startsWith(`${backend}/`));
       const named = own.map(([server, state]) => [server.slice(backend.length + 1), state]);
-      return [`${key} ${strip}`, Object.fromEntries(named) as Record<string, string>];
+      return [`${key} ${prefix}`, Object.fromEntries(named) as Record<string, string>];
     }),
   );
 }

@@ -23,7 +23,7 @@ test("a container is a route, a backend and a server", () => {
   const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" } });
   const { id, image, labels } = web;
   expect(model([web])).toEqual({
-    routes: [{ host: "", path: "/foo/bar", strip: 2, key: "/foo/bar/", backend: "foo:bar" }],
+    routes: [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }],
     backends: [
       {
         name: "foo:bar",
@@ -131,13 +131,13 @@ describe("backends", () => {
     for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_.:-]+$/);
   });
 
-  test("how many segments are stripped", () => {
+  test("what is stripped", () => {
     const images = ["foo", "foo/bar", "a/b/c/d/e/f/g/h/i/j"];
     const { routes } = model(images.map((image, index) => container(`c${index}`, { image })));
-    expect(routes.map(({ key, strip }) => `${key} ${strip}`)).toEqual([
-      "/a/b/c/d/e/f/g/h/i/j/ 10",
-      "/foo/ 1",
-      "/foo/bar/ 2",
+    expect(routes.map(({ key, path }) => `${key} ${path}`)).toEqual([
+      "/a/b/c/d/e/f/g/h/i/j/ /a/b/c/d/e/f/g/h/i/j",
+      "/foo/ /foo",
+      "/foo/bar/ /foo/bar",
     ]);
   });
 });
@@ -216,12 +216,10 @@ test("by host name: the age is that of a repository's oldest container", () => {
     ],
     { domain: "ex.org" },
   );
-  expect(
-    routes.map(({ host, path, strip, key, backend }) => [host, path, strip, key, backend]),
-  ).toEqual([
-    ["web.ex.org", "/", 0, "web.ex.org/", "x:web"],
-    ["web-x.ex.org", "/", 0, "web-x.ex.org/", "x:web"],
-    ["web-y.ex.org", "/", 0, "web-y.ex.org/", "y:web"],
+  expect(routes.map(({ host, path, key, backend }) => [host, path, key, backend])).toEqual([
+    ["web.ex.org", "/", "web.ex.org/", "x:web"],
+    ["web-x.ex.org", "/", "web-x.ex.org/", "x:web"],
+    ["web-y.ex.org", "/", "web-y.ex.org/", "y:web"],
   ]);
   expect(backends.map(({ hosts }) => hosts)).toEqual([
     ["web.ex.org", "web-x.ex.org"],
