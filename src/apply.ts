@@ -3,7 +3,6 @@
 import { newAddresses } from "./binds.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { checkFree } from "./free.ts";
-import { checkConfig } from "./haproxy/check.ts";
 import type { ConfigFiles } from "./haproxy/files.ts";
 import { observeAliases, observeDifferences } from "./haproxy/observe.ts";
 import type { Haproxy } from "./haproxy/reload.ts";
@@ -15,6 +14,7 @@ import type { Files } from "./model.ts";
 import type { Aliases } from "./operations.ts";
 import { withLeftovers, type Applied, type Plan } from "./plan.ts";
 import { isOwnConfig } from "./render.ts";
+import { Written } from "./written.ts";
 
 interface ApplierParts {
   readonly files: ConfigFiles;
@@ -30,13 +30,11 @@ type Known = Extract<Applied, { files: Files }>;
 
 export class Applier {
   #applied: Applied = { unknown: "there is no configuration of the gateway's yet" };
-  /** What was last put on disk; undefined where that is not known. */
-  #written: Files | undefined;
-  /** What HAProxy runs already and its files do not say yet. */
-  #unwritten: Files | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #written: Written;
 
-  constructor(private readonly parts: ApplierParts) {}
+  constructor(private readonly parts: ApplierParts) {
+    this.#written = new Written(parts.files, parts.program, parts.log);
+  }
 
   /** What HAProxy runs. */
   get applied(): Applied {
@@ -70,7 +68,7 @@ export class Applier {
     const onDisk = await files.read(mapPaths);
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
     const [lastRead, lastWritten] = [await haproxy.lastRead(), await files.lastWritten()];
-    this.#written = onDisk;
+    this.#written.note(onDisk);
     // Set first, as it tells where HAProxy can be asked.
     this.#applied = { files: onDisk, aliases: {} };
     this.#applied = { files: onDisk, aliases: await this.#aliases(onDisk) };
@@ -88,32 +86,32 @@ export class Applier {
    * @param process whether it is the process that was changed
    */
   async verify(process: Recognised): Promise<void> {
-    await this.#writing;
+    await this.#written.settle();
     if (!("files" in this.#applied)) return;
-    const isEdited = await this.#isEdited();
+    const isEdited = await this.#written.isEdited();
     if (isEdited && process !== "same") {
       const reason = `${this.parts.files.output} was changed by somebody else`;
       this.#applied = { unknown: reason };
       return;
     }
     // It read its files, which know no other names and may lack the last changes.
-    if (process === "another" && this.#written !== undefined) {
-      this.#applied = { files: this.#written, aliases: {} };
+    const { files: written } = this.#written;
+    if (process === "another" && written !== undefined) {
+      this.#applied = { files: written, aliases: {} };
     }
     const differences = await this.#differences(this.#applied);
     if (differences.length > 0) {
       this.#applied = { unknown: differences.join(", ") };
       return;
     }
-    if (process === "another") this.#unwritten = undefined;
+    if (process === "another" && written !== undefined) this.#written.note(written);
     if (isEdited) {
       this.parts.log.warn(
         `${this.parts.files.output} or a map of it was changed by somebody else, who did not make ` +
           "HAProxy read it: it is written again",
       );
-      this.#unwritten ??= this.#written;
-    }
-    if (this.#unwritten !== undefined) this.#write();
+      this.#written.restore();
+    } else this.#written.retry();
   }
 
   /**
@@ -130,8 +128,7 @@ export class Applier {
     }
     const canRemove = (await this.parts.runtime.capabilities())?.backends ?? false;
     this.#applied = { files: canRemove ? desired : withLeftovers(before, desired), aliases };
-    this.#unwritten = desired;
-    this.#write();
+    this.#written.follow(desired);
   }
 
   /**
@@ -140,9 +137,9 @@ export class Applier {
    */
   async reload(desired: Files): Promise<void> {
     const { files, haproxy, runtime } = this.parts;
-    await this.#writing;
+    await this.#written.settle();
     await this.#checkAddresses(desired);
-    await this.#replaceFiles(desired);
+    await this.#written.replace(desired);
     try {
       await this.#saveStates(desired);
       // Nothing is to be said to the old worker any more, nor to the new one before it is there.
@@ -156,13 +153,12 @@ export class Applier {
     }
     await files.confirm();
     this.#applied = { files: desired, aliases: {} };
-    this.#written = desired;
-    this.#unwritten = undefined;
+    this.#written.note(desired);
   }
 
   /** Waits for the files to be written. */
   async close(): Promise<void> {
-    await this.#writing;
+    await this.#written.settle();
     this.parts.runtime.reset();
   }
 
@@ -175,44 +171,6 @@ export class Applier {
     const pids = await haproxy.pids();
     await checkFree(addresses, ({ pid = 0, ownPid = 0, program }) =>
       pids === undefined ? program === "haproxy" : pids.includes(pid) || pids.includes(ownPid),
-    );
-  }
-
-  async #replaceFiles(desired: Files): Promise<void> {
-    const { files, program } = this.parts;
-    try {
-      const { checkPath } = await files.stage(desired);
-      await checkConfig(program, checkPath, files.output);
-      await files.replace(desired);
-    } finally {
-      await files.discard(desired);
-    }
-  }
-
-  /** Writes what HAProxy runs already; changes that come meanwhile are written together. */
-  #write(): void {
-    this.#writing = this.#writing.then(async () => {
-      const wanted = this.#unwritten;
-      if (wanted === undefined) return;
-      try {
-        await this.#replaceFiles(wanted);
-        await this.parts.files.confirm();
-        this.#written = wanted;
-        if (this.#unwritten === wanted) this.#unwritten = undefined;
-      } catch (error) {
-        this.parts.log.failure(error, "HAProxy runs it; its files stay as they were for now");
-      }
-    });
-  }
-
-  /** Whether somebody else changed the files. */
-  async #isEdited(): Promise<boolean> {
-    if (this.#written === undefined) return false;
-    const { config, maps } = this.#written;
-    const onDisk = await this.parts.files.read(Object.keys(maps));
-    return (
-      onDisk?.config !== config ||
-      Object.entries(maps).some(([path, text]) => onDisk.maps[path] !== text)
     );
   }
 

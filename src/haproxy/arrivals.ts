@@ -10,12 +10,20 @@ import { answers, awaitAnswer } from "./probe.ts";
 /** A server whose port does not answer by then is left to HAProxy's checks, in milliseconds. */
 const PROBE_FOR = 500;
 /** One that answers at all does so within a millisecond; what hangs holds up nobody, in ms. */
-const AT_ONCE = 20;
+const AT_ONCE = 5;
 const PROBES_AT_ONCE = 32;
 
 interface Comer {
   readonly key: string;
   readonly server: ServerLine;
+}
+
+/** Servers that are to come up by some operations. */
+interface Expected {
+  /** Those whose ports answer at once, as `backend/server`: they can be up from the start. */
+  atOnce(): Promise<readonly string[]>;
+  /** Sets up the others, once HAProxy has them, when they answer; nobody waits for that. */
+  follow(): void;
 }
 
 export class Arrivals {
@@ -28,12 +36,8 @@ export class Arrivals {
     private readonly log: Logger,
   ) {}
 
-  /**
-   * Reaches for the ports of all that come up by these operations.
-   * @returns what to call when HAProxy has the servers: it sets up those that answer at once; those
-   * that answer later are set up then, which nobody waits for
-   */
-  expect(operations: readonly Operation[]): () => Promise<void> {
+  /** Reaches for the ports of all that come up by these operations. */
+  expect(operations: readonly Operation[]): Expected {
     const comers = operations.flatMap((operation) => this.#note(operation));
     const up: Comer[] = [];
     const late: Comer[] = [];
@@ -42,22 +46,25 @@ export class Arrivals {
       const isUp = await answers(bareAddress(server), Number(server.port));
       (isUp ? up : late).push(comer);
     });
-    return async () => {
-      if (comers.length === 0) return;
-      await Promise.race([asking, pause(AT_ONCE)]);
-      await this.#setUp(up.splice(0));
-      const waiting = asking.then(async () => {
-        await this.#setUp(up);
-        await forEachLimited(late, PROBES_AT_ONCE, async (comer) => {
-          const { server } = comer;
-          const isUp = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
-          if (isUp) await this.#setUp([comer]);
-          else if (this.#latest.get(comer.key) === comer) this.#latest.delete(comer.key);
+    return {
+      atOnce: async () => {
+        if (comers.length > 0) await Promise.race([asking, pause(AT_ONCE)]);
+        return this.#take(up.splice(0));
+      },
+      follow: () => {
+        const following = asking.then(async () => {
+          await this.#follow(up);
+          await forEachLimited(late, PROBES_AT_ONCE, async (comer) => {
+            const { server } = comer;
+            const isUp = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
+            if (isUp) await this.#follow([comer]);
+            else this.#take([comer]);
+          });
         });
-      });
-      waiting.catch((error: unknown) => {
-        this.log.debug(`some servers are left to HAProxy's checks: ${errorMessage(error)}`);
-      });
+        following.catch((error: unknown) => {
+          this.log.debug(`some servers are left to HAProxy's checks: ${errorMessage(error)}`);
+        });
+      },
     };
   }
 
@@ -66,11 +73,16 @@ export class Arrivals {
     this.#latest.clear();
   }
 
-  /** Sets up those that are still meant to be. */
-  async #setUp(comers: readonly Comer[]): Promise<void> {
+  async #follow(comers: readonly Comer[]): Promise<void> {
+    const keys = this.#take(comers);
+    if (keys.length > 0) await this.setUp(keys);
+  }
+
+  /** Those that are still meant to come up; they are waited for no more. */
+  #take(comers: readonly Comer[]): readonly string[] {
     const wanted = comers.filter((comer) => this.#latest.get(comer.key) === comer);
     for (const { key } of wanted) this.#latest.delete(key);
-    await this.setUp(wanted.map(({ key }) => key));
+    return wanted.map(({ key }) => key);
   }
 
   #note(operation: Operation): Comer[] {

@@ -44,7 +44,7 @@ export class Runtime {
     readonly mayChange: boolean,
     log: Logger,
   ) {
-    this.#arrivals = new Arrivals((keys) => this.#setUp(keys), log);
+    this.#arrivals = new Arrivals((keys) => this.#send(keys.map(setUp)), log);
     this.#drains = new Drains((commands) => this.#send(commands), log);
     this.#departures = new Departures(
       (line) => this.ask(line),
@@ -110,12 +110,12 @@ export class Runtime {
     if (capabilities === undefined) {
       throw new GatewayError("haproxy", "Cannot change HAProxy while it runs: it does not answer");
     }
-    // Asked at the same time: most containers answer before HAProxy has taken the commands.
-    const arrived = this.#arrivals.expect(operations);
+    const expected = this.#arrivals.expect(operations);
     await this.#serially(async () => {
       await this.#drains.sent();
-      await this.#carryOut(operations.filter(isComing), capabilities);
-      await arrived();
+      const up = await expected.atOnce();
+      await this.#carryOut(operations.filter(isComing), capabilities, up);
+      expected.follow();
       await this.#carryOut(
         operations.filter((operation) => !isComing(operation)),
         capabilities,
@@ -124,7 +124,12 @@ export class Runtime {
     this.#depart(operations);
   }
 
-  async #carryOut(operations: readonly Operation[], capabilities: Capabilities): Promise<void> {
+  /** @param up servers that are up from the start, as `backend/server` */
+  async #carryOut(
+    operations: readonly Operation[],
+    capabilities: Capabilities,
+    up: readonly string[] = [],
+  ): Promise<void> {
     const commands: string[] = [];
     for (const operation of operations.map((each) => this.#reuse(each))) {
       if (operation === undefined) continue;
@@ -135,7 +140,7 @@ export class Runtime {
       }
       if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
     }
-    await this.#send(commands);
+    await this.#send([...commands, ...up.map(setUp)]);
   }
 
   /** Sends no new requests to a server, before anything else. */
@@ -225,16 +230,17 @@ export class Runtime {
     }
   }
 
-  async #setUp(keys: readonly string[]): Promise<void> {
-    await this.#send(keys.map((key) => `set server ${serverPath(key)} health up`));
-  }
-
   /** One after the other: what is added and what is removed must not cross. */
   #serially<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(task);
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+/** The command that has a server, given as `backend/server`, up without a check of HAProxy's. */
+function setUp(key: string): string {
+  return `set server ${serverPath(key)} health up`;
 }
 
 /** Whether an operation brings something up. */

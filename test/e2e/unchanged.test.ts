@@ -82,8 +82,8 @@ test("the time alone is no change, wherever a template has it", async () => {
   writeFileSync(
     file,
     stdout.replace(
-      "{{> unavailable}}",
-      "{{> unavailable}}\n    http-response set-header X-Made {{Time}}\n# Made {{Time}}\n",
+      "{{> frontend}}",
+      "{{> frontend}}\n    http-response set-header X-Made {{Time}}\n# Made {{Time}}\n",
     ),
   );
   const flags = ["--template-file", file, "--master-socket", join(options.dir, "master.sock")];

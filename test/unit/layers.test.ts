@@ -36,7 +36,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   docker: row("docker/", "bottom"),
   haproxy: row("haproxy/", "bottom language"),
   doing: row(
-    "machine layout listeners free lock notify templates drafts setup apply newcomers reader gateway command releases " +
+    "machine layout listeners free lock notify templates drafts setup written apply newcomers reader gateway command releases " +
       "program-file elf",
     "bottom things language deciding docker haproxy",
   ),
