@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
+import { randomNumbers } from "../unit/make.ts";
 import { startApp, type App, type Received } from "./app.ts";
 import { serviceOf, Site, START_MS } from "./proxy.ts";
 
@@ -105,6 +106,22 @@ const IMAGES = [
   DEEPER,
 ];
 
+const SEGMENTS = [
+  "foo",
+  "bar",
+  "a",
+  "b",
+  "c",
+  "d",
+  "my-app_1.2",
+  "",
+  "|",
+  "foo|",
+  "|foo",
+  "..",
+  "$1",
+].concat(["%2F", "%7C", "\\1", "a".repeat(300), "x;y", "*", "(.*)"]);
+
 // Any token is a method, made-up ones too.
 const METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE PROPFIND BREW".split(" ");
 
@@ -189,6 +206,31 @@ describe.each(haproxyVersions())("paths, HAProxy %s", (version) => {
       expect((await site.ask({ target })).status).toBe(400);
     }
     expect(requests()).toEqual([]);
+  });
+
+  test("any path, by chance", async () => {
+    const random = randomNumbers(7);
+    const one = (words: readonly string[]): string =>
+      words[Math.floor(random() * words.length)] ?? "";
+    const routed = new Set<string>();
+    for (let round = 0; round < 500; round++) {
+      for (const app of apps) app.forget();
+      const start = random() < 0.6 ? `/${one(IMAGES)}` : "";
+      const more = Array.from({ length: Math.floor(random() * 5) }, () => `/${one(SEGMENTS)}`);
+      const path = start + more.join("") || "/";
+      const target = `${path}${one(["", "", "?", "?a=/foo/bar", "?|/foo"])}`;
+      const image = IMAGES.filter((name) => `${path}/`.startsWith(`/${name}/`))
+        .toSorted((a, b) => b.length - a.length)
+        .at(0);
+      const { status } = await site.ask({ target });
+      const rest = target.slice(`/${image}`.length);
+      const seen = rest.startsWith("/") ? rest : `/${rest}`;
+      expect([target, status, ...requests()]).toEqual(
+        image === undefined ? [target, 403] : [target, 200, [image, seen]],
+      );
+      if (image !== undefined) routed.add(image);
+    }
+    expect(routed.size).toBe(IMAGES.length);
   });
 
   function requests(): [image: string, target: string][] {
