@@ -49,7 +49,7 @@ describe("render", () => {
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toStartWith(`# ${dir}/haproxy.cfg\n# Written by docker-api-gateway`);
     expect(stdout).toContain(`server ${container.name}:${container.id.slice(0, 12)} `);
-    expect(stdout).toContain(`\n# ${dir}/haproxy.routes.map\n/cmd/one/ cmd:one|2\n`);
+    expect(stdout).toContain(`\n# ${dir}/haproxy.routes.map\n/cmd/one/ cmd:one|/cmd/one\n`);
     expect(readdirSync(dir)).toEqual([]);
   });
 
@@ -69,7 +69,7 @@ describe("render", () => {
     const { status, stdout } = await runToEnd(words);
     expect(status).toBe(3);
     expect(stdout).toMatch(new RegExp(`^-    server ${container.name}:`, "m"));
-    expect(stdout).toMatch(/^-\/cmd\/one\/ cmd:one\|2$/m);
+    expect(stdout).toMatch(/^-\/cmd\/one\/ cmd:one\|\/cmd\/one$/m);
     expect(gateway.config()).toBe(before);
   });
 });

@@ -1,0 +1,50 @@
+# Sourced by test/run and test/matrix: runs test files in lanes beside each other, and counts them.
+
+passed=0
+failed=0
+names=()
+pids=()
+outputs=$(mktemp -d)
+trap 'rm -rf "$outputs"' EXIT
+
+# as_root COMMAND...: the private Engine of the tests needs root.
+as_root() {
+  if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
+    echo "the tests start a Docker Engine of their own, which takes root: using sudo"
+    sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE,LAB_LANE "$@"
+  else
+    "$@"
+  fi
+}
+
+# lane NAME FILES...: starts a lane.
+lane() {
+  local number=${#names[@]}
+  names+=("$1")
+  shift
+  LAB_LANE=$number as_root bun test --timeout 60000 "$@" >"$outputs/$number" 2>&1 &
+  pids+=($!)
+}
+
+# join_lanes: shows what each lane says, the first one as it goes, and adds up what they count.
+join_lanes() {
+  local number output
+  for number in "${!names[@]}"; do
+    output=$outputs/$number
+    echo "== ${names[number]}"
+    tail --lines=+1 --follow --pid="${pids[number]}" "$output"
+    # Bun ends with " 12 pass" and " 0 fail"; without these lines it did not come to its end.
+    passed=$((passed + $(awk '$2 == "pass" { n = $1 } END { print n + 0 }' "$output")))
+    failed=$((failed + $(awk '$2 == "fail" { n = $1; seen = 1 } END { print seen ? n : 1 }' "$output")))
+    # Failures outside of any test, such as a file that cannot be loaded.
+    failed=$((failed + $(awk '$2 ~ /^errors?$/ && $1 ~ /^[0-9]+$/ { n = $1 } END { print n + 0 }' "$output")))
+  done
+  names=()
+  pids=()
+}
+
+# finish: the last line counts what ran; the exit status tells whether all passed.
+finish() {
+  echo "$passed passed, $failed failed"
+  [ "$failed" = 0 ]
+}
