@@ -196,7 +196,7 @@ export class Gateway {
     } else await this.#reload(desired, plan.reasons, isNew);
   }
 
-  /** A container that was told to end gets no new request, unless it is the last of its service. */
+  /** A container that ends or has ended gets no new request, unless it is the last of its service. */
   #drain(id: string): void {
     const { applier, runtime } = this.parts;
     if (!runtime.mayChange) return;

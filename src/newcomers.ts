@@ -2,7 +2,7 @@
 
 import { errorMessage, GatewayError } from "./errors.ts";
 import type { Runtime } from "./haproxy/runtime.ts";
-import { readStats } from "./haproxy/stats.ts";
+import { readStats, type ServerStats } from "./haproxy/stats.ts";
 import type { Logger } from "./log.ts";
 import type { Model, Server } from "./model.ts";
 
@@ -67,7 +67,7 @@ export class Newcomers {
       for (const own of Map.groupBy(due, ({ id }) => id).values()) {
         const addresses = own.map(addressOf);
         const seen = stats.filter(({ address }) => addresses.includes(address));
-        if (seen.length > 0 && seen.every(({ state }) => state === "down")) this.#warn(own);
+        if (seen.length > 0 && seen.every(hasNeverAnswered)) this.#warn(own);
       }
     }
   }
@@ -81,6 +81,12 @@ export class Newcomers {
       { event: "no answer", container, id, server: addresses },
     );
   }
+}
+
+/** Whether a server is down, and was so from the start: one that broke down is another matter. */
+function hasNeverAnswered({ state, since }: ServerStats): boolean {
+  // HAProxy counts whole seconds, from a moment later.
+  return state === "down" && since * 1_000 >= LATE - 2_000;
 }
 
 function addressOf({ address, port }: Server): string {

@@ -75,7 +75,9 @@ class TemplateFile implements TemplateSlot {
 
   refresh(): void {
     const { stamp, text } = this.#read();
-    if (text === undefined) return;
+    // A shell that writes a file empties it first.
+    const isBeingWritten = text === "" && this.#newest !== undefined;
+    if (text === undefined || isBeingWritten) return;
     // Noted first: a broken version is complained of once, not at every pass.
     this.#stamp = stamp;
     this.#newest = compileTemplate({ name: this.file, text }, PARTIALS);

@@ -1,10 +1,10 @@
 // What is known of the Docker host: events mark containers, and reading them tells what is true.
 
-import { forEachLimited } from "../async.ts";
 import type { Container, Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
 import { signalNumber, toContainer, toStopSignal } from "./container.ts";
 import type { DockerEvent } from "./events.ts";
+import { Readings } from "./readings.ts";
 
 interface Entry {
   readonly container: Container;
@@ -12,19 +12,37 @@ interface Entry {
   readonly stopSignal: number;
 }
 
+/** What was read of a container. */
+interface Read {
+  /** When it was marked, in milliseconds since 1970. */
+  readonly since: number;
+  /** Undefined where it does not live. */
+  readonly entry: Entry | undefined;
+}
+
 interface Refreshed {
-  /** When each container that was read had been marked, in milliseconds since 1970. */
+  /** When each container that was read was last marked, in milliseconds since 1970. */
   readonly marks: ReadonlyMap<string, number>;
   /** The containers that could not be read. */
   readonly failures: ReadonlyMap<string, unknown>;
 }
 
-/** So many containers are read at a time: more only queue up in the Engine. */
-const WIDTH = 8;
+/**
+ * The Engine answers within a few milliseconds, but of a container that it is just starting or
+ * ending only when that is done: the others do not wait for it longer than this, in milliseconds.
+ */
+const PATIENCE = 20;
+/** When everything is read again, that takes its time. */
+const PATIENCE_FOR_ALL = 1_000;
 /** A container that outlives its stop time by so much has survived, in milliseconds. */
 const SURVIVED_AFTER = 1_000;
 /** Podman has noted the outcome of a health check by then, in milliseconds: it does that next. */
 const NOTED_AFTER = 300;
+/** What events say of a container that runs from now on, and of one that does no more. */
+const COMES = ["start", "restart"];
+const GOES = ["die", "died"];
+/** In place of when it was told to end: of all that go, the last to be kept is one that still runs. */
+const DEAD = 1;
 const SIGKILL = 9;
 const SIGTERM = 15;
 /** Containers in another state are of no interest. */
@@ -33,8 +51,13 @@ const LIVE_STATES = ["running", "paused", "restarting"];
 /** The Docker host as it was last read. */
 export class Store {
   readonly #entries = new Map<string, Entry>();
-  /** What to read again, with the time it was first marked. */
+  /** What to read again, with the time it was marked. */
   readonly #dirty = new Map<string, number>();
+  readonly #readings: Readings<Read>;
+  /** Containers that have ended, as far as events tell. */
+  readonly #dead = new Set<string>();
+  /** Whether everything has been read once. */
+  #complete = false;
   /** When the signal that ends a container was sent, by its ID. */
   readonly #stopping = new Map<string, { readonly at: number; readonly timer: Timer }>();
   #networks: Pick<Snapshot, "drivers" | "gateways"> = { drivers: {}, gateways: [] };
@@ -47,7 +70,9 @@ export class Store {
   constructor(
     private readonly client: DockerClient,
     private readonly changed: () => void,
-  ) {}
+  ) {
+    this.#readings = new Readings((id, signal) => this.#read(id, signal), changed);
+  }
 
   /** Marks everything to be read again. */
   markAll(): void {
@@ -55,15 +80,24 @@ export class Store {
     this.changed();
   }
 
-  /** Marks what an event is about. Gives the ID of a container that was told to end. */
+  /** Marks what an event is about. Gives the ID of a container that has ended or was told to. */
   note(event: DockerEvent): string | undefined {
     let ending: string | undefined;
     if (event.kind === "networks") this.#networksChanged = true;
     else if (event.kind === "signal") {
       if (this.#signalled(event.id, event.signal)) ending = event.id;
     } else {
-      if (event.action === "start" || event.action === "restart") this.#survived(event.id);
+      if (COMES.includes(event.action)) {
+        this.#survived(event.id);
+        this.#dead.delete(event.id);
+        // What came before was not yet about a container that can be served.
+        this.#dirty.delete(event.id);
+      }
       this.#mark(event.id);
+      if (GOES.includes(event.action)) {
+        this.#dead.add(event.id);
+        ending = event.id;
+      }
       if (event.action === "health_status") this.#markAgain(event.id);
     }
     this.changed();
@@ -75,13 +109,15 @@ export class Store {
    * @throws GatewayError `docker` where nothing can be read; what was not read stays marked
    */
   async refresh(signal: AbortSignal): Promise<Refreshed> {
-    if (this.#everything || this.#networksChanged) await this.#readNetworks(signal);
-    if (this.#everything) await this.#markListed(signal);
-    const marks = new Map(this.#dirty);
-    const failures = new Map<string, unknown>();
-    await forEachLimited([...marks.keys()], WIDTH, async (id) => {
-      await this.#read(id, signal).catch((error: unknown) => failures.set(id, error));
-    });
+    const all = this.#everything;
+    if (all || this.#networksChanged) await this.#readNetworks(signal);
+    if (all) await this.#markListed(signal);
+    const ids = [...this.#dirty.keys()].filter((id) => !this.#readings.has(id));
+    // What is served must not go because it was not yet read.
+    const patience = !this.#complete ? Infinity : all ? PATIENCE_FOR_ALL : PATIENCE;
+    const { results, failures } = await this.#readings.start(ids, patience, signal);
+    this.#complete = true;
+    const marks = new Map([...results].map(([id, read]) => [id, this.#take(id, read)]));
     return { marks, failures };
   }
 
@@ -89,15 +125,15 @@ export class Store {
   snapshot(): Snapshot {
     // The same container is the same object as long as nothing about it changes.
     const containers = [...this.#entries].map(([id, { container }]) => {
-      const stopping = this.#stopping.get(id)?.at;
+      const stopping = this.#dead.has(id) ? DEAD : this.#stopping.get(id)?.at;
       return stopping === undefined ? container : { ...container, stopping };
     });
     return { containers, ...this.#networks };
   }
 
-  /** Whether a container was told to end, as far as is known. */
+  /** Whether a container has ended or was told to, as far as is known. */
   isEnding(id: string): boolean {
-    return this.#stopping.has(id);
+    return this.#stopping.has(id) || this.#dead.has(id);
   }
 
   /** Lets go of the timers. */
@@ -144,26 +180,36 @@ export class Store {
     }
   }
 
-  async #read(id: string, signal: AbortSignal): Promise<void> {
+  async #read(id: string, signal: AbortSignal): Promise<Read> {
     // Taken off first: what happens while it is read marks it anew.
-    const since = this.#dirty.get(id);
+    const since = this.#dirty.get(id) ?? Date.now();
     this.#dirty.delete(id);
     try {
       const info = await this.client.inspect(id, signal);
-      if (info === undefined || !LIVE_STATES.includes(toContainer(info, 0).state)) {
-        this.#entries.delete(id);
-        this.#survived(id);
-      } else {
-        this.#entries.set(id, { container: toContainer(info, 0), stopSignal: toStopSignal(info) });
-        // A network that was made since: its driver decides whether it can be reached.
-        const networks = Object.keys(info.NetworkSettings.Networks ?? {});
-        if (networks.some((name) => !(name in this.#networks.drivers)))
-          await this.#readNetworks(signal);
+      const container = info === undefined ? undefined : toContainer(info, 0);
+      if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
+        return { since, entry: undefined };
       }
+      // A network that was made since: its driver decides whether it can be reached.
+      const networks = Object.keys(info.NetworkSettings.Networks ?? {});
+      if (networks.some((name) => !(name in this.#networks.drivers)))
+        await this.#readNetworks(signal);
+      return { since, entry: { container, stopSignal: toStopSignal(info) } };
     } catch (error) {
-      if (!this.#dirty.has(id)) this.#dirty.set(id, since ?? Date.now());
+      if (!this.#dirty.has(id)) this.#dirty.set(id, since);
       throw error;
     }
+  }
+
+  /** Takes over what was read of a container. Gives when it was last marked. */
+  #take(id: string, { since, entry }: Read): number {
+    if (entry === undefined) {
+      this.#entries.delete(id);
+      this.#survived(id);
+    } else this.#entries.set(id, entry);
+    const anew = this.#dirty.get(id);
+    if (anew === undefined) this.#dead.delete(id);
+    return anew ?? since;
   }
 
   /** Notes that a container was told to end; false where the signal says something else. */

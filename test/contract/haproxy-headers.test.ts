@@ -72,6 +72,13 @@ describe.each(haproxyVersions())("headers, HAProxy %s", (version) => {
     "Forwarded: for=6.6.6.6;host=evil.test;proto=https",
     "forwarded: for=6.6.6.7",
     "X_Forwarded_For: 6.6.6.6",
+    "X-Forwarded_For: 6.6.6.6",
+    "X_Forwarded-Proto: https",
+    "X-FORWARDED_PREFIX: /evil",
+    "X-Forwarded: for=6.6.6.6",
+    "X-ForwardedFor: 6.6.6.6",
+    "X-Real_IP: 6.6.6.6",
+    "X_Real-IP: 6.6.6.6",
     "X_FORWARDED_HOST: evil.test",
     "x_real_ip: 6.6.6.6",
   ];

@@ -23,6 +23,8 @@ export class Stage {
   readonly dockerHost: string;
   /** How long the answer to a question about a container takes, in milliseconds. */
   patience = 0;
+  /** The same for single containers, by their names. */
+  readonly patienceFor = new Map<string, number>();
   readonly #parts = new Map<string, Part>();
   readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
   readonly #server: Bun.Server<undefined>;
@@ -102,7 +104,9 @@ export class Stage {
     }
     const id = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
     // As the real one does while it starts or ends a container.
-    if (id !== undefined && this.patience > 0) await Bun.sleep(this.patience);
+    const held = [...this.patienceFor].find(([name]) => idOf(name) === id);
+    const patience = held?.[1] ?? this.patience;
+    if (id !== undefined && patience > 0) await Bun.sleep(patience);
     const found = [...this.#parts].find(([name]) => idOf(name) === id);
     if (found !== undefined) return Response.json(inspection(...found));
     return Response.json({ message: `no such thing: ${path}` }, { status: 404 });

@@ -1,0 +1,117 @@
+// An Engine that holds its word back: it delays nobody but the container that it is about.
+
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { startApp, type App } from "../contract/app.ts";
+import { haproxyVersions } from "../lab/haproxy.ts";
+import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { stateOf } from "./running-haproxy.ts";
+import { Stage } from "./stage.ts";
+import { Traffic } from "./traffic.ts";
+
+setDefaultTimeout(60_000);
+
+/** A real Engine answers so late while it starts or ends a container on a loaded machine. */
+const HELD_MS = 3_000;
+/** A container is started by then; before that the Engine only tells of its network. */
+const STARTS_AFTER_MS = 500;
+
+describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
+  let stage: Stage;
+  let gateway: Gateway;
+  const apps: App[] = [];
+
+  beforeEach(async () => {
+    stage = new Stage();
+    gateway = await startGateway({ version, dockerHost: stage.dockerHost });
+    await gateway.answers("/", 403);
+  });
+
+  afterEach(async () => {
+    closeGateways();
+    await stage.stop();
+    for (const app of apps.splice(0)) await app.stop();
+  });
+
+  test("one container's start and end wait for no other's", async () => {
+    await prepare("stuck", "quick", "next");
+    stage.patienceFor.set("stuck", HELD_MS);
+    stage.tell("stuck", "start");
+    const begun = performance.now();
+    for (const name of ["quick", "next"]) {
+      stage.tell(name, "start");
+      await gateway.answers(`/${name}/`, 200);
+    }
+    stage.end("quick");
+    await gateway.answers("/quick/", 403);
+    expect(performance.now() - begun).toBeLessThan(HELD_MS);
+    expect(gateway.count(/^routed \/stuck/)).toBe(0);
+    await gateway.answers("/stuck/", 200);
+    expect(performance.now() - begun).toBeGreaterThan(HELD_MS);
+    const { message } = await gateway.logged(/^routed \/stuck/);
+    expect(Number(/(\d+) ms\)$/.exec(message)?.[1])).toBeGreaterThanOrEqual(HELD_MS);
+  });
+
+  test("what has ended gets no requests before the Engine says more", async () => {
+    await prepare("one", "two", "three", "four");
+    for (const name of ["one", "two", "three", "four"]) {
+      stage.change(name, { image: "same" });
+      stage.tell(name, "start");
+      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("UP"));
+    }
+    const traffic = new Traffic({ port: gateway.port, target: "/same/", perSecond: 200 });
+    stage.patience = HELD_MS;
+    const begun = performance.now();
+    for (const [index, name] of ["one", "two", "three"].entries()) {
+      await apps[index]?.stop();
+      stage.tell(name, "die", { exitCode: "137" });
+    }
+    for (const name of ["one", "two", "three"]) {
+      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("DRAIN"));
+    }
+    expect(performance.now() - begun).toBeLessThan(HELD_MS);
+    for (const name of ["one", "two", "three"]) stage.drop(name);
+    for (const name of ["one", "two", "three"]) {
+      await gateway.until(async () => expect(await stateOf(gateway, name)).toBeUndefined());
+    }
+    expect((await traffic.stop()).failures).toEqual([]);
+    expect(await stateOf(gateway, "four")).toBe("UP");
+  });
+
+  test("one that ended and runs again gets requests again", async () => {
+    await prepare("one", "two");
+    for (const name of ["one", "two"]) {
+      stage.change(name, { image: "same" });
+      stage.tell(name, "start");
+      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("UP"));
+    }
+    for (let count = 0; count < 5; count++) {
+      stage.patience = count * 20;
+      stage.tell("one", "die", { exitCode: "1" });
+      stage.tell("one", "start");
+      await gateway.until(async () => expect(await stateOf(gateway, "one")).toBe("UP"));
+    }
+    expect(await stateOf(gateway, "two")).toBe("UP");
+  });
+
+  test("the time until it is served counts from its start", async () => {
+    await prepare("late");
+    stage.change("late", { status: "exited" });
+    stage.patienceFor.set("late", 2 * STARTS_AFTER_MS);
+    stage.tell("late", "connect");
+    await Bun.sleep(STARTS_AFTER_MS);
+    stage.change("late", { status: "running" });
+    stage.patienceFor.delete("late");
+    stage.tell("late", "start");
+    const { message } = await gateway.logged(/^routed \/late/);
+    expect(Number(/(\d+) ms\)$/.exec(message)?.[1])).toBeLessThan(2 * STARTS_AFTER_MS);
+  });
+
+  /** Has containers ready, each with an image of its own name, without a word of the Engine. */
+  async function prepare(...names: string[]): Promise<void> {
+    for (const name of names) {
+      const app = await startApp();
+      apps.push(app);
+      stage.set(name, { image: name, ip: app.address, port: app.port });
+    }
+  }
+});

@@ -1,0 +1,69 @@
+import { expect, test } from "bun:test";
+import { Readings } from "../../src/docker/readings.ts";
+
+const { signal } = new AbortController();
+
+/** Readings whose answers are given by hand, and how often one came late. */
+function byHand() {
+  const asked = new Map<string, PromiseWithResolvers<string>>();
+  const counts = { late: 0 };
+  const readings = new Readings(
+    (id) => {
+      const answer = Promise.withResolvers<string>();
+      asked.set(id, answer);
+      return answer.promise;
+    },
+    () => (counts.late += 1),
+  );
+  return { readings, asked, counts };
+}
+
+test("what answers is given, what does not goes on and is given the next time", async () => {
+  const { readings, asked, counts } = byHand();
+  const first = readings.start(["a", "b"], 1, signal);
+  asked.get("a")?.resolve("A");
+  const { results, failures } = await first;
+  expect([[...results], [...failures]]).toEqual([[["a", "A"]], []]);
+  expect([readings.has("a"), readings.has("b"), counts.late]).toEqual([false, true, 0]);
+
+  asked.get("b")?.resolve("B");
+  await Bun.sleep(0);
+  expect([readings.has("b"), counts.late]).toEqual([false, 1]);
+  expect([...(await readings.start([], 1, signal)).results]).toEqual([["b", "B"]]);
+  expect([...(await readings.start([], 1, signal)).results]).toEqual([]);
+});
+
+test("nobody waits longer than it takes, nor is told of it", async () => {
+  const { readings, asked, counts } = byHand();
+  const reading = readings.start(["a"], 60_000, signal);
+  asked.get("a")?.resolve("A");
+  expect((await reading).results.get("a")).toBe("A");
+  expect(counts.late).toBe(0);
+});
+
+test("one that fails costs no other, late or not", async () => {
+  const { readings, asked, counts } = byHand();
+  const reading = readings.start(["a", "b", "c"], 1, signal);
+  asked.get("a")?.reject(new Error("no"));
+  asked.get("b")?.resolve("B");
+  const { results, failures } = await reading;
+  expect([[...results.keys()], [...failures.keys()]]).toEqual([["b"], ["a"]]);
+  asked.get("c")?.reject(new Error("no"));
+  await Bun.sleep(0);
+  expect(counts.late).toBe(1);
+  expect([...(await readings.start([], 1, signal)).failures.keys()]).toEqual(["c"]);
+});
+
+test("so many are asked at a time, the others after them", async () => {
+  const { readings, asked } = byHand();
+  const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
+  const reading = readings.start(ids, Infinity, signal);
+  await Bun.sleep(0);
+  expect(asked.size).toBe(8);
+  expect(ids.every((id) => readings.has(id))).toBe(true);
+  for (const id of ids) {
+    asked.get(id)?.resolve(id);
+    await Bun.sleep(0);
+  }
+  expect([...(await reading).results.keys()]).toEqual(ids);
+});
