@@ -12,7 +12,7 @@ import { Traffic } from "./traffic.ts";
 setDefaultTimeout(60_000);
 
 const REPLICAS = 6;
-const ROUNDS = 3;
+const ROUNDS = 2;
 
 afterEach(async () => {
   closeGateways();
