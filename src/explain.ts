@@ -95,8 +95,11 @@ export function containersOf(image: string, snapshot: Snapshot): readonly Contai
   });
 }
 
-/** Where a URL goes, and as which path: a path alone, or with its host. */
-export function explainUrl(url: string, model: Model): Line[] {
+/**
+ * Where a URL goes, and as which path: a path alone, or with its host.
+ * @param live all servers that HAProxy has; none where it cannot be asked
+ */
+export function explainUrl(url: string, model: Model, live: readonly LiveServer[]): Line[] {
   const { host, path, query } = takeApart(url);
   const shown = `${host}${path}${query}`;
   // As HAProxy does it: the path with a slash at its end, so that only whole segments match.
@@ -125,7 +128,20 @@ export function explainUrl(url: string, model: Model): Line[] {
   if (usable.length === 0) {
     return [...lines, { about: "answer", text: "503: no container of it can be used now" }];
   }
-  return [...lines, { about: "to", text: usable.map(describeServer).join(", or ") }];
+  const down = new Map(
+    live.filter(({ state }) => state === "down").map((each) => [each.name, each]),
+  );
+  const silent = usable.flatMap((server) => {
+    const seen = down.get(server.name);
+    if (seen === undefined) return [];
+    return [{ about: "not to", text: `${describeServer(server)}, ${describeLive(seen)}` }];
+  });
+  const others = usable.filter(({ name }) => !down.has(name));
+  const answer =
+    others.length === 0
+      ? { about: "answer", text: "503: no container of it answers" }
+      : { about: "to", text: others.map(describeServer).join(", or ") };
+  return [...lines, answer, ...silent];
 }
 
 function explainRoute(route: Route, backend: Backend): Line {

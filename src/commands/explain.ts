@@ -55,7 +55,7 @@ export const explainCommand: Command = {
       const routing = { ...options, ownPorts: options.listen.map(listenPort) };
       const model = route(snapshot, reach, routing);
       if (isUrl(what)) {
-        io.write(toText(explainUrl(what, model)));
+        io.write(toText(explainUrl(what, model, (await readServers(output)) ?? [])));
         return 0;
       }
       const containers = await findContainers(what, snapshot, (name) =>

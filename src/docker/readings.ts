@@ -30,7 +30,7 @@ export class Readings<T> {
 
   /**
    * Reads containers by their IDs and waits for them at most `ms` milliseconds; what takes longer
-   * goes on. Gives what has ended since the last call, those included that were late then.
+   * goes on. Gives what has ended since the last call; what was late then waits for nothing now.
    */
   async start(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
     for (const id of ids) this.#under.add(id);
@@ -46,7 +46,8 @@ export class Readings<T> {
       this.#under.delete(id);
       if (waiting.signal.aborted) this.late();
     });
-    await (Number.isFinite(ms) ? Promise.race([all, pause(ms, waiting.signal)]) : all);
+    const patience = this.#results.size + this.#failures.size > 0 ? Math.min(ms, 0) : ms;
+    await (Number.isFinite(ms) ? Promise.race([all, pause(patience, waiting.signal)]) : all);
     waiting.abort();
     const ended = { results: this.#results, failures: this.#failures };
     this.#results = new Map();

@@ -18,8 +18,8 @@ const PATH = `/bench/app-${APP}/`;
 const CONNECTIONS = 32;
 /** How much more than by hand it may be, and the most among all sizes over the least. */
 const ALLOWED = 1.2;
-/** HAProxy checks a server every two seconds, and many at the same time. */
-const CHECK_INTERVAL = 2_000;
+/** HAProxy checks a server every five seconds, and many at the same time. */
+const CHECK_INTERVAL = 5_000;
 
 /** A configuration to measure. */
 interface Setting {
@@ -50,7 +50,7 @@ export async function measureRoutes({ quick, say }: Bench): Promise<Row[]> {
       for (const size of SIZES) settings.push(await byGateway(size, server.port, version));
       const rates = new Map<string, Rate[]>(settings.map(({ name }) => [name, []]));
       // In turns: what else the machine does is spread over all of them.
-      for (let round = 0; round < (quick ? 2 : 5); round++) {
+      for (let round = 0; round < (quick ? 2 : 4); round++) {
         for (const setting of settings) {
           const rate = await measure(setting, version, wrk, quick ? 1 : 4);
           rates.get(setting.name)?.push(rate);

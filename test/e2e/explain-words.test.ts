@@ -117,6 +117,27 @@ describe("a URL", () => {
     }
   });
 
+  test("tells which containers do not answer, as HAProxy knows", async () => {
+    const gateway = await startGateway({ dockerHost: engine.dockerHost });
+    const own = flagsOf(gateway, engine);
+    const mute = await run(engine, "why/shop:1.2", { name: "mute", cmd: ["sleep", "1000"] });
+    await gateway.logged(/^routed .* \(container mute,/);
+    const refused = /^mute at \S+:8000, down for \d+ s: its port does not answer$/;
+    await gateway.until(async () => {
+      const said = pairs(await explain("/why/shop/x", own));
+      expect(said["answer"]).toBe("503: no container of it answers");
+      expect(said["not to"]).toMatch(refused);
+    });
+    const talks = await run(engine, "why/shop:1.2", { name: "talks" });
+    await gateway.served("/why/shop/", "talks");
+    const said = pairs(await explain("/why/shop/x", own));
+    expect(said["to"]).toBe(await at(talks));
+    expect(said["not to"]).toStartWith(await at(mute));
+    // Where nobody can be asked, both may answer.
+    const { to } = pairs(await explain("/why/shop/x"));
+    expect(to).toBe(`${await at(mute)}, or ${await at(talks)}`);
+  });
+
   test("that nothing matches lists what is served", async () => {
     expect(await explain("http://example.com/none?a=b")).toEqual([
       "url     example.com/none?a=b",

@@ -29,8 +29,13 @@ test("what answers is given, what does not goes on and is given the next time", 
   asked.get("b")?.resolve("B");
   await Bun.sleep(0);
   expect([readings.has("b"), counts.late]).toEqual([false, 1]);
-  expect([...(await readings.start([], 1, signal)).results]).toEqual([["b", "B"]]);
+  // Nor does it wait for what is asked then.
+  const next = readings.start(["c"], 60_000, signal);
+  expect([...(await next).results]).toEqual([["b", "B"]]);
   expect([...(await readings.start([], 1, signal)).results]).toEqual([]);
+  asked.get("c")?.resolve("C");
+  await Bun.sleep(0);
+  expect([...(await readings.start([], 1, signal)).results]).toEqual([["c", "C"]]);
 });
 
 test("nobody waits longer than it takes, nor is told of it", async () => {
