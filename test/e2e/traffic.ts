@@ -59,8 +59,8 @@ export class Traffic {
       const name = response.header("X-Container") ?? "nobody";
       this.#report.answered.set(name, (this.#report.answered.get(name) ?? 0) + 1);
     } catch (error) {
-      const at = Math.round(start - this.#started);
-      this.#report.failures.push(`request at ${at} ms: ${String(error)}`);
+      const [at, took] = [start - this.#started, performance.now() - start].map(Math.round);
+      this.#report.failures.push(`request at ${at} ms, after ${took} ms: ${String(error)}`);
     }
     this.#report.slowestMs = Math.max(this.#report.slowestMs, performance.now() - start);
   }
