@@ -22,7 +22,7 @@ setDefaultTimeout(60_000);
 const CRASHES = [
   "sh",
   "-c",
-  "/lab/start.sh & until [ -e /lab/crash ]; do usleep 20000; done; exit 1",
+  "/lab/start.sh & until [ -e /lab/crash ]; do usleep 20000; done; usleep 300000; exit 1",
 ];
 
 describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
