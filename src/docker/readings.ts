@@ -12,30 +12,47 @@ interface Ended<T> {
 }
 
 export class Readings<T> {
-  /** Those that are being read or about to be. */
-  readonly #under = new Set<string>();
+  /** Those that are being read or about to be, each with its end. */
+  readonly #under = new Map<string, PromiseWithResolvers<void>>();
   #results = new Map<string, T>();
   #failures = new Map<string, unknown>();
+  /** Whether somebody waits. */
+  #waiting = false;
 
-  /** @param late called when one ends that nobody waits for any more */
+  /** @param late called when one ends and nobody waits */
   constructor(
     private readonly read: (id: string, signal: AbortSignal) => Promise<T>,
     private readonly late: () => void,
   ) {}
 
-  /** Whether a container is being read or about to be. */
-  has(id: string): boolean {
-    return this.#under.has(id);
+  /**
+   * Reads containers by their IDs, where that is not under way, and waits for them at most `ms`
+   * milliseconds; what takes longer goes on. Gives what has ended since the last call: where that
+   * is something already, nothing is waited for.
+   */
+  async take(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
+    this.#start(
+      ids.filter((id) => !this.#under.has(id)),
+      signal,
+    );
+    const all = Promise.all(ids.map((id) => this.#under.get(id)?.promise));
+    const isSome = this.#results.size + this.#failures.size > 0;
+    this.#waiting = true;
+    if (Number.isFinite(ms)) {
+      const ended = new AbortController();
+      await Promise.race([all, pause(isSome ? 0 : ms, ended.signal)]);
+      ended.abort();
+    } else await all;
+    this.#waiting = false;
+    const taken = { results: this.#results, failures: this.#failures };
+    this.#results = new Map();
+    this.#failures = new Map();
+    return taken;
   }
 
-  /**
-   * Reads containers by their IDs and waits for them at most `ms` milliseconds; what takes longer
-   * goes on. Gives what has ended since the last call; what was late then waits for nothing now.
-   */
-  async start(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
-    for (const id of ids) this.#under.add(id);
-    const waiting = new AbortController();
-    const all = forEachLimited(ids, WIDTH, async (id) => {
+  #start(ids: readonly string[], signal: AbortSignal): void {
+    for (const id of ids) this.#under.set(id, Promise.withResolvers());
+    void forEachLimited(ids, WIDTH, async (id) => {
       try {
         const result = await this.read(id, signal);
         // Only now, as it may be another list than when the reading began.
@@ -43,15 +60,9 @@ export class Readings<T> {
       } catch (error) {
         this.#failures.set(id, error);
       }
+      this.#under.get(id)?.resolve();
       this.#under.delete(id);
-      if (waiting.signal.aborted) this.late();
+      if (!this.#waiting) this.late();
     });
-    const patience = this.#results.size + this.#failures.size > 0 ? Math.min(ms, 0) : ms;
-    await (Number.isFinite(ms) ? Promise.race([all, pause(patience, waiting.signal)]) : all);
-    waiting.abort();
-    const ended = { results: this.#results, failures: this.#failures };
-    this.#results = new Map();
-    this.#failures = new Map();
-    return ended;
   }
 }

@@ -112,12 +112,17 @@ export class Store {
     const all = this.#everything;
     if (all || this.#networksChanged) await this.#readNetworks(signal);
     if (all) await this.#markListed(signal);
-    const ids = [...this.#dirty.keys()].filter((id) => !this.#readings.has(id));
     // What is served must not go because it was not yet read.
     const patience = !this.#complete ? Infinity : all ? PATIENCE_FOR_ALL : PATIENCE;
-    const { results, failures } = await this.#readings.start(ids, patience, signal);
+    const { results, failures } = await this.#readings.take(
+      [...this.#dirty.keys()],
+      patience,
+      signal,
+    );
     this.#complete = true;
     const marks = new Map([...results].map(([id, read]) => [id, this.#take(id, read)]));
+    // Something happened to it while it was read.
+    if ([...marks.keys()].some((id) => this.#dirty.has(id))) this.changed();
     return { marks, failures };
   }
 
