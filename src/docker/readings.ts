@@ -35,7 +35,8 @@ export class Readings<T> {
       ids.filter((id) => !this.#under.has(id)),
       signal,
     );
-    const all = Promise.all(ids.map((id) => this.#under.get(id)?.promise));
+    const ends = ids.map((id) => this.#under.get(id)).filter((end) => end !== undefined);
+    const all = Promise.all(ends.map(({ promise }) => promise));
     const isSome = this.#results.size + this.#failures.size > 0;
     this.#waiting = true;
     if (Number.isFinite(ms)) {
