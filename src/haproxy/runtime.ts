@@ -112,8 +112,9 @@ export class Runtime {
     }
     const expected = this.#arrivals.expect(operations);
     await this.#serially(async () => {
-      await this.#drains.sent();
       const up = await expected.atOnce();
+      // With nothing in between: a server that is drained later than its commands are made stays noted.
+      await this.#drains.sent();
       await this.#carryOut(operations.filter(isComing), capabilities, up);
       expected.follow();
       await this.#carryOut(
