@@ -11,7 +11,8 @@ export class Reader {
   /** When a container's change was noticed, until it is live, by its ID. */
   readonly #noticed = new Map<string, number>();
   #rereadAt = Infinity;
-  #lastUnreadable = "";
+  /** What was told of each container that cannot be read, by its ID. */
+  readonly #told = new Map<string, string>();
 
   constructor(
     private readonly store: Store,
@@ -30,13 +31,13 @@ export class Reader {
       if (!this.#noticed.has(id)) this.#noticed.set(id, since);
     }
     this.#rereadAt = failures.size > 0 ? Date.now() + REREAD_AFTER : Infinity;
-    const unreadable = [...failures].map(([id, error]) => `${id}: ${errorMessage(error)}`).join();
-    for (const [id, error] of unreadable === this.#lastUnreadable ? [] : failures) {
-      this.log.warn(
-        `container ${id.slice(0, 12)} cannot be read and stays as it was: ${errorMessage(error)}`,
-      );
+    for (const id of marks.keys()) this.#told.delete(id);
+    for (const [id, error] of failures) {
+      const reason = errorMessage(error);
+      if (this.#told.get(id) === reason) continue;
+      this.#told.set(id, reason);
+      this.log.warn(`container ${id.slice(0, 12)} cannot be read and stays as it was: ${reason}`);
     }
-    this.#lastUnreadable = unreadable;
   }
 
   /** How long ago a container's change was noticed, in milliseconds. */

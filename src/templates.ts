@@ -49,6 +49,9 @@ export function openTemplate(name: TemplateName, file: string | undefined): Temp
   };
 }
 
+/** A file that was emptied so lately is just being written, as a shell does it, in milliseconds. */
+const BEING_WRITTEN = 1_000;
+
 class TemplateFile implements TemplateSlot {
   #stamp = "";
   #newest: Template | undefined;
@@ -74,22 +77,22 @@ class TemplateFile implements TemplateSlot {
   }
 
   refresh(): void {
-    const { stamp, text } = this.#read();
-    // A shell that writes a file empties it first.
-    const isBeingWritten = text === "" && this.#newest !== undefined;
+    const { stamp, text, age } = this.#read();
+    const isBeingWritten = text === "" && this.#newest !== undefined && age < BEING_WRITTEN;
     if (text === undefined || isBeingWritten) return;
     // Noted first: a broken version is complained of once, not at every pass.
     this.#stamp = stamp;
     this.#newest = compileTemplate({ name: this.file, text }, PARTIALS);
   }
 
-  /** The text, where it is another than last time. */
-  #read(): { stamp: string; text: string | undefined } {
+  /** The text, where it is another than last time, and how old it is, in milliseconds. */
+  #read(): { stamp: string; text: string | undefined; age: number } {
     try {
       const { mtimeMs, size, ino } = statSync(this.file);
       const stamp = `${mtimeMs} ${size} ${ino}`;
-      if (stamp === this.#stamp) return { stamp, text: undefined };
-      return { stamp, text: readFileSync(this.file, "utf8") };
+      const age = Date.now() - mtimeMs;
+      if (stamp === this.#stamp) return { stamp, text: undefined, age };
+      return { stamp, text: readFileSync(this.file, "utf8"), age };
     } catch (error) {
       throw new GatewayError(
         "template",

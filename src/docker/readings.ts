@@ -25,10 +25,23 @@ export class Readings<T> {
     private readonly late: () => void,
   ) {}
 
+  /** Whether a container is being read or about to be. */
+  has(id: string): boolean {
+    return this.#under.has(id);
+  }
+
+  /** What has ended since it was last asked; undefined where nothing has. */
+  ended(): Ended<T> | undefined {
+    const ended = { results: this.#results, failures: this.#failures };
+    if (ended.results.size + ended.failures.size === 0) return undefined;
+    this.#results = new Map();
+    this.#failures = new Map();
+    return ended;
+  }
+
   /**
    * Reads containers by their IDs, where that is not under way, and waits for them at most `ms`
-   * milliseconds; what takes longer goes on. Gives what has ended since the last call: where that
-   * is something already, nothing is waited for.
+   * milliseconds; what takes longer goes on. Gives what has ended.
    */
   async take(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
     this.#start(
@@ -37,18 +50,14 @@ export class Readings<T> {
     );
     const ends = ids.map((id) => this.#under.get(id)).filter((end) => end !== undefined);
     const all = Promise.all(ends.map(({ promise }) => promise));
-    const isSome = this.#results.size + this.#failures.size > 0;
     this.#waiting = true;
     if (Number.isFinite(ms)) {
       const ended = new AbortController();
-      await Promise.race([all, pause(isSome ? 0 : ms, ended.signal)]);
+      await Promise.race([all, pause(ms, ended.signal)]);
       ended.abort();
     } else await all;
     this.#waiting = false;
-    const taken = { results: this.#results, failures: this.#failures };
-    this.#results = new Map();
-    this.#failures = new Map();
-    return taken;
+    return this.ended() ?? { results: new Map(), failures: new Map() };
   }
 
   #start(ids: readonly string[], signal: AbortSignal): void {

@@ -16,8 +16,17 @@ interface Entry {
 interface Read {
   /** When it was marked, in milliseconds since 1970. */
   readonly since: number;
+  /** Its place in the order of events and readings. */
+  readonly begun: number;
   /** Undefined where it does not live. */
   readonly entry: Entry | undefined;
+}
+
+/** What the last event said that started or ended a container. */
+interface Turn {
+  /** Its place in the order of events and readings. */
+  readonly at: number;
+  readonly lives: boolean;
 }
 
 interface Refreshed {
@@ -54,8 +63,9 @@ export class Store {
   /** What to read again, with the time it was marked. */
   readonly #dirty = new Map<string, number>();
   readonly #readings: Readings<Read>;
-  /** Containers that have ended, as far as events tell. */
-  readonly #dead = new Set<string>();
+  /** What events told of a container's life and no reading since has confirmed, by its ID. */
+  readonly #turns = new Map<string, Turn>();
+  #count = 0;
   /** Whether everything has been read once. */
   #complete = false;
   /** When the signal that ends a container was sent, by its ID. */
@@ -87,16 +97,12 @@ export class Store {
     else if (event.kind === "signal") {
       if (this.#signalled(event.id, event.signal)) ending = event.id;
     } else {
-      if (COMES.includes(event.action)) {
-        this.#survived(event.id);
-        this.#dead.delete(event.id);
-        // What came before was not yet about a container that can be served.
-        this.#dirty.delete(event.id);
-      }
+      const lives = COMES.includes(event.action);
+      if (lives) this.#survived(event.id);
       this.#mark(event.id);
-      if (GOES.includes(event.action)) {
-        this.#dead.add(event.id);
-        ending = event.id;
+      if (lives || GOES.includes(event.action)) {
+        this.#turns.set(event.id, { at: ++this.#count, lives });
+        if (!lives) ending = event.id;
       }
       if (event.action === "health_status") this.#markAgain(event.id);
     }
@@ -114,15 +120,14 @@ export class Store {
     if (all) await this.#markListed(signal);
     // What is served must not go because it was not yet read.
     const patience = !this.#complete ? Infinity : all ? PATIENCE_FOR_ALL : PATIENCE;
-    const { results, failures } = await this.#readings.take(
-      [...this.#dirty.keys()],
-      patience,
-      signal,
-    );
+    const { results, failures } =
+      this.#readings.ended() ??
+      (await this.#readings.take([...this.#dirty.keys()], patience, signal));
     this.#complete = true;
     const marks = new Map([...results].map(([id, read]) => [id, this.#take(id, read)]));
-    // Something happened to it while it was read.
-    if ([...marks.keys()].some((id) => this.#dirty.has(id))) this.changed();
+    // What failed is read again later, what is being read will say so itself.
+    const isToBeRead = (id: string): boolean => !failures.has(id) && !this.#readings.has(id);
+    if ([...this.#dirty.keys()].some(isToBeRead)) this.changed();
     return { marks, failures };
   }
 
@@ -130,7 +135,7 @@ export class Store {
   snapshot(): Snapshot {
     // The same container is the same object as long as nothing about it changes.
     const containers = [...this.#entries].map(([id, { container }]) => {
-      const stopping = this.#dead.has(id) ? DEAD : this.#stopping.get(id)?.at;
+      const stopping = this.#isDead(id) ? DEAD : this.#stopping.get(id)?.at;
       return stopping === undefined ? container : { ...container, stopping };
     });
     return { containers, ...this.#networks };
@@ -138,12 +143,16 @@ export class Store {
 
   /** Whether a container has ended or was told to, as far as is known. */
   isEnding(id: string): boolean {
-    return this.#stopping.has(id) || this.#dead.has(id);
+    return this.#stopping.has(id) || this.#isDead(id);
   }
 
   /** Lets go of the timers. */
   close(): void {
     for (const { timer } of this.#stopping.values()) clearTimeout(timer);
+  }
+
+  #isDead(id: string): boolean {
+    return this.#turns.get(id)?.lives === false;
   }
 
   /** Podman, which names no outcome in this event, sends it before it has noted the outcome. */
@@ -188,18 +197,19 @@ export class Store {
   async #read(id: string, signal: AbortSignal): Promise<Read> {
     // Taken off first: what happens while it is read marks it anew.
     const since = this.#dirty.get(id) ?? Date.now();
+    const begun = ++this.#count;
     this.#dirty.delete(id);
     try {
       const info = await this.client.inspect(id, signal);
       const container = info === undefined ? undefined : toContainer(info, 0);
       if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
-        return { since, entry: undefined };
+        return { since, begun, entry: undefined };
       }
       // A network that was made since: its driver decides whether it can be reached.
       const networks = Object.keys(info.NetworkSettings.Networks ?? {});
       if (networks.some((name) => !(name in this.#networks.drivers)))
         await this.#readNetworks(signal);
-      return { since, entry: { container, stopSignal: toStopSignal(info) } };
+      return { since, begun, entry: { container, stopSignal: toStopSignal(info) } };
     } catch (error) {
       if (!this.#dirty.has(id)) this.#dirty.set(id, since);
       throw error;
@@ -207,14 +217,17 @@ export class Store {
   }
 
   /** Takes over what was read of a container. Gives when it was last marked. */
-  #take(id: string, { since, entry }: Read): number {
-    if (entry === undefined) {
+  #take(id: string, { since, begun, entry }: Read): number {
+    const turn = this.#turns.get(id);
+    const isOlder = turn !== undefined && turn.at > begun;
+    if (!isOlder) this.#turns.delete(id);
+    if (entry !== undefined) this.#entries.set(id, entry);
+    // Unless it was started since.
+    else if (!(isOlder && turn.lives)) {
       this.#entries.delete(id);
       this.#survived(id);
-    } else this.#entries.set(id, entry);
-    const anew = this.#dirty.get(id);
-    if (anew === undefined) this.#dead.delete(id);
-    return anew ?? since;
+    }
+    return this.#dirty.get(id) ?? since;
   }
 
   /** Notes that a container was told to end; false where the signal says something else. */

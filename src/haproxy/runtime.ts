@@ -113,8 +113,6 @@ export class Runtime {
     const expected = this.#arrivals.expect(operations);
     await this.#serially(async () => {
       const up = await expected.atOnce();
-      // With nothing in between: a server that is drained later than its commands are made stays noted.
-      await this.#drains.sent();
       await this.#carryOut(operations.filter(isComing), capabilities, up);
       expected.follow();
       await this.#carryOut(
@@ -131,6 +129,8 @@ export class Runtime {
     capabilities: Capabilities,
     up: readonly string[] = [],
   ): Promise<void> {
+    // With nothing between this and the commands: what is drained later than they are made stays noted.
+    await this.#drains.sent();
     const commands: string[] = [];
     for (const operation of operations.map((each) => this.#reuse(each))) {
       if (operation === undefined) continue;

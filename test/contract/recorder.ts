@@ -7,8 +7,8 @@ export interface Recorder {
   socket: string;
   /** What was sent on each connection. */
   sent: string[];
-  /** Called with all that was sent so far on a connection, before it is passed on. */
-  onSent: (text: string) => void;
+  /** Called with all that was sent so far on a connection; its end is waited for before that is passed on. */
+  onSent: (text: string) => void | Promise<void>;
   /** From now on connections are taken, and nothing is passed on or answered. */
   silence(): void;
   close(): Promise<void>;
@@ -26,12 +26,13 @@ export async function startRecorder(to: string): Promise<Recorder> {
     const haproxy = createConnection({ path: to, allowHalfOpen: true });
     open.add(haproxy);
     haproxy.on("close", () => open.delete(haproxy));
+    let passing = Promise.resolve();
     client.on("data", (chunk: Buffer) => {
       recorder.sent[index] += chunk.toString();
-      recorder.onSent(recorder.sent[index] ?? "");
-      haproxy.write(chunk);
+      const held = recorder.onSent(recorder.sent[index] ?? "");
+      passing = passing.then(() => held).then(() => void haproxy.write(chunk));
     });
-    client.on("end", () => haproxy.end());
+    client.on("end", () => void passing.then(() => haproxy.end()));
     haproxy.pipe(client);
     client.on("error", () => haproxy.destroy());
     haproxy.on("error", () => client.destroy());

@@ -13,8 +13,7 @@ import { Site } from "./proxy.ts";
 import { Running } from "./running.ts";
 import { viewOfFiles, viewOfHaproxy, type SiteView } from "./site-view.ts";
 
-/** Each has its own commands; those between are tried more briefly. */
-const sequencesFor = (version: string): number => (["2.6", "3.4"].includes(version) ? 1_000 : 250);
+const SEQUENCES = 1_000;
 const STEPS = 2;
 /** A fresh HAProxy is started after so many sequences. */
 const FRESH_EVERY = 25;
@@ -26,7 +25,6 @@ const SEED = Number(process.env["LAB_SEED"] ?? 2018);
 const LIMIT_MS = 300_000;
 
 describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
-  const sequences = sequencesFor(version);
   const addsBackends = Number(version) >= 3.4;
   const apps: App[] = [];
   let site: Site;
@@ -49,12 +47,12 @@ describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
   });
 
   test(
-    `${sequences} sequences of changes`,
+    `${SEQUENCES} sequences of changes`,
     async () => {
       const fleet = new Fleet(SEED, places, addsBackends);
       running = await Running.start(site, site.render([]).files, { grace: 100 });
       let desired = site.render([]).files;
-      for (let sequence = 1; sequence <= sequences; sequence++) {
+      for (let sequence = 1; sequence <= SEQUENCES; sequence++) {
         for (let count = 0; count < STEPS; count++) {
           drainSomething(desired, sequence);
           fleet.step();

@@ -3,15 +3,19 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
-import { freePort, startApp, type App } from "./app.ts";
+import { deadEnd, freePort, startApp, type App } from "./app.ts";
 import { holdNext } from "./asking.ts";
 import { serviceOf, Site, START_MS, type Service } from "./proxy.ts";
+import { startRecorder } from "./recorder.ts";
 import { Running, type RunningOptions } from "./running.ts";
 
 setDefaultTimeout(START_MS);
 
 /** How many requests are sent to see who gets them; even, so that two servers get the same. */
 const ASKED = 20;
+
+const DRAIN_ALONE = /^set server \S+ state drain;show cli level/;
+const HELD_MS = 50;
 
 describe.each(haproxyVersions())("servers, HAProxy %s", (version) => {
   let site: Site;
@@ -172,6 +176,33 @@ describe.each(haproxyVersions())("servers, HAProxy %s", (version) => {
     await running.serve([of(one), of(three, { name: two.name })]);
     expect(await askOften()).toEqual({ [one.name]: ASKED / 2, [three.name]: ASKED / 2 });
     expect(await held.finish()).toBe(200);
+  });
+
+  test("one that is drained while it is enabled is known to be, or enabled", async () => {
+    const [one, two] = [await newApp(), await newApp()];
+    const recorder = await startRecorder(site.setup.layout.haproxy.statsSocket);
+    // Said first, and heard by HAProxy last.
+    recorder.onSent = (text) => (DRAIN_ALONE.test(text) ? Bun.sleep(HELD_MS) : undefined);
+    const others = await Promise.all(
+      Array.from({ length: 40 }, async (_, index) => {
+        return { image: "foo", name: `dead-${index}`, ...(await deadEnd()) };
+      }),
+    );
+    const paused = [of(one), of(two, { state: "paused" })];
+    const all = [of(one), of(two), ...others];
+    await start(paused, { socket: recorder.socket });
+    const name = Object.keys(await running.servers()).find((key) => nameIn(key) === two.name);
+    for (const ms of [0, 1, 2, 3, 4, 6]) {
+      const change = running.serve(all);
+      await Bun.sleep(ms);
+      running.runtime.drain("foo", name?.slice("foo/".length) ?? "");
+      await change;
+      await Bun.sleep(2 * HELD_MS);
+      await running.serve(all);
+      expect((await statuses())[two.name]).toBe("UP");
+      await running.serve(paused);
+    }
+    await recorder.close();
   });
 
   test("what HAProxy was told is in its files", async () => {

@@ -9,7 +9,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { cli, haproxyVersions } from "../lab/haproxy.ts";
 import { connect } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
+import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { freePort } from "./ports.ts";
 import { isAlive, userOf } from "./processes.ts";
 import { startRelay } from "./relay.ts";
@@ -83,12 +83,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await gateway.served("/own/one/", container.name);
     const { master, worker } = await gateway.haproxy();
     const slow = gateway.get("/own/one/slow?ms=1500", { timeoutMs: 10_000 });
-    // It must have arrived before the end begins.
-    await gateway.until(async () => {
-      const sessions = await cli(join(gateway.dir, "haproxy.admin.sock"), "show sess");
-      // Where HAProxy ran before the container did, its service has a spare backend.
-      if (!/be=(own:one|_spare_1) /.test(sessions)) throw new Error("the request is not there yet");
-    });
+    await arrived(gateway);
     const ended = gateway.stop("SIGINT");
     expect((await slow).status).toBe(200);
     expect(await ended).toBe(0);
@@ -103,10 +98,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { master } = await gateway.haproxy();
     const kept = await connect({ port: gateway.port, timeoutMs: 30_000 });
     const slow = gateway.get("/own/one/slow?ms=1500", { timeoutMs: 10_000 });
-    await gateway.until(async () => {
-      const sessions = await cli(join(gateway.dir, "haproxy.admin.sock"), "show sess");
-      if (!sessions.includes("be=own:one")) throw new Error("the request is not there yet");
-    });
+    await arrived(gateway);
     const ended = gateway.stop();
     // Neither before the one that has an answer to come, nor long after it.
     expect((await slow).status).toBe(200);
@@ -174,3 +166,12 @@ test("a port of root's for an ordinary user: the hint says what to do", async ()
   expect(line.details?.at(-1)).toContain("ports below 1024 are root's");
   await relay.close();
 });
+
+/** Waits until a request to the container has arrived: it is to be under way when the end begins. */
+function arrived(gateway: Gateway): Promise<void> {
+  return gateway.until(async () => {
+    const sessions = await cli(join(gateway.dir, "haproxy.admin.sock"), "show sess");
+    // Where HAProxy ran before the container did, its service has a spare backend.
+    if (!/be=(own:one|_spare_1) /.test(sessions)) throw new Error("the request is not there yet");
+  });
+}

@@ -53,10 +53,12 @@ describe.each(haproxyVersions())("told to end, HAProxy %s", (version) => {
   });
 
   test("before anything else, however long it takes to read what else happened", async () => {
-    await start("one", "two", "three");
+    await start("one", "two", "three", "four");
     await slowEngine();
-    for (const name of ["one", "two"]) {
-      stage.kill(name);
+    for (const name of ["one", "two", "three"]) {
+      // By whatever it ends.
+      if (name === "two") stage.tell(name, "die", { exitCode: "1" });
+      else stage.kill(name);
       const told = performance.now();
       while ((await stateOf(gateway, name)) !== "DRAIN") {
         expect(performance.now() - told).toBeLessThan(AT_ONCE_MS);
@@ -157,10 +159,10 @@ describe.each(haproxyVersions())("told to end, HAProxy %s", (version) => {
     for (const name of names) await up(name);
   }
 
-  /** From now on the gateway waits for the Engine's answer about another container. */
+  /** From now on the gateway waits for the Engine's answer, and looks at nothing meanwhile. */
   async function slowEngine(): Promise<void> {
     stage.patience = SLOW_MS;
-    stage.tell("no-such", "start");
+    stage.tellNetwork();
     // Until it has asked.
     await Bun.sleep(50);
   }

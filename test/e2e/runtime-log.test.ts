@@ -80,16 +80,26 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   }
 });
 
+/** Long enough after its start to be down for less than it takes to be late. */
+const BREAKS_AFTER_MS = 4_000;
+
 test("a container that does not answer after a while is a warning, one that does is none", async () => {
   const [version = "3.4"] = haproxyVersions();
   const stage = new Stage();
   const app = await startApp();
+  const broken = await startApp();
   try {
     const gateway = await startGateway({ version, dockerHost: stage.dockerHost });
     await gateway.answers("/", 403);
     const port = await freePort();
     stage.start("talks", { image: "talks", ip: app.address, port: app.port });
+    stage.start("breaks", { image: "breaks", ip: broken.address, port: broken.port });
+    await gateway.answers("/breaks/", 200);
     stage.start("mute", { image: "mute", ip: "127.0.0.1", port });
+    // What answered and does no more is told by HAProxy itself.
+    await Bun.sleep(BREAKS_AFTER_MS);
+    await broken.stop();
+    await gateway.logged(/^haproxy: .*\bbreaks\b.* is DOWN/);
     const { message, level } = await gateway.logged(/does not answer/);
     expect(level).toBe("warn");
     expect(message).toStartWith(`container mute does not answer at 127.0.0.1:${port} and gets no`);
@@ -98,5 +108,6 @@ test("a container that does not answer after a while is a warning, one that does
     closeGateways();
     await stage.stop();
     await app.stop();
+    await broken.stop();
   }
 });

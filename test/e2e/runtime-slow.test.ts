@@ -5,7 +5,7 @@ import { startApp, type App } from "../contract/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
-import { Stage } from "./stage.ts";
+import { idOf, Stage } from "./stage.ts";
 import { Traffic } from "./traffic.ts";
 
 setDefaultTimeout(60_000);
@@ -52,12 +52,7 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
   });
 
   test("what has ended gets no requests before the Engine says more", async () => {
-    await prepare("one", "two", "three", "four");
-    for (const name of ["one", "two", "three", "four"]) {
-      stage.change(name, { image: "same" });
-      stage.tell(name, "start");
-      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("UP"));
-    }
+    await startReplicas("one", "two", "three", "four");
     const traffic = new Traffic({ port: gateway.port, target: "/same/", perSecond: 200 });
     stage.patience = HELD_MS;
     const begun = performance.now();
@@ -78,19 +73,77 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
   });
 
   test("one that ended and runs again gets requests again", async () => {
-    await prepare("one", "two");
-    for (const name of ["one", "two"]) {
-      stage.change(name, { image: "same" });
-      stage.tell(name, "start");
-      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("UP"));
-    }
-    for (let count = 0; count < 5; count++) {
-      stage.patience = count * 20;
+    await startReplicas("one", "two");
+    for (let count = 0; count < 100; count++) {
+      // Below and above what the gateway waits for.
+      stage.patience = (count % 5) * 10;
       stage.tell("one", "die", { exitCode: "1" });
       stage.tell("one", "start");
       await gateway.until(async () => expect(await stateOf(gateway, "one")).toBe("UP"));
     }
     expect(await stateOf(gateway, "two")).toBe("UP");
+  });
+
+  test("of all that go, the last is one that still runs", async () => {
+    await startReplicas("leaves", "dies");
+    stage.patience = HELD_MS;
+    stage.kill("leaves");
+    await gateway.until(async () => expect(await stateOf(gateway, "leaves")).toBe("DRAIN"));
+    await apps[1]?.stop();
+    stage.tell("dies", "die", { exitCode: "1" });
+    await gateway.until(async () => {
+      expect(await stateOf(gateway, "dies")).toBe("DRAIN");
+      expect(await stateOf(gateway, "leaves")).toBe("UP");
+    });
+    expect((await gateway.get("/same/")).status).toBe(200);
+  });
+
+  test("what happens to one while it is read is read too", async () => {
+    await prepare("old");
+    stage.change("old", { status: "exited" });
+    stage.tellsOldNews = true;
+    // Nobody waits for it any more when the next event comes, nor when that has been looked at.
+    stage.patience = 300;
+    stage.tell("old", "connect");
+    await Bun.sleep(100);
+    stage.change("old", { status: "running" });
+    stage.tell("old", "start");
+    await gateway.answers("/old/", 200);
+  });
+
+  test("one that fails late is told once and asked for once a second, and the others are served", async () => {
+    await prepare("bad", "good");
+    stage.failing.add("bad");
+    stage.patienceFor.set("bad", 100);
+    stage.tell("bad", "start");
+    await gateway.logged(/cannot be read/);
+    stage.tell("good", "start");
+    await gateway.answers("/good/", 200);
+    await Bun.sleep(HELD_MS);
+    expect(gateway.count(/cannot be read/)).toBe(1);
+    const asked = stage.asked.get(idOf("bad")) ?? 0;
+    expect(asked).toBeGreaterThan(2);
+    expect(asked).toBeLessThan(10);
+    stage.failing.delete("bad");
+    await gateway.answers("/bad/", 200);
+  });
+
+  test("old news does not end one that was started since", async () => {
+    await prepare("again");
+    stage.tell("again", "start");
+    await gateway.answers("/again/", 200);
+    stage.tellsOldNews = true;
+    stage.patience = 10;
+    for (let count = 0; count < 10; count++) {
+      stage.change("again", { status: "exited" });
+      stage.tell("again", "die", { exitCode: "1" });
+      await Bun.sleep(5);
+      stage.change("again", { status: "running" });
+      stage.tell("again", "start");
+      await Bun.sleep(50);
+    }
+    expect(gateway.count(/^removed /)).toBe(0);
+    await gateway.answers("/again/", 200);
   });
 
   test("the time until it is served counts from its start", async () => {
@@ -105,6 +158,16 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
     const { message } = await gateway.logged(/^routed \/late/);
     expect(Number(/(\d+) ms\)$/.exec(message)?.[1])).toBeLessThan(2 * STARTS_AFTER_MS);
   });
+
+  /** Starts containers of one service. */
+  async function startReplicas(...names: string[]): Promise<void> {
+    await prepare(...names);
+    for (const name of names) {
+      stage.change(name, { image: "same" });
+      stage.tell(name, "start");
+      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("UP"));
+    }
+  }
 
   /** Has containers ready, each with an image of its own name, without a word of the Engine. */
   async function prepare(...names: string[]): Promise<void> {

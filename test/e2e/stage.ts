@@ -21,10 +21,16 @@ const PATIENT: object = { idleTimeout: 0 };
 
 export class Stage {
   readonly dockerHost: string;
-  /** How long the answer to a question about a container takes, in milliseconds. */
+  /** How long the answer to a question about a container or the networks takes, in milliseconds. */
   patience = 0;
   /** The same for single containers, by their names. */
   readonly patienceFor = new Map<string, number>();
+  /** Containers that cannot be described, by their names. */
+  readonly failing = new Set<string>();
+  /** How often each container was asked for, by its ID. */
+  readonly asked = new Map<string, number>();
+  /** Whether an answer tells what was true when it was asked for, not when it is given. */
+  tellsOldNews = false;
   readonly #parts = new Map<string, Part>();
   readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
   readonly #server: Bun.Server<undefined>;
@@ -58,13 +64,21 @@ export class Stage {
 
   /** Says that something happened to a container. */
   tell(name: string, action: string, attributes: Record<string, string> = {}): void {
-    const event = {
+    this.#say({
       Type: "container",
       Action: action,
       Actor: { ID: idOf(name), Attributes: { name, ...attributes } },
-    };
+    });
+  }
+
+  #say(event: object): void {
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     for (const listener of this.#listeners) listener.enqueue(line);
+  }
+
+  /** Says that a network was made. */
+  tellNetwork(): void {
+    this.#say({ Type: "network", Action: "create", Actor: { ID: "net", Attributes: {} } });
   }
 
   /** Describes a container and says that it started. */
@@ -97,6 +111,7 @@ export class Stage {
     }
     if (path === "/events") return new Response(this.#events());
     if (path === "/networks") {
+      if (this.patience > 0) await Bun.sleep(this.patience);
       return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
     }
     if (path === "/containers/json") {
@@ -106,8 +121,14 @@ export class Stage {
     // As the real one does while it starts or ends a container.
     const held = [...this.patienceFor].find(([name]) => idOf(name) === id);
     const patience = held?.[1] ?? this.patience;
+    if (id !== undefined) this.asked.set(id, (this.asked.get(id) ?? 0) + 1);
+    const find = () => [...this.#parts].find(([name]) => idOf(name) === id);
+    const before = find();
     if (id !== undefined && patience > 0) await Bun.sleep(patience);
-    const found = [...this.#parts].find(([name]) => idOf(name) === id);
+    const found = this.tellsOldNews ? before : find();
+    if (found !== undefined && this.failing.has(found[0])) {
+      return Response.json({ message: "something went wrong in here" }, { status: 500 });
+    }
     if (found !== undefined) return Response.json(inspection(...found));
     return Response.json({ message: `no such thing: ${path}` }, { status: 404 });
   }

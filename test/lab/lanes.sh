@@ -5,24 +5,34 @@ failed=0
 names=()
 pids=()
 outputs=$(mktemp -d)
-trap 'rm -rf "$outputs"' EXIT
 
-# as_root COMMAND...: the private Engine of the tests needs root.
-as_root() {
-  if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
-    echo "the tests start a Docker Engine of their own, which takes root: using sudo"
-    sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE,LAB_LANE "$@"
-  else
-    "$@"
-  fi
+# The private Engine of the tests needs root. Asked for here, and not by every lane.
+as_root=()
+if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
+  echo "the tests start a Docker Engine of their own, which takes root: using sudo"
+  sudo true
+  as_root=(sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE,LAB_LANE)
+fi
+
+# No lane outlives the script, and each cleans up: in the background they would not heed Ctrl-C.
+end_lanes() {
+  local pid
+  for pid in "${pids[@]}"; do "${as_root[@]}" kill -TERM "$pid" 2>/dev/null || true; done
+  wait
+  rm -rf "$outputs"
 }
+trap end_lanes EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 
 # lane NAME FILES...: starts a lane.
 lane() {
   local number=${#names[@]}
   names+=("$1")
   shift
-  LAB_LANE=$number as_root bun test --timeout 60000 "$@" >"$outputs/$number" 2>&1 &
+  # Made here, as it may be shown before the lane has come to open it.
+  touch "$outputs/$number"
+  LAB_LANE=$number "${as_root[@]}" bun test --timeout 60000 "$@" >>"$outputs/$number" 2>&1 &
   pids+=($!)
 }
 
@@ -32,7 +42,9 @@ join_lanes() {
   for number in "${!names[@]}"; do
     output=$outputs/$number
     echo "== ${names[number]}"
-    tail --lines=+1 --follow --pid="${pids[number]}" "$output"
+    # In the background: in the foreground a signal would wait for its end.
+    tail --lines=+1 --follow --pid="${pids[number]}" "$output" &
+    wait $!
     # Bun ends with " 12 pass" and " 0 fail"; without these lines it did not come to its end.
     passed=$((passed + $(awk '$2 == "pass" { n = $1 } END { print n + 0 }' "$output")))
     failed=$((failed + $(awk '$2 == "fail" { n = $1; seen = 1 } END { print seen ? n : 1 }' "$output")))
