@@ -2,22 +2,22 @@
 
 import { fstatSync } from "node:fs";
 import manifest from "../package.json" with { type: "json" };
-import type { Command, CommandIo, Signals } from "./command.ts";
-import { tellingCommands } from "./commands/completion.ts";
-import { doctorCommand } from "./commands/doctor.ts";
-import { explainCommand } from "./commands/explain.ts";
-import { gatewayCommand } from "./commands/gateway.ts";
-import { installCommand } from "./commands/install.ts";
-import { renderCommand } from "./commands/render.ts";
-import { routesCommand } from "./commands/routes.ts";
-import { templateCommand } from "./commands/template.ts";
-import { uninstallCommand } from "./commands/uninstall.ts";
-import { upgradeCommand } from "./commands/upgrade.ts";
-import { describeError, EXIT_STATUS, GatewayError, systemCode } from "./errors.ts";
-import { nearest, normalise, readFlags } from "./flags.ts";
-import { helpOf } from "./help.ts";
-import { createLogger } from "./log.ts";
-import { isJournal } from "./setup.ts";
+import type { Command, CommandIo, Signals } from "./cli/command.ts";
+import { tellingCommands } from "./cli/completion/completion.ts";
+import { doctorCommand } from "./cli/doctor/doctor.ts";
+import { explainCommand } from "./cli/explain.ts";
+import { gatewayCommand } from "./cli/gateway.ts";
+import { installCommand } from "./cli/service/install.ts";
+import { renderCommand } from "./cli/render.ts";
+import { routesCommand } from "./cli/routes.ts";
+import { templateCommand } from "./cli/template.ts";
+import { uninstallCommand } from "./cli/service/uninstall.ts";
+import { upgradeCommand } from "./cli/service/upgrade.ts";
+import { describeError, EXIT_STATUS, GatewayError, systemCode } from "./lib/errors.ts";
+import { nearest, normalise, readFlags } from "./cli/flags.ts";
+import { helpOf } from "./cli/help.ts";
+import { createLogger } from "./lib/log.ts";
+import { isJournal } from "./cli/setup.ts";
 
 const NAME = manifest.name;
 const OWN_COMMANDS: readonly Command[] = [

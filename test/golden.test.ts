@@ -16,30 +16,30 @@ import {
 } from "./golden/cases.ts";
 import { haproxyProgram, haproxyVersions } from "./lab/haproxy.ts";
 import { labDir } from "./lab/leftovers.ts";
-import { randomNumbers, shuffle } from "./unit/make.ts";
+import { randomNumbers, shuffle } from "./lab/make.ts";
 
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
 
 /** Lets HAProxy check files as if they were where they belong. */
-function check(program: string, files: Files, { layout }: GoldenCase) {
+function check(program: string, files: Files, { paths }: GoldenCase) {
   const dir = labDir("golden");
   const moved = (text: string): string =>
-    foldersOf(layout).reduce(
+    foldersOf(paths).reduce(
       (all, folder) => all.replaceAll(`${folder}/`, `${dir}${folder}/`),
       text,
     );
-  const all = { ...files.maps, [layout.output]: files.config };
+  const all = { ...files.maps, [paths.output]: files.config };
   for (const [path, text] of Object.entries(all)) {
     const place = join(dir, path);
     mkdirSync(dirname(place), { recursive: true });
     writeFileSync(place, moved(text));
   }
   // Which the gateway writes before HAProxy reads its files.
-  const stateFile = join(dir, layout.haproxy.stateFile);
+  const stateFile = join(dir, paths.haproxy.stateFile);
   mkdirSync(dirname(stateFile), { recursive: true });
   writeFileSync(stateFile, "1\n");
   // -dW: a warning is an error.
-  const result = Bun.spawnSync([program, "-dW", "-c", "-f", join(dir, layout.output)]);
+  const result = Bun.spawnSync([program, "-dW", "-c", "-f", join(dir, paths.output)]);
   const said = `${result.stdout.toString()}${result.stderr.toString()}`;
   return { exitCode: result.exitCode, said: said.replaceAll(dir, "") };
 }
@@ -47,10 +47,10 @@ function check(program: string, files: Files, { layout }: GoldenCase) {
 describe.each(goldenCases().map((each) => [each.name, each] as const))("%s", (name, golden) => {
   const { containers, version } = golden;
   const { files } = golden.render(containers, version);
-  if (isUpdate) writeExpected(name, byName(files, golden.layout));
+  if (isUpdate) writeExpected(name, byName(files, golden.paths));
 
   test("the files, byte by byte", () => {
-    expect(byName(files, golden.layout)).toEqual(expectedFiles(name));
+    expect(byName(files, golden.paths)).toEqual(expectedFiles(name));
   });
 
   test("whatever the order in which the containers are listed", () => {

@@ -3,9 +3,9 @@
 import { afterAll, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { GATEWAY_FLAGS } from "../src/commands/flags.ts";
-import { EXIT_STATUS } from "../src/errors.ts";
-import { HELPERS } from "../src/helpers.ts";
+import { GATEWAY_FLAGS } from "../src/cli/gateway-flags.ts";
+import { EXIT_STATUS } from "../src/lib/errors.ts";
+import { HELPERS } from "../src/template/helpers.ts";
 import { haproxyProgram, haproxyVersions } from "./lab/haproxy.ts";
 import { labDir, sweep } from "./lab/leftovers.ts";
 

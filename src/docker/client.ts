@@ -1,8 +1,8 @@
 // The Engine's API over native fetch: it only reads.
 
 import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
-import { withLimit } from "../async.ts";
-import { errorMessage, GatewayError, systemCode } from "../errors.ts";
+import { withLimit } from "../lib/async.ts";
+import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { Transport } from "./transport.ts";
 
 /** The newest API version this client was tried with; an older Engine's own is used instead. */

@@ -2,7 +2,7 @@
 
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { GatewayError } from "../errors.ts";
+import { GatewayError } from "../lib/errors.ts";
 
 export type DockerHost =
   | { readonly kind: "unix"; readonly path: string }

@@ -1,6 +1,6 @@
 // Containers that are being read, side by side: one that the Engine holds back delays no other.
 
-import { forEachLimited, pause } from "../async.ts";
+import { forEachLimited, pause } from "../lib/async.ts";
 
 /** So many are read at a time: more only queue up in the Engine. */
 const WIDTH = 8;

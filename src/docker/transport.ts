@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { pause } from "../async.ts";
-import { errorMessage, GatewayError, systemCode } from "../errors.ts";
+import { pause } from "../lib/async.ts";
+import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { DockerHost, DockerTls } from "./host.ts";
 
 export interface Transport {

@@ -1,8 +1,8 @@
 // Keeps the event stream alive: subscribes, notices a dead Engine, comes back, for ever.
 
-import { Backoff, pause } from "../async.ts";
-import { errorMessage, systemCode } from "../errors.ts";
-import type { Logger } from "../log.ts";
+import { Backoff, pause } from "../lib/async.ts";
+import { errorMessage, systemCode } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
 import type { DockerClient } from "./client.ts";
 import { readEvents, type DockerEvent } from "./events.ts";
 

@@ -34,7 +34,7 @@ let binary: string | undefined;
 
 /** Makes the program from the sources; another build meanwhile does not change it. */
 export function buildGateway(): void {
-  const built = Bun.spawnSync([process.execPath, "src/build.ts"], { cwd: ROOT });
+  const built = Bun.spawnSync([process.execPath, ".ci/build.ts"], { cwd: ROOT });
   if (built.exitCode !== 0)
     throw new Error(`Cannot build the gateway:\n${built.stderr.toString()}`);
   const copy = join(labDir("bin"), "docker-api-gateway");

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkFree } from "../../src/free.ts";
+import { whyNotFree } from "../../src/lib/listeners.ts";
 import { eventually } from "../lab/http.ts";
 import { freePort } from "../lab/ports.ts";
 import { SERVICES, startSamples } from "./samples.ts";
@@ -25,7 +25,7 @@ async function demo(): Promise<number> {
   const interrupted = new Promise<void>((resolve) => {
     for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => resolve());
   });
-  const built = spawnSync(process.execPath, ["src/build.ts"], { cwd: ROOT, stdio: "inherit" });
+  const built = spawnSync(process.execPath, [".ci/build.ts"], { cwd: ROOT, stdio: "inherit" });
   if (built.status !== 0) return 1;
 
   const dir = mkdtempSync(join(tmpdir(), "dag-demo-"));
@@ -61,14 +61,11 @@ async function demo(): Promise<number> {
 
 /** The usual port, or another one where somebody has that. */
 async function choosePort(): Promise<number> {
-  try {
-    await checkFree([`*:${USUAL_PORT}`], () => false);
-    return USUAL_PORT;
-  } catch (error) {
-    const other = await freePort();
-    console.log(`demo: ${describe(error)}: it is port ${other} this time`);
-    return other;
-  }
+  const notFree = await whyNotFree(`*:${USUAL_PORT}`, () => false);
+  if (notFree === undefined) return USUAL_PORT;
+  const other = await freePort();
+  console.log(`demo: port ${USUAL_PORT}: ${notFree.problem}: it is port ${other} this time`);
+  return other;
 }
 
 /** Asks every service through the gateway and prints what it answers; 1 where one is wrong. */

@@ -62,7 +62,7 @@ export function cleanEnvironment(
 let home: string | undefined;
 
 async function build(): Promise<string> {
-  const child = Bun.spawn([process.execPath, "src/build.ts"], {
+  const child = Bun.spawn([process.execPath, ".ci/build.ts"], {
     cwd: ROOT,
     stdin: "ignore",
     stdout: "pipe",

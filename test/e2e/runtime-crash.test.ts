@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { appendFileSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { startApp, type App } from "../contract/app.ts";
+import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { freePort } from "./ports.ts";

@@ -1,7 +1,7 @@
 // A container that is told to end gets no new request, at once, and never the last one of its service.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startApp, type App } from "../contract/app.ts";
+import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { states, stateOf } from "./running-haproxy.ts";

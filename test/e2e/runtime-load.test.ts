@@ -1,7 +1,7 @@
 // Replicas that come and go under load: no request is lost, and what is not idempotent is sent once.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { reply, startApp, type Answerer, type App } from "../contract/app.ts";
+import { reply, startApp, type Answerer, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { Clients, MARK } from "./clients.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";

@@ -1,7 +1,7 @@
 // What HAProxy itself says: of what it was told to do it is for debugging, of an outage a warning.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { freePort, startApp, type App } from "../contract/app.ts";
+import { freePort, startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startApp, type App } from "../contract/app.ts";
+import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { Clients } from "./clients.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";

@@ -1,7 +1,7 @@
 // An Engine that holds its word back: it delays nobody but the container that it is about.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startApp, type App } from "../contract/app.ts";
+import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";

@@ -1,7 +1,7 @@
 // A connection that lasts: through a hundred changes, with whole services that come and go.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { startApp, type App } from "../contract/app.ts";
+import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { connect, requestBytes, type RawConnection } from "../lab/http.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";

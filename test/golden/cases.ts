@@ -2,23 +2,23 @@
 
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { makeDesired, type Desired } from "../../src/desired.ts";
-import { ConfigFiles } from "../../src/haproxy/files.ts";
-import { chooseLayout, type Layout } from "../../src/layout.ts";
-import { createLogger } from "../../src/log.ts";
-import type { Machine } from "../../src/machine.ts";
+import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
+import { ConfigFiles } from "../../src/haproxy/files/files.ts";
+import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
+import { createLogger } from "../../src/lib/log.ts";
+import type { Host } from "../../src/gateway/host.ts";
 import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
-import { listenPort, parseOptions, type RawOptions } from "../../src/options.ts";
-import { compileTemplate, isOwnConfig, type Template } from "../../src/render.ts";
-import { PARTIALS, TEMPLATES } from "../../src/templates.ts";
-import { container, HOST } from "../unit/make.ts";
+import { listenPort, parseOptions, type RawOptions } from "../../src/cli/options.ts";
+import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
+import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { container, HOST } from "../lab/make.ts";
 
 /** What a case may say in its `options.json`. */
 interface CaseOptions {
   /** Flags of the command line, without their dashes. */
   readonly flags?: RawOptions;
   /** How this machine differs from a Debian with its HAProxy and without syslog. */
-  readonly machine?: Partial<Machine>;
+  readonly machine?: Partial<Host>;
   readonly reach?: Partial<Reach>;
   /** Of HAProxy. */
   readonly version?: string;
@@ -27,13 +27,13 @@ interface CaseOptions {
 export interface GoldenCase {
   readonly name: string;
   readonly containers: readonly Container[];
-  readonly layout: Layout;
+  readonly paths: Paths;
   /** The version of HAProxy that its expected files are for. */
   readonly version: string;
   render(containers: readonly Container[], version: string): Desired;
 }
 
-const DEBIAN: Machine = {
+const DEBIAN: Host = {
   uid: 0,
   systemd: true,
   hasMasterSocket: true,
@@ -57,7 +57,7 @@ function readCase(name: string): GoldenCase {
   const choices = (readJson(name, "options.json") ?? {}) as CaseOptions;
   const { flags = {}, machine, reach, version = NEWEST } = choices;
   const options = parseOptions(flags);
-  const layout = chooseLayout(options, { ...DEBIAN, ...machine });
+  const paths = choosePaths(options, { ...DEBIAN, ...machine });
   const log = createLogger({
     level: "error",
     format: "text",
@@ -65,20 +65,20 @@ function readCase(name: string): GoldenCase {
     write: (line) => process.stderr.write(`${line}\n`),
     now: () => new Date(),
   });
-  const { mapPath } = new ConfigFiles(layout.output, isOwnConfig, log);
+  const { mapPath } = new ConfigFiles(paths.output, isOwnConfig, log);
   const { domain, ports, network, listen } = options;
   const template = readTemplate(name, options.template);
   return {
     name,
     containers: given.map((each) => container(each.name, each)),
-    layout,
+    paths,
     version,
     render(containers, haproxy) {
       const snapshot: Snapshot = { containers, drivers: {}, gateways: ["172.17.0.1"] };
       const settings = {
         routing: { ports, network, domain, ownPorts: listen.map(listenPort) },
         view: { listen, domain: domain ?? "", ports },
-        haproxy: { version: haproxy, ...layout.haproxy },
+        haproxy: { version: haproxy, ...paths.haproxy },
         mapPath,
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
@@ -107,13 +107,13 @@ export function writeExpected(name: string, files: Record<string, string>): void
 }
 
 /** Files by their names, which for a case are all in one folder. */
-export function byName({ config, maps }: Files, { output }: Layout): Record<string, string> {
+export function byName({ config, maps }: Files, { output }: Paths): Record<string, string> {
   const all = { [output]: config, ...maps };
   return Object.fromEntries(Object.entries(all).map(([path, text]) => [basename(path), text]));
 }
 
 /** The folders that the files of a case name, and HAProxy would want to have. */
-export function foldersOf({ output, haproxy }: Layout): string[] {
+export function foldersOf({ output, haproxy }: Paths): string[] {
   return [
     ...new Set([output, haproxy.statsSocket, haproxy.stateFile].map((path) => dirname(path))),
   ];

@@ -6,7 +6,7 @@ import { cli, haproxyVersions, startHaproxy, type Haproxy } from "../lab/haproxy
 import { eventually, request } from "../lab/http.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { freePort } from "../lab/ports.ts";
-import { at, container } from "../unit/make.ts";
+import { at, container } from "../lab/make.ts";
 import { goldenCases } from "./cases.ts";
 
 // Loopback addresses of their own, for the ports are the template's.

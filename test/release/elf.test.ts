@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { join } from "node:path";
-import { kindOf, readElf } from "../../src/elf.ts";
+import { kindOf, readElf } from "../../src/cli/service/elf.ts";
 import { openDir, programPath } from "./commands.ts";
 
 test.each([

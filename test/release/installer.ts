@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { programPath, run, toolbox, type Finished } from "./commands.ts";
 
 export const NAME = "docker-api-gateway";
-export const SCRIPT = readFileSync(join(import.meta.dir, "../../src/install.sh"), "utf8");
+export const SCRIPT = readFileSync(join(import.meta.dir, "../../.ci/release/install.sh"), "utf8");
 
 /** What install.sh needs of any host, besides a loader and something that makes checksums. */
 export const BARE: readonly string[] =

@@ -2,7 +2,7 @@
 
 import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { productionPackages } from "../../src/release/packages.ts";
+import { productionPackages } from "../../.ci/release/packages.ts";
 import { copySources } from "./programs.ts";
 import { openDir } from "./commands.ts";
 
@@ -33,7 +33,7 @@ export async function makeRelease(
     mkdirSync(join(checkout, name, ".."), { recursive: true });
     cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
   }
-  const child = Bun.spawn([process.execPath, "src/release.ts"], {
+  const child = Bun.spawn([process.execPath, ".ci/release/main.ts"], {
     cwd: checkout,
     stdout: "ignore",
     stderr: "inherit",

@@ -5,8 +5,8 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import lock from "../../package-lock.json" with { type: "json" };
 import manifest from "../../package.json" with { type: "json" };
-import { checkTag, releaseNotes } from "../../src/release/notes.ts";
-import { BUN_VERSION, KINDS } from "../../src/release/runtimes.ts";
+import { checkTag, releaseNotes } from "../../.ci/release/notes.ts";
+import { BUN_VERSION, KINDS } from "../../.ci/release/runtimes.ts";
 
 const CHANGELOG = `# Changelog
 

@@ -2,8 +2,8 @@
 
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { kindOf, readElf } from "../../src/elf.ts";
-import { programArchive } from "../../src/release/archive.ts";
+import { kindOf, readElf } from "../../src/cli/service/elf.ts";
+import { programArchive } from "../../.ci/release/archive.ts";
 import { labDir } from "../lab/leftovers.ts";
 
 const ROOT = join(import.meta.dir, "../..");
@@ -24,7 +24,7 @@ export async function buildVersion(version: string): Promise<string> {
     manifest,
     readFileSync(manifest, "utf8").replace(/"version": "[^"]+"/, `"version": "${version}"`),
   );
-  const child = Bun.spawn([process.execPath, "src/build.ts"], {
+  const child = Bun.spawn([process.execPath, ".ci/build.ts"], {
     cwd: folder,
     stdout: "ignore",
     stderr: "inherit",

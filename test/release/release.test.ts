@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { productionPackages } from "../../src/release/packages.ts";
+import { productionPackages } from "../../.ci/release/packages.ts";
 import { openDir, programPath, run, type Finished } from "./commands.ts";
 import { SCRIPT } from "./installer.ts";
 import { makeRelease, TIME } from "./made.ts";

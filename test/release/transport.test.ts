@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { linkSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { readRelease } from "../../src/releases.ts";
+import { readRelease } from "../../src/cli/service/releases.ts";
 import { openDir, run } from "./commands.ts";
 import { NAME, runInstaller, versionIn } from "./installer.ts";
 import { buildVersion, KIND, releaseFiles, tinyProgram } from "./programs.ts";

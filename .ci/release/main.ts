@@ -1,0 +1,91 @@
+// Makes all files of a release in dist/release: `npm run release [-- --tag TAG]`. Not part of the program itself.
+
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join, relative } from "node:path";
+import { parseArgs } from "node:util";
+import manifest from "../../package.json" with { type: "json" };
+import { kindOf, readElf } from "../../src/cli/service/elf.ts";
+import { errorMessage } from "../../src/lib/errors.ts";
+import { programName } from "../../src/cli/service/releases.ts";
+import { programArchive, type Documents } from "./archive.ts";
+import { documents } from "./documents.ts";
+import { checkTag, releaseNotes } from "./notes.ts";
+import { run } from "./run.ts";
+import { KINDS, runtimeOf, type Kind } from "./runtimes.ts";
+import { billOfMaterials } from "./sbom.ts";
+
+const ROOT = join(import.meta.dir, "../..");
+const OUT = join(ROOT, "dist/release");
+const WORK = join(ROOT, "dist/release-work");
+const { version } = manifest;
+
+/** @param tag the tag that the release is for, which must then be ready in all respects */
+async function release(tag: string | undefined): Promise<void> {
+  const changelog = readFileSync(join(ROOT, "CHANGELOG.md"), "utf8");
+  const notes = releaseNotes(changelog, version);
+  if (tag !== undefined) {
+    checkTag(tag, version, changelog);
+    const changed = await run(["git", "status", "--porcelain"], ROOT);
+    if (changed !== "") throw new Error(`Cannot release tag ${tag}: changed are\n${changed}`);
+  }
+  for (const folder of [OUT, WORK]) {
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+  }
+  // The time that all files bear is the commit's, so that a second build makes the same.
+  const time = Number(process.env["SOURCE_DATE_EPOCH"] ?? (await commitTime()));
+  const beside = await documents(ROOT);
+  for (const kind of KINDS) await makeProgram(kind, beside, time);
+  const sbom = await billOfMaterials(ROOT, version, time);
+  await make(`docker-api-gateway-${version}.cdx.json`, sbom);
+  await make("install.sh", readFileSync(join(ROOT, ".ci/release/install.sh"), "utf8"));
+  const sums = readdirSync(OUT)
+    .toSorted()
+    .map((name) => `${sha256(readFileSync(join(OUT, name)))}  ${name}\n`);
+  await make("SHA256SUMS", sums.join(""));
+  // What the release's page says; no file of the release.
+  await make("../release-notes.md", notes);
+  rmSync(WORK, { recursive: true });
+}
+
+async function makeProgram(kind: Kind, beside: Documents, time: number): Promise<void> {
+  const program = await buildProgram(kind);
+  const name = programName(version, kind.name);
+  await make(name, program);
+  chmodSync(join(OUT, name), 0o755);
+  const elf = readElf(join(OUT, name));
+  const made = elf === undefined ? "no program" : kindOf(elf);
+  if (made !== kind.name) throw new Error(`Cannot release ${name}: it is ${made}`);
+  await make(`${name}.tar.gz`, programArchive(name, program, beside, time));
+}
+
+/** The program for that kind of machine, made of the Bun that is pinned for it. */
+async function buildProgram(kind: Kind): Promise<Uint8Array> {
+  const runtime = await runtimeOf(kind, WORK);
+  // The name is in the program, so it is the same for all.
+  const outfile = join(WORK, kind.name, "docker-api-gateway");
+  const options = ["--runtime", runtime, "--outfile", outfile];
+  await run([process.execPath, ".ci/build.ts", kind.target, ...options], ROOT);
+  return Bun.file(outfile).bytes();
+}
+
+async function commitTime(): Promise<string> {
+  return run(["git", "log", "-1", "--format=%ct"], ROOT).catch(() => "0");
+}
+
+function sha256(bytes: Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
+}
+
+async function make(name: string, content: Uint8Array | string): Promise<void> {
+  const path = join(OUT, name);
+  await Bun.write(path, content);
+  process.stdout.write(`made ${relative(ROOT, path)}\n`);
+}
+
+try {
+  await release(parseArgs({ options: { tag: { type: "string" } } }).values.tag);
+} catch (error) {
+  process.stderr.write(`${errorMessage(error)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,96 @@
+// The kinds of machine that a release has a program for, and the Bun that each is made of.
+
+import { mkdirSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { run } from "./run.ts";
+
+export interface Kind {
+  /** As in the names of the release's files, and as `kindOf` says it of a program. */
+  readonly name: string;
+  /** As .ci/build.ts knows it. */
+  readonly target: string;
+  /** The npm package with its Bun, whose version is that of `bun` in package.json. */
+  readonly package: string;
+  /**
+   * What `npm view PACKAGE@VERSION dist.integrity` says. Bun by itself would take whatever it
+   * fetches, and nearly all of a program is this; the lock file names the packages of half of them.
+   */
+  readonly integrity: string;
+}
+
+export const KINDS: readonly Kind[] = [
+  {
+    name: "linux-x64",
+    // For processors without AVX2 too.
+    target: "linux-x64-baseline",
+    package: "@oven/bun-linux-x64-baseline",
+    integrity:
+      "sha512-s8yMwYcFnnrA178gji0gZbkE2WVDej/Ti1x770oPfihxyRxSMNhGhiAQNXV53aDeraZxksdvKV/RAdQBCd0qPA==",
+  },
+  {
+    name: "linux-arm64",
+    target: "linux-arm64",
+    package: "@oven/bun-linux-aarch64",
+    integrity:
+      "sha512-4BXmsSKnjOrlGWqZV4x/oWa7AVoR+B6lCXddMzOAXBIm3t50eslg9wb66gmtW1AamEQ1l1CDvmmruysEhqOWMg==",
+  },
+  {
+    name: "linux-x64-musl",
+    target: "linux-x64-musl-baseline",
+    package: "@oven/bun-linux-x64-musl-baseline",
+    integrity:
+      "sha512-cWJhU8h0+MiUgpSt99sQhjxLIIosKEcKYdtKddohokUvAuN6jKOy7g7+QDTZTXtwHxz93wL3BX+L6wXVPDUH3A==",
+  },
+  {
+    name: "linux-arm64-musl",
+    target: "linux-arm64-musl",
+    package: "@oven/bun-linux-aarch64-musl",
+    integrity:
+      "sha512-XCNc+WvvMAdNNb+OWTogpy+N9wm62fkVeEVLb6how0RZhW5LPi6c7BlkeVCuWps7XjEl2saFpHFa20/1E+PAHg==",
+  },
+];
+
+/** The version of Bun that the programs are made of. */
+export const BUN_VERSION = manifest.devDependencies.bun;
+
+/**
+ * The Bun for that kind of machine, proved.
+ * @param work a folder to unpack it in
+ * @throws Error where npm gives another one than the pinned
+ */
+export async function runtimeOf(kind: Kind, work: string): Promise<string> {
+  const archive = await Bun.file(await packageOf(kind, work)).bytes();
+  const sum = new Bun.CryptoHasher("sha512").update(archive).digest("base64");
+  if (`sha512-${sum}` !== kind.integrity) {
+    throw new Error(
+      `Cannot use ${kind.package}@${BUN_VERSION}: it is sha512-${sum}\n  and should be ${kind.integrity}`,
+    );
+  }
+  const folder = join(work, `${kind.name}-runtime`);
+  await new Bun.Archive(archive).extract(folder);
+  return join(folder, "package/bin/bun");
+}
+
+/** The package's archive, of the cache if it is there. */
+async function packageOf(kind: Kind, work: string): Promise<string> {
+  const cache = join(
+    process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
+    "docker-api-gateway/runtimes",
+  );
+  const cached = join(cache, `${kind.package.replace("@oven/", "")}-${BUN_VERSION}.tgz`);
+  if (await Bun.file(cached).exists()) return cached;
+  process.stdout.write(`fetching ${kind.package}@${BUN_VERSION}\n`);
+  mkdirSync(cache, { recursive: true });
+  const fetched = join(work, "fetched");
+  mkdirSync(fetched, { recursive: true });
+  const what = `${kind.package}@${BUN_VERSION}`;
+  const name = await run(["npm", "pack", "--silent", what, "--pack-destination", fetched], work);
+  // Under another name first: what has the name is whole.
+  const partial = `${cached}.${process.pid}`;
+  await Bun.write(partial, Bun.file(join(fetched, name.trim())));
+  renameSync(partial, cached);
+  rmSync(fetched, { recursive: true });
+  return cached;
+}

@@ -1,0 +1,110 @@
+// The doctor's look at what is read from Docker and written for HAProxy.
+
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { makeDesired } from "../../gateway/desired.ts";
+import type { DockerClient } from "../../docker/client.ts";
+import { Store } from "../../docker/store.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { checkConfig } from "../../haproxy/process/check.ts";
+import { currentReach } from "../../gateway/host.ts";
+import type { Files, Snapshot } from "../../model.ts";
+import { dockerClient, prepare } from "../setup.ts";
+import { failure, ok, type Check } from "./check.ts";
+
+/** Docker's answers to everything that the gateway asks it. */
+export const checkDocker: Check = async ({ options, io }) => {
+  const client = dockerClient(options, io.env);
+  const end = new AbortController();
+  try {
+    const { apiVersion } = await client.connect(end.signal);
+    const containers = await client.listContainers(end.signal);
+    await client.listNetworks(end.signal);
+    await client.events(Math.floor(Date.now() / 1000), end.signal);
+    const running = counted(containers.length, "running container");
+    return ok(`${client.transport.name}, API ${apiVersion}, ${running}`);
+  } finally {
+    end.abort();
+    client.transport.close();
+  }
+};
+
+/** The folder of the configuration. */
+export const checkOutput: Check = ({ paths, sockets }) => {
+  const { output, managed } = paths;
+  // The gateway makes the folder where it runs HAProxy itself.
+  const folder = managed ? nearestFolder(dirname(output)) : dirname(output);
+  const probe = join(folder, `.docker-api-gateway.${process.pid}`);
+  try {
+    writeFileSync(probe, "");
+    rmSync(probe);
+  } catch (error) {
+    return failure(
+      `${folder} cannot be written: ${errorMessage(error)}`,
+      "run as a user that may, or name another --output-file",
+    );
+  }
+  const isForeign = existsSync(output) && sockets.unreadable === "" && !sockets.isOwnConfig;
+  return ok(`${output}${isForeign ? " (somebody else's now: it is kept under another name)" : ""}`);
+};
+
+function nearestFolder(path: string): string {
+  return existsSync(path) ? path : nearestFolder(dirname(path));
+}
+
+/** The template, and what HAProxy says of what it makes. */
+export const checkConfiguration: Check = async ({ options, io }) => {
+  const log = io.logger({ ...options, logLevel: "error" });
+  const { client, files, settings, template } = await prepare(options, io.env, log);
+  const { snapshot, note } = await readSnapshot(client);
+  const [newest] = template.candidates();
+  if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
+  const reach = currentReach(snapshot, client.transport.remoteHost);
+  const { files: rendered, model } = makeDesired(snapshot, reach, settings, newest, () =>
+    new Date().toISOString(),
+  );
+  await checkApart(options.haproxy, rendered, files.output);
+  return ok(`accepted by HAProxy, with ${counted(model.routes.length, "route")}${note}`);
+};
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+async function readSnapshot(
+  client: DockerClient,
+): Promise<{ readonly snapshot: Snapshot; readonly note: string }> {
+  const store = new Store(client, () => undefined);
+  const { signal } = new AbortController();
+  try {
+    await client.connect(signal);
+    store.markAll();
+    await store.refresh(signal);
+    return { snapshot: store.snapshot(), note: "" };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    const snapshot: Snapshot = { containers: [], drivers: {}, gateways: [] };
+    return { snapshot, note: ", without Docker's containers" };
+  } finally {
+    client.transport.close();
+  }
+}
+
+/** In a folder of its own: beside the output a running gateway has candidates of the same names. */
+async function checkApart(program: string, files: Files, shownAs: string): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "docker-api-gateway-doctor-"));
+  try {
+    let { config } = files;
+    for (const [path, text] of Object.entries(files.maps)) {
+      const copy = join(folder, basename(path));
+      writeFileSync(copy, text);
+      config = config.replaceAll(path, copy);
+    }
+    const candidate = join(folder, basename(shownAs));
+    writeFileSync(candidate, config);
+    await checkConfig(program, candidate, shownAs);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}

@@ -1,0 +1,138 @@
+// The doctor's look at HAProxy: its program, its reload, its addresses, its limits.
+
+import { existsSync, readFileSync } from "node:fs";
+import { pause } from "../../lib/async.ts";
+import { listenersOn, type Listener } from "../../lib/listeners.ts";
+import { DEFAULT_RELOAD_COMMAND } from "../../gateway/paths.ts";
+import { listenPort } from "../options.ts";
+import { usableHaproxy } from "../setup.ts";
+import { compareVersions } from "../../lib/text.ts";
+import { failure, ok, warning, type Check, type Finding, type Subject } from "./check.ts";
+import { askSockets } from "./sockets.ts";
+
+/** HAProxy needs about two for each connection, and some for its servers' checks. */
+const FEW_FILES = 4_096;
+const LISTEN_TRIES = 3;
+/** Within so long a worker has the addresses of the one before it, in milliseconds. */
+const TRY_AGAIN = 200;
+
+/** The program, and what it can do without a reload. */
+export const checkProgram: Check = async ({ options, sockets }) => {
+  const version = await usableHaproxy(options.haproxy);
+  if (sockets.version !== "" && sockets.version !== version) {
+    return warning(
+      `${version}, but ${sockets.version} runs now`,
+      "restart HAProxy: its configuration is written for the program that --haproxy names",
+    );
+  }
+  const abilities =
+    compareVersions(version, "3.4") >= 0
+      ? "changes servers, routes and services without a reload"
+      : "changes servers and routes without a reload, and up to 64 new services";
+  return ok(`${version}, ${abilities}`);
+};
+
+/** How HAProxy is made to read its configuration again. */
+export const checkReload: Check = ({ options, paths: { managed, masterSocket } }) => {
+  if (managed) return ok("the gateway runs HAProxy itself");
+  if (options.reloadCommand === undefined && existsSync(masterSocket)) {
+    return ok(`through ${masterSocket}`);
+  }
+  const command = options.reloadCommand ?? DEFAULT_RELOAD_COMMAND;
+  const [program = ""] = command;
+  if (Bun.which(program) !== null) return ok(command.join(" "));
+  const state = existsSync(program) ? "this user may not run it" : "there is no such program";
+  return failure(
+    `Cannot run "${program}": ${state}`,
+    "name another --reload-cmd, or use --manage-haproxy",
+  );
+};
+
+/** Each address that HAProxy is to listen on: free, or held by whom. */
+export const checkListen: Check = async (subject) => {
+  const { options, paths } = subject;
+  let { sockets } = subject;
+  for (let tries = 1; ; tries++) {
+    const finding = judgeListeners({ ...subject, sockets });
+    if (finding.level === "ok" || tries === LISTEN_TRIES) return finding;
+    // HAProxy may just be reloaded: another worker of it listens than the one that was asked.
+    await pause(TRY_AGAIN);
+    sockets = await askSockets(options, paths);
+  }
+};
+
+function judgeListeners(subject: Subject): Finding {
+  const { options, sockets } = subject;
+  const held: string[] = [];
+  for (const address of options.listen) {
+    const listeners = listenersOn(address);
+    if (listeners === undefined) {
+      return warning(
+        `who listens on ${options.listen.join(", ")} cannot be told: there is no /proc/net/tcp`,
+        "mount /proc to have it looked at",
+      );
+    }
+    const stranger = listeners.find(
+      ({ ownPid }) => ownPid === undefined || !sockets.pids.includes(ownPid),
+    );
+    if (stranger !== undefined) return judgeStranger(address, stranger, subject);
+    const own = listeners.map(({ pid }) => pid).join(", ");
+    held.push(own === "" ? `${address} free` : `${address} held by this HAProxy (process ${own})`);
+  }
+  const low = options.listen.filter((address) => listenPort(address) < 1024);
+  if (low.length > 0 && sockets.pids.length === 0 && process.getuid?.() !== 0) {
+    return warning(
+      `${low.join(", ")}: ports below 1024 are root's`,
+      "fine where HAProxy starts as root; else use --listen '*:8080'",
+    );
+  }
+  return ok(held.join(", "));
+}
+
+/** Somebody listens who is not known to be the HAProxy that the gateway has. */
+function judgeStranger(
+  address: string,
+  { pid, program }: Listener,
+  { paths, sockets }: Subject,
+): Finding {
+  const text = `${address} is held by ${program}${pid === undefined ? "" : ` (process ${pid})`}`;
+  if (pid === undefined && sockets.pids.length > 0) {
+    return warning(text, "it may be this HAProxy: run as root to be told");
+  }
+  if (!program.startsWith("haproxy"))
+    return failure(text, "end that program, or use another --listen");
+  // Nothing of the gateway's runs yet, and somebody else runs HAProxy.
+  if (!paths.managed && !sockets.isOwnConfig && sockets.pids.length === 0) {
+    return warning(text, `fine where that one reads ${paths.output}; else end it`);
+  }
+  return failure(
+    `${text}, another HAProxy than the gateway's`,
+    "end that one, or use another --listen: two share a port without a word, and the requests too",
+  );
+}
+
+/** How many files, and so connections, HAProxy may have open. */
+export const checkLimits: Check = ({ sockets: { worker } }) => {
+  // A worker may have ended by now, and in a container it has another number; this program has the
+  // limits that HAProxy would start with.
+  const isSeen = worker !== undefined && isHaproxy(worker);
+  const own = isSeen ? [`/proc/${worker}/limits`] : [];
+  const path = [...own, "/proc/self/limits"].find((each) => existsSync(each));
+  if (path === undefined) {
+    return warning(
+      "cannot be told: there is no /proc/self/limits",
+      "mount /proc to have it looked at",
+    );
+  }
+  const [, hard = "0"] = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync(path, "utf8")) ?? [];
+  const files = hard === "unlimited" ? Infinity : Number(hard);
+  const holder = own.includes(path) ? `, for HAProxy (process ${worker})` : "";
+  const text = `${hard} open files at most${holder}`;
+  if (files >= FEW_FILES) return ok(text);
+  return warning(text, "raise it (ulimit -Hn, or LimitNOFILE= in the unit) and restart HAProxy");
+};
+
+function isHaproxy(pid: number): boolean {
+  const path = `/proc/${pid}/comm`;
+  return existsSync(path) && readFileSync(path, "utf8").startsWith("haproxy");
+}

@@ -1,0 +1,110 @@
+// HAProxy's sockets as the doctor finds them, and what the HAProxy behind them says of itself.
+
+import { existsSync, readFileSync } from "node:fs";
+import { pause } from "../../lib/async.ts";
+import { errorMessage } from "../../lib/errors.ts";
+import { showProcesses } from "../../haproxy/process/master.ts";
+import { askHaproxy } from "../../haproxy/runtime/socket.ts";
+import { statsSocket } from "../../config/sections.ts";
+import type { Paths } from "../../gateway/paths.ts";
+import type { Options } from "../options.ts";
+import { isOwnConfig } from "../../template/compile.ts";
+import { failure, ok, warning, type Asked, type Check, type HaproxySockets } from "./check.ts";
+
+/** While HAProxy reloads its master gives no answer, on a loaded machine for so long, in ms. */
+const RELOAD_TIME = 2_000;
+const TRY_AGAIN = 200;
+
+/** Asks the HAProxy that the gateway has, or is to have. */
+export async function askSockets(options: Options, paths: Paths): Promise<HaproxySockets> {
+  const deadline = Date.now() + RELOAD_TIME;
+  for (;;) {
+    const sockets = await askOnce(options, paths);
+    if (problemsOf(sockets).length === 0 || Date.now() > deadline) return sockets;
+    await pause(TRY_AGAIN);
+  }
+}
+
+async function askOnce(
+  options: Options,
+  { output, managed, masterSocket }: Paths,
+): Promise<HaproxySockets> {
+  let [config, unreadable] = ["", ""];
+  try {
+    if (existsSync(output)) config = readFileSync(output, "utf8");
+  } catch (error) {
+    unreadable = errorMessage(error);
+  }
+  const path = statsSocket(config);
+  const { answer, ...stats } = path === undefined ? NOBODY : await askWorker(path);
+  const hasMaster = managed || options.masterSocket !== undefined || existsSync(masterSocket);
+  const { pids, ...master } = hasMaster ? await askMaster(masterSocket) : { pids: [], path: "" };
+  const [, worker] = /^Pid: (\d+)$/m.exec(answer) ?? [];
+  return {
+    isOwnConfig: isOwnConfig(config),
+    unreadable,
+    stats: path === undefined ? undefined : stats,
+    master: hasMaster ? { problem: "", ...master } : undefined,
+    worker: worker === undefined ? undefined : Number(worker),
+    pids: [...new Set([...pids, ...(worker === undefined ? [] : [Number(worker)])])],
+    version: /^Version: (\d+(?:\.\d+)+)/m.exec(answer)?.[1] ?? "",
+  };
+}
+
+const NOBODY = { path: "", problem: "", answer: "" };
+
+async function askWorker(path: string): Promise<Asked & { readonly answer: string }> {
+  try {
+    const answer = await askHaproxy(path, "show info;show cli level");
+    const isAdmin = /^admin$/m.test(answer);
+    return { path, answer, problem: isAdmin ? "" : `"${path}" is not of level admin` };
+  } catch (error) {
+    return { path, answer: "", problem: errorMessage(error) };
+  }
+}
+
+async function askMaster(path: string): Promise<Asked & { readonly pids: readonly number[] }> {
+  try {
+    const { master, workers } = await showProcesses(path);
+    return { path, problem: "", pids: [master, ...workers.map(({ pid }) => pid)] };
+  } catch (error) {
+    return { path, problem: errorMessage(error), pids: [] };
+  }
+}
+
+/** The sockets through which HAProxy is changed and reloaded. */
+export const checkSockets: Check = ({ paths, sockets }) => {
+  const { isOwnConfig: isOwn, unreadable, stats, master } = sockets;
+  if (unreadable !== "") {
+    return failure(
+      `${paths.output} cannot be read: ${unreadable}`,
+      "run as the user that the gateway runs as",
+    );
+  }
+  if (!isOwn) {
+    return warning(
+      "HAProxy does not run a configuration of the gateway's yet",
+      "its sockets are looked at once the gateway has run",
+    );
+  }
+  if (stats === undefined) {
+    return failure(
+      `${paths.output} names no stats socket`,
+      "let the template write one: stats socket {{haproxy.statsSocket}} level admin",
+    );
+  }
+  const problems = problemsOf(sockets);
+  if (problems.length > 0) {
+    return failure(
+      problems.join("; "),
+      "is HAProxy running, and may this user change it through its sockets?",
+    );
+  }
+  return ok([stats.path, ...(master === undefined ? [] : [master.path])].join(" and "));
+};
+
+/** What is wrong where HAProxy runs a configuration of the gateway's. */
+function problemsOf({ isOwnConfig: isOwn, stats, master }: HaproxySockets): string[] {
+  if (!isOwn) return [];
+  return [stats?.problem ?? "", master?.problem ?? ""].filter((problem) => problem !== "");
+}

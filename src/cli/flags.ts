@@ -1,0 +1,118 @@
+// Flags as the user types them: one dash or two, `=value` or ` value`, or from the environment.
+
+import { parseArgs } from "node:util";
+import { closest, distance } from "fastest-levenshtein";
+import { GatewayError } from "../lib/errors.ts";
+import type { RawOptions } from "./options.ts";
+
+/** A flag: what its value is, if it has one, and whether it may be repeated. */
+export type FlagDef =
+  | { readonly type: "boolean"; readonly description: string }
+  | {
+      readonly type: "string";
+      readonly description: string;
+      readonly valueHint: string;
+      readonly alias?: string;
+      readonly multiple?: boolean;
+    };
+export type FlagDefs = Readonly<Record<string, FlagDef>>;
+
+/** Short for what every program has. */
+const SHORT: Readonly<Record<string, string>> = { "-h": "--help", "-v": "--version" };
+
+/**
+ * `-name` as `--name`: the program of 2018 took both.
+ * @param words the words after the program's name
+ */
+export function normalise(words: readonly string[]): string[] {
+  return words.map((word) => SHORT[word] ?? word.replace(/^-(?=[a-z])/, "--"));
+}
+
+/**
+ * Reads the flags, and for those that are not given the environment (`GATEWAY_<NAME>`).
+ * @param words normalised words, without the command's name
+ * @returns the flags' values and the words that are no flags
+ * @throws GatewayError `usage` for an unknown flag, a missing value, or a wrong one
+ */
+export function readFlags(
+  words: readonly string[],
+  flags: FlagDefs,
+  env: Readonly<Record<string, string | undefined>>,
+): { readonly values: RawOptions; readonly positionals: readonly string[] } {
+  const canonical = new Map(
+    Object.entries(flags).flatMap(
+      ([name, def]) =>
+        [
+          [name, name],
+          ...("alias" in def && def.alias !== undefined ? [[def.alias, name]] : []),
+        ] as [string, string][],
+    ),
+  );
+  const { tokens } = parseArgs({
+    args: [...words],
+    options: Object.fromEntries(
+      [...canonical].map(([name, known]) => [name, { type: flags[known]?.type ?? "string" }]),
+    ),
+    strict: false,
+    allowPositionals: true,
+    tokens: true,
+  });
+
+  const values: Record<string, string | string[] | boolean> = {};
+  const positionals: string[] = [];
+  for (const token of tokens) {
+    if (token.kind === "positional") positionals.push(token.value);
+    if (token.kind !== "option") continue;
+    const name = canonical.get(token.name);
+    const def = name === undefined ? undefined : flags[name];
+    if (name === undefined || def === undefined)
+      throw unknownFlag(token.name, [...canonical.keys()]);
+    // `--output-file --once` lacks a file: it does not name one `--once`.
+    const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
+    set(name, def, isNextFlag ? undefined : token.value, `--${token.name}`);
+  }
+  for (const [name, def] of Object.entries(flags)) {
+    const variable = variableName(name);
+    const value = env[variable];
+    if (values[name] === undefined && value !== undefined && value !== "") {
+      set(name, def, value, variable);
+    }
+  }
+  return { values, positionals };
+
+  function set(name: string, def: FlagDef, value: string | undefined, source: string): void {
+    if (def.type === "boolean") values[name] = toBoolean(value, source);
+    else if (value === undefined || value === "") {
+      throw new GatewayError("usage", `Cannot read flag "${source}": it has no value`, {
+        hint: `such as ${source}=${def.valueHint}`,
+      });
+    } else if (def.multiple) values[name] = [...[values[name] ?? []].flat().map(String), value];
+    else values[name] = value;
+  }
+}
+
+/** The environment variable of a flag. */
+export function variableName(flag: string): string {
+  return `GATEWAY_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** The name that was probably meant; undefined where nothing is near. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  const name = closest(word, names);
+  // More slips than a third of the word is another word.
+  return distance(word, name) <= Math.max(2, word.length / 3) ? name : undefined;
+}
+
+function toBoolean(value: string | undefined, source: string): boolean {
+  if (value === undefined || ["true", "1", "yes", "on"].includes(value.toLowerCase())) return true;
+  if (["false", "0", "no", "off"].includes(value.toLowerCase())) return false;
+  throw new GatewayError("usage", `Cannot read "${source}": "${value}" is neither true nor false`);
+}
+
+function unknownFlag(name: string, known: readonly string[]): GatewayError {
+  const meant = nearest(name, known);
+  return new GatewayError("usage", `Cannot read flag "--${name}": there is no such flag`, {
+    hint: meant === undefined ? "--help lists them all" : `did you mean --${meant}?`,
+  });
+}

@@ -1,0 +1,88 @@
+// The flags of the gateway; the commands share them, and the README lists them.
+
+import type { FlagDefs } from "./flags.ts";
+
+export const GATEWAY_FLAGS: FlagDefs = {
+  template: {
+    type: "string",
+    valueHint: "path|host",
+    description: "route by path (http://HOST/foo/bar/) or by host name (default: path)",
+  },
+  "template-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "a template of your own, in Handlebars",
+  },
+  domain: {
+    type: "string",
+    valueHint: "DOMAIN",
+    description: "the domain of --template host: bar.DOMAIN for image foo/bar",
+  },
+  listen: {
+    type: "string",
+    valueHint: "ADDRESS:PORT",
+    multiple: true,
+    description: "where HAProxy listens; may be repeated (default: *:80)",
+  },
+  "output-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "the configuration to write (default: /etc/haproxy/haproxy.cfg)",
+  },
+  "reload-cmd": {
+    type: "string",
+    valueHint: "COMMAND",
+    alias: "reload-command",
+    description:
+      "how HAProxy is reloaded (default: its master socket, else /bin/systemctl reload haproxy.service)",
+  },
+  "master-socket": {
+    type: "string",
+    valueHint: "SOCKET",
+    description: "HAProxy's master socket (default: /run/haproxy-master.sock)",
+  },
+  "manage-haproxy": {
+    type: "boolean",
+    description: "start HAProxy and keep it running (default where there is no systemd)",
+  },
+  haproxy: {
+    type: "string",
+    valueHint: "PROGRAM",
+    description: "the HAProxy program (default: haproxy, found on PATH)",
+  },
+  "docker-host": {
+    type: "string",
+    valueHint: "URL",
+    description: "the Engine: unix://, tcp:// or ssh:// (default: DOCKER_HOST, else its socket)",
+  },
+  ports: {
+    type: "string",
+    valueHint: "PORT,...",
+    description: "the container ports to look for, the preferred first (default: 8000,80)",
+  },
+  network: {
+    type: "string",
+    valueHint: "NAME",
+    description: "the Docker network to prefer (default: bridge)",
+  },
+  wait: {
+    type: "string",
+    valueHint: "MIN:MAX",
+    description: "the quiet time before a reload and its longest stretch (default: 200ms:2s)",
+  },
+  "always-reload": {
+    type: "boolean",
+    description: "reload HAProxy for every change instead of changing it while it runs",
+  },
+  once: { type: "boolean", description: "bring HAProxy up to date once, and end" },
+  "log-level": {
+    type: "string",
+    valueHint: "debug|info|warn|error",
+    description: "the least important lines to log (default: info)",
+  },
+  "log-format": {
+    type: "string",
+    valueHint: "text|json",
+    description: "how lines are logged (default: text)",
+  },
+};

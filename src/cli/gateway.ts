@@ -1,0 +1,164 @@
+// `docker-api-gateway`: keeps HAProxy in step until it is told to end.
+
+import { mkdirSync, watch, type FSWatcher } from "node:fs";
+import { basename, dirname } from "node:path";
+import { Applier } from "../gateway/apply.ts";
+import { pause } from "../lib/async.ts";
+import type { Command, Environment, Signals } from "./command.ts";
+import { Drafts } from "../gateway/drafts.ts";
+import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { Gateway } from "../gateway/gateway.ts";
+import { checkConfig } from "../haproxy/process/check.ts";
+import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
+import { Runtime } from "../haproxy/runtime/runtime.ts";
+import { ManagedHaproxy } from "../haproxy/process/managed.ts";
+import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
+import { lockOutput } from "../lib/lock.ts";
+import type { Logger } from "../lib/log.ts";
+import { parseOptions, type Options } from "./options.ts";
+import { createNotifier } from "../gateway/notify.ts";
+import { isOwnConfig } from "../template/compile.ts";
+import { prepare, type Setup } from "./setup.ts";
+import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+
+/** How often systemd is told how it goes, in milliseconds. */
+const TELL_EVERY = 5_000;
+/** How long systemd is told to wait until everything is read again, in milliseconds. */
+const REREAD_LIMIT = 5_000;
+
+/** The command without a name. */
+export const gatewayCommand: Command = {
+  name: "",
+  description: "Keep HAProxy in step with the containers on a Docker host",
+  flags: GATEWAY_FLAGS,
+  examples: [
+    ["docker-api-gateway", "serve every container at http://HOST/<image name>/"],
+    ["docker-api-gateway --manage-haproxy --listen '*:8080'", "with a HAProxy of its own"],
+    ["docker-api-gateway --domain api.example.com", "at http://<image name>.api.example.com/"],
+  ],
+  async run({ values }, io) {
+    const options = parseOptions(values);
+    await runGateway(options, io.env, io.logger(options), io.signals());
+    return 0;
+  },
+};
+
+/** Runs the gateway. @throws GatewayError where it cannot start; later failures are logged */
+async function runGateway(
+  options: Options,
+  env: Environment,
+  log: Logger,
+  signals: Signals,
+): Promise<void> {
+  const setup = await prepare(options, env, log);
+  const { paths, client, files, settings, template } = setup;
+  if (paths.managed) makeFolder(dirname(paths.output));
+  const unlock = await lockOutput(paths.output);
+  try {
+    const haproxy = paths.managed
+      ? await startManaged(options, setup, log, signals, () => void gateway.resync())
+      : external(options, paths);
+    const runtime = new Runtime(
+      () => applier.statsSocket,
+      (server) => gateway.grace(server),
+      !options.alwaysReload,
+      log,
+    );
+    const applier = new Applier({
+      files,
+      haproxy,
+      runtime,
+      program: options.haproxy,
+      log,
+    });
+    const drafts = new Drafts(template, settings, client.transport.remoteHost, log);
+    const gateway = new Gateway({ client, applier, runtime, drafts, wait: options.wait, log });
+    if (options.once) {
+      await gateway.once(signals.end);
+      return;
+    }
+    const notifier = createNotifier(env, log);
+    const tell = (): void => notifier.status(gateway.status());
+    const telling = setInterval(tell, TELL_EVERY);
+    signals.onReread(() => {
+      log.info("reading everything again (SIGHUP)");
+      notifier.reloading();
+      // Without Docker it would last as long as that is away, and so would `systemctl reload`.
+      void Promise.race([gateway.resync(), pause(REREAD_LIMIT)]).then(notifier.ready);
+    });
+    log.info(
+      `writing ${paths.output} for HAProxy ${settings.haproxy.version}` +
+        (paths.managed ? ", which the gateway runs itself" : ""),
+    );
+    const watching = watchTemplate(options.templateFile, () => void gateway.resync());
+    notifier.ready();
+    tell();
+    // And again as soon as everything is read for the first time.
+    void gateway.resync().then(tell);
+    await gateway.run(signals.end);
+    watching?.close();
+    notifier.stopping();
+    clearInterval(telling);
+    log.info("ending");
+    await haproxy.close();
+    notifier.close();
+  } finally {
+    client.transport.close();
+    unlock();
+  }
+}
+
+/** Calls back when the template changes; its folder is watched, as editors write a new file. */
+function watchTemplate(file: string | undefined, changed: () => void): FSWatcher | undefined {
+  if (file === undefined) return undefined;
+  return watch(dirname(file), (_, name) => {
+    if (name === basename(file)) changed();
+  });
+}
+
+function external(options: Options, paths: Paths): Haproxy {
+  return new ExternalHaproxy({
+    command: options.reloadCommand,
+    defaultCommand: DEFAULT_RELOAD_COMMAND,
+    masterSocket: paths.masterSocket,
+  });
+}
+
+/** Takes over what an earlier gateway left, or starts it with the last good files, if any. */
+async function startManaged(
+  options: Options,
+  { paths, files }: Setup,
+  log: Logger,
+  signals: Signals,
+  restarted: () => void,
+): Promise<Haproxy> {
+  const { output, masterSocket } = paths;
+  const haproxy = new ManagedHaproxy(
+    { program: options.haproxy, config: output, masterSocket, restarted },
+    log,
+  );
+  signals.onInsist(() => haproxy.closeNow());
+  if (await haproxy.adopt()) return haproxy;
+  if (await files.isUnconfirmed()) await files.putBack();
+  const config = (await files.read([]))?.config;
+  if (config === undefined || !isOwnConfig(config)) return haproxy;
+  try {
+    await checkConfig(options.haproxy, output, output);
+    await haproxy.start();
+  } catch (error) {
+    // The first pass makes new files and starts it with those.
+    log.warn(`the files of the last run are of no use: ${errorMessage(error)}`);
+  }
+  return haproxy;
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o755 });
+  } catch (error) {
+    throw new GatewayError("config", `Cannot make folder "${path}": ${errorMessage(error)}`, {
+      hint: "name another --output-file",
+      cause: error,
+    });
+  }
+}

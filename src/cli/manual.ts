@@ -1,0 +1,167 @@
+// The manual page, made from the command tree. Source of the form: man-pages(7), man(7).
+
+import type { Command } from "./command.ts";
+import { EXIT_STATUS, type ErrorCode } from "../lib/errors.ts";
+import { variableName, type FlagDef, type FlagDefs } from "./flags.ts";
+
+interface Program {
+  readonly name: string;
+  readonly version: string;
+  readonly description: string;
+}
+
+/** The manual page in roff. @param commands the one without a name is the program itself */
+export function manualPage(
+  { name, version, description }: Program,
+  commands: readonly Command[],
+): string {
+  const shared = commands.find((command) => command.name === "")?.flags ?? {};
+  const lines = [
+    `.TH ${name.toUpperCase()} 8 "" "${roff(version)}"`,
+    // A flag that is hyphenated, or blanks to fill a line, could not be copied.
+    ".nh",
+    ".ad l",
+    ".SH NAME",
+    `${roff(name)} \\- ${roff(description)}`,
+    ".SH SYNOPSIS",
+    ...commands
+      .map((command) => synopsis(name, command, shared))
+      .flatMap((line, index) => [...(index === 0 ? [] : [".br"]), line]),
+    ".SH COMMANDS",
+    ...commands.filter((command) => command.name !== "").flatMap((each) => about(each, shared)),
+    ".SH OPTIONS",
+    "One dash or two, and the value behind a blank or =.",
+    "Each is also read from the environment variable that is named with it.",
+    ...commands.flatMap((command) => exceptions(command, shared)),
+    ...Object.entries(shared).flatMap(([flag, def]) => option(flag, def, variableName(flag))),
+    ...COMMON.flatMap(([flag, meaning]) => [".TP", bold(flag), meaning]),
+    ".SH EXIT STATUS",
+    ...exitStatuses().flatMap(([status, meaning]) => [".TP", bold(String(status)), roff(meaning)]),
+    ".SH EXAMPLES",
+    ...commands
+      .flatMap(({ examples }) => examples)
+      .flatMap(([command, meaning], index) => [
+        ...(index === 0 ? [] : [".PP"]),
+        bold(command),
+        ".RS",
+        roff(meaning),
+        ".RE",
+      ]),
+    ".SH SEE ALSO",
+    ".BR haproxy (1),",
+    ".BR docker (1)",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** What every command has. */
+const COMMON = [
+  ["--help", "show the help of the program, or of the command before it"],
+  ["--version", "show the version"],
+] as const;
+
+const MEANINGS: Readonly<Record<ErrorCode, string>> = {
+  bug: "a bug; doctor: something is missing",
+  usage: "wrong flags",
+  docker: "Docker cannot be reached or refuses",
+  template: "the template does not parse or render",
+  config: "the configuration cannot be written, is refused, or is another gateway's",
+  haproxy: "HAProxy is missing, does not start, or does not reload",
+  release: "a release cannot be fetched or is not what it should be",
+};
+
+function exitStatuses(): [number, string][] {
+  const failures = Object.entries(MEANINGS) as [ErrorCode, string][];
+  const rows: [number, string][] = [
+    [0, "it was told to end, and did"],
+    [3, "render --diff: something would change; upgrade --check: there is a newer release"],
+    ...failures.map(([code, meaning]): [number, string] => [EXIT_STATUS[code], meaning]),
+  ];
+  return rows.toSorted(([one], [other]) => one - other);
+}
+
+/** How a command is typed: its own flags one by one, the gateway's as one word. */
+function synopsis(program: string, command: Command, shared: FlagDefs): string {
+  const { flags } = command;
+  const own = Object.entries(flags).filter(([flag]) => !(flag in shared));
+  return [
+    bold([program, command.name].filter(Boolean).join(" ")),
+    ...own.map(([flag, def]) => `[${bold(`--${flag}`)}${value(def)}]`),
+    ...(own.length < Object.keys(flags).length ? [`[${italic("OPTION")}]...`] : []),
+    ...argumentOf(command),
+  ].join(" ");
+}
+
+function argumentOf({ argument }: Command): string[] {
+  if (argument === undefined) return [];
+  const name = italic(argument.name.toUpperCase());
+  return [argument.required ? name : `[${name}]`];
+}
+
+function about(command: Command, shared: FlagDefs): string[] {
+  const { name, description, argument } = command;
+  const own = Object.entries(command.flags).filter(([flag]) => !(flag in shared));
+  const details = [
+    ...(argument === undefined
+      ? []
+      : [".TP", italic(argument.name.toUpperCase()), roff(argument.description)]),
+    ...own.flatMap(([flag, def]) => option(flag, def)),
+  ];
+  return [
+    ".TP",
+    [bold(name), ...argumentOf(command)].join(" "),
+    roff(`${description}.`),
+    ...(details.length === 0 ? [] : [".RS", ...details, ".RE"]),
+  ];
+}
+
+/** What a command does not take of the flags that it shares. */
+function exceptions({ name, flags }: Command, shared: FlagDefs): string[] {
+  const names = Object.keys(shared);
+  const missing = names.filter((flag) => !(flag in flags));
+  if (missing.length === 0 || missing.length === names.length) return [];
+  return [`${bold(name)} does not take ${missing.map((flag) => bold(`--${flag}`)).join(", ")}.`];
+}
+
+function option(flag: string, def: FlagDef, variable?: string): string[] {
+  const alias = def.type === "string" && def.alias !== undefined ? [def.alias] : [];
+  const names = [flag, ...alias].map((name) => bold(`--${name}`)).join(", ");
+  const also = variable === undefined ? "" : ` (${variable})`;
+  return [".TP", `${names}${value(def)}`, roff(`${def.description}${also}`)];
+}
+
+function value(def: FlagDef): string {
+  return def.type === "string" ? ` ${italic(def.valueHint)}` : "";
+}
+
+function bold(text: string): string {
+  return `\\fB${roff(text)}\\fR`;
+}
+
+function italic(text: string): string {
+  return `\\fI${roff(text)}\\fR`;
+}
+
+/** Longer words are broken at their slashes, where they have some. */
+const LONGEST_WORD = 65;
+/** What roff would show as another character. Source: groff_char(7), "Special character escapes". */
+const CHARACTERS: Readonly<Record<string, string>> = {
+  "\\": String.raw`\(rs`,
+  "-": String.raw`\-`,
+  "'": String.raw`\(aq`,
+  "`": String.raw`\(ga`,
+  "^": String.raw`\(ha`,
+  "~": String.raw`\(ti`,
+};
+
+/** Text as roff takes it: each character as it is, no line that begins with a control character. */
+function roff(text: string): string {
+  const escaped = text
+    .split(" ")
+    .map((word) => {
+      const own = word.replaceAll(/[\\\-'`^~]/g, (char) => CHARACTERS[char] ?? char);
+      return word.length > LONGEST_WORD ? own.replaceAll(/\/(?=\w)/g, String.raw`/\:`) : own;
+    })
+    .join(" ");
+  return escaped.startsWith(".") ? `\\&${escaped}` : escaped;
+}

@@ -1,0 +1,166 @@
+// What the user chose: defaults, then the environment, then flags, each checked once.
+
+import { isIP } from "node:net";
+import { GatewayError } from "../lib/errors.ts";
+import { parsePort } from "../routing/labels.ts";
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
+import { TEMPLATE_NAMES, type TemplateName } from "../template/built-in.ts";
+import { splitCommand } from "../lib/command-line.ts";
+
+/** The values of the flags and variables as text, by the flag's name; a repeated one as a list. */
+export type RawOptions = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
+
+export interface Options {
+  readonly template: TemplateName;
+  /** The user's own template; undefined: the built-in one. */
+  readonly templateFile: string | undefined;
+  /** Undefined: the place that fits the way HAProxy is run. */
+  readonly outputFile: string | undefined;
+  /** The user's reload command as words; undefined: none was given. */
+  readonly reloadCommand: readonly string[] | undefined;
+  readonly domain: string | undefined;
+  /** As HAProxy's `bind` takes them. */
+  readonly listen: readonly string[];
+  readonly dockerHost: string;
+  readonly ports: readonly number[];
+  readonly network: string | undefined;
+  /** The quiet time before a reload and its longest stretch, in milliseconds. */
+  readonly wait: { readonly min: number; readonly max: number };
+  readonly haproxy: string;
+  /** Undefined: the default one, where it exists. */
+  readonly masterSocket: string | undefined;
+  /** Undefined: not said, so it depends on the machine. */
+  readonly manageHaproxy: boolean | undefined;
+  /** Whether every change is made by a reload, as the program of 2018 did. */
+  readonly alwaysReload: boolean;
+  readonly once: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+}
+
+/**
+ * Checks what the user chose.
+ * @throws GatewayError `usage` that names the flag, the value and what is wrong with it
+ */
+export function parseOptions(raw: RawOptions): Options {
+  const text = (name: string): string | undefined => {
+    const value = raw[name];
+    return typeof value === "string" && value !== "" ? value : undefined;
+  };
+  const domain = parseDomain(text("domain"));
+  const templateFile = text("template-file");
+  const template =
+    oneOf("template", text("template"), TEMPLATE_NAMES) ?? (domain ? "host" : "path");
+  if (templateFile !== undefined && text("template") !== undefined) {
+    throw usage("--template and --template-file exclude each other");
+  }
+  if (template === "host" && domain === undefined) {
+    throw usage("--template host needs a domain", "add --domain api.example.com");
+  }
+  if (text("template") === "path" && domain !== undefined) {
+    throw usage("--domain goes with --template host, not with --template path");
+  }
+  const reload = text("reload-cmd");
+  const manageHaproxy = raw["manage-haproxy"];
+  if (reload !== undefined && manageHaproxy === true) {
+    throw usage(
+      "--manage-haproxy and --reload-cmd exclude each other",
+      "a HAProxy that the gateway runs is reloaded by the gateway",
+    );
+  }
+  return {
+    template,
+    templateFile,
+    outputFile: text("output-file"),
+    reloadCommand: reload === undefined ? undefined : splitCommand(reload, "--reload-cmd"),
+    domain,
+    listen: list(raw["listen"], "*:80").map(parseListen),
+    dockerHost: text("docker-host") ?? "",
+    ports: list(raw["ports"], "8000,80").map(parsePortOption),
+    network: text("network"),
+    wait: parseWait(text("wait") ?? "200ms:2s"),
+    haproxy: text("haproxy") ?? "haproxy",
+    masterSocket: text("master-socket"),
+    manageHaproxy: typeof manageHaproxy === "boolean" ? manageHaproxy : undefined,
+    alwaysReload: raw["always-reload"] === true,
+    once: raw["once"] === true,
+    logLevel: oneOf("log-level", text("log-level"), LOG_LEVELS) ?? "info",
+    logFormat: oneOf("log-format", text("log-format"), LOG_FORMATS) ?? "text",
+  };
+}
+
+/** The port of a listen address that `parseListen` accepted. */
+export function listenPort(address: string): number {
+  return Number(address.slice(address.lastIndexOf(":") + 1));
+}
+
+function list(value: RawOptions[string], fallback: string): string[] {
+  const values = Array.isArray(value) ? value : [typeof value === "string" ? value : fallback];
+  const items = values.flatMap((item: string) => item.split(",")).map((item) => item.trim());
+  return [...new Set(items)];
+}
+
+function parseListen(value: string): string {
+  const [, host = "*", portText = ""] = /^(\*|[\d.]+|\[[0-9a-fA-F:.]+\])?:(\d+)$/.exec(value) ?? [];
+  const isAddress = host === "*" || isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0;
+  if (!isAddress || parsePort(portText) === undefined) {
+    throw usage(
+      `Cannot listen on "${value}": it is not address:port`,
+      "such as --listen '*:80' or --listen 127.0.0.1:8080",
+    );
+  }
+  return `${host}:${portText}`;
+}
+
+function parsePortOption(value: string): number {
+  const port = parsePort(value);
+  if (port !== undefined) return port;
+  throw usage(
+    `Cannot use --ports: "${value}" is no port number (1 to 65535)`,
+    "such as --ports 8000,80",
+  );
+}
+
+/** Lower case, without the dot of the root. Source: RFC 1123, section 2.1. */
+function parseDomain(value: string | undefined): string | undefined {
+  const domain = value?.toLowerCase().replace(/\.$/, "");
+  const part = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+  if (domain === undefined || new RegExp(`^${part}(?:\\.${part})*$`).test(domain)) return domain;
+  throw usage(`Cannot use --domain "${value}": it is no domain name`, "such as api.example.com");
+}
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+
+/** `min:max`, or `min` alone, whose longest stretch is four times as long. */
+function parseWait(value: string): Options["wait"] {
+  const [first = "", second] = value.split(":");
+  const min = duration(first);
+  const max = second === undefined ? min * 4 : duration(second);
+  if (max >= min) return { min, max };
+  throw usage(`Cannot use --wait "${value}": ${second} is shorter than ${first}`);
+
+  function duration(text: string): number {
+    const [, number = "", unit = ""] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
+    const factor = UNITS[unit];
+    if (factor !== undefined) return Number(number) * factor;
+    throw usage(
+      `Cannot use --wait "${value}": "${text}" is no duration`,
+      "such as --wait 200ms:2s (units: ms, s, m)",
+    );
+  }
+}
+
+function oneOf<T extends string>(
+  name: string,
+  value: string | undefined,
+  choices: readonly T[],
+): T | undefined {
+  if (value === undefined) return undefined;
+  const choice = choices.find((candidate) => candidate === value);
+  if (choice !== undefined) return choice;
+  throw usage(`Cannot use --${name} "${value}": it is none of ${choices.join(", ")}`);
+}
+
+function usage(message: string, hint?: string): GatewayError {
+  return new GatewayError("usage", message, { hint });
+}

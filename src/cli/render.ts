@@ -1,0 +1,99 @@
+// `docker-api-gateway render`: the configuration for what runs now, printed and not written.
+
+import { createTwoFilesPatch } from "diff";
+import type { Command, Environment } from "./command.ts";
+import { makeDesired } from "../gateway/desired.ts";
+import { Store } from "../docker/store.ts";
+import { GatewayError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import { currentReach } from "../gateway/host.ts";
+import type { Files } from "../model.ts";
+import { parseOptions, type Options } from "./options.ts";
+import { sameFiles } from "../plan/plan.ts";
+import { prepare } from "./setup.ts";
+import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+
+/** The exit status of `--diff` where something would change. */
+const DIFFERS = 3;
+
+export const renderCommand: Command = {
+  name: "render",
+  description: "Print the configuration for what runs now",
+  flags: {
+    diff: { type: "boolean", description: "print what would change; exit status 3 if anything" },
+    ...GATEWAY_FLAGS,
+  },
+  examples: [
+    ["docker-api-gateway render", "the configuration and its map files"],
+    ["docker-api-gateway render --diff", "what would change against the output file"],
+  ],
+  async run({ values }, io) {
+    const { diff, ...raw } = values;
+    const options = parseOptions(raw);
+    const log = io.logger({ ...options, logLevel: "warn" });
+    const { text, differs } = await render(options, io.env, log, diff === true);
+    io.write(text);
+    return diff === true && differs ? DIFFERS : 0;
+  },
+};
+
+interface Rendered {
+  readonly text: string;
+  /** Whether applying it would change anything. */
+  readonly differs: boolean;
+}
+
+/**
+ * Renders what runs now.
+ * @param diff whether to give the difference to the output file instead of the whole
+ * @throws GatewayError
+ */
+async function render(
+  options: Options,
+  env: Environment,
+  log: Logger,
+  diff: boolean,
+): Promise<Rendered> {
+  const signal = new AbortController().signal;
+  const { client, files, settings, template } = await prepare(options, env, log);
+  try {
+    await client.connect(signal);
+    const store = new Store(client, () => undefined);
+    store.markAll();
+    const { failures } = await store.refresh(signal);
+    for (const [id, error] of failures)
+      log.failure(error, `container ${id.slice(0, 12)} is left out`);
+    const snapshot = store.snapshot();
+    const [newest] = template.candidates();
+    if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
+    const reach = currentReach(snapshot, client.transport.remoteHost);
+    const desired = makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
+    const onDisk = await files.read(Object.keys(desired.files.maps));
+    const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
+    const text = diff
+      ? differs
+        ? difference(files.output, onDisk ?? { config: "", maps: {} }, desired.files)
+        : ""
+      : whole(files.output, desired.files);
+    return { text, differs };
+  } finally {
+    client.transport.close();
+  }
+}
+
+function whole(output: string, { config, maps }: Files): string {
+  const parts = [[output, config] as const, ...Object.entries(maps)];
+  return parts.map(([path, text]) => `# ${path}\n${text}`).join("\n");
+}
+
+function difference(output: string, before: Files, after: Files): string {
+  const paths = [...new Set([...Object.keys(before.maps), ...Object.keys(after.maps)])];
+  const pairs = [
+    [output, before.config, after.config] as const,
+    ...paths.map((path) => [path, before.maps[path] ?? "", after.maps[path] ?? ""] as const),
+  ];
+  return pairs
+    .filter(([, old, now]) => old !== now)
+    .map(([path, old, now]) => createTwoFilesPatch(path, path, old, now, "now", "then"))
+    .join("");
+}

@@ -1,0 +1,186 @@
+// `docker-api-gateway routes`: what is served, as HAProxy sees it.
+
+import { pause } from "../lib/async.ts";
+import type { Command, CommandIo } from "./command.ts";
+import { describeError, GatewayError } from "../lib/errors.ts";
+import { readMap, readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { backendOf, mapEntries, mapPathsOf } from "../config/map-file.ts";
+import { parseOptions } from "./options.ts";
+import { compare } from "../lib/text.ts";
+import { preparePaths } from "./setup.ts";
+import { formatDuration, formatTable } from "../lib/text.ts";
+import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+import { findRunning } from "./running.ts";
+
+/** How often `--watch` looks again, in milliseconds. */
+const WATCH_EVERY = 1_000;
+/** HAProxy answers within milliseconds; past this `--watch` says that it does not. */
+const WATCH_PATIENCE = 3_000;
+/** Moves the cursor to the top left; erases to the end of the line; to the end of the screen. */
+const [HOME, ERASE_LINE, ERASE_REST] = ["\u001B[H", "\u001B[K", "\u001B[J"];
+
+interface RouteRow {
+  /** `/foo/bar`, or `http://bar.example.com/`; empty for servers that no map leads to. */
+  readonly route: string;
+  /** Its name in the configuration. */
+  readonly backend: string;
+  readonly servers: readonly (Omit<ServerStats, "backend" | "check"> & {
+    readonly container: string;
+  })[];
+}
+
+export const routesCommand: Command = {
+  name: "routes",
+  description: "Show what is served: routes, containers, their state, requests",
+  flags: {
+    json: { type: "boolean", description: "as JSON, for programs" },
+    watch: { type: "boolean", description: "again every second, in place" },
+    ...GATEWAY_FLAGS,
+  },
+  examples: [
+    ["docker-api-gateway routes", "a table of what is served now"],
+    ["docker-api-gateway routes --watch", "the same, redrawn in place"],
+    ["docker-api-gateway routes --json | jq -r '.[].route'", "only the routes"],
+  ],
+  async run({ values }, io) {
+    const { json, watch, ...raw } = values;
+    const options = parseOptions(raw);
+    const { output } = preparePaths(options, io.env);
+    const show = async (signal: AbortSignal): Promise<string> => {
+      const rows = await readRoutes(output, signal);
+      if (json === true) return `${JSON.stringify(rows, undefined, 2)}\n`;
+      return toTable(rows, io.isTerminal ? io.screen().columns : Infinity);
+    };
+    if (watch !== true) {
+      io.write(await show(new AbortController().signal));
+      return 0;
+    }
+    const log = io.logger(options);
+    await watchRoutes(show, io, (error) => log.failure(error, "trying again"));
+    return 0;
+  },
+};
+
+/**
+ * Shows it again and again until the user has enough. HAProxy may go and come back meanwhile.
+ * @param complain tells of a failure where the text is for a program
+ * @throws GatewayError where it cannot be shown to begin with
+ */
+async function watchRoutes(
+  show: (signal: AbortSignal) => Promise<string>,
+  io: CommandIo,
+  complain: (error: unknown) => void,
+): Promise<void> {
+  const { end } = io.signals();
+  let text = await show(end).catch((error: unknown) => {
+    if (end.aborted) return "";
+    throw error;
+  });
+  if (io.isTerminal) io.write(`${HOME}${ERASE_REST}`);
+  while (!end.aborted) {
+    io.write(io.isTerminal ? inPlace(text, io.screen()) : text);
+    await pause(WATCH_EVERY, end);
+    try {
+      text = await show(AbortSignal.any([end, AbortSignal.timeout(WATCH_PATIENCE)]));
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      text = io.isTerminal ? `${describeError(error).join("\n")}\ntrying again ...\n` : "";
+      if (!io.isTerminal && !end.aborted) complain(error);
+    }
+  }
+}
+
+/** What puts the text in place of the last one; what the screen has no room for is left out. */
+function inPlace(text: string, { columns, rows }: ReturnType<CommandIo["screen"]>): string {
+  const lines = text.trimEnd().split("\n");
+  // The cursor stands on the line behind the text.
+  const room = Math.max(1, rows - 1);
+  const shown =
+    lines.length <= room
+      ? lines
+      : [...lines.slice(0, room - 1), `... and ${lines.length - room + 1} more`];
+  const drawn = shown.map((line) => `${line.slice(0, columns)}${ERASE_LINE}\n`);
+  return `${HOME}${drawn.join("")}${ERASE_REST}`;
+}
+
+/** The routes with their servers, by the running HAProxy. @throws GatewayError */
+async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow[]> {
+  const { config, ask } = await findRunning(output, signal);
+  const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
+  // A template may ask other maps too, whose values are no backends.
+  const backends = new Set((await ask("show backend")).split("\n"));
+  const rows: RouteRow[] = [];
+  const mapped = new Set<string>();
+  for (const path of mapPathsOf(config)) {
+    // A service that is new may have one of the spare backends until the next reload.
+    const file = Bun.file(path);
+    const configured = mapEntries((await file.exists()) ? await file.text() : "");
+    for (const { key, backend } of await readMap(ask, path)) {
+      if (!backends.has(backend)) continue;
+      mapped.add(backend);
+      const name = backendOf(configured.get(key) ?? backend);
+      rows.push(toRow(toRoute(key), name, servers.get(backend)));
+    }
+  }
+  const others = [...servers].filter(([backend]) => !mapped.has(backend));
+  return [
+    ...rows.toSorted((a, b) => compare(a.route, b.route)),
+    ...others.map(([backend, own]) => toRow("", backend, own)),
+  ];
+}
+
+function toRow(route: string, backend: string, servers: readonly ServerStats[] = []): RouteRow {
+  return {
+    route,
+    backend,
+    // HAProxy has those that came later in an order of its own.
+    servers: servers
+      .toSorted((a, b) => compare(a.name, b.name))
+      .map(({ name, address, state, since, requests, errors }) => ({
+        container: containerOf(name),
+        name,
+        address,
+        state,
+        since,
+        requests,
+        errors,
+      })),
+  };
+}
+
+/** `/foo/bar` of the map's key `/foo/bar/`; `http://bar.example.com/` of `bar.example.com/`. */
+function toRoute(key: string): string {
+  return key.startsWith("/") ? key.replace(/(.)\/$/, "$1") : `http://${key}`;
+}
+
+/** The backend's name is left out where the terminal has no room for it. */
+function toTable(rows: readonly RouteRow[], columns: number): string {
+  if (rows.length === 0) return "Nothing is served.\n";
+  const head = ["ROUTE", "BACKEND", "CONTAINER", "SERVER", "STATE", "SINCE", "REQUESTS", "ERRORS"];
+  const cells = rows.flatMap(({ route, backend, servers }) =>
+    servers.length === 0
+      ? [[route, backend, "-", "-", "no server", "", 0, 0]]
+      : servers.map((server, index) => [
+          index === 0 ? route || "-" : "",
+          index === 0 ? backend : "",
+          server.container,
+          server.address,
+          server.state,
+          formatDuration(server.since),
+          server.requests,
+          server.errors,
+        ]),
+  );
+  const whole = formatTable(head, cells, Infinity);
+  if (whole.split("\n").every((line) => line.length <= columns)) return whole;
+  return formatTable(
+    head.toSpliced(1, 1),
+    cells.map((row) => row.toSpliced(1, 1)),
+    columns,
+  );
+}
+
+/** The container's name, which a server's name begins with. */
+function containerOf(server: string): string {
+  return server.replace(/:[0-9a-f]{12}(:\d+)?$/, "");
+}

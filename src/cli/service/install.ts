@@ -1,0 +1,223 @@
+// `docker-api-gateway install`: makes the gateway a service of systemd.
+
+import { existsSync, statSync } from "node:fs";
+import { chmod, mkdir, readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Command, CommandIo } from "../command.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { haproxyVersion } from "../../haproxy/process/check.ts";
+import { readIfThere, syncDirectory, writeDurably } from "../../haproxy/files/disk.ts";
+import { listenersOn } from "../../lib/listeners.ts";
+import type { RawOptions } from "../options.ts";
+import { ownFile } from "./program-file.ts";
+import { isOwnConfig } from "../../template/compile.ts";
+import { commandOf, madeOf, serviceUnit, UNIT } from "./unit.ts";
+import { chooseService, dockerVariables, SERVICE_FLAGS, toWords, type Wanted } from "./service.ts";
+import {
+  carryOut,
+  commandStep,
+  handOver,
+  mainProcess,
+  MAKE_USER,
+  readUnit,
+  requireOwnUnit,
+  requireSystemd,
+  servicePath,
+  startService,
+  systemdVersion,
+  UNIT_FILE,
+  type Step,
+} from "./systemd.ts";
+
+/** Root's own programs, which no package touches. Source: Filesystem Hierarchy Standard, 4.9. */
+const BIN_DIR = "/usr/local/bin";
+const NAME = "docker-api-gateway";
+
+export const installCommand: Command = {
+  name: "install",
+  description: "Make the gateway a service of systemd that runs with these flags",
+  flags: {
+    print: { type: "boolean", description: "only print the unit and what would be done" },
+    "no-start": { type: "boolean", description: "neither start it nor have it started at boot" },
+    "bin-dir": {
+      type: "string",
+      valueHint: "FOLDER",
+      description: `where the program is put (default: ${BIN_DIR})`,
+    },
+    ...SERVICE_FLAGS,
+  },
+  examples: [
+    ["docker-api-gateway install", "with the HAProxy of the distribution"],
+    ["docker-api-gateway install --manage-haproxy", "with a HAProxy of its own, and without root"],
+    ["docker-api-gateway install --print", "only look"],
+  ],
+  async run({ values }, io) {
+    const program = programPath(values["bin-dir"]);
+    const made = madePaths(await readUnit(), program);
+    const wanted = chooseService(values, io.env, program, made, await systemdVersion());
+    const unit = serviceUnit(wanted.service);
+    const steps = makeSteps(wanted, program, unit, values["no-start"] === true);
+    if (values["print"] === true) {
+      io.write(`# ${UNIT_FILE}\n${unit}\n# To install it:\n`);
+      for (const { what } of steps) io.write(`#   ${what}\n`);
+      return 0;
+    }
+    requireSystemd({
+      command: "install",
+      own: ownWords(values),
+      flags: toWords(values),
+      variables: dockerVariables(io.env),
+    });
+    await requireOwnUnit("install");
+    await requireHaproxy(wanted);
+    await warn(wanted, io);
+    const former = await foreignConfig(wanted);
+    await carryOut(steps, io);
+    if (former !== undefined) {
+      io.write(`The former ${former} is kept beside it, as ${basename(former)}.before-${NAME}.\n`);
+    }
+    io.write(
+      values["no-start"] === true
+        ? `To start it: systemctl enable --now ${NAME}\n`
+        : `It runs. To see how it goes: systemctl status ${NAME}; what it does: journalctl -fu ${NAME}\n`,
+    );
+    return 0;
+  },
+};
+
+function makeSteps(
+  { service }: Wanted,
+  program: string,
+  unit: string,
+  noStart: boolean,
+): readonly Step[] {
+  let former = "";
+  const write: Step = {
+    what: `write ${UNIT_FILE}`,
+    async run() {
+      former = await readUnit();
+      if (former === unit) return "it is the same already";
+      await putInPlace(UNIT_FILE, unit, 0o644);
+    },
+  };
+  const start: Step = {
+    what: `start ${UNIT}`,
+    async run() {
+      const pid = await mainProcess();
+      if (pid !== 0 && former === unit && runsFile(pid, program)) return "it runs already";
+      if (pid !== 0 && service.managed && isManaged(former)) {
+        await handOver(pid);
+        return "done, in the place of the one that ran; HAProxy went on";
+      }
+      await startService();
+    },
+  };
+  return [
+    // The first of all, as it tells what else there is: also where something fails behind it.
+    write,
+    { what: `copy this program to ${program}`, run: () => copyProgram(program) },
+    ...(service.managed ? [MAKE_USER] : []),
+    commandStep("systemctl", "daemon-reload"),
+    ...(noStart ? [] : [commandStep("systemctl", "--quiet", "enable", UNIT), start]),
+  ];
+}
+
+/** What is made for the program, and was made by an installation before this one. */
+function madePaths(former: string, program: string): string[] {
+  const folders: string[] = [];
+  for (let folder = dirname(program); !existsSync(folder); folder = dirname(folder)) {
+    folders.push(`${folder}/`);
+  }
+  const made = existsSync(program) ? [] : [program, ...folders];
+  return [...new Set([...madeOf(former), ...made])];
+}
+
+async function copyProgram(program: string): Promise<string | undefined> {
+  const own = ownFile("install");
+  const content = await readFile(own);
+  if (existsSync(program) && content.equals(await readFile(program))) return "it is there already";
+  await putInPlace(program, content, 0o755);
+  return undefined;
+}
+
+function isManaged(unit: string): boolean {
+  return commandOf(unit).includes("--manage-haproxy");
+}
+
+/** Whether a process runs that file, and not one that was there before; false if not known. */
+function runsFile(pid: number, path: string): boolean {
+  try {
+    const [own, file] = [statSync(`/proc/${pid}/exe`), statSync(path)];
+    return own.ino === file.ino && own.dev === file.dev;
+  } catch {
+    return false;
+  }
+}
+
+/** Writes a file of root's, or replaces it whole. */
+async function putInPlace(path: string, content: string | Uint8Array, mode: number): Promise<void> {
+  const staged = join(dirname(path), `.${basename(path)}.new`);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    // An earlier one's mode and owner are nothing to go by.
+    await rm(staged, { force: true });
+    await writeDurably(staged, content, staged);
+    await chmod(staged, mode);
+    await rename(staged, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    throw new GatewayError("config", `Cannot write "${path}": ${errorMessage(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Where the program goes. @throws GatewayError `usage` for a folder that no unit can name */
+function programPath(folder: RawOptions[string]): string {
+  const path = join(resolve(typeof folder === "string" ? folder : BIN_DIR), NAME);
+  if (/^[A-Za-z0-9_./@+-]+$/.test(path)) return path;
+  throw new GatewayError(
+    "usage",
+    `Cannot install "${path}": its path must have only letters, digits and _./@+-`,
+    { hint: `leave --bin-dir out for ${BIN_DIR}` },
+  );
+}
+
+/** The flags of this command alone, as words. */
+function ownWords(values: RawOptions): string[] {
+  const folder = values["bin-dir"];
+  return [
+    ...(values["no-start"] === true ? ["--no-start"] : []),
+    ...(typeof folder === "string" ? [`--bin-dir=${folder}`] : []),
+  ];
+}
+
+/** @throws GatewayError where HAProxy is not there yet */
+async function requireHaproxy({ options, paths }: Wanted): Promise<void> {
+  await haproxyVersion(servicePath(options.haproxy));
+  const folder = dirname(paths.output);
+  if (paths.managed || existsSync(folder)) return;
+  throw new GatewayError("config", `Cannot install a service: there is no folder "${folder}"`, {
+    hint: "install HAProxy (apt install haproxy), or use --manage-haproxy",
+  });
+}
+
+/** Tells who else has the ports. */
+async function warn({ options, paths }: Wanted, io: CommandIo): Promise<void> {
+  // A HAProxy of the gateway's own may be the one that listens.
+  const isOwn = isManaged(await readUnit()) && (await mainProcess()) !== 0;
+  const mayListen = (program: string): boolean =>
+    program === "haproxy" && (isOwn || !paths.managed);
+  for (const address of options.listen) {
+    const other = listenersOn(address)?.find(({ program }) => !mayListen(program));
+    if (other?.pid === undefined) continue;
+    const holder = `${other.program} (process ${other.pid})`;
+    io.write(`warning: ${address} is held by ${holder}, and HAProxy is to listen there\n`);
+  }
+}
+
+/** The configuration that the gateway will find, where it is not one of its own. */
+async function foreignConfig({ paths }: Wanted): Promise<string | undefined> {
+  const config = await readIfThere(paths.output);
+  return config === undefined || isOwnConfig(config) ? undefined : paths.output;
+}

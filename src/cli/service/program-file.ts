@@ -1,0 +1,152 @@
+// The file of this program itself: where it is, and how another one takes its place and gives it back.
+
+import {
+  accessSync,
+  chmodSync,
+  chownSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  mkdtempSync,
+  openSync,
+  closeSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
+import { runProgram } from "../../lib/process.ts";
+
+/** Where a program that is not compiled into one file would have its modules on the disk. */
+const COMPILED = "/$bunfs/";
+const WORK_PREFIX = ".docker-api-gateway-upgrade-";
+/** What is older was left by one that was killed: no download takes so long. */
+const LEFT_BEHIND_MS = 86_400_000;
+/** A program says its version within milliseconds; on a busy disk its first start takes seconds. */
+const VERSION_LIMIT_MS = 30_000;
+
+/** This program's own file. @throws GatewayError where it does not run from one, so cannot do that */
+export function ownFile(action: string): string {
+  if (Bun.main.startsWith(COMPILED)) return process.execPath;
+  throw new GatewayError("release", `Cannot ${action}: this is not a built program`, {
+    hint: "npm run build makes one",
+  });
+}
+
+/** The name that the program has which was in place before. */
+export function oldFile(file: string): string {
+  return `${file}.old`;
+}
+
+/** @throws GatewayError where this user may not put another program in the place of this one */
+export function requireReplaceable(file: string, command: string): void {
+  try {
+    accessSync(dirname(file), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const state =
+      systemCode(error) === "EACCES"
+        ? `this user may not write to ${dirname(file)}`
+        : errorMessage(error);
+    throw new GatewayError("release", `Cannot replace "${file}": ${state}`, {
+      hint: systemCode(error) === "EACCES" ? `sudo ${command}` : undefined,
+      cause: error,
+    });
+  }
+}
+
+/**
+ * A new folder beside the file, so that what is in it can be renamed into place; the caller
+ * removes it. Those that an earlier upgrade left when it was killed are removed here.
+ */
+export function makeWorkFolder(file: string): string {
+  const folder = dirname(file);
+  for (const name of readdirSync(folder).filter((each) => each.startsWith(WORK_PREFIX))) {
+    const path = join(folder, name);
+    if (Date.now() - statSync(path).mtimeMs > LEFT_BEHIND_MS) rmSync(path, { recursive: true });
+  }
+  return mkdtempSync(join(folder, WORK_PREFIX));
+}
+
+/** What the program in that file says its version is. @throws GatewayError where it does not run */
+export async function versionOf(file: string): Promise<string> {
+  const { exitCode, lines, timedOut } = await runProgram(
+    [file, "--version"],
+    VERSION_LIMIT_MS,
+  ).catch((error: unknown) => ({ exitCode: -1, lines: [errorMessage(error)], timedOut: false }));
+  const version = /^docker-api-gateway (\S+)/.exec(lines[0] ?? "")?.[1];
+  if (exitCode === 0 && version !== undefined) return version;
+  throw new GatewayError("release", `Cannot run "${file}": it does not say its version`, {
+    lines: timedOut ? [`it did not end within ${VERSION_LIMIT_MS / 1000} s`] : lines,
+    hint: "nothing was changed",
+  });
+}
+
+/** Puts `next` in the place of `file`, in one step, and keeps what was there beside it. */
+export function replaceFile(file: string, next: string, work: string): void {
+  const { mode, uid, gid } = statSync(file);
+  try {
+    chmodSync(next, mode);
+    if (process.getuid?.() === 0) chownSync(next, uid, gid);
+    flush(next);
+    const kept = join(work, "kept");
+    linkOrCopy(file, kept);
+    renameSync(kept, oldFile(file));
+    renameSync(next, file);
+    flush(dirname(file));
+  } catch (error) {
+    throw notReplaced(file, error);
+  }
+}
+
+/** Exchanges the program for the one that was in place before; done twice, all is as it was. */
+export function exchangeFiles(file: string, work: string): void {
+  try {
+    const kept = join(work, "kept");
+    linkOrCopy(file, kept);
+    renameSync(oldFile(file), file);
+    renameSync(kept, oldFile(file));
+    flush(dirname(file));
+  } catch (error) {
+    throw notReplaced(file, error);
+  }
+}
+
+/** @throws GatewayError where there is no program to go back to */
+export function requireOld(file: string): void {
+  if (existsSync(oldFile(file))) return;
+  throw new GatewayError("release", `Cannot go back: there is no "${oldFile(file)}"`, {
+    hint: `an upgrade keeps the program that it replaces; ${basename(file)} upgrade VERSION gets any other`,
+  });
+}
+
+/** A second name for the file; a copy where the file system has no such thing. */
+function linkOrCopy(file: string, other: string): void {
+  try {
+    linkSync(file, other);
+  } catch {
+    copyFileSync(file, other);
+    chmodSync(other, statSync(file).mode);
+    flush(other);
+  }
+}
+
+/** Writes a file or a folder's names through to the disk. */
+function flush(path: string): void {
+  const opened = openSync(path, "r");
+  try {
+    fsyncSync(opened);
+  } finally {
+    closeSync(opened);
+  }
+}
+
+function notReplaced(file: string, error: unknown): GatewayError {
+  return new GatewayError("release", `Cannot replace "${file}": ${errorMessage(error)}`, {
+    hint: "the program that was there is there still",
+    cause: error,
+  });
+}

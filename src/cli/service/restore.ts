@@ -1,0 +1,143 @@
+// What `uninstall` does with HAProxy's configuration: gives back the one before the gateway's, or tells where it is.
+
+import { existsSync } from "node:fs";
+import { readFile, rename, rm } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import type { CommandIo } from "../command.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { checkConfig } from "../../haproxy/process/check.ts";
+import { readIfThere, realPath, syncDirectory, writeDurably } from "../../haproxy/files/disk.ts";
+import { ExternalHaproxy } from "../../haproxy/process/external.ts";
+import { DEFAULT_OUTPUT_FILE, DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
+import { lockOutput } from "../../lib/lock.ts";
+import type { Options } from "../options.ts";
+import { isOwnConfig } from "../../template/compile.ts";
+import { forShell, isActive, servicePath, type Step } from "./systemd.ts";
+
+/** Whose configuration it is. */
+interface Served {
+  readonly options: Options;
+  readonly paths: Paths;
+}
+
+/** The distribution's unit, which the default command reloads. */
+const HAPROXY_UNIT = DEFAULT_RELOAD_COMMAND.at(-1) ?? "";
+
+/** @throws GatewayError where there is nothing to restore, or HAProxy would refuse it */
+export async function requireFormer({ paths, options }: Served): Promise<void> {
+  const refuse = (state: string): GatewayError =>
+    new GatewayError("config", `Cannot restore "${paths.output}": ${state}`, {
+      hint: "nothing was changed; leave --restore-haproxy out",
+    });
+  if (paths.managed) throw refuse("HAProxy is the gateway's own");
+  if ((await ownConfig(paths.output)) === undefined) return;
+  const former = newestCopy(paths.output);
+  if (former === undefined) throw refuse("there was none before");
+  await checkConfig(servicePath(options.haproxy), former, former);
+}
+
+/** The step that puts the former configuration in place, and leaves nothing of the gateway's. */
+export function restoreStep({ paths, options }: Served): Step {
+  const { output, haproxy } = paths;
+  return {
+    what: `give HAProxy its former ${output} back`,
+    async run() {
+      const unlock = await lockOutput(output);
+      try {
+        const config = await ownConfig(output);
+        const former = newestCopy(output);
+        if (config === undefined || former === undefined) {
+          // A gateway that was stopped before it came so far may have left it.
+          await rm(haproxy.stateFile, { force: true });
+          return "it is there already";
+        }
+        const text = await readFile(former, "utf8");
+        await replace(output, text, former);
+        const outcome = await reload({ paths, options }).catch(async (error: unknown) => {
+          await replace(output, config, output);
+          throw notReloaded(output, error);
+        });
+        const others = ownMaps(output, config).filter((path) => !text.includes(path));
+        for (const path of [...others, haproxy.stateFile, former]) await rm(path, { force: true });
+        return outcome;
+      } finally {
+        unlock();
+      }
+    },
+  };
+}
+
+/** HAProxy reads its files. @returns why it did not have to */
+async function reload({ paths, options }: Served): Promise<string | undefined> {
+  const { masterSocket } = paths;
+  const command = options.reloadCommand;
+  const defaultCommand = DEFAULT_RELOAD_COMMAND;
+  try {
+    await new ExternalHaproxy({ command, defaultCommand, masterSocket }).reload();
+    return undefined;
+  } catch (error) {
+    if (command !== undefined || (await isActive(HAPROXY_UNIT))) throw error;
+    return "done; HAProxy does not run";
+  }
+}
+
+function notReloaded(output: string, error: unknown): GatewayError {
+  const { code, lines } =
+    error instanceof GatewayError ? error : { code: "haproxy" as const, lines: [] };
+  return new GatewayError(code, `Cannot restore "${output}": ${errorMessage(error)}`, {
+    lines,
+    hint: `${output} is as the gateway left it; mend that and repeat, or leave --restore-haproxy out`,
+    cause: error,
+  });
+}
+
+/** Puts a configuration in place, with the mode and owner of another. */
+async function replace(output: string, text: string, original: string): Promise<void> {
+  // A link stays one.
+  const path = await realPath(output);
+  const staged = join(dirname(path), `.${basename(path)}.new`);
+  await writeDurably(staged, text, original);
+  await rename(staged, path);
+  await syncDirectory(dirname(path));
+}
+
+/** HAProxy's configuration, where the gateway wrote it; undefined otherwise. */
+async function ownConfig(output: string): Promise<string | undefined> {
+  const config = await readIfThere(output);
+  return config !== undefined && isOwnConfig(config) ? config : undefined;
+}
+
+/** The last configuration that was not the gateway's: later copies have higher numbers. */
+function newestCopy(output: string): string | undefined {
+  const copy = `${output}.before-docker-api-gateway`;
+  if (!existsSync(copy)) return undefined;
+  let newest = copy;
+  for (let count = 1; existsSync(`${copy}.${count}`); count++) newest = `${copy}.${count}`;
+  return newest;
+}
+
+/** The map files that the gateway wrote for its configuration. */
+function ownMaps(output: string, config: string): string[] {
+  const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
+  const maps = [...config.matchAll(/[^\s"'(),]+\.map\b/g)].map(([path]) => path);
+  return [...new Set(maps)].filter((path) => path.startsWith(stem));
+}
+
+/** Tells what HAProxy has, and where what it had before is kept. */
+export async function tellOfHaproxy({ paths, options }: Served, io: CommandIo): Promise<void> {
+  const reloading = forShell(options.reloadCommand ?? ["systemctl", "reload", "haproxy"]);
+  // A gateway that runs HAProxy itself may have been one beside the distribution's before.
+  for (const output of new Set([paths.output, DEFAULT_OUTPUT_FILE])) {
+    const former = newestCopy(output);
+    if ((await ownConfig(output)) !== undefined) {
+      io.write(`HAProxy goes on with ${output} as the gateway left it.\n`);
+      if (former === undefined) continue;
+      io.write(
+        `The one before is ${former}. To have it back:\n` +
+          `  cp -p ${former} ${output} && ${reloading}\n`,
+      );
+    } else if (former !== undefined) {
+      io.write(`What ${output} was before the gateway is still kept as ${former}.\n`);
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// What `install` and `uninstall` do to this machine: steps of systemd's, and of its users.
+
+import { existsSync, readFileSync } from "node:fs";
+import type { CommandIo } from "../command.ts";
+import { pause } from "../../lib/async.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { readIfThere } from "../../haproxy/files/disk.ts";
+import { runProgram } from "../../lib/process.ts";
+import { isOwnUnit, SERVICE_USER, UNIT } from "./unit.ts";
+
+export const UNIT_FILE = `/etc/systemd/system/${UNIT}`;
+/** A start ends within the 90 s that systemd allows. Source: systemd-system.conf(5). */
+const LIMIT = 120_000;
+/** The first lines that the service logged, for the error where it does not start. */
+const LINES = 5;
+/** Source: systemd.exec(5), "Environment variables in spawned processes", `$PATH`. */
+const SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/** How often something that takes milliseconds is looked for, in milliseconds. */
+const POLL = 50;
+/** Marks a user that `install` made: no other is removed. */
+const USER_COMMENT = "docker-api-gateway install";
+
+/** One thing to do. */
+export interface Step {
+  readonly what: string;
+  /** @returns what came of it, where it is not simply done */
+  readonly run: () => Promise<string | void> | string | void;
+}
+
+/** Does one after the other, and tells of each. */
+export async function carryOut(steps: readonly Step[], io: CommandIo): Promise<void> {
+  for (const { what, run } of steps) {
+    const outcome = await run();
+    io.write(`${what}: ${outcome ?? "done"}\n`);
+  }
+}
+
+/** Words of a command line of this program's. */
+interface CommandLine {
+  readonly command: "install" | "uninstall";
+  /** The flags of that command alone, and those of the gateway. */
+  readonly own: readonly string[];
+  readonly flags: readonly string[];
+  /** The variables of the environment that matter to it. */
+  readonly variables: readonly string[];
+}
+
+/** @throws GatewayError `usage` where this machine, or this user, is not one for services */
+export function requireSystemd({ command, own, flags, variables }: CommandLine): void {
+  if (!existsSync("/run/systemd/system")) {
+    const start = forShell(["docker-api-gateway", ...flags]);
+    throw new GatewayError("usage", `Cannot ${command} a service: this host does not run systemd`, {
+      hint:
+        command === "install"
+          ? `have what starts programs here run "${start}", which stays in the foreground`
+          : undefined,
+    });
+  }
+  if (process.getuid?.() === 0) return;
+  const preserve = variables.length === 0 ? [] : [`--preserve-env=${variables.join(",")}`];
+  throw new GatewayError("usage", `Cannot ${command} a service: it takes root`, {
+    hint: forShell(["sudo", ...preserve, process.execPath, command, ...own, ...flags]),
+  });
+}
+
+/** A command as it is typed into a shell. */
+export function forShell(words: readonly string[]): string {
+  return words
+    .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
+    .join(" ");
+}
+
+/** Where a service finds a program; who became root by a plain `su` has still the user's PATH. */
+export function servicePath(program: string): string {
+  return Bun.which(program, { PATH: SERVICE_PATH }) ?? program;
+}
+
+/** Runs a command of the system's. @throws GatewayError `config` with its lines where it fails */
+export async function runCommand(...words: readonly string[]): Promise<void> {
+  const [program = "", ...rest] = words;
+  const running = runProgram([servicePath(program), ...rest], LIMIT);
+  const { exitCode, lines, timedOut } = await running.catch((error: unknown) => {
+    throw new GatewayError("config", errorMessage(error), {
+      hint: "install it, and repeat this",
+      cause: error,
+    });
+  });
+  if (exitCode === 0) return;
+  const state = timedOut ? `no end after ${LIMIT / 1000} s` : `exit status ${exitCode}`;
+  throw new GatewayError("config", `Cannot run "${words.join(" ")}": ${state}`, { lines });
+}
+
+/** @throws GatewayError `config` where somebody else wrote the unit */
+export async function requireOwnUnit(command: "install" | "uninstall"): Promise<void> {
+  const unit = await readUnit();
+  if (unit === "" || isOwnUnit(unit)) return;
+  throw new GatewayError(
+    "config",
+    `Cannot ${command} a service: "${UNIT_FILE}" was not written by install`,
+    { hint: "it is somebody's own: remove it, or give it another name" },
+  );
+}
+
+/** A step that is one command. */
+export function commandStep(...words: readonly string[]): Step {
+  return { what: words.join(" "), run: () => runCommand(...words) };
+}
+
+/** The unit's text; empty where there is none. */
+export async function readUnit(): Promise<string> {
+  return (await readIfThere(UNIT_FILE)) ?? "";
+}
+
+/** The version of systemd; the newest where there is none. */
+export async function systemdVersion(): Promise<number> {
+  if (Bun.which("systemctl") === null) return Infinity;
+  const { lines } = await runProgram(["systemctl", "--version"], LIMIT);
+  return Number(/^systemd (\d+)/.exec(lines[0] ?? "")?.[1] ?? Infinity);
+}
+
+/** Whether a unit runs. */
+export async function isActive(unit: string): Promise<boolean> {
+  return (await runProgram(["systemctl", "is-active", "--quiet", unit], LIMIT)).exitCode === 0;
+}
+
+/** The process ID of the gateway that is the service; 0 where it does not run. */
+export async function mainProcess(): Promise<number> {
+  const { lines } = await runProgram(["systemctl", "show", "--property=MainPID", UNIT], LIMIT);
+  return Number(/^MainPID=(\d+)/.exec(lines[0] ?? "")?.[1] ?? 0);
+}
+
+/** Starts the service anew and waits until it serves. @throws GatewayError with what it logged */
+export async function startService(): Promise<void> {
+  const since = `--since=@${Math.floor(Date.now() / 1000)}`;
+  try {
+    // Not `start`: that would wait where systemd itself is about to try once more.
+    await runCommand("systemctl", "restart", UNIT);
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    await runCommand("journalctl", "--sync");
+    const own = ["journalctl", "--unit", UNIT, "--identifier", "docker-api-gateway", since];
+    const { lines } = await runProgram([...own, "--quiet", "--output", "cat"], LIMIT);
+    throw new GatewayError("config", error.message, {
+      lines: lines.length > 0 ? lines.slice(0, LINES) : error.lines,
+      hint: `it is tried again and again; journalctl -u ${UNIT} has more; uninstall ends it`,
+      cause: error,
+    });
+  }
+}
+
+/**
+ * Replaces a gateway that runs HAProxy itself. Told to end it would end HAProxy too; killed it
+ * leaves HAProxy alone, and the next one, which systemd starts, takes it over.
+ */
+export async function handOver(pid: number): Promise<void> {
+  process.kill(pid, "SIGKILL");
+  while ((await mainProcess()) === pid) await pause(POLL);
+  await startService();
+}
+
+/** The step that makes the service's user. */
+export const MAKE_USER: Step = {
+  what: `make the system user ${SERVICE_USER}`,
+  async run() {
+    if (userEntry() !== undefined) return "it is there already";
+    const home = [
+      `--home-dir=/run/${SERVICE_USER}`,
+      "--no-create-home",
+      "--shell=/usr/sbin/nologin",
+    ];
+    const comment = `--comment=${USER_COMMENT}`;
+    await runCommand("useradd", "--system", "--user-group", ...home, comment, SERVICE_USER);
+  },
+};
+
+/** The step that removes the service's user and group, where `install` made them. */
+export function removeUser(): Step[] {
+  if (userEntry()?.includes(`:${USER_COMMENT}:`) !== true) return [];
+  return [
+    {
+      what: `userdel ${SERVICE_USER}`,
+      async run() {
+        await runCommand("userdel", SERVICE_USER);
+        // Some distributions leave it. Source: login.defs(5), `USERGROUPS_ENAB`.
+        if (entryOf("/etc/group") !== undefined) await runCommand("groupdel", SERVICE_USER);
+      },
+    },
+  ];
+}
+
+/** The last step: systemd takes note that the unit is gone, and forgets how it ended. */
+export const FORGET_UNIT: Step = {
+  what: "systemctl daemon-reload",
+  async run() {
+    await runCommand("systemctl", "daemon-reload");
+    const { exitCode } = await runProgram(["systemctl", "is-failed", "--quiet", UNIT], LIMIT);
+    if (exitCode === 0) await runCommand("systemctl", "reset-failed", UNIT);
+  },
+};
+
+/** The number of the service's user; undefined without one. */
+export function serviceUid(): number | undefined {
+  const [, , uid] = userEntry()?.split(":") ?? [];
+  return uid === undefined ? undefined : Number(uid);
+}
+
+function userEntry(): string | undefined {
+  return entryOf("/etc/passwd");
+}
+
+function entryOf(file: string): string | undefined {
+  return new RegExp(`^${SERVICE_USER}:.*$`, "m").exec(readFileSync(file, "utf8"))?.[0];
+}

@@ -1,0 +1,191 @@
+// The unit that makes the gateway a service of systemd: its text, and what its text says.
+
+import { GatewayError } from "../../lib/errors.ts";
+
+/** What a service is made of. */
+export interface Service {
+  /** The program and its flags. */
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  /** Whether the gateway runs HAProxy itself. */
+  readonly managed: boolean;
+  /** The groups whose files and sockets it needs. */
+  readonly groups: readonly string[];
+  readonly capabilities: readonly string[];
+  /** The folders that it writes to, but for its own in `/run`. */
+  readonly writes: readonly string[];
+  /** Whether it reads what is below `/home`, `/root` or `/run/user`. */
+  readonly readsHome: boolean;
+  /** The files and folders that were not there before; a folder ends in a slash. */
+  readonly made: readonly string[];
+  /** The version of systemd. */
+  readonly systemd: number;
+}
+
+export const UNIT = "docker-api-gateway.service";
+/** The user where it needs none that is there already, and its folder in `/run`. */
+export const SERVICE_USER = "docker-api-gateway";
+
+/** How every unit of `install` begins. */
+const HEADER = "# Written by `docker-api-gateway install`";
+/** Begins the line that tells `uninstall` what to take away. */
+const MADE = "# uninstall removes with it: ";
+
+/** The unit's text. @throws GatewayError `usage` for a word that no command line can have */
+export function serviceUnit(service: Service): string {
+  const { command, environment, made, managed, readsHome, systemd } = service;
+  return `${HEADER}, which writes it anew; what you want otherwise goes into
+# a file of its own: systemctl edit ${UNIT}
+${made.length === 0 ? "" : `${MADE}${made.join(" ")}\n`}
+[Unit]
+Description=HAProxy in step with Docker's containers
+Wants=network-online.target
+After=network-online.target docker.service${managed ? "" : " haproxy.service"}
+# It waits for Docker by itself, for ever; systemd must not give up on it either.
+StartLimitIntervalSec=0
+
+[Service]
+Type=notify
+ExecStart=${command.map(quoteWord).join(" ")}
+# It reads its template and all containers again.
+ExecReload=/bin/kill -HUP $MAINPID
+${lines(
+  "Environment",
+  Object.entries(environment).map(([name, value]) => quoteAssignment(name, value)),
+)}\
+Restart=always
+RestartSec=1s
+${systemd < BACK_OFF ? "" : "# And then later and later.\nRestartSteps=8\nRestartMaxDelaySec=30s\n"}\
+# Wrong flags stay wrong.
+RestartPreventExitStatus=2
+# When it has not said for so long that it lives, it would not hear a gentler signal either.
+WatchdogSec=30s
+WatchdogSignal=SIGKILL
+
+${managed ? managedPart(service) : packagedPart(service)}
+# It can do nothing else, and neither can a --reload-cmd. JavaScript is compiled while it runs, so
+# MemoryDenyWriteExecute= is not possible; AF_NETLINK tells it this host's networks; ProtectProc=
+# would hide another gateway that writes the same file.
+NoNewPrivileges=yes
+ProtectSystem=strict
+ProtectHome=${readsHome ? "read-only" : "yes"}
+PrivateTmp=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+RestrictSUIDSGID=yes
+LockPersonality=yes
+RemoveIPC=yes
+KeyringMode=private
+SystemCallArchitectures=native
+SystemCallFilter=@system-service
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** The first systemd that waits longer and longer. Source: systemd.service(5), `RestartSteps=`. */
+const BACK_OFF = 254;
+
+/** For a HAProxy that the gateway runs itself. */
+function managedPart({ groups, capabilities }: Service): string {
+  return `# It runs HAProxy itself, and neither needs root: they have a user of their own.
+User=${SERVICE_USER}
+${groups.length === 0 ? "" : "# To use Docker's socket. Who may do that can become root through it.\n"}\
+${lines("SupplementaryGroups", groups)}\
+${capabilities.length === 0 ? "" : "# HAProxy listens on ports below 1024.\n"}\
+${lines("AmbientCapabilities", capabilities)}\
+CapabilityBoundingSet=${capabilities.join(" ")}
+# All their files are in /run/${SERVICE_USER}.
+RuntimeDirectory=${SERVICE_USER}
+RuntimeDirectoryMode=0750
+Environment=XDG_RUNTIME_DIR=%t
+UMask=0027
+# When the gateway dies HAProxy goes on, and the next gateway takes it over; when it is told to end
+# it ends HAProxy itself, and when HAProxy dies it starts it again.
+KillMode=process
+RuntimeDirectoryPreserve=restart
+OOMPolicy=continue
+`;
+}
+
+/** For the HAProxy of the distribution. */
+function packagedPart({ groups, capabilities, writes }: Service): string {
+  const rights =
+    capabilities.length === 0
+      ? "without one capability:\n# it may write what root owns, and of that only these folders."
+      : "with no more capabilities\n# than it takes to write the files of another, and only in these folders.";
+  return `# The distribution's HAProxy starts as root: who writes its configuration commands root, so a user
+# of its own would make the gateway no safer. It is root, but ${rights}
+CapabilityBoundingSet=${capabilities.join(" ")}
+${lines("SupplementaryGroups", groups)}\
+${lines("ReadWritePaths", writes)}\
+UMask=0022
+`;
+}
+
+/** One line for each value. */
+function lines(name: string, values: readonly string[]): string {
+  return values.map((value) => `${name}=${value}\n`).join("");
+}
+
+/**
+ * A word of a command line, in quotes where it needs them.
+ * Source: systemd.service(5), "Command lines"; systemd.syntax(7), "Quoting".
+ * @throws GatewayError `usage` for what no command line can have
+ */
+function quoteWord(word: string): string {
+  // A single one would be a variable.
+  const escaped = escape(word).replaceAll("$", "$$$$");
+  return /^[A-Za-z0-9_.,:=/@%$*+-]+$/.test(escaped) ? escaped : `"${escaped}"`;
+}
+
+/** A variable of the environment; `$` is a letter like any other there. */
+function quoteAssignment(name: string, value: string): string {
+  return `"${name}=${escape(value)}"`;
+}
+
+function escape(text: string): string {
+  if (text.includes("\0")) {
+    throw new GatewayError(
+      "usage",
+      `Cannot write ${JSON.stringify(text)} into a unit: it has a NUL`,
+    );
+  }
+  return text
+    .replaceAll(/[\\"]/g, String.raw`\$&`)
+    .replaceAll("%", "%%")
+    .replaceAll(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
+}
+
+/** Whether `install` wrote a unit. */
+export function isOwnUnit(unit: string): boolean {
+  return unit.startsWith(HEADER);
+}
+
+/** What `install` made besides the unit, by the unit's own word. */
+export function madeOf(unit: string): string[] {
+  const line = unit.split("\n").find((each) => each.startsWith(MADE));
+  return line?.slice(MADE.length).split(" ") ?? [];
+}
+
+/** The words of a unit's command: the reverse of what `serviceUnit` writes. */
+export function commandOf(unit: string): string[] {
+  const text = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "";
+  return [...text.matchAll(/"((?:\\.|[^"\\])*)"|\S+/g)].map(([plain, quoted]) =>
+    (quoted ?? plain).replaceAll(
+      /([%$])\1|\\u([0-9a-f]{4})|\\(.)/g,
+      (_, doubled?: string, hex?: string, escaped?: string) =>
+        doubled ?? escaped ?? String.fromCharCode(Number.parseInt(hex ?? "", 16)),
+    ),
+  );
+}

@@ -1,0 +1,103 @@
+// Telling systemd how the gateway is: sd_notify(3), by its datagram socket.
+
+import { dlopen, FFIType, ptr } from "bun:ffi";
+import { errorMessage } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+
+/** Tells systemd, where it runs the gateway and wants to know. */
+export interface Notifier {
+  /** It serves: systemd may start what waits for it. */
+  readonly ready: () => void;
+  /** It reads everything again; `ready` follows. */
+  readonly reloading: () => void;
+  readonly stopping: () => void;
+  /** One line for `systemctl status`. */
+  readonly status: (text: string) => void;
+  /** Stops telling that it is alive. */
+  readonly close: () => void;
+}
+
+/** Linux's numbers: socket(2), unix(7). */
+const AF_UNIX = 1;
+const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
+/** To go on where systemd does not read: send(2). What is lost so is told again. */
+const MSG_DONTWAIT = 0x40;
+/** The C library of Debian and most, and that of Alpine. */
+const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+const SOCKET = { args: [FFIType.int, FFIType.int, FFIType.int], returns: FFIType.int };
+const SENDTO = {
+  args: [FFIType.int, FFIType.ptr, FFIType.u64, FFIType.int, FFIType.ptr, FFIType.int],
+  returns: FFIType.i64,
+};
+const NOTHING: Notifier = {
+  ready: () => undefined,
+  reloading: () => undefined,
+  stopping: () => undefined,
+  status: () => undefined,
+  close: () => undefined,
+};
+
+/** Makes a notifier; one that does nothing where systemd does not run the gateway. */
+export function createNotifier(
+  env: Readonly<Record<string, string | undefined>>,
+  log: Logger,
+): Notifier {
+  const address = env["NOTIFY_SOCKET"] ?? "";
+  const send = address === "" ? undefined : openSender(address, log);
+  if (send === undefined) return NOTHING;
+  // Half of the time systemd allows, as sd_watchdog_enabled(3) advises.
+  const isOurs = (env["WATCHDOG_PID"] ?? String(process.pid)) === String(process.pid);
+  const watchdog = isOurs ? Number(env["WATCHDOG_USEC"] ?? 0) / 1000 / 2 : 0;
+  const timer = watchdog > 0 ? setInterval(() => send("WATCHDOG=1"), watchdog) : undefined;
+  return {
+    // Not told again, so it waits until there is room for it.
+    ready: () => send("READY=1", 0),
+    reloading: () => send("RELOADING=1"),
+    stopping: () => send("STOPPING=1"),
+    status: (text) => send(`STATUS=${text.replaceAll("\n", " ")}`),
+    close: () => clearInterval(timer),
+  };
+}
+
+/** A function that sends one datagram; undefined where that cannot be done. */
+function openSender(
+  address: string,
+  log: Logger,
+): ((text: string, flags?: number) => void) | undefined {
+  try {
+    const { socket, sendto } = openLibrary();
+    const fd = Number(socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
+    if (fd < 0) throw new Error("no socket");
+    const target = socketAddress(address);
+    return (text, flags = MSG_DONTWAIT) => {
+      const bytes = new TextEncoder().encode(text);
+      sendto(fd, ptr(bytes), bytes.length, flags, ptr(target), target.length);
+    };
+  } catch (error) {
+    log.warn(`systemd cannot be told how the gateway is: ${errorMessage(error)}`);
+    return undefined;
+  }
+}
+
+function openLibrary() {
+  let failure: unknown;
+  for (const name of LIBRARIES) {
+    try {
+      return dlopen(name, { socket: SOCKET, sendto: SENDTO }).symbols;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** `struct sockaddr_un`; a path that begins with `@` is in the abstract namespace (unix(7)). */
+function socketAddress(address: string): Uint8Array {
+  const path = new TextEncoder().encode(address);
+  if (address.startsWith("@")) path[0] = 0;
+  const end = address.startsWith("@") ? 0 : 1;
+  const bytes = new Uint8Array(2 + path.length + end);
+  new DataView(bytes.buffer).setUint16(0, AF_UNIX, true);
+  bytes.set(path, 2);
+  return bytes;
+}

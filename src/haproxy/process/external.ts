@@ -1,0 +1,82 @@
+// A HAProxy that somebody else runs: how it is made to read its files again.
+
+import { stat } from "node:fs/promises";
+import { GatewayError, systemCode } from "../../lib/errors.ts";
+import { runProgram } from "../../lib/process.ts";
+import { awaitNewWorker, pidsOf, reloadMaster, showProcesses, type Processes } from "./master.ts";
+
+/** The running HAProxy, whoever runs it. */
+export interface Haproxy {
+  /**
+   * Makes it read its files, and waits until it did where it can tell.
+   * @throws GatewayError `haproxy` where it did not
+   */
+  reload(): Promise<void>;
+  /** When it last read its files, in milliseconds since 1970; undefined where it cannot tell. */
+  lastRead(): Promise<number | undefined>;
+  /** The numbers of its processes; undefined where it cannot tell. */
+  pids(): Promise<readonly number[] | undefined>;
+  /** Ends what was started for it. */
+  close(): Promise<void>;
+}
+
+interface ExternalOptions {
+  /** The user's reload command; undefined: the master's socket, or else the default command. */
+  readonly command: readonly string[] | undefined;
+  readonly defaultCommand: readonly string[];
+  readonly masterSocket: string;
+}
+
+/** `systemctl reload` waits for the unit; past this the command hangs, in milliseconds. */
+const COMMAND_TIMEOUT = 30_000;
+
+export class ExternalHaproxy implements Haproxy {
+  constructor(private readonly options: ExternalOptions) {}
+
+  async reload(): Promise<void> {
+    const { command, defaultCommand, masterSocket } = this.options;
+    const before = await this.#processes();
+    if (command === undefined && before !== undefined) await reloadMaster(masterSocket);
+    else await runReloadCommand(command ?? defaultCommand);
+    if (before !== undefined) await awaitNewWorker(masterSocket, before);
+  }
+
+  async lastRead(): Promise<number | undefined> {
+    const processes = await this.#processes();
+    const uptimes = processes?.workers.map(({ uptime }) => uptime) ?? [];
+    // HAProxy tells whole seconds, rounded down.
+    return uptimes.length === 0 ? undefined : Date.now() - (Math.min(...uptimes) + 1) * 1000;
+  }
+
+  async pids(): Promise<readonly number[] | undefined> {
+    const processes = await this.#processes();
+    return processes === undefined ? undefined : pidsOf(processes);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  /** The master's word; undefined where it has no socket or nobody listens there. */
+  async #processes(): Promise<Processes | undefined> {
+    try {
+      await stat(this.options.masterSocket);
+      return await showProcesses(this.options.masterSocket);
+    } catch (error) {
+      if (systemCode(error) === "ENOENT" || error instanceof GatewayError) return undefined;
+      throw error;
+    }
+  }
+}
+
+async function runReloadCommand(words: readonly string[]): Promise<void> {
+  const { exitCode, lines, timedOut } = await runProgram(words, COMMAND_TIMEOUT);
+  if (exitCode === 0 && !timedOut) return;
+  const state = timedOut
+    ? `it did not end in ${COMMAND_TIMEOUT / 1000} s and was killed`
+    : `it ended with exit status ${exitCode}`;
+  throw new GatewayError("haproxy", `Cannot reload HAProxy with "${words.join(" ")}": ${state}`, {
+    lines,
+    hint: "run it by hand; --reload-cmd names another, --manage-haproxy does without",
+  });
+}

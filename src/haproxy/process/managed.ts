@@ -1,0 +1,251 @@
+// A HAProxy of the gateway's own: started, reloaded, restarted when it dies, ended gracefully.
+
+import { Backoff, pause } from "../../lib/async.ts";
+import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { awaitNewWorker, hasRequests, pidsOf, reloadMaster, showProcesses } from "./master.ts";
+import { readMessage } from "./messages.ts";
+import type { Haproxy } from "./external.ts";
+
+interface ManagedOptions {
+  readonly program: string;
+  readonly config: string;
+  readonly masterSocket: string;
+  /** Called when it died and was started again: it runs what its files say, nothing newer. */
+  readonly restarted: () => void;
+}
+
+/** The first wait before it is started again, and the longest, in milliseconds. */
+const FIRST_RESTART = 500;
+const LONGEST_RESTART = 30_000;
+/** It ran well if it lived for so long, in milliseconds. */
+const RAN_WELL = 10_000;
+/** How long requests under way may take when the gateway ends, in milliseconds. */
+const GRACE = 10_000;
+/** On a connection that was made before the end the request comes by then, in milliseconds. */
+const ARRIVING = 300;
+/** How long HAProxy may take to end once it is told to end at once, in milliseconds. */
+const TERM_TIMEOUT = 3_000;
+/** How often a HAProxy that is not our child is looked after, in milliseconds. */
+const WATCH_EVERY = 500;
+/** The last lines it printed, for the error when it does not start. */
+const LINES_KEPT = 20;
+
+export class ManagedHaproxy implements Haproxy {
+  #pid: number | undefined;
+  #starting: Promise<void> | undefined;
+  readonly #closing = new AbortController();
+  readonly #backoff = new Backoff(FIRST_RESTART, LONGEST_RESTART);
+  readonly #lastLines: string[] = [];
+
+  constructor(
+    private readonly options: ManagedOptions,
+    private readonly log: Logger,
+  ) {}
+
+  /** Takes over a HAProxy that an earlier gateway left running. True where there was one. */
+  async adopt(): Promise<boolean> {
+    try {
+      const { master } = await showProcesses(this.options.masterSocket);
+      this.#pid = master;
+      this.log.info(
+        `took over HAProxy (process ${master}), which an earlier gateway left running; ` +
+          "its own log lines are shown again after its next start",
+      );
+      void this.#watch(master, waitForEnd(master, this.#closing.signal));
+      return true;
+    } catch (error) {
+      if (error instanceof GatewayError) return false;
+      throw error;
+    }
+  }
+
+  async reload(): Promise<void> {
+    // One that is just starting may have read the files before.
+    await this.#starting?.catch(() => undefined);
+    if (this.#pid === undefined) {
+      await this.start();
+      return;
+    }
+    const before = await showProcesses(this.options.masterSocket);
+    await reloadMaster(this.options.masterSocket);
+    await awaitNewWorker(this.options.masterSocket, before);
+  }
+
+  async lastRead(): Promise<number | undefined> {
+    if (this.#pid === undefined) return undefined;
+    const { workers } = await showProcesses(this.options.masterSocket);
+    return Date.now() - (Math.min(...workers.map(({ uptime }) => uptime)) + 1) * 1000;
+  }
+
+  async pids(): Promise<readonly number[]> {
+    // What listens while it does not run is somebody else's.
+    if (this.#pid === undefined) return [];
+    return pidsOf(await showProcesses(this.options.masterSocket));
+  }
+
+  /** Starts it. @throws GatewayError `haproxy` with its own lines where it does not come up */
+  start(): Promise<void> {
+    // Two would share its port: a reload and a restart may both find it dead.
+    this.#starting ??= this.#start().finally(() => {
+      this.#starting = undefined;
+    });
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const { program, config, masterSocket } = this.options;
+    this.#lastLines.length = 0;
+    const master = ["-W", "-S", `${masterSocket},mode,600`];
+    // In the foreground, whatever the configuration says: `daemon` would hide it from us.
+    const child = this.#spawn([program, ...master, "-db", "-f", config]);
+    const output = Promise.all([this.#pass(child.stdout), this.#pass(child.stderr)]);
+    const up = awaitNewWorker(masterSocket, undefined).then(() => "up" as const);
+    try {
+      if ((await Promise.race([child.exited, up])) !== "up") {
+        await output;
+        throw new GatewayError("haproxy", "Cannot start HAProxy: it ended at once", {
+          lines: this.#lastLines.filter((line) => !line.includes("[NOTICE]")),
+          hint: hintFor(this.#lastLines.join("\n")),
+        });
+      }
+    } catch (error) {
+      // What comes of the other one of the two is nobody's any more.
+      up.catch(() => undefined);
+      child.kill("SIGKILL");
+      throw error;
+    }
+    this.#pid = child.pid;
+    this.log.info(`started HAProxy (process ${child.pid})`);
+    void this.#watch(
+      child.pid,
+      child.exited.then(() => undefined),
+    );
+  }
+
+  /** Ends it: requests under way are finished, within a limit. */
+  async close(): Promise<void> {
+    const pid = this.#pid;
+    this.#closing.abort();
+    if (pid === undefined) return;
+    this.log.info(`ending HAProxy (process ${pid}) when its requests are done`);
+    await endProcess(pid, "SIGUSR1", GRACE, () => this.#isIdle());
+    await endProcess(pid, "SIGTERM", TERM_TIMEOUT);
+    await endProcess(pid, "SIGKILL", TERM_TIMEOUT);
+  }
+
+  /** Whether nobody waits for an answer: whoever only keeps a connection need not be waited for. */
+  async #isIdle(): Promise<boolean> {
+    try {
+      await pause(ARRIVING);
+      return !(await hasRequests(this.options.masterSocket));
+    } catch (error) {
+      if (error instanceof GatewayError) return false;
+      throw error;
+    }
+  }
+
+  /** Ends it without waiting for requests. */
+  closeNow(): void {
+    if (this.#pid !== undefined) signalProcess(this.#pid, "SIGTERM");
+  }
+
+  /** Starts it again whenever it ends by itself. */
+  async #watch(pid: number, ended: Promise<void>): Promise<void> {
+    const started = Date.now();
+    await ended;
+    if (this.#closing.signal.aborted || this.#pid !== pid) return;
+    this.#pid = undefined;
+    this.log.error(`HAProxy (process ${pid}) ended by itself; starting it again`);
+    if (Date.now() - started > RAN_WELL) this.#backoff.reset();
+    while (!this.#closing.signal.aborted && this.#pid === undefined) {
+      await pause(this.#backoff.next(), this.#closing.signal);
+      if (this.#closing.signal.aborted || this.#pid !== undefined) return;
+      try {
+        await this.start();
+        this.options.restarted();
+      } catch (error) {
+        this.log.failure(error, "trying again");
+      }
+    }
+  }
+
+  #spawn(words: string[]): Bun.Subprocess<"ignore", "pipe", "pipe"> {
+    try {
+      return Bun.spawn(words, {
+        stdin: "ignore",
+        stdout: "pipe",
+        stderr: "pipe",
+        // A session of its own: Ctrl-C is for the gateway, which ends HAProxy gracefully.
+        detached: true,
+      });
+    } catch (error) {
+      throw new GatewayError(
+        "haproxy",
+        `Cannot start HAProxy "${words[0]}": ${errorMessage(error)}`,
+        {
+          hint: "install it (apt install haproxy), or name the program with --haproxy",
+          cause: error,
+        },
+      );
+    }
+  }
+
+  /** Passes its lines on to the log. */
+  async #pass(stream: ReadableStream<Uint8Array>): Promise<void> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for await (const chunk of stream) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#passLine(line.trim());
+    }
+    this.#passLine(rest.trim());
+  }
+
+  #passLine(line: string): void {
+    if (line === "") return;
+    this.#lastLines.push(line);
+    if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
+    const { level, text } = readMessage(line);
+    this.log[level](`haproxy: ${text}`);
+  }
+}
+
+function hintFor(lines: string): string | undefined {
+  if (/permission denied/i.test(lines)) {
+    return "ports below 1024 are root's: run as root, or use --listen '*:8080'";
+  }
+  if (/address already in use|cannot bind/i.test(lines)) {
+    return "another program has that address: end it, or use another --listen";
+  }
+  return undefined;
+}
+
+/** Waits for the end of a process that is not a child. */
+async function waitForEnd(pid: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && signalProcess(pid, 0)) await pause(WATCH_EVERY, signal);
+}
+
+/** Signals a process and waits for its end, at most `limit` milliseconds, or until it is enough. */
+async function endProcess(
+  pid: number,
+  name: NodeJS.Signals,
+  limit: number,
+  isEnough: () => Promise<boolean> = () => Promise.resolve(false),
+): Promise<void> {
+  const deadline = Date.now() + limit;
+  if (!signalProcess(pid, name)) return;
+  while (Date.now() < deadline && signalProcess(pid, 0) && !(await isEnough())) await pause(20);
+}
+
+/** Sends a signal; false where there is no such process. */
+function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ESRCH") return false;
+    throw error;
+  }
+}

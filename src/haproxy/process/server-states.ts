@@ -1,0 +1,89 @@
+// The server state file: over a reload, what was up stays up, and what is new is not trusted yet.
+
+import { writeFile } from "node:fs/promises";
+import { forEachLimited } from "../../lib/async.ts";
+import { serverStateFile } from "../../config/sections.ts";
+import type { ServerLine } from "../../config/operations.ts";
+import { bareAddress, configServers, isChecked, isLiteral } from "../../config/servers.ts";
+import { answers } from "../runtime/probe.ts";
+import { askHaproxy } from "../runtime/socket.ts";
+
+/** A server as `show servers state` has it. Source: management guide, section 9.3. */
+export interface ServerState {
+  readonly fields: readonly string[];
+  readonly address: string;
+  readonly port: string;
+  /** Whether it is in maintenance or drained, whoever wanted that. */
+  readonly withoutRequests: boolean;
+}
+
+const PROBES_AT_ONCE = 32;
+/** The bit that tells only what its line says, also of one that was enabled since. */
+const WAS_DISABLED = 4;
+
+const HEADER =
+  "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " +
+  "srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health " +
+  "srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord " +
+  "srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n";
+
+/**
+ * Writes the file from which the next worker takes its servers' states, where the configuration
+ * names one: for a server that HAProxy knows, what it knows; for a new one, whether its port
+ * answers now.
+ * @param statsSocket undefined where HAProxy does not run
+ * @param runningName the name that HAProxy has a backend under
+ */
+export async function saveServerStates(
+  config: string,
+  statsSocket: string | undefined,
+  runningName: (backend: string) => string,
+): Promise<void> {
+  const file = serverStateFile(config);
+  if (file === undefined) return;
+  const answer =
+    statsSocket === undefined ? "" : await askHaproxy(statsSocket, "show servers state");
+  const known = readServerStates(answer);
+  const lines: string[] = [];
+  // One that HAProxy does not check would never come up again.
+  const checked = configServers(config).filter(
+    ({ server }) => isChecked(server) && isLiteral(server),
+  );
+  await forEachLimited(checked, PROBES_AT_ONCE, async ({ backend, server }) => {
+    const { name, port, connecting } = server;
+    const address = bareAddress(server);
+    const state = known.get(`${runningName(backend)}/${name}`);
+    const same = state?.address === address && state.port === port && !state.withoutRequests;
+    if (same) lines.push(state.fields.with(1, backend).join(" "));
+    // Where the check asks for more, that the port answers says too little.
+    else {
+      const up = connecting && (await answers(address, Number(port)));
+      lines.push(newState(backend, server, up));
+    }
+  });
+  await writeFile(file, `${HEADER}${lines.map((line) => `${line}\n`).join("")}`);
+}
+
+/** Reads the answer to `show servers state`: the servers by `backend/server`. */
+export function readServerStates(answer: string): Map<string, ServerState> {
+  const states = new Map<string, ServerState>();
+  for (const line of answer.split("\n")) {
+    const fields = line.trim().split(" ");
+    const [, backend, , name, address = "", , admin = "0"] = fields;
+    if (fields.length < 20 || line.startsWith("#")) continue;
+    const port = fields[18] ?? "0";
+    const withoutRequests = (Number(admin) & ~WAS_DISABLED) !== 0;
+    states.set(`${backend}/${name}`, { fields, address, port, withoutRequests });
+  }
+  return states;
+}
+
+/** The line of a server that HAProxy does not know, up or down, with its checks running. */
+function newState(backend: string, server: ServerLine, up: boolean): string {
+  // Running, a passed layer 4 check, full health; or stopped, of unknown health.
+  const [operational, status, result, health] = up ? [2, 6, 3, 2] : [0, 1, 0, 0];
+  return (
+    `0 ${backend} 0 ${server.name} ${bareAddress(server)} ${operational} 0 1 1 0 ${status} ` +
+    `${result} ${health} 6 0 0 0 - ${server.port} - 0 0 - - 0`
+  );
+}

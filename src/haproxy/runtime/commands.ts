@@ -1,0 +1,130 @@
+// Operations as the commands of HAProxy's runtime API, for each version as it wants them.
+
+import { GatewayError } from "../../lib/errors.ts";
+import type { Capabilities, Operation, ServerLine } from "../../config/operations.ts";
+import { bareAddress, isChecked } from "../../config/servers.ts";
+import { compareVersions } from "../../lib/text.ts";
+
+/** Lines and payloads end at `tune.bufsize` (16,384 by default), with some room left. */
+const LONGEST = 15_000;
+
+/**
+ * The commands of an operation. A server with checks starts as down: it is up after its first good
+ * check, or when the gateway itself has reached its port.
+ * Source: management guide, section 9.3; the order is what HAProxy was seen to need.
+ */
+export function toCommands(operation: Operation, { version }: Capabilities): string[] {
+  switch (operation.do) {
+    case "drain server":
+    case "remove server":
+      return [setServer(operation, "state drain")];
+    case "enable server":
+      return enable(operation);
+    case "move server": {
+      const { port, disabled } = operation.server;
+      const target = `addr ${word(bareAddress(operation.server))} port ${word(port)}`;
+      const drain = setServer(operation, "state drain");
+      const move = setServer(operation, target);
+      return disabled ? [drain, move] : [drain, move, ...enable(operation)];
+    }
+    case "add server":
+      return add(operation, version);
+    case "add backend":
+      return [`add backend ${word(operation.backend)} from ${word(operation.defaults)}`];
+    case "publish backend":
+      return [`publish backend ${word(operation.backend)}`];
+    case "remove backend":
+      return [`unpublish backend ${word(operation.backend)}`];
+    case "add entry":
+    case "set entry": {
+      const { map, key, value } = operation;
+      return [
+        `${operation.do === "add entry" ? "add" : "set"} map ${word(map)} ${word(key)} ${word(value)}`,
+      ];
+    }
+    case "delete entry":
+      return [`del map ${word(operation.map)} ${word(operation.key)}`];
+    case "replace map":
+      throw new Error("a map is replaced in several steps");
+  }
+}
+
+/** Commands as few lines, each short enough for HAProxy's buffer. */
+export function toLines(commands: readonly string[]): string[] {
+  return joinWithin(commands, ";");
+}
+
+/** The entries of a map as payloads, each short enough for HAProxy's buffer. */
+export function toPayloads(entries: readonly (readonly [key: string, value: string])[]): string[] {
+  return joinWithin(
+    entries.map(([key, value]) => `${key} ${value}`),
+    "\n",
+  );
+}
+
+/** A word of a command: what could mean something gets a backslash. There are no quotes. */
+export function word(text: string): string {
+  if (/[\0\r\n]/.test(text)) {
+    throw new GatewayError("haproxy", `${JSON.stringify(text)} fits in no command`);
+  }
+  return text.replaceAll(/[^A-Za-z0-9_./:@,|=-]/g, String.raw`\$&`);
+}
+
+/** A server, given as `backend/server`, as a command has it. */
+export function serverPath(key: string): string {
+  return key.split("/").map(word).join("/");
+}
+
+type OnServer = Extract<Operation, { server: ServerLine }>;
+
+function setServer({ backend, server }: OnServer, what: string): string {
+  return `set server ${word(backend)}/${word(server.name)} ${what}`;
+}
+
+function enable(operation: OnServer): string[] {
+  const ready = setServer(operation, "state ready");
+  if (!isChecked(operation.server)) return [ready];
+  // Health can only be set down outside of maintenance; in drain no request comes meanwhile.
+  return [setServer(operation, "state drain"), setServer(operation, "health down"), ready];
+}
+
+function add(operation: Extract<Operation, { do: "add server" }>, version: string): string[] {
+  const { backend, server } = operation;
+  const name = `${word(backend)}/${word(server.name)}`;
+  const checked = isChecked(server);
+  const startsDown = checked && compareVersions(version, "3.2") >= 0;
+  const extra = [
+    // Before 3.0 a server that is added has no idle connections unless it is told to.
+    ...(compareVersions(version, "3.0") < 0
+      ? ["pool-purge-delay", "5s", "pool-max-conn", "-1"]
+      : []),
+    ...(startsDown ? ["init-state", "down"] : []),
+  ].filter((_, index, words) => !server.settings.includes(words[index - (index % 2)] ?? ""));
+  const settings = [...server.settings, ...extra].map(word).join(" ");
+  return [
+    `add server ${name} ${word(`${server.address}:${server.port}`)} ${settings}`.trimEnd(),
+    ...(checked ? [`enable health ${name}`] : []),
+    ...(server.disabled
+      ? []
+      : startsDown
+        ? [setServer(operation, "state ready")]
+        : enable(operation)),
+  ];
+}
+
+function joinWithin(parts: readonly string[], separator: string): string[] {
+  const joined: string[] = [];
+  let [current, size] = ["", 0];
+  for (const part of parts) {
+    const more = Buffer.byteLength(part) + separator.length;
+    // HAProxy would hang up, or for ever wait for the rest.
+    if (more > LONGEST) throw new GatewayError("haproxy", `A command of ${more} bytes is too long`);
+    if (size > 0 && size + more > LONGEST) {
+      joined.push(current);
+      [current, size] = ["", 0];
+    }
+    current = size === 0 ? part : `${current}${separator}${part}`;
+    size += more;
+  }
+  return size === 0 ? joined : [...joined, current];
+}

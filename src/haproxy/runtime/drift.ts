@@ -1,0 +1,120 @@
+// What HAProxy says it runs, compared with what its files say.
+
+import { parseConfig } from "../../config/sections.ts";
+import { backendOf, mapEntries, runningValue } from "../../config/map-file.ts";
+import type { Files } from "../../model.ts";
+import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
+import { bareAddress, configServers, isLiteral } from "../../config/servers.ts";
+import { readServerStates } from "../process/server-states.ts";
+import type { Runtime } from "./runtime.ts";
+
+/** So many differences are named; a reload mends them all. */
+const NAMED = 3;
+
+/**
+ * How the running HAProxy differs from what the files say: empty where it does not.
+ * @throws GatewayError `haproxy` where it cannot be asked
+ */
+export async function observeDifferences(
+  runtime: Runtime,
+  files: Files,
+  aliases: Aliases,
+  { backends }: Capabilities,
+): Promise<string[]> {
+  const differences = [
+    ...(await serverDifferences(runtime, files, aliases)),
+    ...(await mapDifferences(runtime, files, aliases)),
+    ...(backends ? await backendDifferences(runtime, files) : []),
+  ];
+  return differences.slice(0, NAMED);
+}
+
+/**
+ * The names that HAProxy has backends under besides those of the files: an earlier gateway served
+ * them by spare ones, as the routes tell.
+ * @throws GatewayError `haproxy` where it cannot be asked
+ */
+export async function observeAliases(runtime: Runtime, files: Files): Promise<Aliases> {
+  const aliases: Record<string, string> = {};
+  for (const [path, text] of Object.entries(files.maps)) {
+    const running = await runningEntries(runtime, path);
+    for (const [key, value] of mapEntries(text)) {
+      const [name, other] = [backendOf(value), backendOf(running.get(key) ?? value)];
+      if (name !== other && isSpare(other)) aliases[name] = other;
+    }
+  }
+  return aliases;
+}
+
+/** The entries of a map, the first of each key. */
+async function runningEntries(runtime: Runtime, path: string): Promise<Map<string, string>> {
+  const entries = new Map<string, string>();
+  for (const line of (await runtime.ask(`show map ${path}`)).split("\n")) {
+    const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
+    if (key !== undefined && value !== undefined && !entries.has(key)) entries.set(key, value);
+  }
+  return entries;
+}
+
+async function serverDifferences(
+  runtime: Runtime,
+  files: Files,
+  aliases: Aliases,
+): Promise<string[]> {
+  const running = readServerStates(await runtime.ask("show servers state"));
+  const sections = new Set(parseConfig(files.config).map(({ name }) => name));
+  const expected = new Set<string>();
+  const differences: string[] = [];
+  for (const { backend, server } of configServers(files.config)) {
+    const key = `${aliases[backend] ?? backend}/${server.name}`;
+    expected.add(key);
+    const state = running.get(key);
+    if (state === undefined) differences.push(`HAProxy has no server ${key}`);
+    else {
+      const address = bareAddress(server);
+      const moved = address !== state.address || server.port !== state.port;
+      if (isLiteral(server) && moved) {
+        differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
+      }
+      if (server.disabled !== state.withoutRequests && !runtime.drained.has(key)) {
+        differences.push(`HAProxy ${state.withoutRequests ? "disabled" : "enabled"} server ${key}`);
+      }
+    }
+  }
+  for (const key of running.keys()) {
+    const isOurs = sections.has(key.slice(0, key.indexOf("/")));
+    if (isOurs && !expected.has(key) && !runtime.departures.hasServer(key)) {
+      differences.push(`HAProxy has a server ${key} that should be gone`);
+    }
+  }
+  return differences;
+}
+
+async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases): Promise<string[]> {
+  const differences: string[] = [];
+  for (const [path, text] of Object.entries(files.maps)) {
+    const running = await runningEntries(runtime, path);
+    const expected = mapEntries(text);
+    const isSame =
+      running.size === expected.size &&
+      [...expected].every(([key, value]) => running.get(key) === runningValue(value, aliases));
+    if (!isSame) differences.push(`HAProxy has other entries in map ${path}`);
+  }
+  return differences;
+}
+
+async function backendDifferences(runtime: Runtime, files: Files): Promise<string[]> {
+  const lines = (await runtime.ask("show backend")).split("\n");
+  const running = new Set(lines.map((line) => line.trim()).filter((line) => !/^(#|$)/.test(line)));
+  const sections = parseConfig(files.config);
+  const expected = sections.filter(({ kind }) => kind === "backend" || kind === "listen");
+  const names = new Set(expected.map(({ name }) => name));
+  return [
+    ...[...names]
+      .filter((name) => !running.has(name))
+      .map((name) => `HAProxy has no backend ${name}`),
+    ...[...running]
+      .filter((name) => !names.has(name) && !runtime.departures.hasBackend(name))
+      .map((name) => `HAProxy has a backend ${name} that should be gone`),
+  ];
+}

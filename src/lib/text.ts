@@ -1,0 +1,50 @@
+// Text for people and for sorting: order, versions, tables, durations.
+
+/** Orders by code unit, whatever the machine's locale. */
+export function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** Negative where `a` is older than `b`, 0 where they are the same; missing parts count as 0. */
+export function compareVersions(a: string, b: string): number {
+  const [left, right] = [a, b].map((version) => version.split(".").map(Number));
+  for (let index = 0; index < Math.max(left?.length ?? 0, right?.length ?? 0); index++) {
+    const difference = (left?.[index] ?? 0) - (right?.[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** Rows as lines with aligned columns; numbers to the right, long last columns cut to the width. */
+export function formatTable(
+  head: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  columns: number,
+): string {
+  const widths = head.map((title, index) =>
+    Math.max(title.length, ...rows.map((row) => String(row[index] ?? "").length)),
+  );
+  const line = (cells: readonly (string | number)[]): string =>
+    cells
+      .map((cell, index) => {
+        const width = widths[index] ?? 0;
+        return typeof cell === "number" ? String(cell).padStart(width) : cell.padEnd(width);
+      })
+      .join("  ")
+      .trimEnd()
+      .slice(0, columns);
+  return [head, ...rows].map((row) => `${line(row)}\n`).join("");
+}
+
+/** A duration in its largest unit, such as `3 s`, `5 min`, `2 h`, `4 d`. */
+export function formatDuration(seconds: number): string {
+  const units = [
+    [86_400, "d"],
+    [3_600, "h"],
+    [60, "min"],
+  ] as const;
+  for (const [size, unit] of units) {
+    if (seconds >= size) return `${Math.floor(seconds / size)} ${unit}`;
+  }
+  return `${Math.floor(seconds)} s`;
+}

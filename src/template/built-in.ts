@@ -1,0 +1,22 @@
+// The templates and partials that are part of the program.
+
+import backends from "../../templates/backends.hbs" with { type: "text" };
+import defaults from "../../templates/defaults.hbs" with { type: "text" };
+import frontend from "../../templates/frontend.hbs" with { type: "text" };
+import global from "../../templates/global.hbs" with { type: "text" };
+import host from "../../templates/host.hbs" with { type: "text" };
+import path from "../../templates/path.hbs" with { type: "text" };
+
+export const TEMPLATE_NAMES = ["path", "host"] as const;
+export type TemplateName = (typeof TEMPLATE_NAMES)[number];
+
+/** The whole templates by name. */
+export const TEMPLATES: Readonly<Record<TemplateName, string>> = { path, host };
+
+/** The partials that any template may include with `{{> name}}`. */
+export const PARTIALS: Readonly<Record<string, string>> = {
+  global,
+  defaults,
+  frontend,
+  backends,
+};

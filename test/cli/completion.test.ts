@@ -1,0 +1,140 @@
+// The completions in bash, zsh and fish themselves, read from the program and installed as files.
+
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { basename, join } from "node:path";
+import { documents } from "../../.ci/release/documents.ts";
+import type { Command } from "../../src/cli/command.ts";
+import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { openDir, run } from "../release/commands.ts";
+import { ask, shellEnvironment, SHELLS, type Way } from "./shells.ts";
+import { commandTree, flagsOf, NAME, namesOf } from "./tree.ts";
+
+setDefaultTimeout(60_000);
+
+const commands = await commandTree();
+const LEVELS = ["debug", "info", "warn", "error"];
+const TEMPLATE_NAMES = [...Object.keys(TEMPLATES), ...Object.keys(PARTIALS)];
+
+/** What is typed behind the program's name, and all that must be offered for its last word. */
+const CASES: readonly (readonly [string, readonly string[]])[] = [
+  ["", namesOf(commands)],
+  ["ro", ["routes"]],
+  ["un", ["uninstall"]],
+  ["--", flagsOf(find(""))],
+  ["routes --", flagsOf(find("routes"))],
+  ["install --", flagsOf(find("install"))],
+  ["uninstall --re", ["--restore-haproxy"]],
+  ["--template path --l", ["--listen", "--log-level", "--log-format"]],
+  ["routes --listen 127.0.0.1:80 --j", ["--json"]],
+  // The command comes first.
+  ["--once ro", []],
+  ["routes ro", []],
+  ["--template ", ["path", "host"]],
+  ["routes --template ", ["path", "host"]],
+  ["--template h", ["host"]],
+  ["--log-level ", LEVELS],
+  ["render --log-level w", ["warn"]],
+  ["--log-format ", ["text", "json"]],
+  // What no shell can know.
+  ["--domain ", []],
+  ["--reload-command ", []],
+  ["completion ", ["bash", "zsh", "fish"]],
+  ["completion zsh ba", []],
+  ["template ", TEMPLATE_NAMES],
+  ["template pa", ["path"]],
+  // One dash does as well.
+  ["-log", ["-log-level", "-log-format"]],
+  ["routes -js", ["-json"]],
+  ["-log-format ", ["text", "json"]],
+];
+
+/** The same where the value is behind `=`; fish repeats the flag. */
+const ASSIGNED: readonly (readonly [string, string, readonly string[]])[] = [
+  ["", "--template=", ["path", "host"]],
+  ["explain ", "--log-level=d", ["debug"]],
+  ["", "-log-format=j", ["json"]],
+];
+
+/** In a folder with "a file.cfg" and "folder/". */
+const FILES: readonly (readonly [string, readonly string[]])[] = [
+  ["--output-file ", ["a file.cfg", "folder"]],
+  ["--output-file a", ["a file.cfg"]],
+  ["-output-file fo", ["folder"]],
+  ["--template-file folder/", ["folder/inner.cfg"]],
+  ["install --bin-dir ", ["folder"]],
+];
+
+const WAYS: readonly Way[] = ["read", "installed"];
+
+/** Shells that take offence at everything. */
+const STRICT: Readonly<Record<string, readonly string[]>> = {
+  bash: ["bash", "-euc"],
+  zsh: ["zsh", "-feuc"],
+  fish: ["fish", "-c"],
+};
+
+let documented: Promise<Record<string, string>>;
+beforeAll(() => {
+  documented = completionFiles();
+});
+
+describe.each(Object.keys(SHELLS))("%s", (name) => {
+  const shell = SHELLS[name];
+  if (shell === undefined) throw new Error(`no shell ${name}`);
+
+  test("reads the script without a word", async () => {
+    const prepare = name === "zsh" ? "autoload -Uz compinit; compinit -D -u; " : "";
+    const [program = "", ...options] = STRICT[name] ?? [];
+    const words = [program, ...options, prepare + shell.read];
+    expect(await run(words, { env: await shellEnvironment(openDir("read")) })).toEqual({
+      status: 0,
+      stdout: "",
+      stderr: "",
+    });
+  });
+
+  describe.each(WAYS)("with the script %s", (way) => {
+    let answers: Map<string, string[]>;
+
+    beforeAll(async () => {
+      const typed = [...CASES, ...FILES].map(([line]) => line);
+      const lines = [...typed, ...ASSIGNED.map(([before, word]) => before + word)];
+      const asked = lines.map((line) => `${NAME} ${line}`);
+      answers = await ask(shell, way, asked, await documented);
+    });
+
+    const offers = (line: string): string[] | undefined => answers.get(`${NAME} ${line}`);
+
+    test.each(CASES)("offers for %j what can stand there", (line, words) => {
+      expect(offers(line)?.toSorted()).toEqual([...words].toSorted());
+    });
+
+    test.each(ASSIGNED)("offers for %j%s the values", (before, word, values) => {
+      const flag = word.replace(/[^=]*$/, "");
+      const found = offers(before + word)?.map((each) => each.replace(flag, ""));
+      expect(found?.toSorted()).toEqual([...values].toSorted());
+    });
+
+    test.each(FILES)("offers for %j the files", (line, files) => {
+      // In bash and zsh with what keeps a blank in its word; a folder may have a slash.
+      const found = offers(line)?.map((file) => file.replaceAll("\\", "").replace(/\/$/, ""));
+      expect(found?.toSorted()).toEqual([...files].toSorted());
+    });
+  });
+});
+
+function find(name: string): Command {
+  const command = commands.find((each) => each.name === name);
+  if (command === undefined) throw new Error(`no command ${name}`);
+  return command;
+}
+
+/** The release's files, by the names that they have in its archive. */
+async function completionFiles(): Promise<Record<string, string>> {
+  const all = await documents(join(import.meta.dir, "../.."));
+  return Object.fromEntries(
+    Object.entries(all)
+      .filter(([name]) => name.startsWith("completions/"))
+      .map(([name, text]) => [basename(name), text]),
+  );
+}

@@ -1,0 +1,214 @@
+// Flags as users type them, and the environment behind them.
+
+import { describe, expect, test } from "bun:test";
+import { GATEWAY_FLAGS } from "../../src/cli/gateway-flags.ts";
+import { nearest, normalise, readFlags, variableName } from "../../src/cli/flags.ts";
+import { parseOptions } from "../../src/cli/options.ts";
+import { failureOf } from "../lab/make.ts";
+
+function read(words: readonly string[], env: Record<string, string> = {}) {
+  return readFlags(normalise(words), GATEWAY_FLAGS, env);
+}
+
+const STRINGS = Object.entries(GATEWAY_FLAGS)
+  .filter(([, { type }]) => type === "string")
+  .map(([name]) => name);
+
+/** Two good values for each flag, as the command takes it. */
+const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
+  template: ["path", "host"],
+  "template-file": ["/a.hbs", "b.hbs"],
+  domain: ["a.example.com", "b.example.com"],
+  listen: ["*:81", "127.0.0.1:82"],
+  "output-file": ["/a.cfg", "/b.cfg"],
+  "reload-cmd": ["a b", "c 'd e'"],
+  "master-socket": ["/a.sock", "/b.sock"],
+  haproxy: ["/a", "/b"],
+  "docker-host": ["tcp://a", "ssh://b"],
+  ports: ["1,2", "3"],
+  network: ["a", "b c"],
+  wait: ["1s:2s", "3s"],
+  "log-level": ["debug", "error"],
+  "log-format": ["json", "text"],
+};
+
+test("every flag of the program of 2018 and every other one is there", () => {
+  expect(Object.keys(EXAMPLES).toSorted()).toEqual(STRINGS.toSorted());
+  const booleans = Object.keys(GATEWAY_FLAGS).filter((name) => !STRINGS.includes(name));
+  expect(booleans.toSorted()).toEqual(["always-reload", "manage-haproxy", "once"]);
+});
+
+describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
+  const variable = variableName(name);
+  const multiple = name === "listen";
+  const only = (value: string) => ({ [name]: multiple ? [value] : value });
+
+  test.each<[string, string[], Record<string, string>, string]>([
+    ["one dash, blank", [`-${name}`, first], {}, first],
+    ["one dash, =", [`-${name}=${first}`], {}, first],
+    ["two dashes, blank", [`--${name}`, first], {}, first],
+    ["two dashes, =", [`--${name}=${first}`], {}, first],
+    ["the environment", [], { [variable]: first }, first],
+    ["the flag before the environment", [`--${name}=${first}`], { [variable]: second }, first],
+    ["an empty variable is none", [`--${name}=${first}`], { [variable]: "" }, first],
+  ])("%s", (_, words, env, value) => {
+    expect(read(words, env)).toEqual({ values: only(value), positionals: [] });
+  });
+
+  test("given twice", () => {
+    const { values } = read([`--${name}`, first, `-${name}=${second}`]);
+    expect(values).toEqual(multiple ? { [name]: [first, second] } : { [name]: second });
+  });
+
+  test.each<[string, string[]]>([
+    ["nothing", [`-${name}`]],
+    ["nothing after =", [`--${name}=`]],
+    ["an empty word", [`--${name}`, ""]],
+    ["the next flag", [`--${name}`, "--once"]],
+    ["the next flag, one dash", [`-${name}`, "-once"]],
+  ])("its value is %s", (_, words) => {
+    const { message, hint } = failureOf("usage", () => read(words));
+    expect(message).toBe(`Cannot read flag "--${name}": it has no value`);
+    expect(hint).toStartWith(`such as --${name}=`);
+  });
+});
+
+test.each([
+  [["--once"], true],
+  [["-once"], true],
+  [["--once=true"], true],
+  [["--once=false"], false],
+  [["-once=no"], false],
+  [["--once=1"], true],
+  [["--once=0"], false],
+  [["--once=On"], true],
+])("%j is %p", (words, once) => {
+  expect(read(words).values).toEqual({ once });
+  expect(read(words, { GATEWAY_ONCE: String(!once) }).values).toEqual({ once });
+});
+
+test.each([
+  ["true", true],
+  ["1", true],
+  ["no", false],
+])("GATEWAY_MANAGE_HAPROXY=%s", (value, expected) => {
+  expect(read([], { GATEWAY_MANAGE_HAPROXY: value }).values).toEqual({
+    "manage-haproxy": expected,
+  });
+});
+
+test.each<[string, string[], Record<string, string>, string, string | undefined]>([
+  [
+    "near to a flag",
+    ["--listn", "x"],
+    {},
+    'Cannot read flag "--listn": there is no such flag',
+    "did you mean --listen?",
+  ],
+  [
+    "one dash",
+    ["-reload-cmdd=x"],
+    {},
+    'Cannot read flag "--reload-cmdd": there is no such flag',
+    "did you mean --reload-cmd?",
+  ],
+  [
+    "near to none",
+    ["--zzz"],
+    {},
+    'Cannot read flag "--zzz": there is no such flag',
+    "--help lists them all",
+  ],
+  [
+    "a negation",
+    ["--no-once"],
+    {},
+    'Cannot read flag "--no-once": there is no such flag',
+    "--help lists them all",
+  ],
+  [
+    "of an object's own",
+    ["--constructor"],
+    {},
+    'Cannot read flag "--constructor": there is no such flag',
+    "--help lists them all",
+  ],
+  [
+    "neither true nor false",
+    ["--once=maybe"],
+    {},
+    'Cannot read "--once": "maybe" is neither true nor false',
+    undefined,
+  ],
+  [
+    "a variable that is neither true nor false",
+    [],
+    { GATEWAY_ONCE: "maybe" },
+    'Cannot read "GATEWAY_ONCE": "maybe" is neither true nor false',
+    undefined,
+  ],
+])("%s", (_, words, env, message, hint) => {
+  const failure = failureOf("usage", () => read(words, env));
+  expect([failure.message, failure.hint]).toEqual([message, hint]);
+});
+
+test("the reload command by the name that the program of 2018 had in its code", () => {
+  expect(read(["-reload-command", "a b"]).values).toEqual({ "reload-cmd": "a b" });
+  expect(read(["--reload-command=a"], { GATEWAY_RELOAD_CMD: "b" }).values).toEqual({
+    "reload-cmd": "a",
+  });
+});
+
+test("a value may hold = and blanks, and start with a dash behind =", () => {
+  const { values } = read(["--reload-cmd", "x a=b", "--network=-n=1"]);
+  expect(values).toEqual({ "reload-cmd": "x a=b", network: "-n=1" });
+});
+
+test("words that are no flags", () => {
+  expect(read(["a", "--once", "b", "--", "--c"]).positionals).toEqual(["a", "b", "--c"]);
+});
+
+test("all at once, up to the options", () => {
+  const { values } = read(
+    ["-template-file", "a.hbs", "-output-file=/b.cfg", "-reload-cmd", "c d"],
+    {
+      GATEWAY_LISTEN: "*:81,*:82",
+      GATEWAY_PORTS: "3000",
+      GATEWAY_OUTPUT_FILE: "/lost.cfg",
+    },
+  );
+  expect(parseOptions(values)).toMatchObject({
+    templateFile: "a.hbs",
+    outputFile: "/b.cfg",
+    reloadCommand: ["c", "d"],
+    listen: ["*:81", "*:82"],
+    ports: [3000],
+  });
+});
+
+test.each([
+  [
+    ["-h", "-v"],
+    ["--help", "--version"],
+  ],
+  [
+    ["-once", "--once", "-"],
+    ["--once", "--once", "-"],
+  ],
+  [
+    ["-1", "a-b", ""],
+    ["-1", "a-b", ""],
+  ],
+])("%j is read as %j", (words, expected) => {
+  expect(normalise(words)).toEqual(expected);
+});
+
+test.each([
+  ["rendr", "render"],
+  ["render", "render"],
+  ["temlpate", "template"],
+  ["xyz", undefined],
+])("nearest to %s is %p", (word, expected) => {
+  expect(nearest(word, ["render", "template"])).toBe(expected);
+  expect(nearest(word, [])).toBeUndefined();
+});

@@ -1,0 +1,146 @@
+// What the user chose: defaults, values, and what is wrong with a wrong one.
+
+import { expect, test } from "bun:test";
+import { listenPort, parseOptions, type Options, type RawOptions } from "../../src/cli/options.ts";
+import { failureOf } from "../lab/make.ts";
+
+const DEFAULTS: Options = {
+  template: "path",
+  templateFile: undefined,
+  outputFile: undefined,
+  reloadCommand: undefined,
+  domain: undefined,
+  listen: ["*:80"],
+  dockerHost: "",
+  ports: [8000, 80],
+  network: undefined,
+  wait: { min: 200, max: 2000 },
+  haproxy: "haproxy",
+  masterSocket: undefined,
+  manageHaproxy: undefined,
+  alwaysReload: false,
+  once: false,
+  logLevel: "info",
+  logFormat: "text",
+};
+
+test.each<[RawOptions, Partial<Options>]>([
+  [{}, {}],
+  [{ template: "path" }, { template: "path" }],
+  [
+    { template: "host", domain: "ex.org" },
+    { template: "host", domain: "ex.org" },
+  ],
+  [{ domain: "ex.org" }, { template: "host", domain: "ex.org" }],
+  [{ domain: "API.Example.COM." }, { template: "host", domain: "api.example.com" }],
+  [{ domain: "localhost" }, { template: "host", domain: "localhost" }],
+  [{ domain: `${"a".repeat(63)}.b` }, { template: "host", domain: `${"a".repeat(63)}.b` }],
+  [{ "template-file": "my.hbs" }, { templateFile: "my.hbs" }],
+  [
+    { "template-file": "my.hbs", domain: "ex.org" },
+    { template: "host", templateFile: "my.hbs", domain: "ex.org" },
+  ],
+  [{ "output-file": "/x.cfg" }, { outputFile: "/x.cfg" }],
+  [{ "reload-cmd": "sv 'hup it' haproxy" }, { reloadCommand: ["sv", "hup it", "haproxy"] }],
+  [{ listen: "*:8080" }, { listen: ["*:8080"] }],
+  [{ listen: ":8080" }, { listen: ["*:8080"] }],
+  [{ listen: "127.0.0.1:81" }, { listen: ["127.0.0.1:81"] }],
+  [{ listen: "[::]:80" }, { listen: ["[::]:80"] }],
+  [{ listen: ["*:80", "[::1]:81"] }, { listen: ["*:80", "[::1]:81"] }],
+  [{ listen: "*:80, :81,*:80" }, { listen: ["*:80", "*:81"] }],
+  [{ "docker-host": "tcp://h" }, { dockerHost: "tcp://h" }],
+  [{ ports: "3000" }, { ports: [3000] }],
+  [{ ports: "3000, 80,3000" }, { ports: [3000, 80] }],
+  [{ network: "back" }, { network: "back" }],
+  [{ wait: "0ms:0ms" }, { wait: { min: 0, max: 0 } }],
+  [{ wait: "1s:1m" }, { wait: { min: 1000, max: 60_000 } }],
+  [{ wait: "100ms" }, { wait: { min: 100, max: 400 } }],
+  [{ haproxy: "/opt/haproxy" }, { haproxy: "/opt/haproxy" }],
+  [{ "master-socket": "/m.sock" }, { masterSocket: "/m.sock" }],
+  [{ "manage-haproxy": true }, { manageHaproxy: true }],
+  [{ "manage-haproxy": false }, { manageHaproxy: false }],
+  [
+    { "manage-haproxy": false, "reload-cmd": "x" },
+    { manageHaproxy: false, reloadCommand: ["x"] },
+  ],
+  [{ "always-reload": true }, { alwaysReload: true }],
+  [{ once: true }, { once: true }],
+  [{ once: false }, {}],
+  [{ "log-level": "debug" }, { logLevel: "debug" }],
+  [{ "log-format": "json" }, { logFormat: "json" }],
+])("%j", (raw, expected) => {
+  expect(parseOptions(raw)).toEqual({ ...DEFAULTS, ...expected });
+});
+
+const LISTEN_HINT = "such as --listen '*:80' or --listen 127.0.0.1:8080";
+const WAIT_HINT = "such as --wait 200ms:2s (units: ms, s, m)";
+
+test.each<[RawOptions, string, string | undefined]>([
+  [{ template: "nginx" }, 'Cannot use --template "nginx": it is none of path, host', undefined],
+  [{ template: "host" }, "--template host needs a domain", "add --domain api.example.com"],
+  [
+    { template: "path", domain: "ex.org" },
+    "--domain goes with --template host, not with --template path",
+    undefined,
+  ],
+  [
+    { template: "host", domain: "ex.org", "template-file": "x" },
+    "--template and --template-file exclude each other",
+    undefined,
+  ],
+  [{ domain: "a b" }, 'Cannot use --domain "a b": it is no domain name', "such as api.example.com"],
+  [{ domain: "-a" }, 'Cannot use --domain "-a": it is no domain name', "such as api.example.com"],
+  [{ domain: "." }, 'Cannot use --domain ".": it is no domain name', "such as api.example.com"],
+  [{ domain: "a_b" }, 'Cannot use --domain "a_b": it is no domain name', "such as api.example.com"],
+  [{ listen: "80" }, 'Cannot listen on "80": it is not address:port', LISTEN_HINT],
+  [{ listen: "*:0" }, 'Cannot listen on "*:0": it is not address:port', LISTEN_HINT],
+  [{ listen: "*:65536" }, 'Cannot listen on "*:65536": it is not address:port', LISTEN_HINT],
+  [{ listen: "host:80" }, 'Cannot listen on "host:80": it is not address:port', LISTEN_HINT],
+  [{ listen: "::1:80" }, 'Cannot listen on "::1:80": it is not address:port', LISTEN_HINT],
+  [{ listen: "[:::]:80" }, 'Cannot listen on "[:::]:80": it is not address:port', LISTEN_HINT],
+  [
+    { listen: "999.1.1.1:80" },
+    'Cannot listen on "999.1.1.1:80": it is not address:port',
+    LISTEN_HINT,
+  ],
+  [{ listen: "*:80 ssl" }, 'Cannot listen on "*:80 ssl": it is not address:port', LISTEN_HINT],
+  [{ listen: ["*:80", "x"] }, 'Cannot listen on "x": it is not address:port', LISTEN_HINT],
+  [
+    { ports: "80,http" },
+    'Cannot use --ports: "http" is no port number (1 to 65535)',
+    "such as --ports 8000,80",
+  ],
+  [
+    { ports: "80," },
+    'Cannot use --ports: "" is no port number (1 to 65535)',
+    "such as --ports 8000,80",
+  ],
+  [{ wait: "2s:1s" }, 'Cannot use --wait "2s:1s": 1s is shorter than 2s', undefined],
+  [{ wait: "200" }, 'Cannot use --wait "200": "200" is no duration', WAIT_HINT],
+  [{ wait: "1s:" }, 'Cannot use --wait "1s:": "" is no duration', WAIT_HINT],
+  [{ wait: "-1s" }, 'Cannot use --wait "-1s": "-1s" is no duration', WAIT_HINT],
+  [{ wait: "1h" }, 'Cannot use --wait "1h": "1h" is no duration', WAIT_HINT],
+  [
+    { "log-level": "loud" },
+    'Cannot use --log-level "loud": it is none of debug, info, warn, error',
+    undefined,
+  ],
+  [{ "log-format": "xml" }, 'Cannot use --log-format "xml": it is none of text, json', undefined],
+  [
+    { "manage-haproxy": true, "reload-cmd": "x" },
+    "--manage-haproxy and --reload-cmd exclude each other",
+    "a HAProxy that the gateway runs is reloaded by the gateway",
+  ],
+  [{ "reload-cmd": " " }, "Cannot use --reload-cmd: it is empty", undefined],
+])("%j is refused", (raw, message, hint) => {
+  const failure = failureOf("usage", () => parseOptions(raw));
+  expect([failure.message, failure.hint]).toEqual([message, hint]);
+});
+
+test.each([
+  ["*:80", 80],
+  ["127.0.0.1:8080", 8080],
+  ["[::1]:443", 443],
+])("the port of %s", (address, port) => {
+  expect(listenPort(address)).toBe(port);
+});

@@ -1,0 +1,166 @@
+// HAProxy's configuration as text: sections, words, and the few things read from it.
+
+import { expect, test } from "bun:test";
+import {
+  parseConfig,
+  serverLines,
+  serverStateFile,
+  splitWords,
+  statsSocket,
+} from "../../src/config/sections.ts";
+
+test.each([
+  ["", []],
+  ["   # only a comment", []],
+  ["  bind  *:80\tssl ", ["bind", "*:80", "ssl"]],
+  ["a b # c", ["a", "b"]],
+  ["a b#c d", ["a", "b"]],
+  ["a '#' \"#\" \\# b", ["a", "#", "#", "#", "b"]],
+  ["a 'b c' \"d e\" f\\ g", ["a", "b c", "d e", "f g"]],
+  ["a '' \"\"", ["a", "", ""]],
+  ["a'b'\"c\"d", ["abcd"]],
+  [`'it'\\''s' "say \\"x\\""`, ["it's", 'say "x"']],
+  ["'a\\b' \"a\\\\b\" a\\\\b", ["a\\b", "a\\b", "a\\b"]],
+  [`"it's" 'say "x"'`, ["it's", 'say "x"']],
+])("the words of %j", (line, words) => {
+  expect(splitWords(line)).toEqual(words);
+});
+
+/** The sections with what stands in them. */
+function parse(text: string) {
+  return parseConfig(text).map(({ kind, name, head, lines }) => ({ kind, name, head, lines }));
+}
+
+test("the sections of a configuration, without comments, blanks as one", () => {
+  const text = `
+# heading
+global
+    log   /dev/log  local0   # here
+	stats socket /run/x.sock
+
+defaults base
+frontend http from base
+    bind *:80
+    http-response set-header X "a  b" # 'c
+backend foo:bar from base
+    server a 1.1.1.1:80 check
+  backend other
+`;
+  expect(parse(text)).toEqual([
+    {
+      kind: "global",
+      name: "",
+      head: "global",
+      lines: ["log /dev/log local0", "stats socket /run/x.sock"],
+    },
+    { kind: "defaults", name: "base", head: "defaults base", lines: [] },
+    {
+      kind: "frontend",
+      name: "http",
+      head: "frontend http from base",
+      lines: ["bind *:80", 'http-response set-header X "a  b"'],
+    },
+    {
+      kind: "backend",
+      name: "foo:bar",
+      head: "backend foo:bar from base",
+      lines: ["server a 1.1.1.1:80 check"],
+    },
+    { kind: "backend", name: "other", head: "backend other", lines: [] },
+  ]);
+});
+
+test("lines before any section are kept, for HAProxy reads them", () => {
+  expect(parse(".if version_atleast(3.0)\nglobal\n  daemon\n")).toEqual([
+    { kind: "", name: "", head: "", lines: [".if version_atleast(3.0)"] },
+    { kind: "global", name: "", head: "global", lines: ["daemon"] },
+  ]);
+});
+
+test.each([
+  ["global\n  daemon\n", false],
+  ["global\n.if version_atleast(3.0)\n  daemon\n.endif\n", true],
+  ["global\n  # .if\n  log .if\n", false],
+])("whether %j has conditions: %p", (text, conditional) => {
+  expect(parseConfig(text).some((section) => section.conditional)).toBe(conditional);
+});
+
+test("a word that opens a section opens none elsewhere", () => {
+  const text = "backend b\n  http-request set-header backend global\n  globally x\n# frontend f\n";
+  expect(parse(text)).toHaveLength(1);
+  expect(parse("backend b # first\n\tlisten\nglobal").map(({ kind }) => kind)).toEqual([
+    "backend",
+    "listen",
+    "global",
+  ]);
+});
+
+test.each([
+  "peers p",
+  "resolvers r",
+  "userlist u",
+  "mailers m",
+  "cache c",
+  "http-errors e",
+  "ring r",
+  "log-forward l",
+  "log-profile l",
+  "program p",
+  "fcgi-app f",
+  "crt-store s",
+  "traces",
+  "acme a",
+  "healthcheck h",
+  "listen l",
+])("%s opens a section", (head) => {
+  expect(parseConfig(`global\n${head}\n  x y\n`).map((section) => section.head)).toEqual([
+    "global",
+    head,
+  ]);
+});
+
+test.each([
+  ["global\n stats socket /run/x.sock mode 600 level admin", "/run/x.sock"],
+  ["global\n stats socket unix@/run/x.sock", "/run/x.sock"],
+  ["global\n stats socket '/run/with blank.sock'", "/run/with blank.sock"],
+  ["global\n stats timeout 1s\n stats socket ipv4@127.0.0.1:99\n stats socket /b", "/b"],
+  ["global\n daemon\ndefaults\nglobal\n stats socket /second", "/second"],
+  ["global\n # stats socket /run/x.sock\n", undefined],
+  ["global\n stats socket *:99", undefined],
+  ["frontend f\n stats socket /run/x.sock", undefined],
+  ["", undefined],
+])("the stats socket of %j", (text, path) => {
+  expect(statsSocket(text)).toBe(path);
+});
+
+test.each([
+  ["global\n server-state-file /run/state", "/run/state"],
+  ["global\n server-state-base /run\n server-state-file state", "/run/state"],
+  ["global\n server-state-file state\n server-state-base /var/lib", "/var/lib/state"],
+  ["global\n server-state-file state", undefined],
+  ["global\n server-state-base /run", undefined],
+  ["backend b\n server-state-file /run/state", undefined],
+])("the state file of %j", (text, path) => {
+  expect(serverStateFile(text)).toBe(path);
+});
+
+test("the server lines with their backends", () => {
+  const text = `
+defaults
+    default-server check
+backend a
+    server a:1 1.1.1.1:80 check
+    server-template t 3 x.example.com:80
+    # server no 1.1.1.1:81
+    server 'a 2' [fd00::1]:80 # comment
+frontend f
+    server nobody 1.1.1.1:82
+listen l
+    server l1 1.1.1.1:83 backup
+`;
+  expect(serverLines(text)).toEqual([
+    { backend: "a", words: ["server", "a:1", "1.1.1.1:80", "check"] },
+    { backend: "a", words: ["server", "a 2", "[fd00::1]:80"] },
+    { backend: "l", words: ["server", "l1", "1.1.1.1:83", "backup"] },
+  ]);
+});

@@ -1,0 +1,163 @@
+// What changed between two models, as an operator reads it.
+
+import { expect, test } from "bun:test";
+import type { Container, Model } from "../../src/model.ts";
+import { Complaints, reportChanges } from "../../src/gateway/report.ts";
+import { route } from "../../src/routing/routing.ts";
+import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
+
+function model(containers: readonly Container[], domain?: string): Model {
+  return route(snapshot(containers), HOST, { ...ROUTING, domain });
+}
+
+function messages(before: readonly Container[] | undefined, after: readonly Container[]): string[] {
+  const old = before === undefined ? undefined : model(before);
+  return reportChanges(old, model(after), unknown).map(({ message }) => message);
+}
+
+/** When a change was noticed is not known. */
+function unknown(): undefined {
+  return undefined;
+}
+
+const web = container("web-1");
+const web2 = container("web-2", { attachments: [at("bridge", "172.17.0.3")] });
+
+test.each<[string, Container[] | undefined, Container[], string[]]>([
+  [
+    "nothing was served",
+    undefined,
+    [web],
+    ["routed /foo/bar -> 172.17.0.2:8000 (container web-1)"],
+  ],
+  ["nothing changed", [web], [web], []],
+  ["one more", [web], [web, web2], ["routed /foo/bar -> 172.17.0.3:8000 (container web-2)"]],
+  [
+    "one less",
+    [web, web2],
+    [web2],
+    ["removed /foo/bar -> 172.17.0.2:8000 (container web-1, it has ended)"],
+  ],
+  [
+    "another address",
+    [web],
+    [{ ...web, attachments: [at("bridge", "172.17.0.9")] }],
+    ["routed /foo/bar -> 172.17.0.9:8000 (container web-1)"],
+  ],
+  [
+    "paused",
+    [web, web2],
+    [{ ...web, state: "paused" }, web2],
+    ["no requests for /foo/bar -> 172.17.0.2:8000 (container web-1, it is paused)"],
+  ],
+  [
+    "no more paused",
+    [{ ...web, state: "paused" }, web2],
+    [web, web2],
+    ["routed /foo/bar -> 172.17.0.2:8000 (container web-1)"],
+  ],
+  [
+    "another reason",
+    [{ ...web, health: "starting" }, web2],
+    [{ ...web, health: "unhealthy" }, web2],
+    ["no requests for /foo/bar -> 172.17.0.2:8000 (container web-1, it is unhealthy)"],
+  ],
+  [
+    "candidate ports are one line",
+    [],
+    [{ ...web, exposed: [] }],
+    ["routed /foo/bar -> 172.17.0.2:8000 or 80 (container web-1)"],
+  ],
+  [
+    "made anew under its name",
+    [web],
+    [{ ...web, id: "f".repeat(64) }],
+    [
+      "routed /foo/bar -> 172.17.0.2:8000 (container web-1)",
+      "removed /foo/bar -> 172.17.0.2:8000 (container web-1, it has ended)",
+    ],
+  ],
+  [
+    "another image",
+    [web],
+    [{ ...web, image: "other" }],
+    [
+      "routed /other -> 172.17.0.2:8000 (container web-1)",
+      "removed /foo/bar -> 172.17.0.2:8000 (container web-1, it has ended)",
+    ],
+  ],
+])("%s", (_, before, after, expected) => {
+  expect(messages(before, after)).toEqual(expected);
+});
+
+test("how long it took, and the facts for machines", () => {
+  const lines = reportChanges(undefined, model([web, { ...web2, state: "paused" }]), (id) =>
+    id === web.id ? 12.4 : undefined,
+  );
+  expect(lines).toEqual([
+    {
+      level: "info",
+      message: "routed /foo/bar -> 172.17.0.2:8000 (container web-1, 12 ms)",
+      fields: {
+        event: "routed",
+        route: "/foo/bar",
+        server: "172.17.0.2:8000",
+        container: "web-1",
+        id: web.id,
+        ms: 12,
+      },
+    },
+    {
+      level: "info",
+      message: "no requests for /foo/bar -> 172.17.0.3:8000 (container web-2, it is paused)",
+      fields: {
+        event: "no requests for",
+        route: "/foo/bar",
+        server: "172.17.0.3:8000",
+        container: "web-2",
+        id: web2.id,
+        reason: "paused",
+      },
+    },
+  ]);
+});
+
+test("by host name all names are told, and a change of them", () => {
+  const old = container("old", { image: "a/web", created: 1 });
+  const young = container("young", { image: "b/web", created: 2 });
+  const [before, after] = [model([old], "ex.org"), model([old, young], "ex.org")];
+  expect(reportChanges(before, after, unknown).map(({ message }) => message)).toEqual([
+    "routed http://web.ex.org/, http://web-a.ex.org/ -> 172.17.0.2:8000 (container old)",
+    "routed http://web-b.ex.org/ -> 172.17.0.2:8000 (container young)",
+  ]);
+});
+
+test("complaints are told once, and again when they come back", () => {
+  const complaints = new Complaints();
+  const bad = container("bad", { image: "a b" });
+  const off = container("off", { labels: { "gateway.enable": "false" } });
+  const odd = container("odd", { labels: { "gateway.prot": "1" } });
+  const tell = (...containers: Container[]): string[] =>
+    complaints.fresh(model(containers)).map(({ level, message }) => `${level} ${message}`);
+  const badLine =
+    'warn not routed: container bad (image a b): image "a b" has no valid repository, hence no path';
+
+  expect(tell(bad)).toEqual([badLine]);
+  expect(tell(bad)).toEqual([]);
+  // Who left it out knows why: that is no warning.
+  expect(tell(bad, off)).toEqual([
+    "info not routed: container off (image foo/bar): label gateway.enable is false",
+  ]);
+  expect(tell(odd)).toEqual([
+    "warn container odd: label gateway.prot is unknown, gateway.port was probably meant",
+  ]);
+  expect(tell(bad, odd)).toEqual([badLine]);
+  const [line] = new Complaints().fresh(model([bad]));
+  expect(line?.fields).toEqual({
+    event: "not routed",
+    container: "bad",
+    id: bad.id,
+    image: "a b",
+    reason: 'image "a b" has no valid repository, hence no path',
+  });
+});

@@ -1,0 +1,174 @@
+// A server on loopback that stands for a container: it records what it received, as it came.
+
+import { createServer, type AddressInfo, type Socket } from "node:net";
+import { freePort } from "./ports.ts";
+
+export { freePort };
+
+/** A request as the server received it. */
+export interface Received {
+  method: string;
+  target: string;
+  version: string;
+  /** In order, names and values as received. */
+  headers: [name: string, value: string][];
+  /** The values of all headers of that name, whatever its case. */
+  values: (name: string) => string[];
+  body: string;
+}
+
+/** Answers a request with bytes; undefined: it has done with the connection what it wanted. */
+export type Answerer = (received: Received, socket: Socket) => string | undefined;
+
+/** A running server. */
+export interface App {
+  /** The name it answers with. */
+  name: string;
+  address: string;
+  port: number;
+  /** The requests so far; HAProxy's checks only connect and send none. */
+  received: Received[];
+  /** What it answers from now on. */
+  answerer: Answerer;
+  /** Forgets what it received. */
+  forget(): void;
+  /** Refuses connections from now on, and ends those it has. */
+  stop(): Promise<void>;
+}
+
+export interface AppOptions {
+  name?: string;
+  address?: string;
+  /** A free one by default. */
+  port?: number | undefined;
+  answerer?: Answerer;
+}
+
+let count = 0;
+
+/** Starts a server; it answers 200 with its name. */
+export async function startApp(options: AppOptions = {}): Promise<App> {
+  const { name = `app-${++count}`, address = "127.0.0.1" } = options;
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("close", () => sockets.delete(socket));
+    // A check of HAProxy's ends in a reset.
+    socket.on("error", () => socket.destroy());
+    serve(socket, app);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, address, resolve);
+  });
+  const app: App = {
+    name,
+    address,
+    port: (server.address() as AddressInfo).port,
+    received: [],
+    answerer: options.answerer ?? (() => reply(200, [], name)),
+    forget: () => void app.received.splice(0),
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+  return app;
+}
+
+/** An answer as bytes, with the length of its body. */
+export function reply(
+  status: number,
+  headers: readonly (readonly [name: string, value: string])[] = [],
+  body = "",
+): string {
+  const length = ["Content-Length", String(Buffer.byteLength(body))] as const;
+  const lines = [...headers, length].map(([name, value]) => `${name}: ${value}\r\n`);
+  return `HTTP/1.1 ${status} Lab\r\n${lines.join("")}\r\n${body}`;
+}
+
+/** An address with a port that nobody listens on, now or later: loopback has many. */
+export async function deadEnd(): Promise<{ address: string; port: number }> {
+  const bytes = [1, 2, 3].map(() => 1 + Math.floor(Math.random() * 254));
+  return { address: ["127", ...bytes].join("."), port: await freePort() };
+}
+
+function serve(socket: Socket, app: App): void {
+  let input = "";
+  let continued = false;
+  socket.setEncoding("latin1");
+  socket.on("data", take);
+
+  function take(text: string): void {
+    input += text;
+    for (;;) {
+      const request = parse(input);
+      if (request === undefined) {
+        if (!continued && /\r\nexpect: *100-continue\r\n[^]*\r\n\r\n/i.test(input)) {
+          continued = true;
+          socket.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        return;
+      }
+      continued = false;
+      input = input.slice(request.length);
+      app.received.push(request.received);
+      const answer = app.answerer(request.received, socket);
+      if (answer === undefined) {
+        socket.off("data", take);
+        return;
+      }
+      const { method, version, values } = request.received;
+      const head = answer.indexOf("\r\n\r\n") + 4;
+      socket.write(method === "HEAD" ? answer.slice(0, head) : answer);
+      const last = values("connection").some((value) => value.toLowerCase() === "close");
+      if (last || version === "HTTP/1.0") socket.end();
+    }
+  }
+}
+
+/** The first request in the input and how much of it that is; undefined while it is not whole. */
+function parse(input: string): { received: Received; length: number } | undefined {
+  const end = input.indexOf("\r\n\r\n");
+  if (end < 0) return undefined;
+  const [first = "", ...lines] = input.slice(0, end).split("\r\n");
+  const [method = "", target = "", version = ""] = first.split(" ");
+  const headers = lines.map((line): [string, string] => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  });
+  const values = (name: string): string[] =>
+    headers.filter(([key]) => key.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
+  const start = end + 4;
+  const content = values("transfer-encoding").includes("chunked")
+    ? parseChunks(input, start)
+    : parseLength(input, start, Number(values("content-length")[0] ?? 0));
+  if (content === undefined) return undefined;
+  return { received: { method, target, version, headers, values, body: content.body }, ...content };
+}
+
+interface Content {
+  body: string;
+  /** Where the next request starts. */
+  length: number;
+}
+
+function parseLength(input: string, start: number, size: number): Content | undefined {
+  const length = start + size;
+  return input.length < length ? undefined : { body: input.slice(start, length), length };
+}
+
+function parseChunks(input: string, start: number): Content | undefined {
+  let body = "";
+  for (let at = start; ;) {
+    const line = input.indexOf("\r\n", at);
+    if (line < 0) return undefined;
+    const size = Number.parseInt(input.slice(at, line), 16);
+    const next = line + 2 + size + 2;
+    if (input.length < next) return undefined;
+    if (size === 0) return { body, length: next };
+    body += input.slice(line + 2, line + 2 + size);
+    at = next;
+  }
+}

@@ -1,0 +1,89 @@
+// Makes model values for the unit tests: what a test does not name is ordinary.
+
+import { expect } from "bun:test";
+import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
+import type { Attachment, Container, Files, Reach, Snapshot } from "../../src/model.ts";
+import type { RoutingOptions } from "../../src/routing/routing.ts";
+
+/** A host with Docker's default bridge. */
+export const HOST: Reach = {
+  interfaces: ["127.0.0.1/8", "::1/128", "192.0.2.10/24", "172.17.0.1/16"],
+  inContainer: false,
+  hostAddress: "127.0.0.1",
+  local: true,
+};
+
+export const ROUTING: RoutingOptions = {
+  ports: [8000, 80],
+  network: undefined,
+  ownPorts: [80],
+  domain: undefined,
+};
+
+/** The place of a container in a network. */
+export function at(network: string, ipv4: string, ipv6 = ""): Attachment {
+  return { network, ipv4, ipv6 };
+}
+
+/** A running container on the default bridge that exposes port 8000; its ID comes of its name. */
+export function container(name: string, rest: Partial<Container> = {}): Container {
+  return {
+    id: new Bun.CryptoHasher("sha256").update(name).digest("hex"),
+    name,
+    image: "foo/bar",
+    imageId: `sha256:${"e".repeat(64)}`,
+    created: 0,
+    labels: {},
+    state: "running",
+    health: "none",
+    stopping: 0,
+    stopTimeout: 10_000,
+    networkMode: "bridge",
+    attachments: [at("bridge", "172.17.0.2")],
+    exposed: [8000],
+    ...rest,
+  };
+}
+
+export function snapshot(
+  containers: readonly Container[],
+  drivers: Snapshot["drivers"] = { bridge: "bridge", host: "host", none: "null" },
+): Snapshot {
+  return { containers, drivers, gateways: ["172.17.0.1"] };
+}
+
+export function files(config: string, maps: Files["maps"] = {}): Files {
+  return { config, maps };
+}
+
+/** Random numbers from 0 to 1, the same for the same seed. */
+export function randomNumbers(seed: number): () => number {
+  let state = seed;
+  return () => {
+    // Mulberry32.
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** The same items in another order. */
+export function shuffle<T>(items: readonly T[], random: () => number): T[] {
+  return items
+    .map((item) => ({ item, place: random() }))
+    .toSorted((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+}
+
+/** The failure that the action ends in; fails where it ends in another or in none. */
+export function failureOf(code: ErrorCode, action: () => unknown): GatewayError {
+  try {
+    action();
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    expect(error.code).toBe(code);
+    return error;
+  }
+  throw new Error(`it did not fail with a GatewayError "${code}"`);
+}

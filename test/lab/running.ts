@@ -1,0 +1,190 @@
+// A HAProxy that is changed while it runs, as the gateway does it: plan, commands, files, reloads.
+
+import { expect } from "bun:test";
+import { existsSync, readFileSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { Applier } from "../../src/gateway/apply.ts";
+import { GatewayError } from "../../src/lib/errors.ts";
+import { ExternalHaproxy } from "../../src/haproxy/process/external.ts";
+import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
+import type { Files } from "../../src/model.ts";
+import { planChange } from "../../src/plan/plan.ts";
+import { cli, haproxyProgram, startHaproxy, type Haproxy } from "./haproxy.ts";
+import { eventually } from "./http.ts";
+import { listLogger, type Service, type Site } from "./proxy.ts";
+
+/** What HAProxy says of a server. */
+export interface ServerState {
+  address: string;
+  /** `UP`, `DOWN`, `DRAIN`, `MAINT`, or one of these with what its checks are about to find. */
+  status: string;
+  /** How often a request was given to it, whatever came of that. */
+  chosen: number;
+}
+
+export interface RunningOptions {
+  /** How long the connections of a server may last when it goes, in milliseconds. */
+  grace?: number;
+  /** Whether HAProxy may be changed while it runs; it may by default. */
+  mayChange?: boolean;
+  /** The socket to change HAProxy by; the one of its configuration by default. */
+  socket?: string | undefined;
+}
+
+/** A running HAProxy with the parts of the gateway that change it. */
+export class Running {
+  /** What was logged, without the time. */
+  readonly log: string[] = [];
+  /** The reasons of each reload. */
+  readonly reloads: (readonly string[])[] = [];
+  runtime: Runtime;
+  applier: Applier;
+
+  private constructor(
+    readonly site: Site,
+    private haproxy: Haproxy,
+    private readonly options: RunningOptions,
+  ) {
+    [this.runtime, this.applier] = this.#parts();
+  }
+
+  /** Starts HAProxy with these files, and takes it over as a gateway does that has just started. */
+  static async start(site: Site, files: Files, options: RunningOptions = {}): Promise<Running> {
+    const haproxy = await startHaproxy({
+      version: site.version,
+      config: files.config,
+      maps: Object.fromEntries(
+        Object.entries(files.maps).map(([path, text]) => [basename(path), text]),
+      ),
+      dir: site.dir,
+    });
+    const running = new Running(site, haproxy, options);
+    await running.takeOver(files);
+    return running;
+  }
+
+  /** Goes on as a gateway that has just started and would make these files. */
+  async takeOver({ maps }: Files): Promise<void> {
+    [this.runtime, this.applier] = this.#parts();
+    await this.applier.recover(Object.keys(maps));
+  }
+
+  /** Waits until these files are on disk: they follow what HAProxy runs. */
+  async written({ config, maps }: Files): Promise<void> {
+    await eventually(() => {
+      const { output } = this.site.setup.paths;
+      expect(readFileSync(output, "utf8")).toBe(config);
+      // The way back goes last: until then a gateway that starts takes the change for unconfirmed.
+      expect(existsSync(join(dirname(output), `.${basename(output)}.unconfirmed`))).toBe(false);
+      for (const [path, text] of Object.entries(maps)) {
+        expect(readFileSync(path, "utf8")).toBe(text);
+      }
+    });
+  }
+
+  /** Ends HAProxy, and starts it again on the files that are there; of another version if given. */
+  async restart(version = this.site.version): Promise<void> {
+    await this.haproxy.stop();
+    const config = readFileSync(this.site.setup.paths.output, "utf8");
+    this.haproxy = await startHaproxy({ version, config, dir: this.site.dir });
+  }
+
+  /** Makes HAProxy read its files, without the gateway's knowledge. */
+  async reloadByHand(): Promise<void> {
+    if (!(await this.haproxy.reload())) throw new Error("HAProxy refused to reload");
+  }
+
+  /** Compares HAProxy with what it should be. */
+  async verify(): Promise<void> {
+    await this.applier.verify(await this.runtime.recognise());
+  }
+
+  /** Brings HAProxy to these files; tells how. */
+  async go(desired: Files): Promise<"nothing" | "commands" | "reload"> {
+    const { applier, runtime } = this;
+    const plan = planChange(applier.applied, desired, await runtime.capabilities());
+    if (plan.kind === "none") return "nothing";
+    if (plan.kind === "runtime") {
+      const refusal = await applier.change(desired, plan).catch((error: unknown) => {
+        if (error instanceof GatewayError) return error.message;
+        throw error;
+      });
+      if (refusal === undefined) return "commands";
+      this.reloads.push([refusal]);
+    } else this.reloads.push(plan.reasons);
+    await applier.reload(desired);
+    return "reload";
+  }
+
+  /** Brings HAProxy to what should be served for these containers. */
+  serve(services: readonly Service[]): Promise<"nothing" | "commands" | "reload"> {
+    return this.go(this.site.render(services).files);
+  }
+
+  /** Sends a command to HAProxy by hand. */
+  ask(command: string): Promise<string> {
+    return cli(this.site.setup.paths.haproxy.statsSocket, command);
+  }
+
+  /** The servers that HAProxy has, by `backend/server`. */
+  async servers(): Promise<Record<string, ServerState>> {
+    const [head = "", ...lines] = (await this.ask("show stat -1 4 -1")).split("\n");
+    const names = head.replace("# ", "").split(",");
+    const rows = lines.filter(Boolean).map((line) => {
+      const values = line.split(",");
+      return (name: string): string => values[names.indexOf(name)] ?? "";
+    });
+    return Object.fromEntries(
+      rows.map((value) => [
+        `${value("pxname")}/${value("svname")}`,
+        { address: value("addr"), status: value("status"), chosen: Number(value("lbtot")) },
+      ]),
+    );
+  }
+
+  /** A server's status; undefined where HAProxy has no such server. */
+  async status(key: string): Promise<string | undefined> {
+    return (await this.servers())[key]?.status;
+  }
+
+  /** The entries of a map that HAProxy has, in its order. */
+  async entries(path: string): Promise<string[]> {
+    const lines = (await this.ask(`show map ${path}`)).split("\n").filter(Boolean);
+    return lines.map((line) => line.slice(line.indexOf(" ") + 1));
+  }
+
+  /** The backends that HAProxy has. */
+  async backends(): Promise<string[]> {
+    const lines = (await this.ask("show backend")).split("\n");
+    return lines.filter((line) => line !== "" && !line.startsWith("#"));
+  }
+
+  /** Ends it, once all files are written. */
+  async stop(): Promise<void> {
+    await this.applier.close();
+    await this.haproxy.stop();
+  }
+
+  #parts(): [Runtime, Applier] {
+    const { grace = 10_000, mayChange = true, socket } = this.options;
+    const log = listLogger(this.log);
+    const runtime: Runtime = new Runtime(
+      () => socket ?? applier.statsSocket,
+      () => grace,
+      mayChange,
+      log,
+    );
+    const applier: Applier = new Applier({
+      files: this.site.setup.files,
+      haproxy: new ExternalHaproxy({
+        command: undefined,
+        defaultCommand: ["false"],
+        masterSocket: this.haproxy.masterSocket,
+      }),
+      runtime,
+      program: haproxyProgram(this.site.version),
+      log,
+    });
+    return [runtime, applier];
+  }
+}

@@ -1,0 +1,193 @@
+// Waiting, without waiting: under fake timers and a clock of the test's own.
+
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { Backoff, forEachLimited, pause, QuietTime, Wakeup } from "../../src/lib/async.ts";
+import { errorMessage } from "../../src/lib/errors.ts";
+
+/** Lets everything run that waits for no timer. */
+async function settle(): Promise<void> {
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+}
+
+/** Whether a promise is done, and with what. */
+function watch<T>(promise: Promise<T>): { value?: T; done: boolean } {
+  const state: { value?: T; done: boolean } = { done: false };
+  void promise.then((value) => {
+    state.value = value;
+    state.done = true;
+  });
+  return state;
+}
+
+describe("pause and Wakeup", () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  test("a pause lasts its time", async () => {
+    const state = watch(pause(100));
+    jest.advanceTimersByTime(99);
+    await settle();
+    expect(state.done).toBe(false);
+    jest.advanceTimersByTime(1);
+    await settle();
+    expect(state.done).toBe(true);
+  });
+
+  test("an aborted signal ends it, and leaves no timer", async () => {
+    const end = new AbortController();
+    const state = watch(pause(100, end.signal));
+    end.abort();
+    await settle();
+    expect(state.done).toBe(true);
+    expect(jest.getTimerCount()).toBe(0);
+    expect(watch(pause(100, AbortSignal.abort())).done).toBe(false);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test("what is set wakes the one that waits, before its time", async () => {
+    const wakeup = new Wakeup();
+    const state = watch(wakeup.wait(1000, new AbortController().signal));
+    await settle();
+    expect(state.done).toBe(false);
+    wakeup.set();
+    wakeup.set();
+    await settle();
+    expect(state).toEqual({ done: true, value: true });
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test("what was set before is not lost, and is taken once", async () => {
+    const wakeup = new Wakeup();
+    const { signal } = new AbortController();
+    wakeup.set();
+    expect(await wakeup.wait(1000, signal)).toBe(true);
+    const second = watch(wakeup.wait(1000, signal));
+    jest.advanceTimersByTime(1000);
+    await settle();
+    expect(second).toEqual({ done: true, value: false });
+  });
+
+  test("it ends with the signal", async () => {
+    const end = new AbortController();
+    const state = watch(new Wakeup().wait(1000, end.signal));
+    end.abort();
+    await settle();
+    expect(state).toEqual({ done: true, value: false });
+  });
+});
+
+describe("Backoff", () => {
+  test("doubles up to its cap, a fifth longer at most, for ever", () => {
+    const backoff = new Backoff(100, 1000);
+    for (const expected of [100, 200, 400, 800, 1000, 1000, 1000]) {
+      const delay = backoff.next();
+      expect(delay).toBeGreaterThanOrEqual(expected);
+      expect(delay).toBeLessThanOrEqual(expected * 1.2);
+    }
+    backoff.reset();
+    expect(backoff.next()).toBeLessThanOrEqual(120);
+  });
+
+  test("differs from one to the next, so that many do not come back at once", () => {
+    const delays = Array.from({ length: 20 }, () => new Backoff(100, 1000).next());
+    expect(new Set(delays).size).toBeGreaterThan(1);
+  });
+});
+
+describe("QuietTime of 200 ms, 2 s at most", () => {
+  /** Each step: how late it is, what happens, and how long is left then. */
+  type Step = readonly [at: number, what: "changed" | "reloaded" | "forget" | "look", left: number];
+
+  test.each<[string, Step[]]>([
+    ["nothing waits", [[0, "look", 0]]],
+    ["the first change ever goes at once", [[0, "changed", 0]]],
+    [
+      "a change right after a reload waits for quiet",
+      [
+        [0, "reloaded", 0],
+        [100, "changed", 200],
+        [250, "look", 50],
+        [300, "look", 0],
+      ],
+    ],
+    [
+      "every further change starts the quiet time anew",
+      [
+        [0, "reloaded", 0],
+        [100, "changed", 200],
+        [250, "changed", 200],
+        [400, "changed", 200],
+        [600, "look", 0],
+      ],
+    ],
+    [
+      "but none waits longer than 2 s",
+      [
+        [0, "reloaded", 0],
+        [100, "changed", 200],
+        [2000, "changed", 100],
+        [2050, "changed", 50],
+        [2100, "changed", 0],
+      ],
+    ],
+    [
+      "the first after a calm goes at once",
+      [
+        [0, "reloaded", 0],
+        [1999, "changed", 101 + 99],
+        [2300, "reloaded", 0],
+        [4300, "changed", 0],
+      ],
+    ],
+    [
+      "a change that was taken back starts nothing",
+      [
+        [0, "reloaded", 0],
+        [100, "changed", 200],
+        [150, "forget", 0],
+        [400, "changed", 200],
+      ],
+    ],
+  ])("%s", (_, steps) => {
+    let now = 0;
+    const quiet = new QuietTime(200, 2000, () => now);
+    for (const [at, what, left] of steps) {
+      now = at;
+      if (what !== "look") quiet[what]();
+      expect([at, quiet.remaining()]).toEqual([at, left]);
+      if (what !== "look") expect(quiet.waiting).toBe(what === "changed");
+    }
+  });
+});
+
+describe("forEachLimited", () => {
+  test("runs over all, so many at a time", async () => {
+    let running = 0;
+    let most = 0;
+    const seen: number[] = [];
+    await forEachLimited([1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
+      most = Math.max(most, ++running);
+      await settle();
+      running--;
+      seen.push(item);
+    });
+    expect(new Set(seen)).toEqual(new Set([1, 2, 3, 4, 5, 6, 7]));
+    expect(most).toBe(3);
+  });
+
+  test("none, and fewer than may run", async () => {
+    const seen: number[] = [];
+    const note = (item: number): Promise<void> => Promise.resolve(void seen.push(item));
+    await forEachLimited([], 3, note);
+    await forEachLimited([1], 3, note);
+    expect(seen).toEqual([1]);
+  });
+
+  test("throws the first failure", async () => {
+    const failing = forEachLimited([1, 2, 3], 2, async (item) => {
+      await settle();
+      if (item > 1) throw new Error(`no ${item}`);
+    });
+    expect(await failing.catch(errorMessage)).toBe("no 2");
+  });
+});

@@ -1,0 +1,101 @@
+// The log's lines, as text, for the journal, and as JSON.
+
+import { expect, test } from "bun:test";
+import { GatewayError } from "../../src/lib/errors.ts";
+import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../../src/lib/log.ts";
+
+const TIME = "2026-01-02T03:04:05.678Z";
+
+function lines(
+  options: { level?: LogLevel; format?: "text" | "json"; journal?: boolean },
+  say: (log: Logger) => void,
+): string[] {
+  const written: string[] = [];
+  const log = createLogger({
+    level: "debug",
+    format: "text",
+    journal: false,
+    ...options,
+    write: (line) => written.push(line),
+    now: () => new Date(TIME),
+  });
+  say(log);
+  return written;
+}
+
+function sayAll(log: Logger): void {
+  for (const level of LOG_LEVELS) log[level](`a ${level}`, { route: "/foo", ms: 12 });
+}
+
+function sayBroken(log: Logger): void {
+  log.info("a\nb\r\n<3>c");
+}
+
+const FAILURE = new GatewayError("config", "Cannot x: y", { lines: ["[ALERT] z"], hint: "do" });
+
+test("text has the time and the level, but for the ordinary one", () => {
+  expect(lines({}, sayAll)).toEqual([
+    `${TIME} debug: a debug`,
+    `${TIME} a info`,
+    `${TIME} warn: a warn`,
+    `${TIME} error: a error`,
+  ]);
+});
+
+test("the journal adds the time itself and reads a priority", () => {
+  expect(lines({ journal: true }, sayAll)).toEqual([
+    "<7>debug: a debug",
+    "<6>a info",
+    "<4>warn: a warn",
+    "<3>error: a error",
+  ]);
+});
+
+test("JSON has the fields, one object a line, whoever reads it", () => {
+  const written = lines({ format: "json", journal: true }, sayAll);
+  expect(written.map((line) => JSON.parse(line) as unknown)).toEqual(
+    LOG_LEVELS.map((level) => ({
+      time: TIME,
+      level,
+      message: `a ${level}`,
+      route: "/foo",
+      ms: 12,
+    })),
+  );
+});
+
+test.each<[LogLevel, number]>([
+  ["debug", 4],
+  ["info", 3],
+  ["warn", 2],
+  ["error", 1],
+])("at level %s, %i of the four", (level, count) => {
+  expect(lines({ level }, sayAll)).toHaveLength(count);
+  expect(lines({ level, format: "json" }, sayAll)).toHaveLength(count);
+});
+
+test("a line break within a message makes no line of its own", () => {
+  expect(lines({}, sayBroken)).toEqual([`${TIME} a b <3>c`]);
+  expect(lines({ format: "json" }, sayBroken)).toHaveLength(1);
+  expect(lines({ format: "json" }, sayBroken)[0]).not.toContain("\n");
+});
+
+test("a failure is several lines of text", () => {
+  expect(lines({}, (log) => log.failure(FAILURE, "trying again"))).toEqual([
+    `${TIME} error: Cannot x: y (trying again)`,
+    `${TIME} error:   [ALERT] z`,
+    `${TIME} error:   hint: do`,
+  ]);
+  expect(lines({}, (log) => log.failure(new Error("x")))).toEqual([`${TIME} error: x`]);
+});
+
+test("a failure is one line of JSON", () => {
+  const [line = "", ...others] = lines({ format: "json" }, (log) => log.failure(FAILURE, "note"));
+  expect(others).toEqual([]);
+  expect(JSON.parse(line)).toEqual({
+    time: TIME,
+    level: "error",
+    message: "Cannot x: y (note)",
+    details: ["[ALERT] z", "hint: do"],
+  });
+});

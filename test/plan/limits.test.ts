@@ -1,0 +1,222 @@
+// Where a change of servers or backends cannot be made at run time, and what was done ahead of it.
+
+import { describe, expect, test } from "bun:test";
+import { planChange } from "../../src/plan/plan.ts";
+import { files } from "../lab/make.ts";
+import { BASE, plan, tell, V26, V34, withServers } from "../lab/plans.ts";
+
+describe("a server that HAProxy would have to resolve takes a reload", () => {
+  const reason = 'backend "b" changed (server y is not at an address and port)';
+
+  test.each([
+    ["a name", "y db.example.com:80 check"],
+    ["no port", "y 1.1.1.1"],
+    ["port 0", "y 1.1.1.1:0"],
+    ["a port of the client's, one up", "y 1.1.1.1:+1"],
+    ["IPv6 without a port", "y [fd00::1]"],
+    ["a socket", "y unix@/run/app.sock"],
+    ["no such address", "y 1.1.1.256:80"],
+    ["nothing", "y :80"],
+  ])("%s", (_, server) => {
+    expect(plan(withServers(), withServers(server), V34)).toEqual({
+      kind: "reload",
+      reasons: [reason],
+    });
+    expect(plan(withServers("y 1.1.1.1:80"), withServers(server), V34)).toMatchObject({
+      kind: "reload",
+    });
+  });
+
+  test("in a new backend", () => {
+    const backend = "backend web from d\n  server x web:80\n";
+    expect(plan(files(BASE), files(BASE + backend), V34)).toEqual({
+      kind: "reload",
+      reasons: ['backend "web" changed (server x is not at an address and port)'],
+    });
+  });
+
+  test("but it can be disabled, enabled and removed", () => {
+    const [on, off] = [withServers("y db:80"), withServers("y db:80 disabled")];
+    expect(tell(plan(on, off, V34))).toEqual(["drain server b/y"]);
+    expect(tell(plan(off, on, V34))).toEqual(["enable server b/y"]);
+    expect(tell(plan(on, withServers(), V34))).toEqual(["remove server b/y"]);
+  });
+});
+
+describe("disabled, by whatever says so", () => {
+  const inherited = BASE.replace("inter 2s", "inter 2s disabled");
+  test.each<[string, string, boolean]>([
+    ["its own word", BASE + backendOf("server x 1.1.1.1:1 disabled"), true],
+    ["its defaults", inherited + backendOf("server x 1.1.1.1:1"), true],
+    [
+      "its own word against its defaults",
+      inherited + backendOf("server x 1.1.1.1:1 enabled"),
+      false,
+    ],
+  ])("%s", (_, config, disabled) => {
+    const before = config.replace(/^ {2}server .*\n/m, "");
+    expect(plan(files(before), files(config), V34)).toMatchObject({
+      operations: [{ do: "add server", server: { disabled, settings: ["inter", "2s"] } }],
+    });
+  });
+});
+
+describe("a server whose check asks for more than a connection", () => {
+  test.each<[boolean, string, string]>([
+    [true, "", "check"],
+    [true, "option httplog", "check weight 5"],
+    [true, "", "check send-proxy check-send-proxy"],
+    [false, "option httpchk GET /", "check"],
+    [false, "option tcp-check", "check"],
+    [false, "option redis-check", "check"],
+    [false, "tcp-check connect", "check"],
+    [false, "", "check port 8081"],
+    [false, "", "check addr 1.1.1.2"],
+    [false, "", "check ssl verify none"],
+    [false, "", "check check-ssl"],
+    [false, "", "check agent-check agent-port 5"],
+    [false, "", "check healthcheck hc"],
+    [false, "default-server port 8081", "check"],
+  ])("%p: %s; %s", (connecting, line, server) => {
+    const after = BASE + backendOf(line, `server x 1.1.1.1:1 ${server}`);
+    const before = after.replace(/^ {2}server .*\n/m, "");
+    expect(plan(files(before), files(after), V34)).toMatchObject({
+      operations: [{ do: "add server", server: { connecting } }],
+    });
+  });
+
+  test("by its defaults", () => {
+    const http = BASE.replace("defaults d\n", "defaults d\n  option httpchk\n");
+    const before = `${http}backend b from d\n`;
+    expect(plan(files(before), files(`${before}  server x 1.1.1.1:1 check\n`), V34)).toMatchObject({
+      operations: [{ server: { connecting: false } }],
+    });
+  });
+});
+
+test("what a default-server line says holds for the servers behind it", () => {
+  const before = `${BASE}backend b from d\n  default-server weight 1\n`;
+  const lines = ["server x 1.1.1.1:1", "default-server weight 1", "server y 1.1.1.1:2"];
+  expect(plan(files(before), files(BASE + backendOf(...lines)), V34)).toMatchObject({
+    operations: [
+      { server: { name: "x", settings: ["inter", "2s"] } },
+      { server: { name: "y", settings: ["inter", "2s", "weight", "1"] } },
+    ],
+  });
+});
+
+describe("a new backend", () => {
+  const spares = "backend _spare_1 from d\nbackend _spare_2 from d\n";
+  const web = "backend web from d\n  server x 1.1.1.1:1\n";
+  const cannot = 'backend "web" is new (HAProxy 2.6 cannot add one at run time)';
+
+  test.each([
+    ["no map", {}],
+    ["a map that leads elsewhere", { "/m": "/web/ other|1\n" }],
+    ["a map that says more in front of it", { "/m": "/web/ 1|web\n" }],
+    ["a map with it as the key", { "/m": "web other\n" }],
+  ])("takes no spare one where its name is asked for: %s", (_, maps) => {
+    expect(plan(files(BASE + spares, maps), files(BASE + spares + web, maps), V26)).toEqual({
+      kind: "reload",
+      reasons: [cannot],
+    });
+  });
+
+  test("takes a reload when the spare ones are all taken", () => {
+    const backends = ["one", "two", "web"].map((name) => web.replace("web", name));
+    const map = { "/m": "/one/ one\n/two/ two\n/web/ web\n" };
+    expect(
+      plan(files(BASE + spares, { "/m": "" }), files(BASE + spares + backends.join(""), map), V26),
+    ).toEqual({ kind: "reload", reasons: [cannot] });
+  });
+
+  test("takes a reload where HAProxy would not compress in it", () => {
+    const gzip = BASE.replace("defaults d\n", "defaults d\n  compression algo gzip\n");
+    expect(plan(files(gzip), files(gzip + web), V34)).toEqual({
+      kind: "reload",
+      reasons: ['backend "web" is new (one that is added at run time does not compress)'],
+    });
+    const map = { "/m": "/web/ web\n" };
+    expect(tell(plan(files(gzip + spares, { "/m": "" }), files(gzip + spares + web, map), V26)))
+      // A spare one has been there from the start.
+      .toEqual(["add server _spare_1/x", "add entry /web/ _spare_1"]);
+  });
+});
+
+describe("a server that was drained ahead of all else", () => {
+  const [on, off] = [withServers("x 1.1.1.1:1"), withServers("x 1.1.1.1:1 disabled")];
+  const drained = new Set(["b/x"]);
+
+  test("is enabled again if it should serve", () => {
+    const known = { files: on, aliases: {}, drained };
+    expect(tell(planChange(known, on, V34))).toEqual(["enable server b/x"]);
+    expect(planChange(known, on, undefined).kind).toBe("reload");
+  });
+
+  test("is drained once more if it should not", () => {
+    // What is written must say so, too.
+    const known = { files: on, aliases: {}, drained };
+    expect(tell(planChange(known, off, V34))).toEqual(["drain server b/x"]);
+  });
+
+  test("and stays so while nothing else is wanted", () => {
+    expect(planChange({ files: off, aliases: {}, drained }, off, V34)).toEqual({ kind: "none" });
+  });
+
+  test("by the name that HAProxy has", () => {
+    const known = { files: on, aliases: { b: "_spare_1" }, drained };
+    expect(planChange(known, on, V26)).toEqual({ kind: "none" });
+    const other = { ...known, drained: new Set(["_spare_1/x"]) };
+    expect(tell(planChange(other, on, V26))).toEqual(["enable server _spare_1/x"]);
+  });
+
+  test("moved or removed, it is that", () => {
+    const known = { files: on, aliases: {}, drained };
+    const moved = withServers("x 1.1.1.2:1");
+    expect(tell(planChange(known, moved, V34))).toEqual(["move server b/x"]);
+    expect(tell(planChange(known, withServers(), V34))).toEqual(["remove server b/x"]);
+  });
+
+  test("takes a reload among conditions", () => {
+    const conditional = files(`${on.config}.if true\n  server y 1.1.1.1:2\n.endif\n`);
+    const known = { files: conditional, aliases: {}, drained };
+    expect(planChange(known, conditional, V34).kind).toBe("reload");
+  });
+});
+
+test("everything at once is done in an order in which no request is lost", () => {
+  const gone = "backend gone from d\n  server g 1.1.1.9:1\n";
+  const before = files(
+    `${withServers("stays 1.1.1.1:1", "stops 1.1.1.2:1", "moves 1.1.1.3:1", "back 1.1.1.4:1 disabled", "old 1.1.1.5:1").config}${gone}`,
+    { "/m": "/gone/ gone\n/moved/ gone\n" },
+  );
+  const now = withServers(
+    "stays 1.1.1.1:1",
+    "stops 1.1.1.2:1 disabled",
+    "moves 1.1.1.3:2",
+    "back 1.1.1.4:1",
+    "new 1.1.1.6:1",
+  ).config;
+  const after = files(`${now}backend web from d\n  server w 1.1.1.7:1\n`, {
+    "/m": "/web/ web\n/moved/ b\n",
+  });
+  expect(tell(plan(before, after, V34))).toEqual([
+    "add backend web",
+    "add server b/new",
+    "add server web/w",
+    "move server b/moves",
+    "enable server b/back",
+    "drain server b/stops",
+    "publish backend web",
+    "add entry /web/ web",
+    "set entry /moved/ b",
+    "delete entry /gone/",
+    "remove server b/old",
+    "remove server gone/g",
+    "remove backend gone",
+  ]);
+});
+
+function backendOf(...lines: string[]): string {
+  return `backend b from d\n${lines.map((line) => `  ${line}\n`).join("")}`;
+}

@@ -1,0 +1,230 @@
+// What a running HAProxy is told instead of a reload.
+
+import { describe, expect, test } from "bun:test";
+import type { Files } from "../../src/model.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { files } from "../lab/make.ts";
+import { withServers, BASE, plan, routes, tell, V26, V34 } from "../lab/plans.ts";
+
+describe("commands, where HAProxy can be asked; else a reload with the reasons", () => {
+  test.each<[string, Files, Files, string[], string[]]>([
+    [
+      "one more server",
+      withServers("x 1.1.1.1:1"),
+      withServers("x 1.1.1.1:1", "y 1.1.1.2:1"),
+      ["add server b/y"],
+      ['backend "b" changed (server y)'],
+    ],
+    [
+      "one less",
+      withServers("x 1.1.1.1:1", "y 1.1.1.2:1"),
+      withServers("x 1.1.1.1:1"),
+      ["remove server b/y"],
+      ['backend "b" changed (server y)'],
+    ],
+    [
+      "another address",
+      withServers("x 1.1.1.1:1 check"),
+      withServers("x 1.1.1.2:1 check"),
+      ["move server b/x"],
+      ['backend "b" changed (server x)'],
+    ],
+    [
+      "another port",
+      withServers("x [fd00::1]:1"),
+      withServers("x [fd00::1]:2"),
+      ["move server b/x"],
+      ['backend "b" changed (server x)'],
+    ],
+    [
+      "disabled",
+      withServers("x 1.1.1.1:1"),
+      withServers("x 1.1.1.1:1 disabled"),
+      ["drain server b/x"],
+      ['backend "b" changed (server x)'],
+    ],
+    [
+      "enabled",
+      withServers("x 1.1.1.1:1 disabled"),
+      withServers("x 1.1.1.1:1"),
+      ["enable server b/x"],
+      ['backend "b" changed (server x)'],
+    ],
+    [
+      "a rolling upgrade: first the new one, then the old",
+      withServers("old 1.1.1.1:1"),
+      withServers("new 1.1.1.2:1"),
+      ["add server b/new", "remove server b/old"],
+      ['backend "b" changed (server new)', 'backend "b" changed (server old)'],
+    ],
+    ["a new route", routes(""), routes("/a/ a|1\n"), ["add entry /a/ a|1"], ["map /m changed"]],
+    [
+      "a route's backend",
+      routes("/a/ a|1\n"),
+      routes("/a/ b|1\n"),
+      ["set entry /a/ b|1"],
+      ["map /m changed"],
+    ],
+    [
+      "a route is gone",
+      routes("/a/ a\n/b/ b\n"),
+      routes("/b/ b\n"),
+      ["delete entry /a/"],
+      ["map /m changed"],
+    ],
+    [
+      "a key twice: the map as a whole",
+      routes("/a/ a\n"),
+      routes("/a/ a\n/a/ b\n"),
+      ["replace map with 2"],
+      ["map /m changed"],
+    ],
+    [
+      "very many: the map as a whole",
+      routes("/z/ z\n"),
+      routes(Array.from({ length: 100 }, (_, index) => `/${index}/ a\n`).join("")),
+      ["replace map with 100"],
+      ["map /m changed"],
+    ],
+  ])("%s", (_, before, after, operations, reasons) => {
+    for (const capabilities of [V26, V34]) {
+      expect(tell(plan(before, after, capabilities))).toEqual(operations);
+    }
+    expect(plan(before, after, undefined)).toEqual({ kind: "reload", reasons });
+  });
+
+  test("an added server is told what the others inherit", () => {
+    const done = plan(withServers(), withServers("x [fd00::1]:8000 check disabled"), V34);
+    expect(done).toMatchObject({
+      operations: [
+        {
+          do: "add server",
+          backend: "b",
+          server: {
+            name: "x",
+            address: "[fd00::1]",
+            port: "8000",
+            settings: ["inter", "2s", "check"],
+            disabled: true,
+          },
+        },
+      ],
+    });
+  });
+});
+
+describe("what an added server inherits", () => {
+  const first = "defaults\n  default-server inter 1s check\n";
+  const second = "defaults\n  default-server inter 2s\n";
+  const named = "defaults n\n  default-server inter 3s\n";
+  const heir = "defaults h from n\n  default-server fall 2\n";
+
+  // HERE is where the server comes.
+  test.each<[string, string, string[]]>([
+    ["the defaults it names", `${first}${named}backend b from n\nHERE`, ["inter", "3s"]],
+    ["what these inherit", `${named}${heir}backend b from h\nHERE`, ["inter", "3s", "fall", "2"]],
+    ["those before it", `${first}frontend f\nbackend b\nHERE`, ["inter", "1s", "check"]],
+    ["the last before it", `${first}frontend f\n${second}backend b\nHERE${named}`, ["inter", "2s"]],
+    ["named ones before it", `${first}frontend f\n${named}backend b\nHERE`, ["inter", "3s"]],
+    [
+      "its backend's own",
+      `${second}backend b\n  default-server fall 3\nHERE`,
+      ["inter", "2s", "fall", "3"],
+    ],
+    ["nothing", "frontend f\nbackend b\nHERE", []],
+  ])("%s", (_, config, settings) => {
+    const before = files(config.replace("HERE", ""));
+    const after = files(config.replace("HERE", "  server x 1.1.1.1:1 weight 5\n"));
+    expect(plan(before, after, V34)).toMatchObject({
+      operations: [{ do: "add server", server: { settings: [...settings, "weight", "5"] } }],
+    });
+  });
+});
+
+describe("backends that come and go", () => {
+  const spare = "backend _spare_1 from d\nbackend _spare_2 from d\n";
+  const otherSpare = "backend _spare_3 from other\n";
+  const other = "defaults other\n  timeout server 1s\n";
+  const web = "backend web from d\n  server x 1.1.1.1:1\n";
+  const api = "backend api from other\n  server y 1.1.1.1:2\n";
+  const entry = { "/m": "/web/ web|1\n" };
+
+  test("3.4 adds one, and publishes it before a route leads there", () => {
+    expect(tell(plan(files(BASE, { "/m": "" }), files(BASE + web, entry), V34))).toEqual([
+      "add backend web",
+      "add server web/x",
+      "publish backend web",
+      "add entry /web/ web|1",
+    ]);
+  });
+
+  test("3.4 removes one, after its routes and servers", () => {
+    expect(tell(plan(files(BASE + web, entry), files(BASE, { "/m": "" }), V34))).toEqual([
+      "delete entry /web/",
+      "remove server web/x",
+      "remove backend web",
+    ]);
+  });
+
+  test("2.6 serves it by a spare one, and knows it by that name", () => {
+    const before = files(BASE + spare, { "/m": "" });
+    const after = files(BASE + spare + web, entry);
+    const done = plan(before, after, V26);
+    expect(tell(done)).toEqual(["add server _spare_1/x", "add entry /web/ _spare_1|1"]);
+    const aliases = { web: "_spare_1" };
+    expect(done).toMatchObject({ aliases });
+
+    const moved = files(BASE + spare + web.replace(".1:1", ".9:1"), entry);
+    expect(tell(plan(after, moved, V26, aliases))).toEqual(["move server _spare_1/x"]);
+    expect(tell(plan(after, before, V26, aliases))).toEqual([
+      "delete entry /web/",
+      "remove server _spare_1/x",
+    ]);
+  });
+
+  test("2.6 takes no spare one twice", () => {
+    const second = web.replace("web", "shop");
+    const after = files(BASE + spare + web + second, { "/m": "/web/ web|1\n/shop/ shop|1\n" });
+    const done = plan(files(BASE + spare + web, entry), after, V26, { web: "_spare_1" });
+    expect(done).toMatchObject({ aliases: { web: "_spare_1", shop: "_spare_2" } });
+    expect(tell(done)).toEqual(["add server _spare_2/x", "add entry /shop/ _spare_2|1"]);
+  });
+
+  test("2.6 without a spare one reloads", () => {
+    const reason = 'backend "web" is new (HAProxy 2.6 cannot add one at run time)';
+    const expected: Plan = { kind: "reload", reasons: [reason] };
+    expect(plan(files(BASE), files(BASE + web), V26)).toEqual(expected);
+  });
+
+  test("2.6 takes no spare one that has other defaults", () => {
+    const before = BASE + other + spare;
+    const route = { "/m": "/api/ api|1\n" };
+    expect(plan(files(before, route), files(before + api, route), V26)).toEqual({
+      kind: "reload",
+      reasons: ['backend "api" is new (HAProxy 2.6 cannot add one at run time)'],
+    });
+    const withOther = before + otherSpare;
+    const done = plan(files(withOther, { "/m": "" }), files(withOther + api, route), V26);
+    expect(done).toMatchObject({ aliases: { api: "_spare_3" } });
+    expect(tell(done)).toEqual(["add server _spare_3/y", "add entry /api/ _spare_3|1"]);
+  });
+
+  test("a reload for one thing is a reload for all, with the reasons for it only", () => {
+    const after = files(BASE.replace(":80", ":81") + web);
+    expect(plan(files(BASE), after, V34)).toEqual({
+      kind: "reload",
+      reasons: ['frontend "f" changed'],
+    });
+  });
+
+  test("without HAProxy to ask, one that comes or goes is named", () => {
+    expect(plan(files(BASE), files(BASE + web), undefined)).toEqual({
+      kind: "reload",
+      reasons: ['backend "web" is new', 'backend "web" changed (server x)'],
+    });
+    expect(plan(files(BASE + web), files(BASE), undefined)).toEqual({
+      kind: "reload",
+      reasons: ['backend "web" changed (server x)', 'backend "web" is gone'],
+    });
+  });
+});

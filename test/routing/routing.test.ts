@@ -1,0 +1,252 @@
+// From containers to routes, backends and rejections.
+
+import { describe, expect, test } from "bun:test";
+import type { Container, ContainerState, Health } from "../../src/model.ts";
+import { route, type RoutingOptions } from "../../src/routing/routing.ts";
+import { at, container, HOST, randomNumbers, ROUTING, shuffle, snapshot } from "../lab/make.ts";
+
+function model(containers: readonly Container[], options: Partial<RoutingOptions> = {}) {
+  return route(snapshot(containers), HOST, { ...ROUTING, ...options });
+}
+
+/** The servers of the only backend, as `container disabled-why`. */
+function servers(containers: readonly Container[]): string[] {
+  const [backend, ...others] = model(containers).backends;
+  expect(others).toEqual([]);
+  return (backend?.servers ?? []).map(({ container: name, disabled, why }) => {
+    expect(disabled).toBe(why !== "");
+    return `${name} ${why}`.trim();
+  });
+}
+
+test("a container is a route, a backend and a server", () => {
+  const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" } });
+  const { id, image, labels } = web;
+  expect(model([web])).toEqual({
+    routes: [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }],
+    backends: [
+      {
+        name: "foo:bar",
+        repository: "foo/bar",
+        path: "/foo/bar",
+        hosts: [],
+        servers: [
+          {
+            name: `web-1:${id.slice(0, 12)}`,
+            container: "web-1",
+            id,
+            image,
+            labels,
+            stopTimeout: 10_000,
+            address: "172.17.0.2",
+            port: 8000,
+            disabled: false,
+            why: "",
+            backup: false,
+          },
+        ],
+      },
+    ],
+    rejections: [],
+    warnings: [],
+  });
+});
+
+test("no container is no route", () => {
+  expect(model([])).toEqual({ routes: [], backends: [], rejections: [], warnings: [] });
+});
+
+test.each<[ContainerState, string[], string]>([
+  ["running", ["c"], ""],
+  ["paused", ["c paused"], ""],
+  // Docker will start it again: its route stays.
+  ["restarting", [], ""],
+  ["created", [], "it is created"],
+  ["removing", [], "it is removing"],
+  ["exited", [], "it is exited"],
+  ["dead", [], "it is dead"],
+])("a container that is %s", (state, expected, reason) => {
+  const { routes, rejections } = model([container("c", { state })]);
+  expect(routes.map(({ path }) => path)).toEqual(reason === "" ? ["/foo/bar"] : []);
+  expect(rejections.map((rejection) => rejection.reason)).toEqual(reason === "" ? [] : [reason]);
+  expect(servers([container("c", { state })])).toEqual(expected);
+});
+
+test.each<[Health, string]>([
+  ["none", "c"],
+  ["healthy", "c"],
+  ["starting", "c starting"],
+  ["unhealthy", "c unhealthy"],
+])("a container whose health is %s", (health, expected) => {
+  expect(servers([container("c", { health })])).toEqual([expected]);
+});
+
+test.each<[string, Partial<Container>[], string[]]>([
+  ["told to stop while another serves", [{ stopping: 5 }, {}], ["c0 stopping", "c1"]],
+  ["told to stop, the only one", [{ stopping: 5 }], ["c0"]],
+  ["all told to stop: the last goes on", [{ stopping: 6 }, { stopping: 5 }], ["c0", "c1 stopping"]],
+  ["the other is paused", [{ stopping: 5 }, { state: "paused" }], ["c0", "c1 paused"]],
+  ["the other is not healthy", [{ stopping: 5 }, { health: "unhealthy" }], ["c0", "c1 unhealthy"]],
+  ["the other restarts", [{ stopping: 5 }, { state: "restarting" }], ["c0"]],
+  ["paused and told to stop", [{ stopping: 5, state: "paused" }], ["c0 paused"]],
+  ["not healthy and told to stop", [{ stopping: 5, health: "starting" }], ["c0 starting"]],
+])("%s", (_, rest, expected) => {
+  expect(servers(rest.map((each, index) => container(`c${index}`, each)))).toEqual(expected);
+});
+
+test("the last one goes on at all its ports", () => {
+  const both = { exposed: [80, 8000], stopping: 5 };
+  expect(servers([container("c", both)])).toEqual(["c", "c"]);
+  expect(servers([container("c", both), container("d", { ...both, stopping: 4 })])).toEqual([
+    "c",
+    "c",
+    "d stopping",
+    "d stopping",
+  ]);
+});
+
+describe("backends", () => {
+  test("all tags and registries of a repository are one", () => {
+    const images = ["foo/bar", "foo/bar:1", "foo/bar:2", `foo/bar@sha256:${"a".repeat(64)}`];
+    const containers = images.map((image, index) => container(`c${index}`, { image }));
+    expect(servers(containers)).toEqual(["c0", "c1", "c2", "c3"]);
+    expect(model(containers).warnings).toEqual([]);
+  });
+
+  test("two registries are one path, with a warning", () => {
+    const images = ["foo/bar", "b.example.com/foo/bar:1", "a.example.com/foo/bar", "foo/bar:2"];
+    const containers = images.map((image, index) => container(`c${index}`, { image }));
+    expect(servers(containers)).toEqual(["c0", "c1", "c2", "c3"]);
+    expect(model(containers).warnings).toEqual([
+      "images foo/bar and a.example.com/foo/bar and b.example.com/foo/bar share one path, so " +
+        "requests are spread over all of them",
+    ]);
+  });
+
+  test("names are readable and never the same for two repositories", () => {
+    const images = ["a/b", "a-b", "a_b", "a.b", "a/b/c", "a-b/c"];
+    const containers = images.map((image, index) => container(`c${index}`, { image }));
+    const names = model(containers).backends.map(({ name }) => name);
+    expect(names).toEqual(["a-b", "a-b:c", "a.b", "a:b", "a:b:c", "a_b"]);
+    for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_.:-]+$/);
+  });
+
+  test("what is stripped", () => {
+    const images = ["foo", "foo/bar", "a/b/c/d/e/f/g/h/i/j"];
+    const { routes } = model(images.map((image, index) => container(`c${index}`, { image })));
+    expect(routes.map(({ key, path }) => `${key} ${path}`)).toEqual([
+      "/a/b/c/d/e/f/g/h/i/j/ /a/b/c/d/e/f/g/h/i/j",
+      "/foo/ /foo",
+      "/foo/bar/ /foo/bar",
+    ]);
+  });
+});
+
+describe("servers", () => {
+  test("one for each candidate port, the later ones as backup", () => {
+    const [backend] = model([container("c", { exposed: [] })]).backends;
+    const id = container("c").id.slice(0, 12);
+    expect(backend?.servers.map(({ name, port, backup }) => [name, port, backup])).toEqual([
+      [`c:${id}:8000`, 8000, false],
+      [`c:${id}:80`, 80, true],
+    ]);
+  });
+
+  test("a container that is made anew under its name is another server", () => {
+    const [old, anew] = ["1", "2"].map((digit) => container("web", { id: digit.repeat(64) }));
+    const names = [old, anew].map((each) => each && model([each]).backends[0]?.servers[0]?.name);
+    expect(names).toEqual(["web:111111111111", "web:222222222222"]);
+  });
+
+  test("a restart with another address keeps backend and server", () => {
+    const again = container("c", { attachments: [at("bridge", "172.17.0.99")] });
+    const [before, after] = [model([container("c")]), model([again])];
+    expect(after.routes).toEqual(before.routes);
+    expect(after.backends[0]?.servers[0]?.name).toBe(String(before.backends[0]?.servers[0]?.name));
+    expect(after.backends[0]?.servers[0]?.address).toBe("172.17.0.99");
+    const meanwhile = model([container("c", { state: "restarting" })]);
+    expect(meanwhile.routes).toEqual(before.routes);
+  });
+});
+
+test.each<[string, Partial<Container>, string]>([
+  ["label says no", { labels: { "gateway.enable": "no" } }, "label gateway.enable is false"],
+  [
+    "bad label",
+    { labels: { "gateway.port": "x" } },
+    'label gateway.port="x" is no port number (1 to 65535)',
+  ],
+  ["bare ID", { image: "f".repeat(64) }, `image ${"f".repeat(64)} is a bare ID, which has no path`],
+  ["odd image", { image: "a b" }, 'image "a b" has no valid repository, hence no path'],
+  ["no address", { attachments: [] }, "it has no address"],
+  ["no network", { networkMode: "none" }, "it has no network (network mode none)"],
+  [
+    "HAProxy's own port",
+    { networkMode: "host", exposed: [80] },
+    "port 80 of the host is the gateway's own",
+  ],
+])("not routed, and the others are: %s", (_, rest, reason) => {
+  const bad = container("bad", rest);
+  const { routes, rejections } = model([bad, container("good", { image: "good" })]);
+  expect(routes.map(({ path }) => path)).toEqual(["/good"]);
+  expect(rejections).toEqual([{ id: bad.id, container: "bad", image: bad.image, reason }]);
+});
+
+test("left out from outside, whatever else holds", () => {
+  const [out, rest] = [container("out"), container("rest")];
+  const { backends, rejections } = model([out, rest], { excluded: { [out.id]: "it is odd" } });
+  expect(backends[0]?.servers.map((server) => server.container)).toEqual(["rest"]);
+  expect(rejections.map(({ reason }) => reason)).toEqual(["it is odd"]);
+});
+
+test("a label that is probably misspelt is a warning", () => {
+  const { routes, warnings } = model([container("c", { labels: { "gateway.prot": "1" } })]);
+  expect(routes).toHaveLength(1);
+  expect(warnings).toEqual([
+    "container c: label gateway.prot is unknown, gateway.port was probably meant",
+  ]);
+});
+
+test("by host name: the age is that of a repository's oldest container", () => {
+  const { routes, backends, warnings } = model(
+    [
+      container("a", { image: "x/web", created: 30 }),
+      container("b", { image: "y/web", created: 20 }),
+      container("c", { image: "x/web:2", created: 10 }),
+    ],
+    { domain: "ex.org" },
+  );
+  expect(routes.map(({ host, path, key, backend }) => [host, path, key, backend])).toEqual([
+    ["web.ex.org", "/", "web.ex.org/", "x:web"],
+    ["web-x.ex.org", "/", "web-x.ex.org/", "x:web"],
+    ["web-y.ex.org", "/", "web-y.ex.org/", "y:web"],
+  ]);
+  expect(backends.map(({ hosts }) => hosts)).toEqual([
+    ["web.ex.org", "web-x.ex.org"],
+    ["web-y.ex.org"],
+  ]);
+  expect(warnings).toEqual(["web.ex.org goes to x/web, which is older than y/web"]);
+});
+
+test("the order in which containers are listed changes nothing", () => {
+  const random = randomNumbers(1);
+  const one = <T>(...items: T[]): T => items[Math.floor(random() * items.length)] as T;
+  for (let round = 0; round < 100; round++) {
+    const containers = Array.from({ length: 12 }, (_, index) =>
+      container(`c${index}`, {
+        // One name twice happens while a container is renamed.
+        name: one("same", `c${index}`),
+        image: one("a", "a/b:1", "a/b:2", "reg:5000/a/b", "b", "c/b", "bad image"),
+        created: one(1, 2),
+        state: one<ContainerState>("running", "running", "paused", "restarting", "exited"),
+        health: one<Health>("none", "healthy", "starting", "unhealthy"),
+        stopping: one(0, 0, 5, 6),
+        exposed: one([], [8000], [80, 8000], [9000]),
+        attachments: shuffle([at("bridge", `172.17.0.${index}`), at("z", "172.17.1.1")], random),
+      }),
+    );
+    const options = { domain: one(undefined, "ex.org") };
+    const [first, second] = [containers, shuffle(containers, random)];
+    expect(JSON.stringify(model(second, options))).toBe(JSON.stringify(model(first, options)));
+  }
+});

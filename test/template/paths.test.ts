@@ -1,0 +1,247 @@
+// Proves which container a path leads to and what path it sees there, byte by byte.
+
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
+import { randomNumbers } from "../lab/make.ts";
+import { startApp, type App, type Received } from "../lab/app.ts";
+import { serviceOf, Site, START_MS } from "../lab/proxy.ts";
+
+/** The deepest prefix that is provided for whatever runs, and a deeper one. */
+const DEEP = "a/b/c/d/e/f/g/h";
+const DEEPER = `${DEEP}/i/j`;
+
+const ROUTED: readonly (readonly [target: string, image: string, seen: string])[] = [
+  ["/foo", "foo", "/"],
+  ["/foo/", "foo", "/"],
+  ["/foo/x?y=1", "foo", "/x?y=1"],
+  ["/foo?y=1", "foo", "/?y=1"],
+  ["/foo?", "foo", "/?"],
+  ["/foo/?", "foo", "/?"],
+  ["/foo/x?", "foo", "/x?"],
+  ["/foo?a/b", "foo", "/?a/b"],
+  ["/foo?/foo/bar", "foo", "/?/foo/bar"],
+  ["/foo/x?to=http://h/foo/bar", "foo", "/x?to=http://h/foo/bar"],
+  ["/foo/foo/foo", "foo", "/foo/foo"],
+  ["/foo/x/", "foo", "/x/"],
+  ["/foo/index.html", "foo", "/index.html"],
+
+  // The longest prefix wins, by whole segments.
+  ["/foo/bar", "foo/bar", "/"],
+  ["/foo/bar/", "foo/bar", "/"],
+  ["/foo/bar/x", "foo/bar", "/x"],
+  ["/foo/bar?x", "foo/bar", "/?x"],
+  ["/foo/barn", "foo", "/barn"],
+  ["/foo/ba", "foo", "/ba"],
+  ["/foo/BAR", "foo", "/BAR"],
+  ["/foo/bar;p=1", "foo", "/bar;p=1"],
+  ["/foo/bar%2Fx", "foo", "/bar%2Fx"],
+
+  // Nothing is normalised: how it is meant is the container's to know.
+  ["/foo/../bar", "foo", "/../bar"],
+  ["/foo/./x", "foo", "/./x"],
+  ["/foo//bar", "foo", "//bar"],
+  ["/foo//", "foo", "//"],
+  ["/foo/bar//x", "foo/bar", "//x"],
+  ["/foo/x//y/..", "foo", "/x//y/.."],
+  ["/foo/x;p=1;q", "foo", "/x;p=1;q"],
+  ["/foo/x%2Fy%20z%25", "foo", "/x%2Fy%20z%25"],
+  ["/foo/%c3%a9%C3%A9", "foo", "/%c3%a9%C3%A9"],
+  ["/foo/%66oo/%", "foo", "/%66oo/%"],
+  ["/foo/%00%0d%0a", "foo", "/%00%0d%0a"],
+  ["/foo/a|b^c\"d'e<f>{}\\`+,:@&=$!*()~", "foo", "/a|b^c\"d'e<f>{}\\`+,:@&=$!*()~"],
+  ["/foo/x?%c3%a9=%2F&b=a+b%20c", "foo", "/x?%c3%a9=%2F&b=a+b%20c"],
+
+  // Every character that a repository may have, and a whole name inside another.
+  ["/my-app_1.2/x", "my-app_1.2", "/x"],
+  ["/a__b--c/x", "a__b--c", "/x"],
+  ["/a", "a", "/"],
+  ["/a/b", "a", "/b"],
+  ["/a/b/c/x", "a/b/c", "/x"],
+  [`/${DEEP}`, DEEP, "/"],
+  [`/${DEEP}/x/y`, DEEP, "/x/y"],
+  [`/${DEEPER}`, DEEPER, "/"],
+  [`/${DEEPER}/k?l`, DEEPER, "/k?l"],
+  ["/a/b/c/d/e/f/x", "a/b/c/d/e/f", "/x"],
+  ["/a/b/c/d/e/f/g/x", "a/b/c/d/e/f/g", "/x"],
+  ["/a/b/c/d/x", "a/b/c/d", "/x"],
+  ["/a/b/c/d/e/x", "a/b/c/d/e", "/x"],
+  [`/foo/${"x".repeat(12_000)}`, "foo", `/${"x".repeat(12_000)}`],
+];
+
+const NOT_ROUTED = [
+  "/",
+  "/?foo",
+  "/foobar",
+  "/fo",
+  "/Foo",
+  "/FOO/x",
+  "//foo",
+  "//foo/x",
+  "/./foo",
+  "/x/../foo",
+  "/x/foo",
+  "/foo%2Fbar",
+  "/foo%2fx",
+  "/%66oo/x",
+  "/foo;p=1",
+  "/foo%3Fx",
+  "/foo.",
+  "/.foo",
+  "/my-app_1_2",
+  "/b/c",
+];
+
+const IMAGES = [
+  "foo",
+  "foo/bar",
+  "my-app_1.2",
+  "a__b--c",
+  "a",
+  "a/b/c",
+  "a/b/c/d",
+  "a/b/c/d/e",
+  "a/b/c/d/e/f",
+  "a/b/c/d/e/f/g",
+  DEEP,
+  DEEPER,
+];
+
+const SEGMENTS = [
+  "foo",
+  "bar",
+  "a",
+  "b",
+  "c",
+  "d",
+  "my-app_1.2",
+  "",
+  "|",
+  "foo|",
+  "|foo",
+  "..",
+  "$1",
+].concat(["%2F", "%7C", "\\1", "a".repeat(300), "x;y", "*", "(.*)"]);
+
+// Any token is a method, made-up ones too.
+const METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE PROPFIND BREW".split(" ");
+
+describe.each(haproxyVersions())("paths, HAProxy %s", (version) => {
+  const apps: App[] = [];
+  let site: Site;
+  let haproxy: Haproxy | undefined;
+
+  beforeAll(async () => {
+    for (const name of IMAGES) apps.push(await startApp({ name }));
+    site = await Site.make(version);
+    haproxy = await site.start(apps.map((app) => serviceOf(app)));
+  }, START_MS);
+
+  afterAll(async () => {
+    await haproxy?.stop();
+    for (const app of apps.splice(0)) await app.stop();
+  });
+
+  beforeEach(() => {
+    for (const app of apps) app.forget();
+  });
+
+  test.each(ROUTED)("%s goes to %s as %s", async (target, image, seen) => {
+    const answer = await site.ask({ target });
+    expect(answer.status).toBe(200);
+    expect(requests()).toEqual([[image, seen]]);
+    expect(received().values("X-Forwarded-Prefix")).toEqual([`/${image}`]);
+  });
+
+  test.each(NOT_ROUTED)("%s goes nowhere", async (target) => {
+    expect((await site.ask({ target })).status).toBe(403);
+    expect(requests()).toEqual([]);
+  });
+
+  test.each(METHODS)("%s loses the prefix like any method", async (method) => {
+    const body = ["POST", "PUT", "PATCH"].includes(method) ? "hello" : "";
+    for (const [target, seen] of [
+      ["/foo/x?y=1", "/x?y=1"],
+      ["/foo", "/"],
+      ["/foo/bar", "/"],
+    ] as const) {
+      for (const app of apps) app.forget();
+      expect((await site.ask({ method, target, body })).status).toBe(200);
+      const { method: seenMethod, target: seenTarget, body: seenBody } = received();
+      expect([seenMethod, seenTarget, seenBody]).toEqual([method, seen, body]);
+    }
+  });
+
+  test("OPTIONS * and CONNECT are about no container", async () => {
+    expect((await site.ask({ method: "OPTIONS", target: "*" })).status).toBe(403);
+    const connecting = await site.ask({
+      method: "CONNECT",
+      target: "example.com:443",
+      headers: { Host: "example.com:443" },
+    });
+    expect(connecting.status).toBeGreaterThanOrEqual(400);
+    expect(requests()).toEqual([]);
+  });
+
+  test("a whole URL in the request line is routed by its path", async () => {
+    const origin = `http://127.0.0.1:${site.port}`;
+    for (const [target, image, seen] of [
+      ["/foo/x?y=1", "foo", "/x?y=1"],
+      ["/foo", "foo", "/"],
+      ["/foo/bar", "foo/bar", "/"],
+    ] as const) {
+      for (const app of apps) app.forget();
+      expect((await site.ask({ target: origin + target })).status).toBe(200);
+      // A server takes both forms (RFC 9112, section 3.2.2).
+      expect(requests()).toEqual([[image, origin + seen]]);
+    }
+    for (const app of apps) app.forget();
+    expect((await site.ask({ target: origin })).status).toBe(403);
+    // One that contradicts the Host header is an attack on somebody.
+    expect((await site.ask({ target: "http://elsewhere/foo" })).status).toBe(400);
+    expect(requests()).toEqual([]);
+  });
+
+  test("what is no request is answered 400 and reaches nobody", async () => {
+    for (const target of ["foo", "/foo/x y", "/foo/\r\nx", "/foo/é"]) {
+      expect((await site.ask({ target })).status).toBe(400);
+    }
+    expect(requests()).toEqual([]);
+  });
+
+  test("any path, by chance", async () => {
+    const random = randomNumbers(7);
+    const one = (words: readonly string[]): string =>
+      words[Math.floor(random() * words.length)] ?? "";
+    const routed = new Set<string>();
+    for (let round = 0; round < 500; round++) {
+      for (const app of apps) app.forget();
+      const start = random() < 0.6 ? `/${one(IMAGES)}` : "";
+      const more = Array.from({ length: Math.floor(random() * 5) }, () => `/${one(SEGMENTS)}`);
+      const path = start + more.join("") || "/";
+      const target = `${path}${one(["", "", "?", "?a=/foo/bar", "?|/foo"])}`;
+      const image = IMAGES.filter((name) => `${path}/`.startsWith(`/${name}/`))
+        .toSorted((a, b) => b.length - a.length)
+        .at(0);
+      const { status } = await site.ask({ target });
+      const rest = target.slice(`/${image}`.length);
+      const seen = rest.startsWith("/") ? rest : `/${rest}`;
+      expect([target, status, ...requests()]).toEqual(
+        image === undefined ? [target, 403] : [target, 200, [image, seen]],
+      );
+      if (image !== undefined) routed.add(image);
+    }
+    expect(routed.size).toBe(IMAGES.length);
+  });
+
+  function requests(): [image: string, target: string][] {
+    return apps.flatMap(({ name, received: all }) =>
+      all.map(({ target }): [string, string] => [name, target]),
+    );
+  }
+
+  function received(): Received {
+    const [first, ...more] = apps.flatMap((app) => app.received);
+    if (first === undefined || more.length > 0) throw new Error(`received ${requests().join()}`);
+    return first;
+  }
+});
