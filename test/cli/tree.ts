@@ -11,9 +11,13 @@ const FOLDER = join(import.meta.dir, "../../src/cli");
 
 /** All commands; the one without a name is the program itself. */
 export async function commandTree(): Promise<readonly Command[]> {
-  const files = [...new Glob("{,doctor/,service/}*.ts").scanSync(FOLDER)].toSorted();
+  const files = ["*.ts", "doctor/doctor.ts", "service/*.ts"].flatMap((pattern) => [
+    ...new Glob(pattern).scanSync(FOLDER),
+  ]);
   const modules = await Promise.all(
-    files.map((file): Promise<Readonly<Record<string, unknown>>> => import(join(FOLDER, file))),
+    files
+      .toSorted()
+      .map((file): Promise<Readonly<Record<string, unknown>>> => import(join(FOLDER, file))),
   );
   const own = modules.flatMap((each) => Object.values(each)).filter(isCommand);
   return [...own, ...tellingCommands({ name: NAME, version: "", description: "" }, own)];
