@@ -64,6 +64,42 @@ export interface Snapshot {
   readonly gateways: readonly string[];
 }
 
+/** One Engine, or whatever else containers come from. */
+export interface Source {
+  /** Such as `unix:///var/run/docker.sock`. */
+  readonly name: string;
+  /** Tells what happens, until the signal is aborted. Nothing else ends it. */
+  watch(listener: SourceListener, signal: AbortSignal): Promise<void>;
+  /** Makes it ready to be read once. @throws GatewayError `docker` */
+  connect(signal: AbortSignal): Promise<void>;
+  /** Marks everything to be read again. */
+  markAll(): void;
+  /** Reads what is marked. @throws GatewayError `docker` where nothing can be read */
+  refresh(signal: AbortSignal): Promise<void>;
+  /** What was last read. A container that did not change is the same object. */
+  snapshot(): Snapshot;
+  /** Whether a container has ended or was told to, by its ID. */
+  isEnding(id: string): boolean;
+  /** When something is to be read again by itself, in milliseconds since 1970. */
+  readonly rereadAt: number | undefined;
+  /** How long ago a container's change was noticed, in milliseconds, by its ID. */
+  waited(id: string): number | undefined;
+  /** Everything that was noticed is live. */
+  settled(): void;
+}
+
+/** Who is told by a source. */
+export interface SourceListener {
+  /** It can be read from now on. */
+  connected(): void;
+  /** There is something to read. */
+  changed(): void;
+  /** A container has ended or was told to, by its ID. */
+  ending(id: string): void;
+  /** Nothing is told any more until it is connected again. */
+  disconnected(): void;
+}
+
 /** One `address:port` that HAProxy sends requests to. */
 export interface Server {
   /** Unique in its backend, and the container's for life. */
@@ -85,18 +121,9 @@ export interface Server {
   readonly stopTimeout: number;
 }
 
-/** The servers of one service. */
-export interface Backend {
-  readonly name: string;
-  /** The repository, such as `foo/bar`. */
-  readonly repository: string;
-  readonly path: string;
-  readonly hosts: readonly string[];
-  readonly servers: readonly Server[];
-}
-
-/** Host and path prefix -> backend. An empty host is any host. */
+/** Host pattern and path prefix -> backend. */
 export interface Route {
+  /** Empty: any host. */
   readonly host: string;
   /** Stripped before the request goes to a server; `/` is nothing to strip. */
   readonly path: string;
@@ -105,26 +132,60 @@ export interface Route {
   readonly backend: string;
 }
 
+/** What containers say of how their service is served, by name. There are no settings yet. */
+export type Settings = Readonly<Record<string, never>>;
+
+/** A container of a service that has no server now, and why. */
+export interface Waiting {
+  readonly id: string;
+  readonly container: string;
+  readonly why: string;
+}
+
+/** What is served under one name. */
+export interface Service {
+  /** The same for as long as it is served, such as `foo/bar`. */
+  readonly name: string;
+  /** The name of its backend in HAProxy. */
+  readonly backend: string;
+  /** The section `defaults` that its backend takes everything from but its servers. */
+  readonly profile: string;
+  readonly settings: Settings;
+  readonly routes: readonly Route[];
+  readonly servers: readonly Server[];
+  readonly waiting: readonly Waiting[];
+}
+
 /** A container that is not routed, and why. */
 export interface Rejection {
   readonly id: string;
   readonly container: string;
   readonly image: string;
   readonly reason: string;
+  /** Whether the container itself asked for it. */
+  readonly asked: boolean;
 }
 
 /** What should be served. */
 export interface Model {
-  readonly routes: readonly Route[];
-  readonly backends: readonly Backend[];
+  readonly services: readonly Service[];
   readonly rejections: readonly Rejection[];
   /** Things that work but are probably not meant so. */
   readonly warnings: readonly string[];
 }
 
-/** The configuration and its map files, as text. */
+/** The kinds of files that a configuration names. */
+export type AssetKind = "map";
+
+/** A file that the configuration names. */
+export interface Asset {
+  readonly kind: AssetKind;
+  readonly text: string;
+}
+
+/** The files that HAProxy reads. */
 export interface Files {
   readonly config: string;
-  /** The text of each map file by its path. */
-  readonly maps: Readonly<Record<string, string>>;
+  /** What the configuration names, by path. */
+  readonly assets: Readonly<Record<string, Asset>>;
 }

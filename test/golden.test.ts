@@ -5,6 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { mapsOf } from "../src/config/map-file.ts";
 import type { Files } from "../src/model.ts";
 import {
   byName,
@@ -28,7 +29,7 @@ function check(program: string, files: Files, { paths }: GoldenCase) {
       (all, folder) => all.replaceAll(`${folder}/`, `${dir}${folder}/`),
       text,
     );
-  const all = { ...files.maps, [paths.output]: files.config };
+  const all = { ...mapsOf(files), [paths.output]: files.config };
   for (const [path, text] of Object.entries(all)) {
     const place = join(dir, path);
     mkdirSync(dirname(place), { recursive: true });
@@ -73,7 +74,7 @@ describe.each(goldenCases().map((each) => [each.name, each] as const))("%s", (na
 test("HAProxy does say something where something is wrong", () => {
   const [golden] = goldenCases();
   if (golden === undefined) throw new Error("there are no cases");
-  const wrong = { config: "global\n  bogus\n", maps: {} };
+  const wrong = { config: "global\n  bogus\n", assets: {} };
   for (const haproxy of haproxyVersions()) {
     const { exitCode, said } = check(haproxyProgram(haproxy), wrong, golden);
     expect(exitCode).toBe(1);

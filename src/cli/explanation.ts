@@ -1,7 +1,7 @@
 // Why a container is or is not routed, and where a URL goes: the decisions, told in their order.
 
 import { parseImage } from "../routing/image.ts";
-import type { Backend, Container, Model, Reach, Route, Snapshot } from "../model.ts";
+import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "../model.ts";
 import { placer } from "../routing/placement.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
 import { formatDuration } from "../lib/text.ts";
@@ -37,14 +37,13 @@ export function explainContainer(
   if ("reason" in placed) {
     return [title, ...placed.decisions, { about: "not routed", text: placed.reason }];
   }
-  const backend = model.backends.find(({ repository }) => repository === placed.repository);
-  if (backend === undefined) return [title, ...placed.decisions];
-  const routes = model.routes.filter((route) => route.backend === backend.name);
+  const service = model.services.find(({ name: own }) => own === placed.intent.service.value);
+  if (service === undefined) return [title, ...placed.decisions];
   return [
     title,
     ...placed.decisions,
-    ...routes.map((route) => explainRoute(route, backend)),
-    ...routes.slice(0, 1).map(exampleOf),
+    ...service.routes.map((route) => explainRoute(route, service)),
+    ...service.routes.slice(0, 1).map(exampleOf),
   ];
 }
 
@@ -58,8 +57,8 @@ export function explainLive(
   model: Model,
 ): Line[] {
   const mark = `:${id.slice(0, 12)}`;
-  const wanted = model.backends
-    .flatMap((backend) => backend.servers)
+  const wanted = model.services
+    .flatMap((service) => service.servers)
     .filter((server) => server.id === id)
     .map(({ name }) => name);
   const own = servers
@@ -103,28 +102,29 @@ export function explainUrl(url: string, model: Model, live: readonly LiveServer[
   const { host, path, query } = takeApart(url);
   const shown = `${host}${path}${query}`;
   // As HAProxy does it: the path with a slash at its end, so that only whole segments match.
-  const route = model.routes
+  const all = model.services.flatMap((service) => service.routes);
+  const route = all
     .filter((each) =>
       each.host === "" ? `${path}/`.startsWith(each.key) : each.host === host.toLowerCase(),
     )
     .toSorted((a, b) => b.key.length - a.key.length)[0];
   const title = { about: "url", text: shown };
   if (route === undefined) {
-    const routes = model.routes.map(nameOf).join(", ") || "nothing";
+    const routes = all.map(nameOf).join(", ") || "nothing";
     return [
       title,
       { about: "answer", text: "403: no route matches it" },
       { about: "served", text: routes },
     ];
   }
-  const backend = model.backends.find(({ name }) => name === route.backend);
+  const service = model.services.find(({ routes }) => routes.includes(route));
   const rest = route.path === "/" ? path : path.slice(route.path.length);
   const lines = [
     title,
     { about: "route", text: `${nameOf(route)}, the longest that matches whole segments` },
     { about: "sent as", text: `${rest.startsWith("/") ? rest : `/${rest}`}${query}` },
   ];
-  const usable = (backend?.servers ?? []).filter(({ disabled }) => !disabled);
+  const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
   if (usable.length === 0) {
     return [...lines, { about: "answer", text: "503: no container of it can be used now" }];
   }
@@ -144,10 +144,10 @@ export function explainUrl(url: string, model: Model, live: readonly LiveServer[
   return [...lines, answer, ...silent];
 }
 
-function explainRoute(route: Route, backend: Backend): Line {
-  const count = new Set(backend.servers.map(({ id }) => id)).size;
+function explainRoute(route: Route, { backend, servers }: Service): Line {
+  const count = new Set(servers.map(({ id }) => id)).size;
   const shared = count > 1 ? `, shared by ${count} containers` : "";
-  return { about: "route", text: `${nameOf(route)} -> backend ${backend.name}${shared}` };
+  return { about: "route", text: `${nameOf(route)} -> backend ${backend}${shared}` };
 }
 
 function exampleOf({ host, path }: Route): Line {
@@ -158,7 +158,7 @@ function exampleOf({ host, path }: Route): Line {
   };
 }
 
-function describeServer({ container, address, port, backup }: Backend["servers"][number]): string {
+function describeServer({ container, address, port, backup }: Server): string {
   return `${container} at ${address}:${port}${backup ? " (where its first port does not answer)" : ""}`;
 }
 

@@ -5,7 +5,8 @@ import { basename, dirname } from "node:path";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
 import type { Command, Environment, Signals } from "./command.ts";
-import { Drafts } from "../gateway/drafts.ts";
+import { DockerSource } from "../docker/source.ts";
+import { DesiredState } from "../gateway/desired.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
@@ -17,6 +18,8 @@ import { lockOutput } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { createNotifier } from "../gateway/notify.ts";
+import { logState } from "../gateway/report.ts";
+import { statusLine } from "../gateway/state.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -71,14 +74,21 @@ async function runGateway(
       program: options.haproxy,
       log,
     });
-    const drafts = new Drafts(template, settings, client.transport.remoteHost, log);
-    const gateway = new Gateway({ client, applier, runtime, drafts, wait: options.wait, log });
+    const gateway = new Gateway({
+      source: new DockerSource(client, log),
+      applier,
+      runtime,
+      desired: new DesiredState(template, settings, client.transport.remoteHost, log),
+      wait: options.wait,
+      log,
+    });
+    gateway.onState(logState(log));
     if (options.once) {
       await gateway.once(signals.end);
       return;
     }
     const notifier = createNotifier(env, log);
-    const tell = (): void => notifier.status(gateway.status());
+    const tell = (): void => notifier.status(statusLine(gateway.state, Date.now()));
     const telling = setInterval(tell, TELL_EVERY);
     signals.onReread(() => {
       log.info("reading everything again (SIGHUP)");
@@ -140,7 +150,7 @@ async function startManaged(
   signals.onInsist(() => haproxy.closeNow());
   if (await haproxy.adopt()) return haproxy;
   if (await files.isUnconfirmed()) await files.putBack();
-  const config = (await files.read([]))?.config;
+  const config = (await files.read())?.config;
   if (config === undefined || !isOwnConfig(config)) return haproxy;
   try {
     await checkConfig(options.haproxy, output, output);

@@ -68,11 +68,11 @@ async function render(
     if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
     const reach = currentReach(snapshot, client.transport.remoteHost);
     const desired = makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
-    const onDisk = await files.read(Object.keys(desired.files.maps));
+    const onDisk = await files.read(desired.files.assets);
     const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
     const text = diff
       ? differs
-        ? difference(files.output, onDisk ?? { config: "", maps: {} }, desired.files)
+        ? difference(files.output, onDisk ?? { config: "", assets: {} }, desired.files)
         : ""
       : whole(files.output, desired.files);
     return { text, differs };
@@ -81,19 +81,23 @@ async function render(
   }
 }
 
-function whole(output: string, { config, maps }: Files): string {
-  const parts = [[output, config] as const, ...Object.entries(maps)];
-  return parts.map(([path, text]) => `# ${path}\n${text}`).join("\n");
+function whole(output: string, files: Files): string {
+  return textsOf(output, files)
+    .map(([path, text]) => `# ${path}\n${text}`)
+    .join("\n");
 }
 
 function difference(output: string, before: Files, after: Files): string {
-  const paths = [...new Set([...Object.keys(before.maps), ...Object.keys(after.maps)])];
-  const pairs = [
-    [output, before.config, after.config] as const,
-    ...paths.map((path) => [path, before.maps[path] ?? "", after.maps[path] ?? ""] as const),
-  ];
-  return pairs
-    .filter(([, old, now]) => old !== now)
-    .map(([path, old, now]) => createTwoFilesPatch(path, path, old, now, "now", "then"))
+  const [old, now] = [new Map(textsOf(output, before)), new Map(textsOf(output, after))];
+  return [...new Set([...old.keys(), ...now.keys()])]
+    .map((path) => [path, old.get(path) ?? "", now.get(path) ?? ""] as const)
+    .filter(([, one, other]) => one !== other)
+    .map(([path, one, other]) => createTwoFilesPatch(path, path, one, other, "now", "then"))
     .join("");
+}
+
+/** The text of each file by its path, the configuration first. */
+function textsOf(output: string, { config, assets }: Files): [path: string, text: string][] {
+  const named = Object.entries(assets).map(([path, { text }]): [string, string] => [path, text]);
+  return [[output, config], ...named];
 }

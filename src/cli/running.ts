@@ -3,7 +3,7 @@
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { askHaproxy } from "../haproxy/runtime/socket.ts";
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
-import { statsSocket } from "../config/sections.ts";
+import { parseConfig, statsSocket } from "../config/sections.ts";
 import { isOwnConfig } from "../template/compile.ts";
 
 interface Running {
@@ -35,7 +35,7 @@ export async function findRunning(output: string, signal: AbortSignal): Promise<
       hint: HINT,
     });
   }
-  const socket = statsSocket(config);
+  const socket = statsSocket(parseConfig(config));
   if (socket === undefined) {
     throw new GatewayError("haproxy", `Cannot ask HAProxy: "${output}" names no stats socket`, {
       hint: "let the template write one: stats socket {{haproxy.statsSocket}} level admin",

@@ -1,7 +1,7 @@
 // Puts the parts together for a command: from options to a client, a paths and settings.
 
 import type { Environment } from "./command.ts";
-import type { Settings } from "../gateway/desired.ts";
+import type { DesiredSettings } from "../gateway/desired.ts";
 import { DockerClient } from "../docker/client.ts";
 import { parseDockerHost, parseDockerTls } from "../docker/host.ts";
 import { createTransport } from "../docker/transport.ts";
@@ -20,7 +20,7 @@ export interface Setup {
   readonly paths: Paths;
   readonly client: DockerClient;
   readonly files: ConfigFiles;
-  readonly settings: Settings;
+  readonly settings: DesiredSettings;
   readonly template: TemplateSlot;
 }
 
@@ -48,7 +48,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         ownPorts: options.listen.map(listenPort),
         domain: options.domain,
       },
-      view: { listen: options.listen, domain: options.domain ?? "", ports: options.ports },
+      template: { listen: options.listen, domain: options.domain ?? "", ports: options.ports },
       haproxy: { version, ...paths.haproxy },
       mapPath: files.mapPath,
     },

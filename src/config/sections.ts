@@ -1,15 +1,19 @@
 // HAProxy's configuration as text: its sections, its words, and the few things read from it.
 
-import { Assembly, joinLists } from "../lib/assembly.ts";
-import { textDifference } from "../lib/difference.ts";
-import { memoByText } from "../lib/memo.ts";
+import { listDifference } from "../lib/lists.ts";
+import { Memory } from "../lib/memo.ts";
+import type { Files } from "../model.ts";
 
 /** A section with its lines, without comments, blanks as one space. */
 export interface Section {
+  /** As it stands in the configuration. */
+  readonly text: string;
   /** `global`, `frontend`, `backend` ... */
   readonly kind: string;
   /** Empty for a section without a name. */
   readonly name: string;
+  /** Kind and name, as HAProxy's own messages have them. */
+  readonly title: string;
   /** The line that opens it, such as `backend foo:bar from _backend`. */
   readonly head: string;
   readonly lines: readonly string[];
@@ -27,106 +31,51 @@ const SECTION_START = new RegExp(
   "m",
 );
 
-/** So many configurations are remembered: what HAProxy runs, what it should, and some to spare. */
-const REMEMBERED = 4;
-/** The sections of the last configurations by their text: of thousands few change at a time. */
-let known = new Map<string, Section>();
-
-/** A text in pieces: what stands before the first section, and the sections. */
-interface Pieces {
-  readonly text: string;
-  /** Where each piece begins, in characters. */
-  readonly starts: readonly number[];
-  readonly sections: readonly Section[];
-}
-
-interface Config {
-  readonly sections: readonly Section[];
-  /** The sections with conditions. */
-  readonly conditional: readonly Section[];
-}
-
-/** The last text: the next one is mostly the same. */
-let last: Pieces = { text: "", starts: [], sections: [] };
-const allFilled = new Assembly<Section, readonly Section[]>(joinLists);
-const allConditional = new Assembly<Section, readonly Section[]>(joinLists);
-
-const parse: (text: string) => Config = memoByText(REMEMBERED, (text) => {
-  last = parsePieces(text, last);
-  const { sections } = last;
-  if (known.size > (sections.length + 100) * REMEMBERED) known = new Map();
-  return {
-    sections: allFilled.update(sections, (section) => (isEmpty(section) ? [] : [section])),
-    conditional: allConditional.update(sections, (section) =>
-      section.conditional ? [section] : [],
-    ),
-  };
-});
+const parsed = new Memory<Files, readonly Section[]>();
 
 /**
- * Splits a configuration into its sections, in their order. The same text gives the same objects,
- * as long as it is one of the last few.
+ * The sections of the configuration, in their order; the same objects for the same files.
+ * @param like sections of other files, of which those are taken that both begin and end with
  */
-export function parseConfig(text: string): readonly Section[] {
-  return parse(text).sections;
+export function sectionsOf(files: Files, like?: readonly Section[]): readonly Section[] {
+  return parsed.of(files, ({ config }) => parseConfig(config, like));
 }
 
-/** Whether a configuration has conditions (`.if`): nobody but HAProxy knows what counts then. */
-export function hasConditions(text: string): boolean {
-  return parse(text).conditional.length > 0;
+/** Splits a configuration into its sections, in their order. */
+export function parseConfig(text: string, like: readonly Section[] = []): readonly Section[] {
+  const pieces = text.split(SECTION_START);
+  // Before the first section there is mostly nothing but comments.
+  if (isEmpty(parseSection(pieces[0] ?? ""))) pieces.shift();
+  const { start, before, after } = listDifference(like, pieces, (a, b) => a?.text === b);
+  const between = pieces.slice(start, after).map(parseSection);
+  return [...like.slice(0, start), ...between, ...like.slice(before)];
 }
 
 function isEmpty({ kind, lines }: Section): boolean {
   return kind === "" && lines.length === 0;
 }
 
-/** @param model another text, of which the pieces are taken that both have at their ends */
-function parsePieces(text: string, model: Pieces): Pieces {
-  const { starts, sections } = model;
-  const { start, before } = textDifference(model.text, text);
-  // One piece more on each side is split anew: where it ends hangs on what follows, and whether
-  // it begins there on what precedes.
-  const head = Math.max(0, starts.findLastIndex((at) => at <= start) - 1);
-  const same = starts.findIndex((at) => at >= before);
-  const tail = same < 0 ? starts.length : same + 1;
-  const moved = text.length - model.text.length;
-  let at = starts[head] ?? 0;
-  const end = tail < starts.length ? (starts[tail] ?? 0) + moved : text.length;
-  const pieces = text.slice(at, end).split(SECTION_START);
-  const between = pieces.map((piece) => {
-    const here = at;
-    at += piece.length;
-    return here;
-  });
-  return {
-    text,
-    starts: [...starts.slice(0, head), ...between, ...starts.slice(tail).map((old) => old + moved)],
-    sections: [...sections.slice(0, head), ...pieces.map(parseSection), ...sections.slice(tail)],
-  };
-}
-
 function parseSection(text: string): Section {
-  const before = known.get(text);
-  if (before !== undefined) return before;
   const lines = text
     .split("\n")
     .map(scanWords)
     .filter((words) => words.length > 0);
-  const [kind = "", name = ""] = lines[0]?.map(({ value }) => value) ?? [];
+  const [word = "", second = ""] = lines[0]?.map(({ value }) => value) ?? [];
   // As it stands there: two lines that only quote differently are worth a reload, not a thought.
   const sources = lines.map((words) => words.map(({ source }) => source).join(" "));
-  // Lines before any section (`.if`, a presetenv) still are part of what HAProxy reads.
   const conditional = sources.some((line) => line.startsWith("."));
-  const section = SECTION_WORDS.includes(kind)
-    ? { kind, name, head: sources[0] ?? "", lines: sources.slice(1), conditional }
-    : { kind: "", name: "", head: "", lines: sources, conditional };
-  known.set(text, section);
-  return section;
+  // Lines before any section (`.if`, a presetenv) still are part of what HAProxy reads.
+  if (!SECTION_WORDS.includes(word)) {
+    return { text, kind: "", name: "", title: "", head: "", lines: sources, conditional };
+  }
+  const [head = "", ...rest] = sources;
+  const title = second === "" ? word : `${word} "${second}"`;
+  return { text, kind: word, name: second, title, head, lines: rest, conditional };
 }
 
 /** The path of the configuration's first `stats socket` on a unix socket; undefined without one. */
-export function statsSocket(text: string): string | undefined {
-  for (const words of globalLines(text)) {
+export function statsSocket(sections: readonly Section[]): string | undefined {
+  for (const words of globalLines(sections)) {
     const [first, second, address = ""] = words;
     if (first !== "stats" || second !== "socket") continue;
     const path = address.replace(/^unix@/, "");
@@ -136,30 +85,20 @@ export function statsSocket(text: string): string | undefined {
 }
 
 /** The path of the file that server states are loaded from; undefined without one. */
-export function serverStateFile(text: string): string | undefined {
-  const lines = globalLines(text);
+export function serverStateFile(sections: readonly Section[]): string | undefined {
+  const lines = globalLines(sections);
   const path = lines.find(([first]) => first === "server-state-file")?.[1];
   const base = lines.find(([first]) => first === "server-state-base")?.[1];
   if (path === undefined || path.startsWith("/")) return path;
   return base === undefined ? undefined : `${base}/${path}`;
 }
 
-/** The `server` lines of a configuration as words, each with its backend's name. */
-export function serverLines(text: string): { backend: string; words: readonly string[] }[] {
-  return parseConfig(text)
-    .filter(({ kind }) => kind === "backend" || kind === "listen")
-    .flatMap(({ name, lines }) => lines.map((line) => ({ backend: name, words: splitWords(line) })))
-    .filter(({ words }) => words[0] === "server");
+/** The lines of `global` as words. */
+function globalLines(sections: readonly Section[]): readonly (readonly string[])[] {
+  return sections
+    .filter(({ kind }) => kind === "global")
+    .flatMap(({ lines }) => lines.map(splitWords));
 }
-
-/** The lines of `global` as words. Remembered: every command to HAProxy asks for its socket. */
-const globalLines: (text: string) => readonly (readonly string[])[] = memoByText(
-  REMEMBERED,
-  (text) =>
-    parseConfig(text)
-      .filter(({ kind }) => kind === "global")
-      .flatMap(({ lines }) => lines.map(splitWords)),
-);
 
 /** The words of a line, without quotes, escapes and comment. */
 export function splitWords(line: string): string[] {

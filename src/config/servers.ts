@@ -1,7 +1,7 @@
 // The servers of a configuration, each with everything that its section and its defaults say of it.
 
 import { isIP } from "node:net";
-import { parseConfig, splitWords, type Section } from "./sections.ts";
+import { splitWords, type Section } from "./sections.ts";
 import type { ServerLine } from "./operations.ts";
 
 /** The lines that a section takes over from its `defaults`. */
@@ -59,8 +59,9 @@ export function serversOf(section: Section, inherited: readonly string[]): Serve
 }
 
 /** All servers of a configuration, each with its backend's name. */
-export function configServers(config: string): { backend: string; server: ServerLine }[] {
-  const sections = parseConfig(config);
+export function serversIn(
+  sections: readonly Section[],
+): { readonly backend: string; readonly server: ServerLine }[] {
   const inherited = inheritance(sections);
   return sections
     .filter(({ kind }) => kind === "backend" || kind === "listen")

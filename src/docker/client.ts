@@ -9,6 +9,8 @@ import type { Transport } from "./transport.ts";
 const NEWEST_TRIED = "1.51";
 /** An answer takes longer only where the Engine hangs, in milliseconds. */
 const ANSWER_TIMEOUT = 30_000;
+/** The Engine says at once that it will tell of events, in milliseconds. */
+const EVENTS_TIMEOUT = 10_000;
 
 /** The events that can change what is served; podman says `died` and `remove`. */
 const EVENTS = (
@@ -66,10 +68,21 @@ export class DockerClient {
       event: EVENTS,
     });
     const query = new URLSearchParams({ since: String(since), filters });
-    // The stream is silent for as long as nothing happens: no limit here, a heartbeat elsewhere.
-    const response = await this.#request(`${this.#prefix()}/events?${query.toString()}`, signal);
-    if (!response.ok || response.body === null) throw await this.#refusal("/events", response);
-    return response.body;
+    const path = `${this.#prefix()}/events?${query.toString()}`;
+    // The headers come at once. The stream is silent as long as nothing happens: a heartbeat tells.
+    const limit = new AbortController();
+    const either = AbortSignal.any([signal, limit.signal]);
+    const timer = setTimeout(() => limit.abort(), EVENTS_TIMEOUT);
+    try {
+      const response = await this.#request(path, either);
+      if (!response.ok || response.body === null) throw await this.#refusal("/events", response);
+      return response.body;
+    } catch (error) {
+      if (limit.signal.aborted && !signal.aborted) throw noAnswer("/events", EVENTS_TIMEOUT);
+      throw error;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async #json<T>(path: string, signal: AbortSignal, absent: readonly number[] = []): Promise<T> {
@@ -117,11 +130,17 @@ export class DockerClient {
     read: (response: Response) => Promise<T>,
     ms = ANSWER_TIMEOUT,
   ): Promise<T> {
-    return withLimit(ms, signal, async (limit) => read(await this.#request(path, limit, signal)));
+    return withLimit(ms, signal, async (limit) => {
+      try {
+        return await read(await this.#request(path, limit));
+      } catch (error) {
+        if (limit.aborted && !signal.aborted) throw noAnswer(path, ms);
+        throw error;
+      }
+    });
   }
 
-  /** @param ended aborted where nobody wants the answer any more */
-  async #request(path: string, signal: AbortSignal, ended = signal): Promise<Response> {
+  async #request(path: string, signal: AbortSignal): Promise<Response> {
     const { base, init, name } = this.transport;
     try {
       return await fetch(`${base}${path}`, {
@@ -130,7 +149,7 @@ export class DockerClient {
         timeout: false,
       } as BunFetchRequestInit);
     } catch (error) {
-      if (ended.aborted) throw error;
+      if (signal.aborted) throw error;
       throw unreachable(name, error);
     }
   }
@@ -150,6 +169,15 @@ export class DockerClient {
       { lines: said === "" ? [] : [said], hint },
     );
   }
+}
+
+/** @param ms how long was waited, in milliseconds */
+function noAnswer(path: string, ms: number): GatewayError {
+  const asked = path.replace(/^\/v[\d.]+(?=\/)/, "");
+  return new GatewayError(
+    "docker",
+    `Cannot read "${asked}" of Docker: no answer in ${ms / 1000} s`,
+  );
 }
 
 function isOlder(a: string, b: string): boolean {

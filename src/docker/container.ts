@@ -1,7 +1,7 @@
 // A container as the Engine describes it, turned into the model's.
 
 import { constants } from "node:os";
-import type { ContainerInspectInfo } from "dockerode";
+import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
 import type { Attachment, Container, ContainerState, Health } from "../model.ts";
 
 const SIGTERM = 15;
@@ -47,8 +47,36 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
     stopping,
     stopTimeout: toStopTimeout((info.Config as StopConfig).StopTimeout),
     networkMode: info.HostConfig.NetworkMode ?? "default",
-    attachments: toAttachments(info),
-    exposed: toPorts(info),
+    attachments: toAttachments(info.NetworkSettings?.Networks),
+    exposed: toPorts([
+      ...Object.keys(info.Config.ExposedPorts ?? {}),
+      ...Object.keys(info.NetworkSettings?.Ports ?? {}),
+    ]),
+  };
+}
+
+/**
+ * A container as the list describes it. The list lags behind and lacks a few things: it is for a
+ * container that cannot be inspected.
+ */
+export function fromList(info: ContainerInfo): Container {
+  // A link gives a container further names, below another one's.
+  const name = info.Names.find((each) => each.lastIndexOf("/") === 0) ?? info.Names[0] ?? "";
+  return {
+    id: info.Id,
+    name: name.replace(/^\//, ""),
+    image: info.Image,
+    imageId: info.ImageID,
+    created: info.Created * 1000,
+    labels: info.Labels,
+    state: STATES[info.State] ?? "dead",
+    // `Up 5 minutes (healthy)`, `(unhealthy)`, `(health: starting)`
+    health: toHealth(/\((?:health: )?(\w+)\)/.exec(info.Status)?.[1]),
+    stopping: 0,
+    stopTimeout: toStopTimeout(),
+    networkMode: info.HostConfig.NetworkMode,
+    attachments: toAttachments(info.NetworkSettings.Networks),
+    exposed: toPorts(info.Ports.map(({ PrivatePort, Type }) => `${PrivatePort}/${Type}`)),
   };
 }
 
@@ -78,9 +106,10 @@ function toHealth(status: string | undefined): Health {
   return status === "starting" || status === "healthy" || status === "unhealthy" ? status : "none";
 }
 
-function toAttachments(info: ContainerInspectInfo): Attachment[] {
-  const networks = info.NetworkSettings?.Networks ?? {};
-  return Object.entries(networks)
+function toAttachments(
+  networks: ContainerInfo["NetworkSettings"]["Networks"] | null | undefined,
+): Attachment[] {
+  return Object.entries(networks ?? {})
     .map(([network, { IPAddress, GlobalIPv6Address }]) => ({
       network,
       ipv4: IPAddress ?? "",
@@ -89,11 +118,8 @@ function toAttachments(info: ContainerInspectInfo): Attachment[] {
     .toSorted((a, b) => (a.network < b.network ? -1 : 1));
 }
 
-function toPorts(info: ContainerInspectInfo): number[] {
-  const names = [
-    ...Object.keys(info.Config.ExposedPorts ?? {}),
-    ...Object.keys(info.NetworkSettings?.Ports ?? {}),
-  ];
+/** @param names such as `80/tcp` */
+function toPorts(names: readonly string[]): number[] {
   const ports = names.filter((name) => name.endsWith("/tcp")).map((name) => parseInt(name, 10));
   return [...new Set(ports)].toSorted((a, b) => a - b);
 }

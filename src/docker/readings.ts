@@ -6,7 +6,7 @@ import { forEachLimited, pause } from "../lib/async.ts";
 const WIDTH = 8;
 
 /** What has come to its end. */
-interface Ended<T> {
+export interface Ended<T> {
   readonly results: ReadonlyMap<string, T>;
   readonly failures: ReadonlyMap<string, unknown>;
 }
@@ -24,6 +24,11 @@ export class Readings<T> {
     private readonly read: (id: string, signal: AbortSignal) => Promise<T>,
     private readonly late: () => void,
   ) {}
+
+  /** The containers that are being read or about to be, by their IDs. */
+  get underWay(): readonly string[] {
+    return [...this.#under.keys()];
+  }
 
   /** Whether a container is being read or about to be. */
   has(id: string): boolean {

@@ -1,10 +1,11 @@
 // What is known of the Docker host: events mark containers, and reading them tells what is true.
 
+import type { ContainerInfo } from "dockerode";
 import type { Container, Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
-import { signalNumber, toContainer, toStopSignal } from "./container.ts";
+import { fromList, signalNumber, toContainer, toStopSignal } from "./container.ts";
 import type { DockerEvent } from "./events.ts";
-import { Readings } from "./readings.ts";
+import { Readings, type Ended } from "./readings.ts";
 
 interface Entry {
   readonly container: Container;
@@ -34,6 +35,8 @@ interface Refreshed {
   readonly marks: ReadonlyMap<string, number>;
   /** The containers that could not be read. */
   readonly failures: ReadonlyMap<string, unknown>;
+  /** The first time: the containers about which the Engine gives no answer. */
+  readonly heldBack: readonly string[];
 }
 
 /**
@@ -43,6 +46,10 @@ interface Refreshed {
 const PATIENCE = 20;
 /** When everything is read again, that takes its time. */
 const PATIENCE_FOR_ALL = 1_000;
+/** The first time, what is read decides what is served on: as long as some answers still come. */
+export const PATIENCE_AT_FIRST = 2_000;
+/** What could not be read is read again after this time, in milliseconds. */
+const REREAD_AFTER = 1_000;
 /** A container that outlives its stop time by so much has survived, in milliseconds. */
 const SURVIVED_AFTER = 1_000;
 /** Podman has noted the outcome of a health check by then, in milliseconds: it does that next. */
@@ -68,8 +75,10 @@ export class Store {
   #count = 0;
   /** Whether everything has been read once. */
   #complete = false;
-  /** When the signal that ends a container was sent, by its ID. */
-  readonly #stopping = new Map<string, { readonly at: number; readonly timer: Timer }>();
+  /** Containers that were told to end, by ID: when, and until when they must have, in ms since 1970. */
+  readonly #stopping = new Map<string, { readonly at: number; readonly until: number }>();
+  /** When a container is to be read again by itself, by its ID, in milliseconds since 1970. */
+  readonly #rereads = new Map<string, number>();
   #networks: Pick<Snapshot, "drivers" | "gateways"> = { drivers: {}, gateways: [] };
   #everything = true;
   #networksChanged = true;
@@ -104,7 +113,8 @@ export class Store {
         this.#turns.set(event.id, { at: ++this.#count, lives });
         if (!lives) ending = event.id;
       }
-      if (event.action === "health_status") this.#markAgain(event.id);
+      // Podman, which names no outcome in this event, sends it before it has noted the outcome.
+      if (event.action === "health_status") this.#rereads.set(event.id, Date.now() + NOTED_AFTER);
     }
     this.changed();
     return ending;
@@ -115,20 +125,21 @@ export class Store {
    * @throws GatewayError `docker` where nothing can be read; what was not read stays marked
    */
   async refresh(signal: AbortSignal): Promise<Refreshed> {
+    this.#markDue(Date.now());
     const all = this.#everything;
     if (all || this.#networksChanged) await this.#readNetworks(signal);
-    if (all) await this.#markListed(signal);
-    // What is served must not go because it was not yet read.
-    const patience = !this.#complete ? Infinity : all ? PATIENCE_FOR_ALL : PATIENCE;
-    const { results, failures } =
-      this.#readings.ended() ??
-      (await this.#readings.take([...this.#dirty.keys()], patience, signal));
+    const listed = all ? await this.#markListed(signal) : [];
+    const { results, failures } = this.#complete
+      ? (this.#readings.ended() ?? (await this.#take(all ? PATIENCE_FOR_ALL : PATIENCE, signal)))
+      : await this.#takeAll(signal);
+    const marks = new Map([...results].map(([id, read]) => [id, this.#note(id, read)]));
+    for (const id of failures.keys()) this.#rereads.set(id, Date.now() + REREAD_AFTER);
+    const heldBack = this.#complete ? [] : this.#readings.underWay;
+    if (!this.#complete) this.#keepUnread(listed, results);
     this.#complete = true;
-    const marks = new Map([...results].map(([id, read]) => [id, this.#take(id, read)]));
-    // What failed is read again later, what is being read will say so itself.
-    const isToBeRead = (id: string): boolean => !failures.has(id) && !this.#readings.has(id);
-    if ([...this.#dirty.keys()].some(isToBeRead)) this.changed();
-    return { marks, failures };
+    // What is being read will say so itself.
+    if ([...this.#dirty.keys()].some((id) => !this.#readings.has(id))) this.changed();
+    return { marks, failures, heldBack };
   }
 
   /** The running, pausing and restarting containers as they were last read. */
@@ -146,32 +157,67 @@ export class Store {
     return this.#stopping.has(id) || this.#isDead(id);
   }
 
-  /** Lets go of the timers. */
-  close(): void {
-    for (const { timer } of this.#stopping.values()) clearTimeout(timer);
+  /** When a container is to be read again by itself, in milliseconds since 1970. */
+  get rereadAt(): number | undefined {
+    const ends = [...this.#stopping.values()].map(({ until }) => until);
+    const at = Math.min(...this.#rereads.values(), ...ends);
+    return Number.isFinite(at) ? at : undefined;
   }
 
   #isDead(id: string): boolean {
     return this.#turns.get(id)?.lives === false;
   }
 
-  /** Podman, which names no outcome in this event, sends it before it has noted the outcome. */
-  #markAgain(id: string): void {
-    setTimeout(() => {
+  /** Marks what is to be read again by now. What was told to end and did not has survived. */
+  #markDue(now: number): void {
+    for (const [id, at] of this.#rereads) if (at <= now) this.#mark(id);
+    for (const [id, { until }] of this.#stopping) {
+      if (until > now) continue;
+      this.#stopping.delete(id);
       this.#mark(id);
-      this.changed();
-    }, NOTED_AFTER).unref();
+    }
+  }
+
+  /** Waits for what is marked, but not long for any that the Engine holds back. */
+  #take(ms: number, signal: AbortSignal): Promise<Ended<Read>> {
+    return this.#readings.take([...this.#dirty.keys()], ms, signal);
+  }
+
+  /** Waits for what is marked as long as anything still ends. */
+  async #takeAll(signal: AbortSignal): Promise<Ended<Read>> {
+    const results = new Map<string, Read>();
+    const failures = new Map<string, unknown>();
+    for (;;) {
+      const ended = await this.#take(PATIENCE_AT_FIRST, signal);
+      for (const [id, read] of ended.results) results.set(id, read);
+      for (const [id, error] of ended.failures) failures.set(id, error);
+      const isOver = this.#readings.underWay.length === 0;
+      if (isOver || ended.results.size + ended.failures.size === 0) return { results, failures };
+    }
+  }
+
+  /** What cannot be read at first is taken for what the list says: HAProxy may serve it already. */
+  #keepUnread(listed: readonly ContainerInfo[], results: ReadonlyMap<string, Read>): void {
+    for (const info of listed) {
+      if (results.has(info.Id)) continue;
+      const container = fromList(info);
+      if (!LIVE_STATES.includes(container.state)) continue;
+      this.#entries.set(info.Id, { container, stopSignal: SIGTERM });
+    }
   }
 
   #mark(id: string): void {
+    this.#rereads.delete(id);
     if (!this.#dirty.has(id)) this.#dirty.set(id, Date.now());
   }
 
-  async #markListed(signal: AbortSignal): Promise<void> {
+  async #markListed(signal: AbortSignal): Promise<ContainerInfo[]> {
     this.#everything = false;
     try {
-      for (const { Id } of await this.client.listContainers(signal)) this.#mark(Id);
+      const listed = await this.client.listContainers(signal);
+      for (const { Id } of listed) this.#mark(Id);
       for (const id of this.#entries.keys()) this.#mark(id);
+      return listed;
     } catch (error) {
       this.#everything = true;
       throw error;
@@ -199,25 +245,20 @@ export class Store {
     const since = this.#dirty.get(id) ?? Date.now();
     const begun = ++this.#count;
     this.#dirty.delete(id);
-    try {
-      const info = await this.client.inspect(id, signal);
-      const container = info === undefined ? undefined : toContainer(info, 0);
-      if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
-        return { since, begun, entry: undefined };
-      }
-      // A network that was made since: its driver decides whether it can be reached.
-      const networks = Object.keys(info.NetworkSettings.Networks ?? {});
-      if (networks.some((name) => !(name in this.#networks.drivers)))
-        await this.#readNetworks(signal);
-      return { since, begun, entry: { container, stopSignal: toStopSignal(info) } };
-    } catch (error) {
-      if (!this.#dirty.has(id)) this.#dirty.set(id, since);
-      throw error;
+    const info = await this.client.inspect(id, signal);
+    const container = info === undefined ? undefined : toContainer(info, 0);
+    if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
+      return { since, begun, entry: undefined };
     }
+    // A network that was made since: its driver decides whether it can be reached.
+    const networks = Object.keys(info.NetworkSettings.Networks ?? {});
+    if (networks.some((name) => !(name in this.#networks.drivers)))
+      await this.#readNetworks(signal);
+    return { since, begun, entry: { container, stopSignal: toStopSignal(info) } };
   }
 
   /** Takes over what was read of a container. Gives when it was last marked. */
-  #take(id: string, { since, begun, entry }: Read): number {
+  #note(id: string, { since, begun, entry }: Read): number {
     const turn = this.#turns.get(id);
     const isOlder = turn !== undefined && turn.at > begun;
     if (!isOlder) this.#turns.delete(id);
@@ -240,20 +281,14 @@ export class Store {
     // the last of its service must be the same whoever asks.
     this.#lastSignal = Math.max(Date.now(), this.#lastSignal + 1);
     const at = this.#stopping.get(id)?.at ?? this.#lastSignal;
-    this.#survived(id);
-    const timer = setTimeout(() => {
-      this.#survived(id);
-      this.#mark(id);
-      this.changed();
-    }, entry.container.stopTimeout + SURVIVED_AFTER);
-    // Not to be read again now: the Engine would not answer before the container has ended.
-    this.#stopping.set(id, { at, timer });
+    // Not to be read again before: the Engine would not answer until the container has ended.
+    const until = Date.now() + entry.container.stopTimeout + SURVIVED_AFTER;
+    this.#stopping.set(id, { at, until });
     return true;
   }
 
   /** Forgets that a container was told to end: it did not, it was started again, or it is gone. */
   #survived(id: string): void {
-    clearTimeout(this.#stopping.get(id)?.timer);
     this.#stopping.delete(id);
   }
 }

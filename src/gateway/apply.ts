@@ -9,13 +9,13 @@ import type { Haproxy } from "../haproxy/process/external.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
-import { statsSocket } from "../config/sections.ts";
+import { sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
 import type { Aliases } from "../config/operations.ts";
 import { withLeftovers, type Applied, type Plan } from "../plan/plan.ts";
 import { isOwnConfig } from "../template/compile.ts";
-import { Written } from "../haproxy/files/persist.ts";
+import { Persist } from "../haproxy/files/persist.ts";
 
 interface ApplierParts {
   readonly files: ConfigFiles;
@@ -27,35 +27,33 @@ interface ApplierParts {
 }
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
-type Known = Extract<Applied, { files: Files }>;
 
 export class Applier {
-  #applied: Applied = { unknown: "there is no configuration of the gateway's yet" };
-  readonly #written: Written;
+  #applied: Applied = { aliases: {} };
+  readonly #persist: Persist;
 
   constructor(private readonly parts: ApplierParts) {
-    this.#written = new Written(parts.files, parts.program, parts.log);
+    this.#persist = new Persist(parts.files, parts.program, parts.log);
   }
 
   /** What HAProxy runs. */
   get applied(): Applied {
-    if ("unknown" in this.#applied) return this.#applied;
     return { ...this.#applied, drained: this.parts.runtime.drained };
   }
 
   /** The stats socket that the running configuration names. */
   get statsSocket(): string | undefined {
-    return "files" in this.#applied ? statsSocket(this.#applied.files.config) : undefined;
+    const { files } = this.#applied;
+    return files === undefined ? undefined : statsSocket(sectionsOf(files));
   }
 
   /** The name that HAProxy has a backend under. */
   runningName(backend: string): string {
-    const aliases = "files" in this.#applied ? this.#applied.aliases : {};
-    return aliases[backend] ?? backend;
+    return this.#applied.aliases[backend] ?? backend;
   }
 
   /** Finds out what HAProxy runs from what an earlier gateway left. Once, before the first plan. */
-  async recover(mapPaths: readonly string[]): Promise<void> {
+  async recover(like: Files["assets"]): Promise<void> {
     const { files, haproxy, log } = this.parts;
     if (await files.isUnconfirmed()) {
       log.warn(
@@ -63,21 +61,21 @@ export class Applier {
           "are put back, and it is made again",
       );
       await files.putBack();
-      this.#applied = { unknown: "HAProxy never confirmed the last change" };
+      this.#applied = { aliases: {}, doubt: "HAProxy never confirmed the last change" };
       return;
     }
-    const onDisk = await files.read(mapPaths);
+    const onDisk = await files.read(like);
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
     const [lastRead, lastWritten] = [await haproxy.lastRead(), await files.lastWritten()];
-    this.#written.note(onDisk);
+    this.#persist.note(onDisk);
     // Set first, as it tells where HAProxy can be asked.
     this.#applied = { files: onDisk, aliases: {} };
     this.#applied = { files: onDisk, aliases: await this.#aliases(onDisk) };
-    const differences = await this.#differences(this.#applied);
-    if (differences.length > 0) this.#applied = { unknown: differences.join(", ") };
+    const differences = await this.#differences(onDisk);
+    if (differences.length > 0) this.#doubt(differences.join(", "));
     // Where HAProxy cannot be asked what it runs, the times have to tell.
     else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
-      this.#applied = { unknown: "HAProxy started before its configuration was last written" };
+      this.#doubt("HAProxy started before its configuration was last written");
     }
   }
 
@@ -87,32 +85,25 @@ export class Applier {
    * @param process whether it is the process that was changed
    */
   async verify(process: Recognised): Promise<void> {
-    await this.#written.settle();
-    if (!("files" in this.#applied)) return;
-    const isEdited = await this.#written.isEdited();
+    await this.#persist.settle();
+    const { files: before, doubt } = this.#applied;
+    if (before === undefined || doubt !== undefined) return;
+    const isEdited = await this.#persist.isEdited();
     if (isEdited && process !== "same") {
-      const reason = `${this.parts.files.output} was changed by somebody else`;
-      this.#applied = { unknown: reason };
+      this.#doubt(`${this.parts.files.output} was changed by somebody else`);
       return;
     }
     // It read its files, which know no other names and may lack the last changes.
-    const { files: written } = this.#written;
-    if (process === "another" && written !== undefined) {
-      this.#applied = { files: written, aliases: {} };
-    }
-    const differences = await this.#differences(this.#applied);
+    const written = process === "another" ? this.#persist.files : undefined;
+    if (written !== undefined) this.#applied = { files: written, aliases: {} };
+    const differences = await this.#differences(written ?? before);
     if (differences.length > 0) {
-      this.#applied = { unknown: differences.join(", ") };
+      this.#doubt(differences.join(", "));
       return;
     }
-    if (process === "another" && written !== undefined) this.#written.note(written);
-    if (isEdited) {
-      this.parts.log.warn(
-        `${this.parts.files.output} or a map of it was changed by somebody else, who did not make ` +
-          "HAProxy read it: it is written again",
-      );
-      this.#written.restore();
-    } else this.#written.retry();
+    if (written !== undefined) this.#persist.note(written);
+    if (isEdited) this.#persist.restore();
+    else this.#persist.retry();
   }
 
   /**
@@ -124,12 +115,12 @@ export class Applier {
     try {
       await this.parts.runtime.execute(operations);
     } catch (error) {
-      this.#applied = { unknown: errorMessage(error) };
+      this.#doubt(errorMessage(error));
       throw error;
     }
     const canRemove = (await this.parts.runtime.capabilities())?.backends ?? false;
     this.#applied = { files: canRemove ? desired : withLeftovers(before, desired), aliases };
-    this.#written.follow(desired);
+    this.#persist.follow(desired);
   }
 
   /**
@@ -138,9 +129,9 @@ export class Applier {
    */
   async reload(desired: Files): Promise<void> {
     const { files, haproxy, runtime } = this.parts;
-    await this.#written.settle();
+    await this.#persist.settle();
     await this.#checkAddresses(desired);
-    await this.#written.replace(desired);
+    await this.#persist.replace(desired);
     try {
       await this.#saveStates(desired);
       // Nothing is to be said to the old worker any more, nor to the new one before it is there.
@@ -148,26 +139,26 @@ export class Applier {
       await haproxy.reload();
     } catch (error) {
       // It may have taken the new files and failed to say so: only the next reload will tell.
-      this.#applied = { unknown: "the last reload failed" };
+      this.#doubt("the last reload failed");
       await files.putBack();
       throw error;
     }
     await files.confirm();
     this.#applied = { files: desired, aliases: {} };
-    this.#written.note(desired);
+    this.#persist.note(desired);
   }
 
   /** Waits for the files to be written. */
   async close(): Promise<void> {
-    await this.#written.settle();
+    await this.#persist.settle();
     this.parts.runtime.reset();
   }
 
   /** HAProxy pauses what it serves while it tries an address, and its check does not try. */
   async #checkAddresses(desired: Files): Promise<void> {
     const { files, haproxy } = this.parts;
-    const running = "files" in this.#applied ? this.#applied.files : await files.read([]);
-    const addresses = newAddresses(running?.config ?? "", desired.config);
+    const running = this.#applied.files ?? (await files.read());
+    const addresses = newAddresses(running ? sectionsOf(running) : [], sectionsOf(desired));
     if (addresses.length === 0) return;
     const pids = await haproxy.pids();
     for (const address of addresses) {
@@ -191,12 +182,17 @@ export class Applier {
     }
   }
 
-  async #differences(known: Known): Promise<string[]> {
+  /** It is no longer sure what HAProxy runs. It can still be asked, and told to drain. */
+  #doubt(why: string): void {
+    this.#applied = { ...this.#applied, doubt: why };
+  }
+
+  async #differences(files: Files): Promise<string[]> {
     const { runtime } = this.parts;
     try {
       const capabilities = await runtime.capabilities();
       if (capabilities === undefined) return [];
-      return await observeDifferences(runtime, known.files, known.aliases, capabilities);
+      return await observeDifferences(runtime, files, this.#applied.aliases, capabilities);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       return [errorMessage(error)];
@@ -205,14 +201,14 @@ export class Applier {
 
   /** Without the states a reload still works; servers are then only found down by their checks. */
   async #saveStates(desired: Files): Promise<void> {
-    const socket = this.statsSocket ?? statsSocket(desired.config);
+    const socket = this.statsSocket ?? statsSocket(sectionsOf(desired));
     const running = (backend: string): string => this.runningName(backend);
     try {
-      await saveServerStates(desired.config, socket, running);
+      await saveServerStates(sectionsOf(desired), socket, running);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       this.parts.log.debug(`the states of the servers are not kept: ${errorMessage(error)}`);
-      await saveServerStates(desired.config, undefined, running);
+      await saveServerStates(sectionsOf(desired), undefined, running);
     }
   }
 }

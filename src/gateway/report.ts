@@ -1,8 +1,9 @@
 // What changed between two models, told as an operator understands it.
 
-import { listDifference } from "../lib/difference.ts";
-import type { LogFields } from "../lib/log.ts";
-import type { Backend, Model, Route, Server } from "../model.ts";
+import { listDifference } from "../lib/lists.ts";
+import type { LogFields, Logger } from "../lib/log.ts";
+import type { Model, Route, Server, Service } from "../model.ts";
+import { changesSince, type Change, type RouteChange, type State } from "./state.ts";
 
 export interface Line {
   readonly level: "info" | "warn";
@@ -10,63 +11,94 @@ export interface Line {
   readonly fields: LogFields;
 }
 
-/** A container in its backend: where it is served, and at which ports it may answer. */
+/** A container in its service. */
 interface Place {
-  readonly server: Server;
-  readonly url: string;
-  readonly target: string;
+  readonly container: string;
+  readonly id: string;
+  readonly route: string;
+  readonly server: string;
+  readonly why: string;
 }
 
 /**
- * The lines for what changed.
+ * What changed.
  * @param before undefined: nothing was served
  * @param waited for each container how long ago its change was noticed, in milliseconds, by ID
  */
-export function reportChanges(
+export function changesBetween(
   before: Model | undefined,
   after: Model,
   waited: (id: string) => number | undefined,
-): Line[] {
-  const { backends = [], routes = [] } = before ?? {};
-  // One that did not change is the same object still.
-  const differing = listDifference(backends, after.backends);
-  const old = places(backends.slice(differing.start, differing.before), routes);
-  const now = places(after.backends.slice(differing.start, differing.after), after.routes);
+): RouteChange[] {
+  const { services = [] } = before ?? {};
+  // A service that did not change is the same object still.
+  const cut = listDifference(services, after.services);
+  const old = places(services.slice(cut.start, cut.before));
+  const now = places(after.services.slice(cut.start, cut.after));
   const rejected = new Map(after.rejections.map(({ id, reason }) => [id, reason]));
-  const lines: Line[] = [];
+  const changes: RouteChange[] = [];
   for (const [key, place] of now) {
     const was = old.get(key);
-    const same =
-      was?.target === place.target && was.url === place.url && was.server.why === place.server.why;
-    if (!same) lines.push(toLine(place.server.disabled ? "no requests for" : "routed", place));
+    const isSame =
+      was?.server === place.server && was.route === place.route && was.why === place.why;
+    if (isSame) continue;
+    const server = place.server || (was?.server ?? "");
+    changes.push(toChange(place.why === "" ? "routed" : "no requests for", { ...place, server }));
   }
-  for (const [key, place] of old) if (!now.has(key)) lines.push(toLine("removed", place));
-  return lines;
+  for (const [key, place] of old) {
+    const why = rejected.get(place.id) ?? "it has ended";
+    if (!now.has(key)) changes.push(toChange("removed", { ...place, why }));
+  }
+  return changes;
 
-  function toLine(event: string, { server, url, target }: Place): Line {
-    const { container, id } = server;
-    const since = waited(id);
-    const ms = since === undefined ? undefined : Math.round(since);
-    const why = event === "removed" ? (rejected.get(id) ?? "it has ended") : server.why;
-    const details = [
-      `container ${container}`,
-      ...(event === "routed" ? [] : [event === "removed" ? why : `it is ${why}`]),
-      ...(ms === undefined ? [] : [`${ms} ms`]),
-    ];
-    return {
-      level: "info",
-      message: `${event} ${url} -> ${target} (${details.join(", ")})`,
-      fields: {
-        event,
-        route: url,
-        server: target,
-        container,
-        id,
-        ...(why === "" ? {} : { reason: why }),
-        ...(ms === undefined ? {} : { ms }),
-      },
-    };
+  function toChange(event: RouteChange["event"], { why, ...place }: Place): RouteChange {
+    const ms = waited(place.id);
+    return { event, ...place, reason: why, ms: ms === undefined ? undefined : Math.round(ms) };
   }
+}
+
+/** Writes what is new in each state to the log. */
+export function logState(log: Logger): (state: State, before: State) => void {
+  const complaints = new Complaints();
+  return (state, before) => {
+    const { desired } = state;
+    const isDecided = desired !== undefined && desired !== before.desired;
+    for (const { level, message, fields } of [
+      ...(isDecided ? complaints.fresh(desired) : []),
+      ...changesSince(before, state).map(lineOf),
+    ]) {
+      log[level](message, fields);
+    }
+  };
+}
+
+/** The line for a change. */
+export function lineOf(change: Change): Line {
+  if (change.event === "reload") {
+    const { event, reasons, ms } = change;
+    const message = `reload: ${summarise(reasons)} (${ms} ms)`;
+    return { level: "info", message, fields: { event, reasons, ms } };
+  }
+  const { event, route, server, container, id, reason, ms } = change;
+  const details = [
+    `container ${container}`,
+    ...(event === "routed" ? [] : [event === "removed" ? reason : `it is ${reason}`]),
+    ...(ms === undefined ? [] : [`${ms} ms`]),
+  ];
+  const place = server === "" ? route : `${route} -> ${server}`;
+  return {
+    level: "info",
+    message: `${event} ${place} (${details.join(", ")})`,
+    fields: {
+      event,
+      route,
+      server,
+      container,
+      id,
+      ...(reason === "" ? {} : { reason }),
+      ...(ms === undefined ? {} : { ms }),
+    },
+  };
 }
 
 /** The lines for containers that are not routed and for doubtful things, each told once. */
@@ -76,9 +108,9 @@ export class Complaints {
   /** What is new since the last call; what has gone may be told again. */
   fresh(model: Model): Line[] {
     const lines: Line[] = [
-      ...model.rejections.map(({ id, container, image, reason }) => ({
+      ...model.rejections.map(({ id, container, image, reason, asked }) => ({
         // Who left it out knows why.
-        level: reason.startsWith("label gateway.enable is") ? ("info" as const) : ("warn" as const),
+        level: asked ? ("info" as const) : ("warn" as const),
         message: `not routed: container ${container} (image ${image}): ${reason}`,
         fields: { event: "not routed", container, id, image, reason },
       })),
@@ -94,26 +126,25 @@ export class Complaints {
   }
 }
 
-/** Every container of these backends with its place, by backend and ID. */
-function places(backends: readonly Backend[], all: readonly Route[]): Map<string, Place> {
-  const names = new Set(backends.map(({ name }) => name));
-  const ofThese = all.filter(({ backend }) => names.has(backend));
-  const routes = Map.groupBy(ofThese, ({ backend }) => backend);
+/** Every container of these services with its place, by service and ID. */
+function places(services: readonly Service[]): Map<string, Place> {
   const found = new Map<string, Place>();
-  for (const { name, servers } of backends) {
-    const url = (routes.get(name) ?? []).map(toUrl).join(", ") || name;
-    for (const server of servers) {
-      const key = `${name}/${server.id}`;
-      const target = found.get(key)?.target;
-      const here = `${server.address}:${server.port}`;
-      found.set(key, {
-        server,
-        url,
-        target: target === undefined ? here : `${target} or ${server.port}`,
-      });
+  for (const { name, routes, servers, waiting } of services) {
+    const route = routes.map(toUrl).join(", ") || name;
+    for (const { id, container, why } of servers) {
+      const own = servers.filter((server) => server.id === id);
+      found.set(`${name}/${id}`, { container, id, route, server: addressesOf(own), why });
+    }
+    for (const { id, container, why } of waiting) {
+      found.set(`${name}/${id}`, { container, id, route, server: "", why });
     }
   }
   return found;
+}
+
+/** `172.17.0.2:8000 or 80` */
+function addressesOf(servers: readonly Server[]): string {
+  return `${servers[0]?.address}:${servers.map(({ port }) => port).join(" or ")}`;
 }
 
 function toUrl({ host, path }: Route): string {
@@ -121,7 +152,7 @@ function toUrl({ host, path }: Route): string {
 }
 
 /** All reasons where they are few; the first ones and how many more otherwise. */
-export function summarise(reasons: readonly string[]): string {
+function summarise(reasons: readonly string[]): string {
   const shown = 5;
   if (reasons.length <= shown) return reasons.join(", ");
   return `${reasons.slice(0, shown).join(", ")} and ${reasons.length - shown} more`;

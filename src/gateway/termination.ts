@@ -1,4 +1,4 @@
-// Containers that are told to end: which of their servers can do without new requests, for how long.
+// Containers that are told to end: which of their servers are drained, and how long connections may last.
 
 import type { Model, Server } from "../model.ts";
 
@@ -15,24 +15,24 @@ const SHORTEST_GRACE = 10_000;
  * @param isEnding whether another container was told to end too, by its ID
  */
 export function serversToDrain(
-  { backends }: Model,
+  { services }: Model,
   id: string,
   isEnding: (id: string) => boolean,
 ): { readonly backend: string; readonly server: string }[] {
   const isOwn = (server: Server): boolean => server.id === id && !server.disabled;
-  return backends
+  return services
     .filter(({ servers }) => servers.some(isOwn))
     .filter(({ servers }) =>
       servers.some((server) => server.id !== id && !server.disabled && !isEnding(server.id)),
     )
-    .flatMap(({ name, servers }) =>
-      servers.filter(isOwn).map((server) => ({ backend: name, server: server.name })),
+    .flatMap(({ backend, servers }) =>
+      servers.filter(isOwn).map((server) => ({ backend, server: server.name })),
     );
 }
 
 /** How long the connections of a server may last when it goes, in milliseconds. */
-export function graceOf({ backends }: Model, server: string): number {
-  const isIt = ({ name }: Server): boolean => name === server;
-  const backend = backends.find(({ servers }) => servers.some(isIt));
-  return Math.max(SHORTEST_GRACE, backend?.servers.find(isIt)?.stopTimeout ?? 0);
+export function graceOf({ services }: Model, name: string): number {
+  const servers = services.flatMap((service) => service.servers);
+  const server = servers.find((each) => each.name === name);
+  return Math.max(SHORTEST_GRACE, server?.stopTimeout ?? 0);
 }

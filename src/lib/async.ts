@@ -38,6 +38,11 @@ export async function withLimit<T>(
   }
 }
 
+/** Lets a task go on that nobody waits for. What it fails with is told, and ends nothing. */
+export function inBackground(task: Promise<unknown>, tell: (error: unknown) => void): void {
+  task.catch(tell);
+}
+
 /** Delays that double from `first` to `cap` milliseconds and have no end. */
 export class Backoff {
   #next: number;
@@ -98,52 +103,4 @@ export async function forEachLimited<T>(
     for (const item of queue) await task(item);
   };
   await Promise.all(Array.from({ length: Math.min(width, items.length) }, worker));
-}
-
-/**
- * The quiet time before a reload: the first change after a calm goes at once; later ones wait
- * until nothing has changed for `min` milliseconds, but never longer than `max`.
- */
-export class QuietTime {
-  #firstChange: number | undefined;
-  #lastChange = 0;
-  #lastReload = Number.NEGATIVE_INFINITY;
-
-  constructor(
-    private readonly min: number,
-    private readonly max: number,
-    private readonly now: () => number,
-  ) {}
-
-  /** Notes a change that waits for a reload. */
-  changed(): void {
-    this.#lastChange = this.now();
-    this.#firstChange ??= this.#lastChange;
-  }
-
-  /** Whether a change waits. */
-  get waiting(): boolean {
-    return this.#firstChange !== undefined;
-  }
-
-  /** How many milliseconds the waiting changes should wait still; 0 when they should go. */
-  remaining(): number {
-    const now = this.now();
-    if (this.#firstChange === undefined) return 0;
-    // A calm is as long as the longest wait: then a single change is never delayed.
-    if (this.#firstChange - this.#lastReload >= this.max) return 0;
-    const due = Math.min(this.#lastChange + this.min, this.#firstChange + this.max);
-    return Math.max(0, due - now);
-  }
-
-  /** Notes that nothing waits any more, such as when a change was taken back. */
-  forget(): void {
-    this.#firstChange = undefined;
-  }
-
-  /** Notes that the waiting changes went. */
-  reloaded(): void {
-    this.forget();
-    this.#lastReload = this.now();
-  }
 }

@@ -19,6 +19,35 @@ export interface Logger {
   failure(error: unknown, note?: string): void;
 }
 
+/** A failure that stays the same is told again after this time, in milliseconds. */
+const TELL_AGAIN_AFTER = 60_000;
+
+/** Tells of a failure once, and while it lasts again from time to time, with a count. */
+export class RepeatedFailure {
+  #told: { readonly text: string; readonly at: number; count: number } | undefined;
+
+  constructor(private readonly log: Pick<Logger, "failure">) {}
+
+  tell(error: unknown, note: string): void {
+    const text = describeError(error).join("\n");
+    const now = Date.now();
+    const before = this.#told?.text === text ? this.#told : undefined;
+    if (before !== undefined && now - before.at < TELL_AGAIN_AFTER) {
+      before.count++;
+      return;
+    }
+    const more =
+      before === undefined || before.count === 0 ? "" : `; ${before.count + 1} times since`;
+    this.#told = { text, at: now, count: 0 };
+    this.log.failure(error, note + more);
+  }
+
+  /** It works again: the next failure is told at once. */
+  forget(): void {
+    this.#told = undefined;
+  }
+}
+
 interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;

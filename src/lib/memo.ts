@@ -1,19 +1,15 @@
-// Remembering what was made, and telling whether it can be used again.
+// The one memory: what was made of an object is given again for the same object.
 
-/** Remembers what was made of each text, for the last few texts. */
-export function memoByText<R>(few: number, make: (text: string) => R): (text: string) => R {
-  const known: { readonly text: string; readonly result: R }[] = [];
-  return (text) => {
-    const before = known.find((each) => each.text === text);
-    if (before !== undefined) return before.result;
-    const result = make(text);
-    known.unshift({ text, result });
-    known.splice(few);
-    return result;
-  };
-}
+/** What was made of each object. What nobody holds any more is forgotten. */
+export class Memory<K extends object, V> {
+  readonly #made = new WeakMap<K, { readonly value: V }>();
 
-/** Whether two lists hold the same objects in the same order. */
-export function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
-  return a.length === b.length && a.every((item, index) => item === b[index]);
+  /** What was made of the object, or is now. `make` must give the same for the same object. */
+  of(key: K, make: (key: K) => V): V {
+    const before = this.#made.get(key);
+    if (before !== undefined) return before.value;
+    const value = make(key);
+    this.#made.set(key, { value });
+    return value;
+  }
 }

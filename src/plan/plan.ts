@@ -1,9 +1,9 @@
 // How HAProxy gets from the applied files to the desired ones, by comparing their text.
 
-import { listDifference } from "../lib/difference.ts";
-import { hasConditions, parseConfig, splitWords, type Section } from "../config/sections.ts";
+import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
 import { isMapped } from "../config/map-file.ts";
-import { changedMap } from "./maps.ts";
+import { listDifference } from "../lib/lists.ts";
+import { changedAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
 import { COMING, type Aliases, type Capabilities, type Operation } from "../config/operations.ts";
 import {
@@ -12,7 +12,6 @@ import {
   isPlainBackend,
   newSection,
   spareBackends,
-  titleOf,
   type Change,
   type Surroundings,
 } from "./sections.ts";
@@ -28,15 +27,16 @@ export type Plan =
     }
   | { readonly kind: "reload"; readonly reasons: readonly string[] };
 
-/** What HAProxy runs, or why that is not known. */
-export type Applied =
-  | {
-      readonly files: Files;
-      readonly aliases: Aliases;
-      /** What HAProxy was told to drain since, as `backend/server` with the names it has. */
-      readonly drained?: ReadonlySet<string>;
-    }
-  | { readonly unknown: string };
+/** What HAProxy runs, as far as is known. */
+export interface Applied {
+  /** Undefined where it runs nothing of the gateway's. */
+  readonly files?: Files | undefined;
+  readonly aliases: Aliases;
+  /** What HAProxy was told to drain since, as `backend/server` with the names it has. */
+  readonly drained?: ReadonlySet<string>;
+  /** Why it may run something else; undefined where it is sure. */
+  readonly doubt?: string | undefined;
+}
 
 /**
  * Compares what HAProxy runs with what it should run, comments and blanks aside.
@@ -47,12 +47,14 @@ export function planChange(
   desired: Files,
   capabilities: Capabilities | undefined,
 ): Plan {
-  if ("unknown" in known) return { kind: "reload", reasons: [known.unknown] };
-  const before = known.files;
+  const { files: before, drained, doubt } = known;
+  if (before === undefined || doubt !== undefined) {
+    return { kind: "reload", reasons: [doubt ?? "there is no configuration of the gateway's yet"] };
+  }
   const aliases = { ...known.aliases };
   const changes = [
-    ...changedSections(known, desired, capabilities, aliases),
-    ...changedMaps(before.maps, desired.maps, aliases),
+    ...changedSections(before, drained, desired, capabilities, aliases),
+    ...changedAssets(before, desired, aliases),
   ];
   const reasons = changes.flatMap((change) => change.reasons);
   if (reasons.length > 0) return { kind: "reload", reasons };
@@ -69,9 +71,9 @@ export function planChange(
  * go of, which it takes servers for again.
  */
 export function withLeftovers(before: Applied, desired: Files): Files {
-  if (!("files" in before)) return desired;
-  const heads = new Set(parseConfig(desired.config).map(({ head }) => head));
-  const leftovers = parseConfig(before.files.config)
+  if (before.files === undefined) return desired;
+  const heads = new Set(sectionsOf(desired).map(({ head }) => head));
+  const leftovers = sectionsOf(before.files)
     .filter((section) => isPlainBackend(section) && !heads.has(section.head))
     .map(({ head }) => `${head}\n`);
   return { ...desired, config: [desired.config, ...leftovers].join("") };
@@ -114,35 +116,37 @@ const UNKNOWN_VERSION: Capabilities = { version: "unknown", backends: true };
 
 /** @param aliases takes the names of the spare backends that are used from now on */
 function changedSections(
-  { files, drained = new Set() }: Extract<Applied, { files: Files }>,
+  files: Files,
+  drained: ReadonlySet<string> = new Set(),
   desired: Files,
   capabilities: Capabilities = UNKNOWN_VERSION,
   aliases: Record<string, string> = {},
 ): Change[] {
   if (files.config === desired.config && drained.size === 0) return [];
-  const [oldSections, newSections] = [parseConfig(files.config), parseConfig(desired.config)];
+  const oldSections = sectionsOf(files);
+  const newSections = sectionsOf(desired, oldSections);
   const { start, before, after } = listDifference(oldSections, newSections);
   const old = byTitle(oldSections.slice(start, before));
   const now = byTitle(newSections.slice(start, after));
   const running = (name: string): string => aliases[name] ?? name;
-  const touched = new Set([...drained].map((key) => key.slice(0, key.indexOf("/"))));
-  const isTouched = ({ name }: Section): boolean => touched.has(running(name));
-  const isSameOrder = sameOrder(old, now);
+  const drainedBackends = new Set([...drained].map((key) => key.slice(0, key.indexOf("/"))));
+  const isDrained = ({ name }: Section): boolean => drainedBackends.has(running(name));
   const differing = [...now].filter(
-    ([title, section]) => old.get(title) !== section || isTouched(section),
+    ([title, section]) => old.get(title) !== section || isDrained(section),
   );
-  const alsoTouched =
-    touched.size === 0 ? [] : newSections.toSpliced(start, after - start).filter(isTouched);
+  const alsoDrained =
+    drained.size === 0 ? [] : newSections.toSpliced(start, after - start).filter(isDrained);
+  const isSameOrder = sameOrder(old, now);
   const isSame = differing.length === 0 && old.size === now.size && isSameOrder;
-  if (isSame && alsoTouched.length === 0) return [];
-  if (hasConditions(files.config) || hasConditions(desired.config)) {
+  if (isSame && alsoDrained.length === 0) return [];
+  if ([...oldSections, ...newSections].some(({ conditional }) => conditional)) {
     const isChanged = drained.size > 0 || !sameText(old, now);
     return onlyIf(isChanged, "a configuration with conditions (.if) changed");
   }
   if (!isSameOrder) return onlyIf(true, "the order of the sections changed");
   const oldOnes: Surroundings = { capabilities, drained, inherited: inheritance(oldSections) };
   const newOnes: Surroundings = { capabilities, drained, inherited: inheritance(newSections) };
-  const changes = alsoTouched.map((section) =>
+  const changes = alsoDrained.map((section) =>
     changedSection(section, section, running(section.name), newOnes),
   );
   let spares: Section[] | undefined;
@@ -151,7 +155,7 @@ function changedSections(
     const { name } = section;
     if (was !== undefined) changes.push(changedSection(was, section, running(name), newOnes));
     else {
-      const needsSpare = !capabilities.backends && isMapped(name, desired.maps);
+      const needsSpare = !capabilities.backends && isMapped(name, desired);
       if (needsSpare) spares ??= unusedSpares(oldSections, aliases);
       const spare = needsSpare ? takeSpare(spares ?? [], section) : undefined;
       if (spare !== undefined) aliases[name] = spare;
@@ -168,14 +172,15 @@ type Sections = ReadonlyMap<string, Section>;
 
 function byTitle(all: readonly Section[]): Sections {
   const sections = new Map<string, Section>();
+  let unnamed = 0;
   for (const section of all) {
-    const title = titleOf(section);
+    const { kind, title, head, lines } = section;
     const first = sections.get(title);
+    if (first === undefined) sections.set(title, section);
+    // Each without a name is for what follows it.
+    else if (kind === "defaults") sections.set(`${title} ${++unnamed}`, section);
     // HAProxy reads several `global` sections as one.
-    sections.set(
-      title,
-      first ? { ...first, lines: [...first.lines, section.head, ...section.lines] } : section,
-    );
+    else sections.set(title, { ...first, lines: [...first.lines, head, ...lines] });
   }
   return sections;
 }
@@ -217,15 +222,4 @@ function sameText(a: Sections, b: Sections): boolean {
 
 function onlyIf(condition: boolean, reason: string): Change[] {
   return condition ? [{ operations: [], reasons: [reason] }] : [];
-}
-
-function changedMaps(before: Files["maps"], after: Files["maps"], aliases: Aliases): Change[] {
-  const paths = [...new Set([...Object.keys(before), ...Object.keys(after)])].toSorted();
-  return paths.map((path) => {
-    const [old, now] = [before[path], after[path]];
-    if (old === undefined || now === undefined) {
-      return { operations: [], reasons: [`map ${path} is ${old === undefined ? "new" : "gone"}`] };
-    }
-    return { operations: changedMap(path, old, now, aliases), reasons: [] };
-  });
 }

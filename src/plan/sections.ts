@@ -1,6 +1,7 @@
 // What changed between two versions of a section: operations where they suffice, or a reason.
 
 import { splitWords, type Section } from "../config/sections.ts";
+import { Memory } from "../lib/memo.ts";
 import { isSpare } from "../config/operations.ts";
 import type { Capabilities, Operation, ServerLine } from "../config/operations.ts";
 import { isLiteral, isServerLine, serversOf, type Inherited } from "../config/servers.ts";
@@ -37,7 +38,7 @@ export function changedSection(
   running: string,
   { inherited, drained }: Surroundings,
 ): Change {
-  const title = titleOf(after);
+  const title = after.title;
   const isSame = before.head === after.head && sameLines(before.lines, after.lines);
   const hasServers = WITH_SERVERS.includes(after.kind);
   if (!hasServers) return isSame ? NO_CHANGE : { operations: [], reasons: [`${title} changed`] };
@@ -58,7 +59,7 @@ export function newSection(
   spare: string | undefined,
   { capabilities: { version, backends }, inherited }: Surroundings,
 ): Change {
-  const title = titleOf(section);
+  const title = section.title;
   const isNew = (why = ""): Change => ({ operations: [], reasons: [`${title} is new${why}`] });
   const own = plainBackend(section, inherited);
   if (own === undefined) return isNew();
@@ -91,7 +92,7 @@ export function goneSection(
   { capabilities: { backends }, inherited }: Surroundings,
 ): Change {
   const own = plainBackend(section, inherited);
-  if (own === undefined) return { operations: [], reasons: [`${titleOf(section)} is gone`] };
+  if (own === undefined) return { operations: [], reasons: [`${section.title} is gone`] };
   const { operations, reasons } = changedServers("", backend, own.servers, [], NONE);
   // Where it cannot be removed it stays, empty and asked by nobody, until the next reload.
   if (!backends) return { operations, reasons };
@@ -99,25 +100,16 @@ export function goneSection(
   return { operations: [...operations, { do: "remove backend", backend, defaults }], reasons };
 }
 
-const plain = new WeakMap<Section, boolean>();
+const plain = new Memory<Section, boolean>();
 
 /** Whether a section is a backend of nothing but servers, which takes the rest from its defaults. */
 export function isPlainBackend(section: Section): boolean {
-  const known = plain.get(section);
-  if (known !== undefined) return known;
-  const isPlain = plainBackend(section, () => []) !== undefined;
-  plain.set(section, isPlain);
-  return isPlain;
+  return plain.of(section, (each) => plainBackend(each, () => []) !== undefined);
 }
 
 /** The backends that are provided for what comes, and have nothing yet. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
   return [...sections].filter(({ name, lines }) => isSpare(name) && lines.length === 0);
-}
-
-/** A section as HAProxy's own messages name it. */
-export function titleOf({ kind, name }: Section): string {
-  return name === "" ? kind : `${kind} "${name}"`;
 }
 
 function plainBackend(section: Section, inherited: Inherited) {

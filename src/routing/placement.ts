@@ -1,17 +1,14 @@
 // One container: whether it is routed, and which servers it is.
 
 import { addressChooser, choosePorts, type AddressOptions } from "./address.ts";
-import { parseImage } from "./image.ts";
-import { readLabels } from "./labels.ts";
+import { readIntent, type Intent } from "./intent.ts";
 import type { Container, Reach, Server, Snapshot } from "../model.ts";
 
-/** A routed container: its repository and its servers, of which a restarting one has none. */
+/** A routed container: what it asks for and its servers, of which a restarting one has none. */
 export interface Member {
   readonly container: Container;
-  readonly repository: string;
-  readonly domain: string;
+  readonly intent: Intent;
   readonly servers: readonly Server[];
-  readonly warnings: readonly string[];
   readonly decisions: readonly Decision[];
 }
 
@@ -19,6 +16,8 @@ export interface Member {
 export interface NotRouted {
   readonly container: Container;
   readonly reason: string;
+  /** Whether the container itself asked for it. */
+  readonly asked: boolean;
   readonly decisions: readonly Decision[];
 }
 
@@ -39,28 +38,25 @@ export function placer(
 
   function place(container: Container): Member | NotRouted {
     const decisions: Decision[] = [];
-    const no = (reason: string): NotRouted => ({ container, reason, decisions });
+    const no = (reason: string, asked = false): NotRouted => {
+      return { container, reason, asked, decisions };
+    };
     if (!["running", "paused", "restarting"].includes(container.state)) {
       return no(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
-    const labels = readLabels(container.labels);
-    if ("reason" in labels) return no(labels.reason);
-    if (!labels.enable) return no("label gateway.enable is false");
-    const image = parseImage(container.image, container.imageId);
-    if ("reason" in image) return no(image.reason);
-
-    const { repository, domain } = image;
-    decisions.push({ about: "path", text: `/${repository}, from image ${container.image}` });
-    const warnings = labels.warnings.map((warning) => `container ${container.name}: ${warning}`);
-    const member = { container, repository, domain, warnings, decisions };
+    const intent = readIntent(container);
+    if ("reason" in intent) return no(intent.reason, intent.asked);
+    for (const { path } of intent.routes.value) {
+      decisions.push({ about: "path", text: `${path}, from ${intent.routes.by}` });
+    }
     // Docker will start it again: the route stays, and answers 503 until then.
-    if (container.state === "restarting") return { ...member, servers: [] };
+    if (container.state === "restarting") return { container, intent, servers: [], decisions };
 
-    const address = chooseAddress(container, labels.network);
+    const address = chooseAddress(container, intent.network?.value);
     if ("reason" in address) return no(address.reason);
     decisions.push({ about: "address", text: `${address.address}, ${address.why}` });
-    const candidates = choosePorts(container, labels.port, address, options);
+    const candidates = choosePorts(container, intent.port?.value, address, options);
     if ("reason" in candidates) return no(candidates.reason);
     const numbers = candidates.ports.join(", then ");
     decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
@@ -69,7 +65,7 @@ export function placer(
       ...toServer(container, address.address, port, index > 0),
       name: serverName(container, candidates.ports.length > 1 ? port : undefined),
     }));
-    return { ...member, servers };
+    return { container, intent, servers, decisions };
   }
 }
 

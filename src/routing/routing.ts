@@ -1,15 +1,14 @@
 // From the containers to the model: which are routed, and under which host and path.
 
 import { isDeepStrictEqual } from "node:util";
-import type { AddressOptions } from "./address.ts";
-import { Assembly, joinLists } from "../lib/assembly.ts";
-import { listDifference } from "../lib/difference.ts";
-import { assignHosts } from "./hosts.ts";
-import { sameItems } from "../lib/memo.ts";
-import type { Backend, Container, Model, Reach, Rejection, Route, Snapshot } from "../model.ts";
+import { sameItems } from "../lib/lists.ts";
+import { Memory } from "../lib/memo.ts";
 import { compare } from "../lib/text.ts";
+import type { Container, Model, Reach, Rejection, Service, Snapshot } from "../model.ts";
+import type { AddressOptions } from "./address.ts";
+import { assignHosts } from "./hosts.ts";
 import { placer, type Member, type NotRouted } from "./placement.ts";
-import { toGroup, toService, type Group, type Service } from "./service.ts";
+import { toGroup, toService, warningsOf, type Group } from "./service.ts";
 
 export interface RoutingOptions extends AddressOptions {
   /** Routes go by host names below this domain; undefined: by path. */
@@ -18,184 +17,98 @@ export interface RoutingOptions extends AddressOptions {
   readonly excluded?: Readonly<Record<string, string>>;
 }
 
+/** Decides for every container whether and where it is served. Same containers, same model. */
+export type Router = (snapshot: Snapshot, reach: Reach, options: RoutingOptions) => Model;
+
 type Placed = Member | NotRouted;
 
-/** Decides for every container whether and where it is served. Same containers, same model. */
-export function route(snapshot: Snapshot, reach: Reach, options: RoutingOptions): Model {
-  return new Router().route(snapshot, reach, options);
-}
+/** Decides once. */
+export const route: Router = (...input) => createRouter()(...input);
 
 /**
- * Decides again and again. What was decided last time is used for what did not change since; the
- * result is the same without it, and what is equal to last time is the same object again.
+ * Makes a router that decides again and again: what it gives is the same as of a new one, and a
+ * service that did not change is the same object as before.
  */
-export class Router {
-  /** Everything but the containers that decided last time. */
-  #context = "";
-  #containers: readonly Container[] = [];
-  /** What was decided of each container, in their order. */
-  #placed: readonly Placed[] = [];
-  #excluded: Readonly<Record<string, string>> = {};
-  /** Containers that use another one's network. */
-  readonly #onOthers = new Set<Container>();
-  readonly #rejected = new Set<NotRouted>();
-  /** The routed containers by their repository. */
-  readonly #members = new Map<string, Set<Member>>();
-  /** In the order of their repositories. */
-  #groups: readonly Group[] = [];
-  readonly #services = new Map<string, Service>();
-  readonly #byPath = new Assembly<Group, readonly Service[]>(joinLists);
-  readonly #backends = new Assembly<Service, readonly Backend[]>(joinLists);
-  readonly #routes = new Assembly<Service, readonly Route[]>(joinLists);
-  readonly #warnings = new Assembly<Service, readonly string[]>(joinLists);
-  #model: Model = { routes: [], backends: [], rejections: [], warnings: [] };
+export function createRouter(): Router {
+  let surroundings = "";
+  let placed = new Memory<Container, Placed>();
+  let served = new Map<string, Served>();
 
-  /** Decides for every container whether and where it is served. */
-  route(snapshot: Snapshot, reach: Reach, options: RoutingOptions): Model {
+  return (snapshot, reach, options) => {
     const { domain, excluded = {}, ports, network, ownPorts } = options;
-    const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-    const isAnother = context !== this.#context;
-    this.#context = context;
-    const choose = placer(snapshot, reach, options);
-    const changed = this.#place(snapshot.containers, isAnother, excluded, (container) => {
+    const place = placer(snapshot, reach, options);
+    // Everything but the container itself that decides where it is placed.
+    const now = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
+    if (now !== surroundings) placed = new Memory();
+    surroundings = now;
+
+    const members = new Map<string, Member[]>();
+    const rejections: Rejection[] = [];
+    for (const container of snapshot.containers) {
       const reason = excluded[container.id];
-      return reason === undefined ? choose(container) : { container, reason, decisions: [] };
+      if (reason !== undefined) {
+        rejections.push(toRejection(container, reason, false));
+        continue;
+      }
+      // Its place hangs on another container.
+      const isOnAnother = container.networkMode.startsWith("container:");
+      const member = isOnAnother ? place(container) : placed.of(container, place);
+      if ("reason" in member) {
+        rejections.push(toRejection(container, member.reason, member.asked));
+        continue;
+      }
+      const { value: name } = member.intent.service;
+      const others = members.get(name);
+      if (others === undefined) members.set(name, [member]);
+      else others.push(member);
+    }
+    const groups = [...members.keys()].toSorted(compare).map((name) => {
+      const own = members.get(name) ?? [];
+      const before = served.get(name)?.group;
+      return before !== undefined && sameItems(before.asListed, own) ? before : toGroup(name, own);
     });
-    this.#regroup(changed);
-    return this.#serve(domain);
-  }
-
-  /** Places the containers that changed. Gives the repositories that this may change. */
-  #place(
-    containers: readonly Container[],
-    all: boolean,
-    excluded: Readonly<Record<string, string>>,
-    place: (container: Container) => Placed,
-  ): ReadonlySet<string> {
-    const { start, before, after } = all
-      ? { start: 0, before: this.#containers.length, after: containers.length }
-      : listDifference(this.#containers, containers);
-    const gone = this.#placed.slice(start, before);
-    const come = containers.slice(start, after).map(place);
-    const placed = [...this.#placed.slice(0, start), ...come, ...this.#placed.slice(before)];
-    for (const container of this.#hanging(excluded)) {
-      const index = containers.indexOf(container);
-      const known = placed[index];
-      if (known === undefined || (index >= start && index < after)) continue;
-      const anew = place(container);
-      gone.push(known);
-      come.push(anew);
-      placed[index] = anew;
-    }
-    this.#containers = containers;
-    this.#placed = placed;
-    this.#excluded = { ...excluded };
-    return this.#note(gone, come);
-  }
-
-  /** The containers of last time whose place hangs on more than themselves. */
-  #hanging(excluded: Readonly<Record<string, string>>): ReadonlySet<Container> {
-    const ids = new Set([...Object.keys(excluded), ...Object.keys(this.#excluded)]);
-    const others = [...ids].filter((id) => excluded[id] !== this.#excluded[id]);
-    const containers = others.flatMap((id) => this.#containers.filter((each) => each.id === id));
-    return new Set([...this.#onOthers, ...containers]);
-  }
-
-  /** Notes what is placed no more and what is placed now. Gives the repositories of both. */
-  #note(gone: readonly Placed[], come: readonly Placed[]): ReadonlySet<string> {
-    const changed = new Set<string>();
-    for (const placed of gone) {
-      this.#onOthers.delete(placed.container);
-      if (!isRouted(placed)) this.#rejected.delete(placed);
-      else {
-        this.#members.get(placed.repository)?.delete(placed);
-        changed.add(placed.repository);
-      }
-    }
-    for (const placed of come) {
-      const { container } = placed;
-      if (container.networkMode.startsWith("container:")) this.#onOthers.add(container);
-      if (!isRouted(placed)) this.#rejected.add(placed);
-      else {
-        const { repository } = placed;
-        const members = this.#members.get(repository) ?? new Set();
-        this.#members.set(repository, members.add(placed));
-        changed.add(repository);
-      }
-    }
-    return changed;
-  }
-
-  /** Puts together what changed, among the others in the order of their repositories. */
-  #regroup(changed: ReadonlySet<string>): void {
-    if (changed.size === 0) return;
-    const groups = [...this.#groups];
-    for (const repository of [...changed].toSorted(compare)) {
-      const index = placeOf(repository, groups);
-      const isThere = groups[index]?.repository === repository;
-      const group = toGroup(repository, this.#members.get(repository) ?? []);
-      if (group.members.length > 0) groups.splice(index, isThere ? 1 : 0, group);
-      else {
-        if (isThere) groups.splice(index, 1);
-        this.#members.delete(repository);
-        this.#services.delete(repository);
-      }
-    }
-    this.#groups = groups;
-  }
-
-  #serve(domain: string | undefined): Model {
-    const hosts = domain === undefined ? undefined : assignHosts(this.#groups, domain);
-    const make = (group: Group): Service => {
-      const { repository } = group;
-      const service = toService(
-        group,
-        hosts?.names.get(repository),
-        this.#services.get(repository),
-      );
-      this.#services.set(repository, service);
-      return service;
+    const hosts = domain === undefined ? undefined : assignHosts(groups, domain);
+    const all = groups.map((group) =>
+      serve(group, hosts?.names.get(group.name), served.get(group.name)),
+    );
+    served = new Map(all.map((each) => [each.group.name, each]));
+    return {
+      services: all.map(({ service }) => service),
+      rejections: rejections.toSorted((a, b) => compare(a.id, b.id)),
+      warnings: [...all.flatMap(({ warnings }) => warnings), ...(hosts?.warnings ?? [])],
     };
-    const services =
-      hosts === undefined
-        ? this.#byPath.update(this.#groups, (group) => [make(group)])
-        : this.#groups.map(make);
-    const warnings = this.#warnings.update(services, (service) => service.warnings);
-    const model = {
-      routes: this.#routes.update(services, ({ routes }) => routes),
-      backends: this.#backends.update(services, ({ backend }) => [backend]),
-      rejections: [...this.#rejected].map(toRejection).toSorted((a, b) => compare(a.id, b.id)),
-      warnings: [...warnings, ...(hosts?.warnings ?? [])],
-    };
-    if (!isSameModel(this.#model, model)) this.#model = model;
-    return this.#model;
-  }
+  };
 }
 
-function isRouted(placed: Placed): placed is Member {
-  return !("reason" in placed);
+/** A service with what it was made of. */
+interface Served {
+  readonly group: Group;
+  readonly hosts: readonly string[] | undefined;
+  readonly service: Service;
+  readonly warnings: readonly string[];
 }
 
-function toRejection({ container: { id, name, image }, reason }: NotRouted): Rejection {
-  return { id, container: name, image, reason };
+function serve(
+  group: Group,
+  hosts: readonly string[] | undefined,
+  before: Served | undefined,
+): Served {
+  if (before?.group === group && sameHosts(before.hosts, hosts)) return before;
+  const service = toService(group, hosts);
+  // Such as when a container that was told to stop goes on as the last of its service.
+  const isEqual = isDeepStrictEqual(before?.service, service);
+  return {
+    group,
+    hosts,
+    service: isEqual && before !== undefined ? before.service : service,
+    warnings: warningsOf(group),
+  };
 }
 
-/** Where a repository stands among groups in their order, or would stand. */
-function placeOf(repository: string, groups: readonly Group[]): number {
-  let [low, high] = [0, groups.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (compare(groups[middle]?.repository ?? "", repository) < 0) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+function sameHosts(a: Served["hosts"], b: Served["hosts"]): boolean {
+  return a === undefined || b === undefined ? a === b : sameItems(a, b);
 }
 
-function isSameModel(a: Model, b: Model): boolean {
-  return (
-    sameItems(a.backends, b.backends) &&
-    sameItems(a.routes, b.routes) &&
-    sameItems(a.warnings, b.warnings) &&
-    isDeepStrictEqual(a.rejections, b.rejections)
-  );
+function toRejection({ id, name, image }: Container, reason: string, asked: boolean): Rejection {
+  return { id, container: name, image, reason, asked };
 }

@@ -1,74 +1,65 @@
-// One service: all containers of a repository, their backend, and the routes that lead there.
+// One service: its containers, the servers they are, and the routes that lead there.
 
-import { isDeepStrictEqual } from "node:util";
-import { sameItems } from "../lib/memo.ts";
-import type { Backend, Route, Server } from "../model.ts";
 import { compare } from "../lib/text.ts";
+import type { Route, Server, Service, Waiting } from "../model.ts";
+import type { RouteIntent } from "./intent.ts";
 import type { Member } from "./placement.ts";
 
-/** The containers of a repository, in the order of their names. */
+/** The section `defaults` of a service without settings. */
+const PROFILE = "_backend";
+
+/** The containers that ask for one service, in the order of their names. */
 export interface Group {
-  readonly repository: string;
+  /** The name of the service. */
+  readonly name: string;
   readonly members: readonly Member[];
+  /** The same in the order in which they were listed. */
+  readonly asListed: readonly Member[];
   /** When its oldest container was made, in milliseconds since 1970. */
   readonly created: number;
 }
 
-export interface Service {
-  readonly group: Group;
-  /** Its host names; undefined: it is served by its path. */
-  readonly hosts: readonly string[] | undefined;
-  readonly backend: Backend;
-  readonly routes: readonly Route[];
-  readonly warnings: readonly string[];
-}
-
-/** Puts the containers of a repository in their order. */
-export function toGroup(repository: string, members: Iterable<Member>): Group {
-  const ordered = [...members].toSorted(
+/** Puts the containers of a service in their order. */
+export function toGroup(name: string, members: readonly Member[]): Group {
+  const ordered = members.toSorted(
     ({ container: a }, { container: b }) => compare(a.name, b.name) || compare(a.id, b.id),
   );
   const created = Math.min(...ordered.map(({ container }) => container.created));
-  return { repository, members: ordered, created };
+  return { name, members: ordered, asListed: members, created };
 }
 
-/**
- * Makes the service of a group.
- * @param hosts undefined: it is served by its path
- * @param before what it was last time: given again, or its objects, where nothing changed
- */
-export function toService(
-  group: Group,
-  hosts: readonly string[] | undefined,
-  before: Service | undefined,
-): Service {
-  if (before?.group === group && sameHosts(before.hosts, hosts)) return before;
-  const backend = toBackend(group, hosts ?? []);
-  const routes = hosts === undefined ? pathRoute(backend) : hostRoutes(backend);
-  const warnings = [
-    ...group.members.flatMap((member) => member.warnings),
-    ...mixedRegistries(group.members),
-  ];
-  // Such as when a container that was told to stop goes on as the last of its service.
-  const isEqual = isDeepStrictEqual([before?.backend, before?.routes], [backend, routes]);
-  return isEqual && before !== undefined
-    ? { ...before, group, hosts, warnings }
-    : { group, hosts, backend, routes, warnings };
-}
-
-function sameHosts(a: Service["hosts"], b: Service["hosts"]): boolean {
-  return a === undefined || b === undefined ? a === b : sameItems(a, b);
-}
-
-function toBackend({ repository, members }: Group, hosts: readonly string[]): Backend {
+/** @param hosts the names that it is served at; undefined: its routes are what its containers ask for */
+export function toService({ name, members }: Group, hosts: readonly string[] | undefined): Service {
+  // A colon cannot occur in a name, so that no two services have one backend.
+  const backend = name.replaceAll("/", ":");
+  const wanted = hosts?.map((host) => ({ host, path: "/" })) ?? routesOf(members);
   return {
-    // A colon cannot occur in a repository, so that no two repositories have one name.
-    name: repository.replaceAll("/", ":"),
-    repository,
-    path: `/${repository}`,
-    hosts,
+    name,
+    backend,
+    profile: PROFILE,
+    settings: {},
+    routes: wanted.map((route) => toRoute(route, backend)),
     servers: keepLast(members),
+    waiting: members.filter(({ servers }) => servers.length === 0).map(toWaiting),
   };
+}
+
+/** What is probably not meant so about the containers of a service. */
+export function warningsOf({ members }: Group): readonly string[] {
+  return [...members.flatMap(({ intent }) => intent.warnings), ...mixedRegistries(members)];
+}
+
+function routesOf(members: readonly Member[]): RouteIntent[] {
+  const all = members.flatMap(({ intent }) => intent.routes.value);
+  return [...new Map(all.map((route) => [`${route.host}${route.path}`, route])).values()];
+}
+
+function toRoute({ host, path }: RouteIntent, backend: string): Route {
+  return { host, path, key: `${host}${path === "/" ? "" : path}/`, backend };
+}
+
+function toWaiting({ container: { id, name, state } }: Member): Waiting {
+  return { id, container: name, why: state };
 }
 
 /** Where nothing else is left, the container that was told to stop last goes on: it may answer. */
@@ -84,18 +75,12 @@ function keepLast(members: readonly Member[]): readonly Server[] {
   );
 }
 
-function pathRoute({ name, path }: Backend): Route[] {
-  return [{ host: "", path, key: `${path}/`, backend: name }];
-}
-
-function hostRoutes({ name, hosts }: Backend): Route[] {
-  return hosts.map((host) => ({ host, path: "/", key: `${host}/`, backend: name }));
-}
-
 function mixedRegistries(members: readonly Member[]): string[] {
   const [first] = members;
-  if (first === undefined || members.every(({ domain }) => domain === first.domain)) return [];
-  const domains = [...new Set(members.map(({ domain }) => domain))].toSorted();
-  const names = domains.map((domain) => [domain, first.repository].filter(Boolean).join("/"));
+  if (first === undefined) return [];
+  const registries = [...new Set(members.map(({ intent }) => intent.registry))].toSorted();
+  if (registries.length === 1) return [];
+  const name = first.intent.service.value;
+  const names = registries.map((registry) => [registry, name].filter(Boolean).join("/"));
   return [`images ${names.join(" and ")} share one path, so requests are spread over all of them`];
 }

@@ -1,11 +1,11 @@
 // Templates: Handlebars that writes HAProxy's configuration and its map files.
 
 import Handlebars from "handlebars";
-import { Assembly } from "../lib/assembly.ts";
+import { Memory } from "../lib/memo.ts";
 import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
-import type { Files } from "../model.ts";
+import type { Asset, Files } from "../model.ts";
 import { ESCAPE, KNOWN, REMEMBER, TemplateRewriter } from "./rewriter.ts";
 
 /** The first line of every configuration that the gateway writes: how it knows its own again. */
@@ -44,7 +44,7 @@ export function compileTemplate(
 ): Template {
   const environment = Handlebars.create();
   const rewriter = new TemplateRewriter();
-  /** What closed blocks made of each object: in a configuration, and in a map file. */
+  /** What closed blocks made of each item: in a configuration, and in a map file. */
   const written = [new Map<number, BlockMemory>(), new Map<number, BlockMemory>()] as const;
   environment.registerHelper({ ...HELPERS, [KNOWN]: known });
   for (const [name, text] of Object.entries(partials)) {
@@ -64,7 +64,7 @@ export function compileTemplate(
   }
 
   function render(data: object, mapPath: (name: string) => string): Files {
-    const maps: Record<string, string> = {};
+    const assets: Record<string, Asset> = {};
     const asked = new Set<string>();
     let word = configWord;
     environment.registerHelper(
@@ -83,7 +83,7 @@ export function compileTemplate(
       "map",
       function map(this: unknown, name: unknown, options: Handlebars.HelperOptions) {
         word = mapWord;
-        maps[mapPath(mapName(name))] = mapLines(options.fn(this));
+        assets[mapPath(mapName(name))] = { kind: "map", text: mapLines(options.fn(this)) };
         word = configWord;
         return "";
       },
@@ -91,9 +91,9 @@ export function compileTemplate(
     try {
       // Handlebars compiles at the first call, so that its complaints come here.
       const config = `${HEADER}\n${body(data)}`;
-      const lost = [...asked].find((name) => maps[mapPath(name)] === undefined);
+      const lost = [...asked].find((name) => assets[mapPath(name)] === undefined);
       if (lost !== undefined) throw new Error(`no {{#map "${lost}"}} makes the map "${lost}"`);
-      return { config, maps };
+      return { config, assets };
     } catch (error) {
       if (error instanceof UnsafeValueError) throw error;
       throw templateError("render", source.name, error);
@@ -116,17 +116,10 @@ function toText(value: unknown): string {
   throw new TypeError(`a {{value}} is ${kind}`);
 }
 
-/** What a block made of each item, and of the whole list last time. */
-interface BlockMemory {
-  readonly texts: WeakMap<object, string>;
-  readonly whole: Assembly<unknown, string>;
-}
+type BlockMemory = Memory<object, string>;
 
 function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemory {
-  const memory = blocks.get(block) ?? {
-    texts: new WeakMap<object, string>(),
-    whole: new Assembly<unknown, string>((texts) => texts.join("")),
-  };
+  const memory = blocks.get(block) ?? new Memory();
   blocks.set(block, memory);
   return memory;
 }
@@ -135,18 +128,13 @@ function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemo
 function eachRemembered(
   items: unknown,
   { fn, inverse }: Handlebars.HelperOptions,
-  { texts, whole }: BlockMemory,
+  memory: BlockMemory,
 ): string {
   const list = toList(items);
   if (list.length === 0) return inverse({});
-  return whole.update(list, (item) => {
-    if (typeof item !== "object" || item === null) return fn(item);
-    const before = texts.get(item);
-    if (before !== undefined) return before;
-    const text = fn(item);
-    texts.set(item, text);
-    return text;
-  });
+  return list
+    .map((item) => (typeof item === "object" && item !== null ? memory.of(item, fn) : fn(item)))
+    .join("");
 }
 
 /** An object's values will do as well, and of anything else there are none. */

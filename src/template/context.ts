@@ -1,6 +1,7 @@
 // What a template sees: the model, the options, HAProxy's surroundings, and the old names.
 
-import type { Backend, Model, Route, Server } from "../model.ts";
+import { Memory } from "../lib/memo.ts";
+import type { Model, Route, Server, Service } from "../model.ts";
 import { compareVersions } from "../lib/text.ts";
 
 /** The part of the options that a template sees. */
@@ -34,6 +35,19 @@ interface Guest {
   readonly IP: string;
 }
 
+/** A service as templates see it: its backend. */
+interface Backend {
+  readonly name: string;
+  readonly service: string;
+  /** The name of the service too, as it was called when that was always the image's repository. */
+  readonly repository: string;
+  readonly profile: string;
+  readonly settings: Service["settings"];
+  readonly path: string;
+  readonly hosts: readonly string[];
+  readonly servers: readonly Server[];
+}
+
 export interface Context {
   readonly routes: readonly Route[];
   readonly backends: readonly Backend[];
@@ -48,6 +62,8 @@ export interface Context {
 /** As many new services as these need no reload; they start like no repository's name does. */
 const SPARES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
+const backendOf = new Memory<Service, Backend>();
+
 /** Puts together what a template sees. */
 export function toContext(
   model: Model,
@@ -55,9 +71,9 @@ export function toContext(
   haproxy: HaproxyContext,
   time: () => string,
 ): Context {
-  const { routes, backends } = model;
+  const backends = model.services.map((service) => backendOf.of(service, toBackend));
   return {
-    routes,
+    routes: model.services.flatMap((service) => service.routes),
     backends,
     options,
     haproxy,
@@ -69,6 +85,19 @@ export function toContext(
     get Guests() {
       return backends.flatMap(({ servers }) => servers.filter(isFirstOfContainer).map(toGuest));
     },
+  };
+}
+
+function toBackend({ name, backend, profile, settings, routes, servers }: Service): Backend {
+  return {
+    name: backend,
+    service: name,
+    repository: name,
+    profile,
+    settings,
+    path: `/${name}`,
+    hosts: routes.map(({ host }) => host).filter((host) => host !== ""),
+    servers,
   };
 }
 

@@ -2,6 +2,7 @@
 
 import { expect, test } from "bun:test";
 import { bindAddresses, newAddresses } from "../../src/config/bind-addresses.ts";
+import { parseConfig } from "../../src/config/sections.ts";
 
 test.each<[string, string[]]>([
   ["bind :80", ["*:80"]],
@@ -25,8 +26,8 @@ test.each<[string, string[]]>([
   ["binding :80", []],
   ["# bind :80", []],
 ])("%s", (line, expected) => {
-  expect(bindAddresses(`frontend f\n    ${line}\n`)).toEqual(expected);
-  expect(bindAddresses(`backend b\n    ${line}\n`)).toEqual([]);
+  expect(bindAddresses(parseConfig(`frontend f\n    ${line}\n`))).toEqual(expected);
+  expect(bindAddresses(parseConfig(`backend b\n    ${line}\n`))).toEqual([]);
 });
 
 test.each<[string, string, string[]]>([
@@ -36,5 +37,7 @@ test.each<[string, string, string[]]>([
   ["bind :80", "bind :80\n bind :81", ["*:81"]],
   ["bind :80\n bind :81", "bind :80", []],
 ])("from %j to %j", (running, desired, expected) => {
-  expect(newAddresses(`frontend f\n ${running}\n`, `listen f\n ${desired}\n`)).toEqual(expected);
+  expect(
+    newAddresses(parseConfig(`frontend f\n ${running}\n`), parseConfig(`listen f\n ${desired}\n`)),
+  ).toEqual(expected);
 });

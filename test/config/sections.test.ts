@@ -3,11 +3,12 @@
 import { expect, test } from "bun:test";
 import {
   parseConfig,
-  serverLines,
   serverStateFile,
   splitWords,
   statsSocket,
 } from "../../src/config/sections.ts";
+import { serversIn } from "../../src/config/servers.ts";
+import { randomNumbers } from "../lab/make.ts";
 
 test.each([
   ["", []],
@@ -130,7 +131,7 @@ test.each([
   ["frontend f\n stats socket /run/x.sock", undefined],
   ["", undefined],
 ])("the stats socket of %j", (text, path) => {
-  expect(statsSocket(text)).toBe(path);
+  expect(statsSocket(parseConfig(text))).toBe(path);
 });
 
 test.each([
@@ -141,7 +142,7 @@ test.each([
   ["global\n server-state-base /run", undefined],
   ["backend b\n server-state-file /run/state", undefined],
 ])("the state file of %j", (text, path) => {
-  expect(serverStateFile(text)).toBe(path);
+  expect(serverStateFile(parseConfig(text))).toBe(path);
 });
 
 test("the server lines with their backends", () => {
@@ -158,9 +159,42 @@ frontend f
 listen l
     server l1 1.1.1.1:83 backup
 `;
-  expect(serverLines(text)).toEqual([
-    { backend: "a", words: ["server", "a:1", "1.1.1.1:80", "check"] },
-    { backend: "a", words: ["server", "a 2", "[fd00::1]:80"] },
-    { backend: "l", words: ["server", "l1", "1.1.1.1:83", "backup"] },
+  const servers = serversIn(parseConfig(text)).map(({ backend, server }) => {
+    return [backend, server.name, `${server.address}:${server.port}`, server.settings.join(" ")];
+  });
+  expect(servers).toEqual([
+    ["a", "a:1", "1.1.1.1:80", "check check"],
+    ["a", "a 2", "[fd00::1]:80", "check"],
+    ["l", "l1", "1.1.1.1:83", "check backup"],
   ]);
+});
+
+/** Lines that open sections, belong to them, or only look as if. */
+const LINES = [
+  "backend a",
+  "backend b from x",
+  "  server s 1.2.3.4:80",
+  "global",
+  "defaults x",
+  " backend  c",
+  "backendx",
+  "frontend",
+  "# backend d",
+  "",
+  ".if x",
+];
+
+test("sections that are taken from another text say what they say read anew", () => {
+  const random = randomNumbers(7);
+  let [text, like] = ["", parseConfig("")];
+  for (let round = 0; round < 3_000; round++) {
+    const lines = text.split("\n");
+    const line = LINES[Math.floor(random() * LINES.length)] ?? "";
+    const at = Math.floor(random() * (lines.length + 1));
+    text = lines.toSpliced(at, Math.floor(random() * 3), line).join("\n");
+    if (text.length > 600) text = "";
+    const sections = parseConfig(text, like);
+    expect(sections).toEqual(parseConfig(text));
+    like = sections;
+  }
 });

@@ -122,8 +122,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       const before = gateway.config();
       appendFileSync(gateway.output, "# mine\n");
       await reread();
-      await gateway.logged(/was changed by somebody else.*it is written again$/);
+      await gateway.logged(/was changed by somebody else: it is written again, and .*\.edited$/);
       await gateway.until(() => expect(gateway.config()).toBe(before));
+      expect(readFileSync(`${gateway.output}.edited`, "utf8")).toBe(`${before}# mine\n`);
       expect(gateway.count(/^reload: /)).toBe(0);
     });
 

@@ -1,16 +1,16 @@
 // The files from what Docker has: one odd container costs only itself, and time is no change.
 
 import { describe, expect, test } from "bun:test";
-import { makeDesired, type Settings } from "../../src/gateway/desired.ts";
+import { makeDesired, type DesiredSettings } from "../../src/gateway/desired.ts";
 import type { Container } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
 import { sameFiles } from "../../src/plan/plan.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { container, failureOf, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
-const SETTINGS: Settings = {
+const SETTINGS: DesiredSettings = {
   routing: ROUTING,
-  view: { listen: ["*:80"], domain: "", ports: [8000, 80] },
+  template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
   haproxy: {
     version: "3.4.7",
     user: "",
@@ -46,9 +46,15 @@ describe("a container with a label that the template cannot write is left out", 
     const { config, model } = make(SERVERS.replace("BODY", body), [bad, good]);
     expect(config).toBe(expected);
     expect(model.rejections).toEqual([
-      { id: bad.id, container: "bad", image: bad.image, reason: `its label note ${breaks}` },
+      {
+        id: bad.id,
+        container: "bad",
+        image: bad.image,
+        reason: `its label note ${breaks}`,
+        asked: false,
+      },
     ]);
-    expect(model.routes.map(({ path }) => path)).toEqual(["/good"]);
+    expect(model.services.map(({ name }) => `/${name}`)).toEqual(["/good"]);
   });
 
   test("every one of them", () => {
@@ -84,7 +90,7 @@ describe("a container with a label that the template cannot write is left out", 
     {{/each}}{{/each}}{{/map}}`;
     const blank = container("blank", { image: "blank", labels: { note: "a b" } });
     const { files, model } = make(text, [blank, good]);
-    expect(files.maps).toEqual({ "/x/m.map": "good three\n" });
+    expect(files.assets).toEqual({ "/x/m.map": { kind: "map", text: "good three\n" } });
     expect(model.rejections.map(({ reason }) => reason)).toEqual([
       "its label note cannot be a word of a map file",
     ]);

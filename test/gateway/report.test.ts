@@ -2,7 +2,7 @@
 
 import { expect, test } from "bun:test";
 import type { Container, Model } from "../../src/model.ts";
-import { Complaints, reportChanges } from "../../src/gateway/report.ts";
+import { changesBetween, Complaints, lineOf, type Line } from "../../src/gateway/report.ts";
 import { route } from "../../src/routing/routing.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -12,12 +12,16 @@ function model(containers: readonly Container[], domain?: string): Model {
 
 function messages(before: readonly Container[] | undefined, after: readonly Container[]): string[] {
   const old = before === undefined ? undefined : model(before);
-  return reportChanges(old, model(after), unknown).map(({ message }) => message);
+  return lines(old, model(after)).map(({ message }) => message);
 }
 
-/** When a change was noticed is not known. */
-function unknown(): undefined {
-  return undefined;
+/** @param waited when a change was noticed is not known by default */
+function lines(
+  before: Model | undefined,
+  after: Model,
+  waited: (id: string) => number | undefined = () => undefined,
+): Line[] {
+  return changesBetween(before, after, waited).map((change) => lineOf({ ...change, at: 0 }));
 }
 
 const web = container("web-1");
@@ -63,6 +67,24 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
     ["no requests for /foo/bar -> 172.17.0.2:8000 (container web-1, it is unhealthy)"],
   ],
   [
+    "a crash loop keeps its route",
+    [web],
+    [{ ...web, state: "restarting" }],
+    ["no requests for /foo/bar -> 172.17.0.2:8000 (container web-1, it is restarting)"],
+  ],
+  [
+    "it runs again",
+    [{ ...web, state: "restarting" }],
+    [web],
+    ["routed /foo/bar -> 172.17.0.2:8000 (container web-1)"],
+  ],
+  [
+    "it does not run again",
+    [{ ...web, state: "restarting" }],
+    [],
+    ["removed /foo/bar (container web-1, it has ended)"],
+  ],
+  [
     "candidate ports are one line",
     [],
     [{ ...web, exposed: [] }],
@@ -91,10 +113,10 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
 });
 
 test("how long it took, and the facts for machines", () => {
-  const lines = reportChanges(undefined, model([web, { ...web2, state: "paused" }]), (id) =>
+  const told = lines(undefined, model([web, { ...web2, state: "paused" }]), (id) =>
     id === web.id ? 12.4 : undefined,
   );
-  expect(lines).toEqual([
+  expect(told).toEqual([
     {
       level: "info",
       message: "routed /foo/bar -> 172.17.0.2:8000 (container web-1, 12 ms)",
@@ -126,7 +148,7 @@ test("by host name all names are told, and a change of them", () => {
   const old = container("old", { image: "a/web", created: 1 });
   const young = container("young", { image: "b/web", created: 2 });
   const [before, after] = [model([old], "ex.org"), model([old, young], "ex.org")];
-  expect(reportChanges(before, after, unknown).map(({ message }) => message)).toEqual([
+  expect(lines(before, after).map(({ message }) => message)).toEqual([
     "routed http://web.ex.org/, http://web-a.ex.org/ -> 172.17.0.2:8000 (container old)",
     "routed http://web-b.ex.org/ -> 172.17.0.2:8000 (container young)",
   ]);

@@ -1,19 +1,27 @@
 // Remembering: it must never show, whatever was made before.
 
 import { describe, expect, test } from "bun:test";
-import { makeDesired, type Settings } from "../../src/gateway/desired.ts";
-import { memoByText, sameItems } from "../../src/lib/memo.ts";
+import { makeDesired, type DesiredSettings } from "../../src/gateway/desired.ts";
+import { sameItems } from "../../src/lib/lists.ts";
+import { Memory } from "../../src/lib/memo.ts";
 import type { Container, Reach, Snapshot } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
-import { Router } from "../../src/routing/routing.ts";
+import { createRouter } from "../../src/routing/routing.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { at, container, HOST, randomNumbers, ROUTING } from "../lab/make.ts";
 
-test("what was made of a text is made once, for the last few", () => {
+test("what was made of an object is made once", () => {
   let made = 0;
-  const upper = memoByText(2, (text) => `${text.toUpperCase()} ${++made}`);
-  expect([upper("a"), upper("a"), upper("b"), upper("a")]).toEqual(["A 1", "A 1", "B 2", "A 1"]);
-  expect([upper("c"), upper("b"), upper("a")]).toEqual(["C 3", "B 2", "A 4"]);
+  const memory = new Memory<{ readonly text: string }, string>();
+  const [one, other] = [{ text: "a" }, { text: "a" }];
+  const upper = (): string[] =>
+    [one, other, one].map((each) =>
+      memory.of(each, ({ text }) => `${text.toUpperCase()} ${++made}`),
+    );
+  expect([upper(), upper()]).toEqual([
+    ["A 1", "A 2", "A 1"],
+    ["A 1", "A 2", "A 1"],
+  ]);
 });
 
 test.each([
@@ -39,9 +47,9 @@ const CURIOUS = `{{#each backends}}
 {{#each backends}}{{name}}{{#map "last"}}{{name}} x{{/map}}{{/each}}
 {{#each Guests}}{{Name}} {{IP}}{{/each}} {{Time}}`;
 
-const SETTINGS: Settings = {
+const SETTINGS: DesiredSettings = {
   routing: ROUTING,
-  view: { listen: ["*:80"], domain: "", ports: [8000, 80] },
+  template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
   haproxy: {
     version: "2.6.12",
     user: "",
@@ -81,11 +89,11 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
   test("after any changes the same as what nothing was remembered for", () => {
     const random = randomNumbers(name.length);
     const template = compileTemplate({ name, text }, PARTIALS);
-    const router = new Router();
+    const router = createRouter();
     let containers: readonly Container[] = [];
     for (let round = 0; round < 200; round++) {
       containers = change(containers, random);
-      const settings: Settings = {
+      const settings: DesiredSettings = {
         ...SETTINGS,
         routing: { ...ROUTING, domain: name === "host" || random() < 0.2 ? "ex.org" : undefined },
       };
@@ -111,8 +119,11 @@ describe("a block over a list looks at what is around it", () => {
     const template = compileTemplate({ name: "t", text }, { part: "{{z}}", root: "{{@root.z}}" });
     return ["1", "2"].map((z) => {
       // The item is the same object every time, and twice in the list.
-      const { config, maps } = template.render({ a: [item, item], b: [item], z }, (name) => name);
-      return [config.slice(config.indexOf("\n") + 1), ...Object.values(maps)].join("|");
+      const { config, assets } = template.render({ a: [item, item], b: [item], z }, (name) => name);
+      return [
+        config.slice(config.indexOf("\n") + 1),
+        ...Object.values(assets).map((each) => each.text),
+      ].join("|");
     });
   };
 

@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { mapsOf } from "../../src/config/map-file.ts";
 import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
@@ -77,7 +78,7 @@ function readCase(name: string): GoldenCase {
       const snapshot: Snapshot = { containers, drivers: {}, gateways: ["172.17.0.1"] };
       const settings = {
         routing: { ports, network, domain, ownPorts: listen.map(listenPort) },
-        view: { listen, domain: domain ?? "", ports },
+        template: { listen, domain: domain ?? "", ports },
         haproxy: { version: haproxy, ...paths.haproxy },
         mapPath,
       };
@@ -107,8 +108,8 @@ export function writeExpected(name: string, files: Record<string, string>): void
 }
 
 /** Files by their names, which for a case are all in one folder. */
-export function byName({ config, maps }: Files, { output }: Paths): Record<string, string> {
-  const all = { [output]: config, ...maps };
+export function byName(files: Files, { output }: Paths): Record<string, string> {
+  const all = { [output]: files.config, ...mapsOf(files) };
   return Object.fromEntries(Object.entries(all).map(([path, text]) => [basename(path), text]));
 }
 

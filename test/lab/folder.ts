@@ -46,7 +46,7 @@ export function newPlace(dir = newFolder()): Place {
   const map = files.mapPath("routes");
   const wanted = (text: string): Files => ({
     config: `${OWN}# ${text}\nuse ${map}\n`,
-    maps: { [map]: `${text} 1\n` },
+    assets: { [map]: { kind: "map", text: `${text} 1\n` } },
   });
   return { dir, output, map, files, log, wanted };
 }

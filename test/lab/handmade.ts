@@ -39,7 +39,8 @@ ${indented(frontend)}    http-request return status 403 unless { var(txn.route) 
 ${Object.entries(backends)
   .map(([name, lines]) => `backend ${name} from _back\n${indented(lines)}`)
   .join("")}`;
-  return { config, maps: { [map]: routes.map((line) => `${line}\n`).join("") } };
+  const text = routes.map((line) => `${line}\n`).join("");
+  return { config, assets: { [map]: { kind: "map", text } } };
 }
 
 function indented(lines: readonly string[]): string {

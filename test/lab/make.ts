@@ -52,8 +52,9 @@ export function snapshot(
   return { containers, drivers, gateways: ["172.17.0.1"] };
 }
 
-export function files(config: string, maps: Files["maps"] = {}): Files {
-  return { config, maps };
+export function files(config: string, maps: Readonly<Record<string, string>> = {}): Files {
+  const assets = Object.entries(maps).map(([path, text]) => [path, { kind: "map", text }] as const);
+  return { config, assets: Object.fromEntries(assets) };
 }
 
 /** Random numbers from 0 to 1, the same for the same seed. */

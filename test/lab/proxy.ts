@@ -1,6 +1,8 @@
 // The built-in templates in a real HAProxy, in front of servers that stand for containers.
 
 import { basename, join } from "node:path";
+import { sectionsOf } from "../../src/config/sections.ts";
+import { mapsOf } from "../../src/config/map-file.ts";
 import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
 import { saveServerStates } from "../../src/haproxy/process/server-states.ts";
 import { createLogger, type Logger } from "../../src/lib/log.ts";
@@ -94,11 +96,11 @@ export class Site {
 
   /** Starts HAProxy there. */
   async start(services: readonly Service[]): Promise<Haproxy> {
-    const { config, maps } = this.render(services).files;
-    const named = Object.entries(maps).map(([path, text]) => [basename(path), text]);
+    const { files } = this.render(services);
+    const named = Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]);
     return startHaproxy({
       version: this.version,
-      config,
+      config: files.config,
       maps: Object.fromEntries(named) as Record<string, string>,
       dir: this.dir,
     });
@@ -107,8 +109,8 @@ export class Site {
   /** Writes what is known of the servers of these containers, where HAProxy may run or not. */
   async saveStates(services: readonly Service[], running: boolean): Promise<void> {
     const { statsSocket } = this.setup.paths.haproxy;
-    const { config } = this.render(services).files;
-    await saveServerStates(config, running ? statsSocket : undefined, (backend) => backend);
+    const sections = sectionsOf(this.render(services).files);
+    await saveServerStates(sections, running ? statsSocket : undefined, (backend) => backend);
   }
 
   /** Does to HAProxy what the gateway does for these containers when it reloads. */

@@ -3,6 +3,7 @@
 import { expect } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { mapsOf } from "../../src/config/map-file.ts";
 import { Applier } from "../../src/gateway/apply.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { ExternalHaproxy } from "../../src/haproxy/process/external.ts";
@@ -54,7 +55,7 @@ export class Running {
       version: site.version,
       config: files.config,
       maps: Object.fromEntries(
-        Object.entries(files.maps).map(([path, text]) => [basename(path), text]),
+        Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]),
       ),
       dir: site.dir,
     });
@@ -64,19 +65,19 @@ export class Running {
   }
 
   /** Goes on as a gateway that has just started and would make these files. */
-  async takeOver({ maps }: Files): Promise<void> {
+  async takeOver({ assets }: Files): Promise<void> {
     [this.runtime, this.applier] = this.#parts();
-    await this.applier.recover(Object.keys(maps));
+    await this.applier.recover(assets);
   }
 
   /** Waits until these files are on disk: they follow what HAProxy runs. */
-  async written({ config, maps }: Files): Promise<void> {
+  async written({ config, assets }: Files): Promise<void> {
     await eventually(() => {
       const { output } = this.site.setup.paths;
       expect(readFileSync(output, "utf8")).toBe(config);
       // The way back goes last: until then a gateway that starts takes the change for unconfirmed.
       expect(existsSync(join(dirname(output), `.${basename(output)}.unconfirmed`))).toBe(false);
-      for (const [path, text] of Object.entries(maps)) {
+      for (const [path, { text }] of Object.entries(assets)) {
         expect(readFileSync(path, "utf8")).toBe(text);
       }
     });

@@ -1,5 +1,6 @@
 // What is served where, as files say it and as a running HAProxy says it, in the same words.
 
+import { mapsOf } from "../../src/config/map-file.ts";
 import type { Files } from "../../src/model.ts";
 
 /** `address:port on` or `off` for each server's name, by the route's key and its prefix. */
@@ -13,10 +14,10 @@ interface Parts {
 }
 
 /** What the files of the built-in template say. */
-export function viewOfFiles({ config, maps }: Files): SiteView {
+export function viewOfFiles(files: Files): SiteView {
   const servers: [string, string][] = [];
   let backend = "";
-  for (const line of config.split("\n")) {
+  for (const line of files.config.split("\n")) {
     const [word, name = "", target = "", ...rest] = line.trim().split(" ");
     if (word === "backend") backend = name;
     if (word === "server") {
@@ -24,7 +25,7 @@ export function viewOfFiles({ config, maps }: Files): SiteView {
       servers.push([`${backend}/${name}`, `${target.replace(/[[\]]/g, "")} ${on}`]);
     }
   }
-  const entries = Object.values(maps).flatMap((text) => text.split("\n").filter(Boolean));
+  const entries = Object.values(mapsOf(files)).flatMap((text) => text.split("\n").filter(Boolean));
   return join({ entries, servers });
 }
 

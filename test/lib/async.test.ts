@@ -1,7 +1,7 @@
 // Waiting, without waiting: under fake timers and a clock of the test's own.
 
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
-import { Backoff, forEachLimited, pause, QuietTime, Wakeup } from "../../src/lib/async.ts";
+import { Backoff, forEachLimited, pause, Wakeup } from "../../src/lib/async.ts";
 import { errorMessage } from "../../src/lib/errors.ts";
 
 /** Lets everything run that waits for no timer. */
@@ -91,72 +91,6 @@ describe("Backoff", () => {
   test("differs from one to the next, so that many do not come back at once", () => {
     const delays = Array.from({ length: 20 }, () => new Backoff(100, 1000).next());
     expect(new Set(delays).size).toBeGreaterThan(1);
-  });
-});
-
-describe("QuietTime of 200 ms, 2 s at most", () => {
-  /** Each step: how late it is, what happens, and how long is left then. */
-  type Step = readonly [at: number, what: "changed" | "reloaded" | "forget" | "look", left: number];
-
-  test.each<[string, Step[]]>([
-    ["nothing waits", [[0, "look", 0]]],
-    ["the first change ever goes at once", [[0, "changed", 0]]],
-    [
-      "a change right after a reload waits for quiet",
-      [
-        [0, "reloaded", 0],
-        [100, "changed", 200],
-        [250, "look", 50],
-        [300, "look", 0],
-      ],
-    ],
-    [
-      "every further change starts the quiet time anew",
-      [
-        [0, "reloaded", 0],
-        [100, "changed", 200],
-        [250, "changed", 200],
-        [400, "changed", 200],
-        [600, "look", 0],
-      ],
-    ],
-    [
-      "but none waits longer than 2 s",
-      [
-        [0, "reloaded", 0],
-        [100, "changed", 200],
-        [2000, "changed", 100],
-        [2050, "changed", 50],
-        [2100, "changed", 0],
-      ],
-    ],
-    [
-      "the first after a calm goes at once",
-      [
-        [0, "reloaded", 0],
-        [1999, "changed", 101 + 99],
-        [2300, "reloaded", 0],
-        [4300, "changed", 0],
-      ],
-    ],
-    [
-      "a change that was taken back starts nothing",
-      [
-        [0, "reloaded", 0],
-        [100, "changed", 200],
-        [150, "forget", 0],
-        [400, "changed", 200],
-      ],
-    ],
-  ])("%s", (_, steps) => {
-    let now = 0;
-    const quiet = new QuietTime(200, 2000, () => now);
-    for (const [at, what, left] of steps) {
-      now = at;
-      if (what !== "look") quiet[what]();
-      expect([at, quiet.remaining()]).toEqual([at, left]);
-      if (what !== "look") expect(quiet.waiting).toBe(what === "changed");
-    }
   });
 });
 

@@ -7,7 +7,7 @@ import { files } from "../lab/make.ts";
 import { withServers, BASE, plan, V26, V34 } from "../lab/plans.ts";
 
 test("what is not known takes a reload, for that reason", () => {
-  const known = { unknown: "the last reload failed" };
+  const known = { aliases: {}, doubt: "the last reload failed" };
   expect(planChange(known, files(BASE), V34)).toEqual({
     kind: "reload",
     reasons: ["the last reload failed"],

@@ -6,7 +6,7 @@ import { randomNumbers, shuffle } from "../lab/make.ts";
 
 /** Repositories in the order of their age, the oldest first. */
 function assign(...repositories: string[]) {
-  const claimants = repositories.map((repository, created) => ({ repository, created }));
+  const claimants = repositories.map((name, created) => ({ name, created }));
   const { names, warnings } = assignHosts(claimants, "ex.org");
   return { names: Object.fromEntries(names), warnings };
 }
@@ -21,8 +21,8 @@ test.each([
   ["a".repeat(100), `${"a".repeat(63)}.ex.org`],
   // Cut where a hyphen would end it.
   [`${"a".repeat(62)}-b`, `${"a".repeat(62)}.ex.org`],
-])("%s is %s", (repository, host) => {
-  expect(assign(repository)).toEqual({ names: { [repository]: [host] }, warnings: [] });
+])("%s is %s", (name, host) => {
+  expect(assign(name)).toEqual({ names: { [name]: [host] }, warnings: [] });
 });
 
 test.each([
@@ -75,7 +75,7 @@ test.each([
 });
 
 test("of the same age: the first by name", () => {
-  const claimants = ["b/x", "a/x"].map((repository) => ({ repository, created: 5 }));
+  const claimants = ["b/x", "a/x"].map((name) => ({ name, created: 5 }));
   const { names } = assignHosts(claimants, "ex.org");
   expect(names.get("a/x")).toEqual(["x.ex.org", "x-a.ex.org"]);
   expect(names.get("b/x")).toEqual(["x-b.ex.org"]);
@@ -89,8 +89,8 @@ test("no host goes to two, and the order of asking changes nothing", () => {
     const repositories = new Set(
       Array.from({ length: 8 }, () => Array.from({ length: 1 + random() * 3 }, pick).join("/")),
     );
-    const claimants = [...repositories].map((repository) => ({
-      repository,
+    const claimants = [...repositories].map((name) => ({
+      name,
       created: Math.floor(random() * 4),
     }));
     const { names } = assignHosts(claimants, "ex.org");

@@ -6,30 +6,33 @@ import { route, type RoutingOptions } from "../../src/routing/routing.ts";
 import { at, container, HOST, randomNumbers, ROUTING, shuffle, snapshot } from "../lab/make.ts";
 
 function model(containers: readonly Container[], options: Partial<RoutingOptions> = {}) {
-  return route(snapshot(containers), HOST, { ...ROUTING, ...options });
+  const decided = route(snapshot(containers), HOST, { ...ROUTING, ...options });
+  return { ...decided, routes: decided.services.flatMap((service) => service.routes) };
 }
 
 /** The servers of the only backend, as `container disabled-why`. */
 function servers(containers: readonly Container[]): string[] {
-  const [backend, ...others] = model(containers).backends;
+  const [service, ...others] = model(containers).services;
   expect(others).toEqual([]);
-  return (backend?.servers ?? []).map(({ container: name, disabled, why }) => {
+  return (service?.servers ?? []).map(({ container: name, disabled, why }) => {
     expect(disabled).toBe(why !== "");
     return `${name} ${why}`.trim();
   });
 }
 
-test("a container is a route, a backend and a server", () => {
+test("a container is a service with a route and a server", () => {
   const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" } });
   const { id, image, labels } = web;
+  const routes = [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }];
   expect(model([web])).toEqual({
-    routes: [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }],
-    backends: [
+    routes,
+    services: [
       {
-        name: "foo:bar",
-        repository: "foo/bar",
-        path: "/foo/bar",
-        hosts: [],
+        name: "foo/bar",
+        backend: "foo:bar",
+        profile: "_backend",
+        settings: {},
+        routes,
         servers: [
           {
             name: `web-1:${id.slice(0, 12)}`,
@@ -45,6 +48,7 @@ test("a container is a route, a backend and a server", () => {
             backup: false,
           },
         ],
+        waiting: [],
       },
     ],
     rejections: [],
@@ -53,7 +57,7 @@ test("a container is a route, a backend and a server", () => {
 });
 
 test("no container is no route", () => {
-  expect(model([])).toEqual({ routes: [], backends: [], rejections: [], warnings: [] });
+  expect(model([])).toEqual({ routes: [], services: [], rejections: [], warnings: [] });
 });
 
 test.each<[ContainerState, string[], string]>([
@@ -126,7 +130,7 @@ describe("backends", () => {
   test("names are readable and never the same for two repositories", () => {
     const images = ["a/b", "a-b", "a_b", "a.b", "a/b/c", "a-b/c"];
     const containers = images.map((image, index) => container(`c${index}`, { image }));
-    const names = model(containers).backends.map(({ name }) => name);
+    const names = model(containers).services.map(({ backend }) => backend);
     expect(names).toEqual(["a-b", "a-b:c", "a.b", "a:b", "a:b:c", "a_b"]);
     for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_.:-]+$/);
   });
@@ -144,9 +148,9 @@ describe("backends", () => {
 
 describe("servers", () => {
   test("one for each candidate port, the later ones as backup", () => {
-    const [backend] = model([container("c", { exposed: [] })]).backends;
+    const [service] = model([container("c", { exposed: [] })]).services;
     const id = container("c").id.slice(0, 12);
-    expect(backend?.servers.map(({ name, port, backup }) => [name, port, backup])).toEqual([
+    expect(service?.servers.map(({ name, port, backup }) => [name, port, backup])).toEqual([
       [`c:${id}:8000`, 8000, false],
       [`c:${id}:80`, 80, true],
     ]);
@@ -154,7 +158,7 @@ describe("servers", () => {
 
   test("a container that is made anew under its name is another server", () => {
     const [old, anew] = ["1", "2"].map((digit) => container("web", { id: digit.repeat(64) }));
-    const names = [old, anew].map((each) => each && model([each]).backends[0]?.servers[0]?.name);
+    const names = [old, anew].map((each) => each && model([each]).services[0]?.servers[0]?.name);
     expect(names).toEqual(["web:111111111111", "web:222222222222"]);
   });
 
@@ -162,8 +166,8 @@ describe("servers", () => {
     const again = container("c", { attachments: [at("bridge", "172.17.0.99")] });
     const [before, after] = [model([container("c")]), model([again])];
     expect(after.routes).toEqual(before.routes);
-    expect(after.backends[0]?.servers[0]?.name).toBe(String(before.backends[0]?.servers[0]?.name));
-    expect(after.backends[0]?.servers[0]?.address).toBe("172.17.0.99");
+    expect(after.services[0]?.servers[0]?.name).toBe(String(before.services[0]?.servers[0]?.name));
+    expect(after.services[0]?.servers[0]?.address).toBe("172.17.0.99");
     const meanwhile = model([container("c", { state: "restarting" })]);
     expect(meanwhile.routes).toEqual(before.routes);
   });
@@ -189,13 +193,15 @@ test.each<[string, Partial<Container>, string]>([
   const bad = container("bad", rest);
   const { routes, rejections } = model([bad, container("good", { image: "good" })]);
   expect(routes.map(({ path }) => path)).toEqual(["/good"]);
-  expect(rejections).toEqual([{ id: bad.id, container: "bad", image: bad.image, reason }]);
+  const asked = reason.startsWith("label gateway.enable");
+  const { id, image } = bad;
+  expect(rejections).toEqual([{ id, container: "bad", image, reason, asked }]);
 });
 
 test("left out from outside, whatever else holds", () => {
   const [out, rest] = [container("out"), container("rest")];
-  const { backends, rejections } = model([out, rest], { excluded: { [out.id]: "it is odd" } });
-  expect(backends[0]?.servers.map((server) => server.container)).toEqual(["rest"]);
+  const { services, rejections } = model([out, rest], { excluded: { [out.id]: "it is odd" } });
+  expect(services[0]?.servers.map((server) => server.container)).toEqual(["rest"]);
   expect(rejections.map(({ reason }) => reason)).toEqual(["it is odd"]);
 });
 
@@ -208,7 +214,7 @@ test("a label that is probably misspelt is a warning", () => {
 });
 
 test("by host name: the age is that of a repository's oldest container", () => {
-  const { routes, backends, warnings } = model(
+  const { routes, services, warnings } = model(
     [
       container("a", { image: "x/web", created: 30 }),
       container("b", { image: "y/web", created: 20 }),
@@ -221,7 +227,7 @@ test("by host name: the age is that of a repository's oldest container", () => {
     ["web-x.ex.org", "/", "web-x.ex.org/", "x:web"],
     ["web-y.ex.org", "/", "web-y.ex.org/", "y:web"],
   ]);
-  expect(backends.map(({ hosts }) => hosts)).toEqual([
+  expect(services.map((service) => service.routes.map(({ host }) => host))).toEqual([
     ["web.ex.org", "web-x.ex.org"],
     ["web-y.ex.org"],
   ]);

@@ -9,7 +9,10 @@ const HEADER = "# Written by docker-api-gateway: what is changed here is overwri
 
 function render(text: string, data: object = {}, partials: Record<string, string> = {}) {
   const template = compileTemplate({ name: "my.hbs", text }, partials);
-  const { config, maps } = template.render(data, (name) => `/etc/x.${name}.map`);
+  const { config, assets } = template.render(data, (name) => `/etc/x.${name}.map`);
+  const maps = Object.fromEntries(
+    Object.entries(assets).map(([path, asset]) => [path, asset.text]),
+  );
   expect(config).toStartWith(HEADER);
   return { config: config.slice(HEADER.length), maps };
 }
@@ -54,7 +57,7 @@ test("one escaping does not reach another template", () => {
   for (let round = 0; round < 2; round++) {
     expect(second.render({ a: "a'b" }, beside)).toEqual({
       config: `${HEADER}'a'\\''b'`,
-      maps: { "/m": "a'b x\n" },
+      assets: { "/m": { kind: "map", text: "a'b x\n" } },
     });
     expect(first.render({ a: "c d" }, beside).config).toBe(`${HEADER}'c d'`);
   }

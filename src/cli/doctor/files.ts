@@ -65,7 +65,9 @@ export const checkConfiguration: Check = async ({ options, io }) => {
     new Date().toISOString(),
   );
   await checkApart(options.haproxy, rendered, files.output);
-  return ok(`accepted by HAProxy, with ${counted(model.routes.length, "route")}${note}`);
+  return ok(
+    `accepted by HAProxy, with ${counted(model.services.flatMap(({ routes }) => routes).length, "route")}${note}`,
+  );
 };
 
 function counted(count: number, noun: string): string {
@@ -96,7 +98,7 @@ async function checkApart(program: string, files: Files, shownAs: string): Promi
   const folder = mkdtempSync(join(tmpdir(), "docker-api-gateway-doctor-"));
   try {
     let { config } = files;
-    for (const [path, text] of Object.entries(files.maps)) {
+    for (const [path, { text }] of Object.entries(files.assets)) {
       const copy = join(folder, basename(path));
       writeFileSync(copy, text);
       config = config.replaceAll(path, copy);

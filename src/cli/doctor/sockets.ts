@@ -5,7 +5,7 @@ import { pause } from "../../lib/async.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import { showProcesses } from "../../haproxy/process/master.ts";
 import { askHaproxy } from "../../haproxy/runtime/socket.ts";
-import { statsSocket } from "../../config/sections.ts";
+import { parseConfig, statsSocket } from "../../config/sections.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import type { Options } from "../options.ts";
 import { isOwnConfig } from "../../template/compile.ts";
@@ -35,7 +35,7 @@ async function askOnce(
   } catch (error) {
     unreadable = errorMessage(error);
   }
-  const path = statsSocket(config);
+  const path = statsSocket(parseConfig(config));
   const { answer, ...stats } = path === undefined ? NOBODY : await askWorker(path);
   const hasMaster = managed || options.masterSocket !== undefined || existsSync(masterSocket);
   const { pids, ...master } = hasMaster ? await askMaster(masterSocket) : { pids: [], path: "" };

@@ -14,7 +14,8 @@ import {
 import { dirname, resolve } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 
-const NEW_FILE_MODE = 0o644;
+/** Of a file that is for everybody to read. */
+export const PUBLIC_MODE = 0o644;
 /** For nobody else's eyes until it is known for whose it is. */
 const PRIVATE_MODE = 0o600;
 
@@ -61,15 +62,17 @@ export async function readStart(path: string, bytes: number): Promise<string | u
 /**
  * Writes a file to the disk itself, with the mode and owner of another where that exists.
  * @param flags `wx` for one that must not be there yet
+ * @param mode of a file that has no original
  */
 export async function writeDurably(
   path: string,
   content: string | Uint8Array,
   original: string,
   flags: "w" | "wx" = "w",
+  mode = PUBLIC_MODE,
 ): Promise<void> {
   const wanted = await statIfThere(original);
-  const file = await open(path, flags, wanted === undefined ? NEW_FILE_MODE : PRIVATE_MODE);
+  const file = await open(path, flags, wanted === undefined ? mode : PRIVATE_MODE);
   try {
     if (wanted !== undefined) await likeOriginal(file, wanted);
     await file.writeFile(content);

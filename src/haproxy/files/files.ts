@@ -4,10 +4,11 @@ import { readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { Files } from "../../model.ts";
+import type { Asset, AssetKind, Files } from "../../model.ts";
 import {
   keepAs,
   overwrite,
+  PUBLIC_MODE,
   readIfThere,
   readStart,
   realPath,
@@ -28,6 +29,10 @@ interface Journal {
 }
 
 const BACKUP_SUFFIX = "before-docker-api-gateway";
+const EDITED_SUFFIX = "edited";
+
+/** The mode that a new file of each kind is made with. */
+const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE };
 
 /** So many bytes hold the line by which the gateway knows its own configuration. */
 const FIRST_LINE = 200;
@@ -52,16 +57,38 @@ export class ConfigFiles {
     return join(dirname(this.output), `${stem}.${name}.map`);
   };
 
-  /** What is on disk; undefined where there is no configuration. */
-  async read(mapPaths: readonly string[]): Promise<Files | undefined> {
+  /**
+   * What is on disk; undefined where there is no configuration.
+   * @param like the files that it may name, by path
+   */
+  async read(like: Files["assets"] = {}): Promise<Files | undefined> {
     const config = await readIfThere(this.output);
     if (config === undefined) return undefined;
-    const maps: Record<string, string> = {};
-    for (const path of mapPaths) {
+    const assets: Record<string, Asset> = {};
+    for (const [path, { kind }] of Object.entries(like)) {
       const text = await readIfThere(path);
-      if (text !== undefined) maps[path] = text;
+      if (text !== undefined) assets[path] = { kind, text };
     }
-    return { config, maps };
+    return { config, assets };
+  }
+
+  /**
+   * Keeps copies of the files that somebody else changed, and says so.
+   * @param written what should be on disk
+   * @throws GatewayError `config`
+   */
+  async keepEdited(written: Files): Promise<void> {
+    const { config, assets } = written;
+    const texts = Object.entries(assets).map(([path, { text }]) => [path, text] as const);
+    await explain("keep", this.output, async () => {
+      for (const [path, text] of [[this.output, config] as const, ...texts]) {
+        const found = await readIfThere(path);
+        if (found === text) continue;
+        const there = found === undefined ? undefined : await keepCopy(path, EDITED_SUFFIX);
+        const note = there === undefined ? "" : `, and what was there is kept as ${there.kept}`;
+        this.log.warn(`${path} was changed by somebody else: it is written again${note}`);
+      }
+    });
   }
 
   /** Whether an earlier run ended between replacing the files and HAProxy's word that it runs them. */
@@ -81,9 +108,9 @@ export class ConfigFiles {
   async stage(files: Files): Promise<Candidate> {
     return explain("write", this.output, async () => {
       let checked = files.config;
-      for (const [path, text] of Object.entries(files.maps)) {
+      for (const [path, { kind, text }] of Object.entries(files.assets)) {
         const staged = sibling(await realPath(path), "new");
-        await writeDurably(staged, text, path);
+        await writeDurably(staged, text, path, "w", MODES[kind]);
         checked = checked.replaceAll(path, staged);
       }
       await writeDurably(sibling(await realPath(this.output), "new"), files.config, this.output);
@@ -95,7 +122,7 @@ export class ConfigFiles {
 
   /** Removes what `stage` wrote; what cannot be removed is overwritten next time. */
   async discard(files: Files): Promise<void> {
-    for (const path of [this.output, ...Object.keys(files.maps)]) {
+    for (const path of [this.output, ...Object.keys(files.assets)]) {
       await removeIfPossible(sibling(await realPath(path), "new"));
     }
     await removeIfPossible(sibling(this.output, "check"));
@@ -110,7 +137,7 @@ export class ConfigFiles {
       // Where an earlier way back did not come to its end, its files are still the last good ones.
       await this.putBack();
       const paths: string[] = [];
-      for (const path of [...Object.keys(files.maps), this.output]) {
+      for (const path of [...Object.keys(files.assets), this.output]) {
         paths.push(await realPath(path));
       }
       await this.#keepForeign();
@@ -163,18 +190,8 @@ export class ConfigFiles {
   async #keepForeign(): Promise<void> {
     const start = await readStart(this.output, FIRST_LINE);
     if (start === undefined || this.isOwn(start)) return;
-    const config = await readFile(this.output);
-    for (let count = 0; ; count++) {
-      const kept = `${this.output}.${BACKUP_SUFFIX}${count === 0 ? "" : `.${count}`}`;
-      try {
-        await writeDurably(kept, config, this.output, "wx");
-        this.log.info(`kept the former ${this.output} as ${kept}`);
-        return;
-      } catch (error) {
-        if (systemCode(error) !== "EEXIST") throw error;
-        if (config.equals(await readFile(kept))) return;
-      }
-    }
+    const { kept, isNew } = await keepCopy(this.output, BACKUP_SUFFIX);
+    if (isNew) this.log.info(`kept the former ${this.output} as ${kept}`);
   }
 
   async #writeWayBack(paths: readonly string[]): Promise<void> {
@@ -204,6 +221,27 @@ export class ConfigFiles {
       this.#warned.add(path);
       await overwrite(path, await readFile(from));
       await rm(from);
+    }
+  }
+}
+
+/**
+ * Keeps a copy of a file beside it, under a name that nothing else has.
+ * @returns the copy's path, and whether there was none like it before
+ */
+async function keepCopy(
+  path: string,
+  suffix: string,
+): Promise<{ readonly kept: string; readonly isNew: boolean }> {
+  const content = await readFile(path);
+  for (let count = 0; ; count++) {
+    const kept = `${path}.${suffix}${count === 0 ? "" : `.${count}`}`;
+    try {
+      await writeDurably(kept, content, path, "wx");
+      return { kept, isNew: true };
+    } catch (error) {
+      if (systemCode(error) !== "EEXIST") throw error;
+      if (content.equals(await readFile(kept))) return { kept, isNew: false };
     }
   }
 }

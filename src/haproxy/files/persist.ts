@@ -12,7 +12,7 @@ import type { Files } from "../../model.ts";
  */
 const FOLLOW_AFTER = 50;
 
-export class Written {
+export class Persist {
   /** What was last put on disk; undefined where that is not known. */
   #files: Files | undefined;
   /** What HAProxy runs already and its files do not say yet. */
@@ -42,11 +42,11 @@ export class Written {
   /** Whether somebody else changed the files. */
   async isEdited(): Promise<boolean> {
     if (this.#files === undefined) return false;
-    const { config, maps } = this.#files;
-    const found = await this.onDisk.read(Object.keys(maps));
+    const { config, assets } = this.#files;
+    const found = await this.onDisk.read(assets);
     return (
       found?.config !== config ||
-      Object.entries(maps).some(([path, text]) => found.maps[path] !== text)
+      Object.entries(assets).some(([path, { text }]) => found.assets[path]?.text !== text)
     );
   }
 
@@ -79,6 +79,9 @@ export class Written {
    * @throws GatewayError `config` where HAProxy refuses them or they cannot be written
    */
   async replace(files: Files): Promise<void> {
+    if (this.#files !== undefined && (await this.isEdited())) {
+      await this.onDisk.keepEdited(this.#files);
+    }
     try {
       const { checkPath } = await this.onDisk.stage(files);
       await checkConfig(this.program, checkPath, this.onDisk.output);

@@ -1,6 +1,6 @@
 // A HAProxy of the gateway's own: started, reloaded, restarted when it dies, ended gracefully.
 
-import { Backoff, pause } from "../../lib/async.ts";
+import { Backoff, inBackground, pause } from "../../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { awaitNewWorker, hasRequests, pidsOf, reloadMaster, showProcesses } from "./master.ts";
@@ -52,7 +52,7 @@ export class ManagedHaproxy implements Haproxy {
         `took over HAProxy (process ${master}), which an earlier gateway left running; ` +
           "its own log lines are shown again after its next start",
       );
-      void this.#watch(master, waitForEnd(master, this.#closing.signal));
+      this.#watchOver(master, waitForEnd(master, this.#closing.signal));
       return true;
     } catch (error) {
       if (error instanceof GatewayError) return false;
@@ -117,7 +117,7 @@ export class ManagedHaproxy implements Haproxy {
     }
     this.#pid = child.pid;
     this.log.info(`started HAProxy (process ${child.pid})`);
-    void this.#watch(
+    this.#watchOver(
       child.pid,
       child.exited.then(() => undefined),
     );
@@ -148,6 +148,10 @@ export class ManagedHaproxy implements Haproxy {
   /** Ends it without waiting for requests. */
   closeNow(): void {
     if (this.#pid !== undefined) signalProcess(this.#pid, "SIGTERM");
+  }
+
+  #watchOver(pid: number, ended: Promise<void>): void {
+    inBackground(this.#watch(pid, ended), (error) => this.log.failure(error));
   }
 
   /** Starts it again whenever it ends by itself. */

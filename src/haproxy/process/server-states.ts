@@ -2,9 +2,9 @@
 
 import { writeFile } from "node:fs/promises";
 import { forEachLimited } from "../../lib/async.ts";
-import { serverStateFile } from "../../config/sections.ts";
+import { serverStateFile, type Section } from "../../config/sections.ts";
 import type { ServerLine } from "../../config/operations.ts";
-import { bareAddress, configServers, isChecked, isLiteral } from "../../config/servers.ts";
+import { bareAddress, isChecked, isLiteral, serversIn } from "../../config/servers.ts";
 import { answers } from "../runtime/probe.ts";
 import { askHaproxy } from "../runtime/socket.ts";
 
@@ -35,18 +35,18 @@ const HEADER =
  * @param runningName the name that HAProxy has a backend under
  */
 export async function saveServerStates(
-  config: string,
+  sections: readonly Section[],
   statsSocket: string | undefined,
   runningName: (backend: string) => string,
 ): Promise<void> {
-  const file = serverStateFile(config);
+  const file = serverStateFile(sections);
   if (file === undefined) return;
   const answer =
     statsSocket === undefined ? "" : await askHaproxy(statsSocket, "show servers state");
   const known = readServerStates(answer);
   const lines: string[] = [];
   // One that HAProxy does not check would never come up again.
-  const checked = configServers(config).filter(
+  const checked = serversIn(sections).filter(
     ({ server }) => isChecked(server) && isLiteral(server),
   );
   await forEachLimited(checked, PROBES_AT_ONCE, async ({ backend, server }) => {

@@ -1,10 +1,10 @@
 // What HAProxy says it runs, compared with what its files say.
 
-import { parseConfig } from "../../config/sections.ts";
-import { backendOf, mapEntries, runningValue } from "../../config/map-file.ts";
+import { sectionsOf } from "../../config/sections.ts";
+import { backendOf, mapEntries, mapOf, mapsOf, runningValue } from "../../config/map-file.ts";
 import type { Files } from "../../model.ts";
 import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
-import { bareAddress, configServers, isLiteral } from "../../config/servers.ts";
+import { bareAddress, serversIn, isLiteral } from "../../config/servers.ts";
 import { readServerStates } from "../process/server-states.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -36,9 +36,9 @@ export async function observeDifferences(
  */
 export async function observeAliases(runtime: Runtime, files: Files): Promise<Aliases> {
   const aliases: Record<string, string> = {};
-  for (const [path, text] of Object.entries(files.maps)) {
+  for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
-    for (const [key, value] of mapEntries(text)) {
+    for (const [key, value] of mapOf(mapEntries(text.split("\n")))) {
       const [name, other] = [backendOf(value), backendOf(running.get(key) ?? value)];
       if (name !== other && isSpare(other)) aliases[name] = other;
     }
@@ -62,10 +62,10 @@ async function serverDifferences(
   aliases: Aliases,
 ): Promise<string[]> {
   const running = readServerStates(await runtime.ask("show servers state"));
-  const sections = new Set(parseConfig(files.config).map(({ name }) => name));
+  const names = new Set(sectionsOf(files).map(({ name }) => name));
   const expected = new Set<string>();
   const differences: string[] = [];
-  for (const { backend, server } of configServers(files.config)) {
+  for (const { backend, server } of serversIn(sectionsOf(files))) {
     const key = `${aliases[backend] ?? backend}/${server.name}`;
     expected.add(key);
     const state = running.get(key);
@@ -82,7 +82,7 @@ async function serverDifferences(
     }
   }
   for (const key of running.keys()) {
-    const isOurs = sections.has(key.slice(0, key.indexOf("/")));
+    const isOurs = names.has(key.slice(0, key.indexOf("/")));
     if (isOurs && !expected.has(key) && !runtime.departures.hasServer(key)) {
       differences.push(`HAProxy has a server ${key} that should be gone`);
     }
@@ -92,9 +92,9 @@ async function serverDifferences(
 
 async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases): Promise<string[]> {
   const differences: string[] = [];
-  for (const [path, text] of Object.entries(files.maps)) {
+  for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
-    const expected = mapEntries(text);
+    const expected = mapOf(mapEntries(text.split("\n")));
     const isSame =
       running.size === expected.size &&
       [...expected].every(([key, value]) => running.get(key) === runningValue(value, aliases));
@@ -106,7 +106,7 @@ async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases):
 async function backendDifferences(runtime: Runtime, files: Files): Promise<string[]> {
   const lines = (await runtime.ask("show backend")).split("\n");
   const running = new Set(lines.map((line) => line.trim()).filter((line) => !/^(#|$)/.test(line)));
-  const sections = parseConfig(files.config);
+  const sections = sectionsOf(files);
   const expected = sections.filter(({ kind }) => kind === "backend" || kind === "listen");
   const names = new Set(expected.map(({ name }) => name));
   return [

@@ -118,7 +118,7 @@ describe("a full disk", () => {
       rmSync(join(dir, "filler"));
       await replace(place, wanted);
       await place.files.confirm();
-      expect(await place.files.read([place.map])).toEqual(wanted);
+      expect(await place.files.read(place.wanted("").assets)).toEqual(wanted);
       expect(readFileSync(kept, "utf8")).toBe(foreign);
       expect(ownership(place.output)).toEqual(["640", 1234, 1235]);
     },
@@ -132,7 +132,7 @@ describe("a full disk", () => {
     await replace(place, place.wanted("b".repeat(PAGE)));
     fill(dir, 0);
     await place.files.putBack();
-    expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 });
 
@@ -149,10 +149,10 @@ describe("a read-only disk", () => {
     expect(error.code).toBe("config");
     expect(error.message).toStartWith(`Cannot write "${place.output}": EROFS`);
     expect(error.hint).toContain("read-only");
-    expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     remount(dir, "rw");
     await replace(place, place.wanted("b"));
-    expect(await place.files.read([place.map])).toEqual(place.wanted("b"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("b"));
   });
 });
 

@@ -36,7 +36,7 @@ describe("replacing", () => {
     const wanted = place.wanted("a");
     await replace(place, wanted);
     await place.files.confirm();
-    expect(await place.files.read([place.map])).toEqual(wanted);
+    expect(await place.files.read(place.wanted("").assets)).toEqual(wanted);
     expect(list(place.dir)).toEqual(["haproxy.cfg", "haproxy.routes.map"]);
     expect(ownership(place.output)[0]).toBe("644");
   });
@@ -52,7 +52,7 @@ describe("replacing", () => {
     expect(ownership(staged("haproxy.routes.map"))).toEqual(["600", 2345, 2346]);
 
     await place.files.replace(place.wanted("b"));
-    expect(await place.files.read([place.map])).toEqual(place.wanted("b"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("b"));
     expect(ownership(place.output)).toEqual(["640", 1234, 1235]);
     expect(ownership(place.map)).toEqual(["600", 2345, 2346]);
     expect(ownership(join(place.dir, ".haproxy.cfg.last-good"))).toEqual(["640", 1234, 1235]);
@@ -79,7 +79,7 @@ describe("replacing", () => {
     expect(used).not.toBe(place.map);
     expect(readFileSync(used, "utf8")).toBe("b 1\n");
     // Nothing has changed yet, and nothing stays.
-    expect(await place.files.read([place.map])).toBeUndefined();
+    expect(await place.files.read(place.wanted("").assets)).toBeUndefined();
     await place.files.discard(wanted);
     expect(list(place.dir)).toEqual([]);
   });
@@ -112,7 +112,7 @@ describe("the way back", () => {
     await place.files.confirm();
     expect(await place.files.isUnconfirmed()).toBe(false);
     await place.files.putBack();
-    expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 
   test("another process finds it", async () => {
@@ -123,7 +123,7 @@ describe("the way back", () => {
     expect(await files.isUnconfirmed()).toBe(true);
     await files.putBack();
     expect(await files.isUnconfirmed()).toBe(false);
-    expect(await files.read([place.map])).toEqual(place.wanted("a"));
+    expect(await files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 
   test.each(["", "{", '{"replaced":[{"pa'])(
@@ -135,7 +135,7 @@ describe("the way back", () => {
       expect(await place.files.isUnconfirmed()).toBe(true);
       await place.files.putBack();
       expect(await place.files.isUnconfirmed()).toBe(false);
-      expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+      expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     },
   );
 
@@ -147,7 +147,7 @@ describe("the way back", () => {
     writeFileSync(place.output, place.wanted("a").config);
     rmSync(join(place.dir, ".haproxy.cfg.last-good"));
     await place.files.putBack();
-    expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     expect(await place.files.isUnconfirmed()).toBe(false);
   });
 
@@ -156,9 +156,9 @@ describe("the way back", () => {
     await confirmed(place, "a");
     await replace(place, place.wanted("b"));
     await replace(place, place.wanted("c"));
-    expect(await place.files.read([place.map])).toEqual(place.wanted("c"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("c"));
     await place.files.putBack();
-    expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+    expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 });
 
@@ -217,10 +217,10 @@ describe("a link in place of a file", () => {
       expect(readFileSync(`${place.output}.before-docker-api-gateway`, "utf8")).toBe("# foreign\n");
 
       await replace(place, place.wanted("b"));
-      expect(await place.files.read([place.map])).toEqual(place.wanted("b"));
+      expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("b"));
       await place.files.putBack();
       expect(readlinkSync(place.output)).toBe(link);
-      expect(await place.files.read([place.map])).toEqual(place.wanted("a"));
+      expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     },
   );
 

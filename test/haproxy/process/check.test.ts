@@ -3,6 +3,7 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, jest, setDefaultTimeout, test } from "bun:test";
+import { mapsOf } from "../../../src/config/map-file.ts";
 import { checkConfig, haproxyVersion } from "../../../src/haproxy/process/check.ts";
 import { GatewayError } from "../../../src/lib/errors.ts";
 import { haproxyProgram, haproxyVersions } from "../../lab/haproxy.ts";
@@ -50,8 +51,8 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
 
   test.each(CASES)("it has nothing to say about the template %s", async (_, domain, services) => {
     const at = await Site.make(version, domain === undefined ? {} : { domain });
-    const { config, maps } = at.render(services).files;
-    const path = write(at, config, maps);
+    const { files } = at.render(services);
+    const path = write(at, files.config, mapsOf(files));
     await checkConfig(program, path, path);
     const { stdout, stderr } = Bun.spawnSync([program, "-c", "-f", path]);
     expect(saidIn(`${stdout.toString()}${stderr.toString()}`)).toEqual([]);
@@ -60,9 +61,10 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
   test("nor as an ordinary user, without root's settings", async () => {
     const { settings } = site.setup;
     const plain = { ...settings.haproxy, user: "", group: "", chroot: "" };
-    const { config, maps } = site.render(SERVICES, plain).files;
+    const { files } = site.render(SERVICES, plain);
+    const { config } = files;
     expect(config).not.toMatch(/chroot|^ +user /m);
-    const path = write(site, config, maps);
+    const path = write(site, config, mapsOf(files));
     // May read what is root's alone, such as the cache of HAProxys, and nothing more.
     const caps = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"];
     const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...caps];

@@ -138,19 +138,24 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
   });
 
   describe("files that somebody edited are written again", () => {
-    test.each<[string, (config: string, routes: string) => void]>([
+    test.each<[string, (config: string, routes: string) => string | undefined]>([
       ["the configuration", (config) => append(config, "# mine\n")],
       ["a map", (_, routes) => append(routes, "/mine/ foo|1\n")],
-      ["no configuration left", (config) => rmSync(config)],
-      ["no map left", (_, routes) => rmSync(routes)],
+      ["no configuration left", (config) => void rmSync(config)],
+      ["no map left", (_, routes) => void rmSync(routes)],
     ])("%s", async (_, edit) => {
       await running.written(wanted);
-      edit(site.setup.paths.output, map);
+      const edited = edit(site.setup.paths.output, map);
+      const mine = edited === undefined ? undefined : readFileSync(edited, "utf8");
       expect(await verified()).toBe("nothing");
       await running.written(wanted);
       expect(running.log.filter((line) => line.startsWith("warn: "))).toEqual([
-        expect.stringMatching(/was changed by somebody else.*: it is written again$/),
+        expect.stringMatching(
+          / was changed by somebody else: it is written again(, and what .*)?$/,
+        ),
       ]);
+      // What was there is not lost.
+      if (edited !== undefined) expect(readFileSync(`${edited}.edited`, "utf8")).toBe(mine ?? "");
     });
 
     test("and not run, if HAProxy has read them", async () => {
@@ -219,9 +224,9 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
       await running.written(wanted);
       const paths = [site.setup.paths.output, map];
       const current = paths.map((path) => readFileSync(path, "utf8"));
-      const { config, maps } = site.render(services.slice(0, 1)).files;
+      const { config, assets } = site.render(services.slice(0, 1)).files;
       writeFileSync(site.setup.paths.output, config);
-      writeFileSync(map, maps[map] ?? "");
+      writeFileSync(map, assets[map]?.text ?? "");
       await running.restart();
       for (const [index, path] of paths.entries()) writeFileSync(path, current[index] ?? "");
       expect(await verified()).toBe("reload");
@@ -251,6 +256,8 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
   }
 });
 
-function append(path: string, text: string): void {
+/** Adds a text to a file, and gives the file's path. */
+function append(path: string, text: string): string {
   writeFileSync(path, readFileSync(path, "utf8") + text);
+  return path;
 }
