@@ -23,6 +23,12 @@ interface Candidate {
   readonly checkPath: string;
 }
 
+/** A file that somebody else changed, and where what he wrote is kept. */
+interface Edited {
+  readonly path: string;
+  readonly kept: string | undefined;
+}
+
 /** What the way back needs: written before anything is replaced. */
 interface Journal {
   readonly replaced: readonly { readonly path: string; readonly existed: boolean }[];
@@ -73,21 +79,22 @@ export class ConfigFiles {
   }
 
   /**
-   * Keeps copies of the files that somebody else changed, and says so.
+   * Keeps copies of the files that somebody else changed.
    * @param written what should be on disk
+   * @returns what was changed, and where it is kept; undefined for a file that is gone
    * @throws GatewayError `config`
    */
-  async keepEdited(written: Files): Promise<void> {
-    const { config, assets } = written;
-    const texts = Object.entries(assets).map(([path, { text }]) => [path, text] as const);
-    await explain("keep", this.output, async () => {
-      for (const [path, text] of [[this.output, config] as const, ...texts]) {
+  async keepEdited({ config, assets }: Files): Promise<readonly Edited[]> {
+    const named = Object.entries(assets).map(([path, { text }]) => [path, text] as const);
+    return explain("keep", this.output, async () => {
+      const edited: Edited[] = [];
+      for (const [path, text] of [[this.output, config] as const, ...named]) {
         const found = await readIfThere(path);
         if (found === text) continue;
-        const there = found === undefined ? undefined : await keepCopy(path, EDITED_SUFFIX);
-        const note = there === undefined ? "" : `, and what was there is kept as ${there.kept}`;
-        this.log.warn(`${path} was changed by somebody else: it is written again${note}`);
+        const kept = found === undefined ? undefined : await keepCopy(path, EDITED_SUFFIX);
+        edited.push({ path, kept: kept?.kept });
       }
+      return edited;
     });
   }
 

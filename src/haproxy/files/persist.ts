@@ -80,7 +80,10 @@ export class Persist {
    */
   async replace(files: Files): Promise<void> {
     if (this.#files !== undefined && (await this.isEdited())) {
-      await this.onDisk.keepEdited(this.#files);
+      for (const { path, kept } of await this.onDisk.keepEdited(this.#files)) {
+        const note = kept === undefined ? "" : `, and what was there is kept as ${kept}`;
+        this.log.warn(`${path} was changed by somebody else: it is written again${note}`);
+      }
     }
     try {
       const { checkPath } = await this.onDisk.stage(files);

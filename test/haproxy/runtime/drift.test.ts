@@ -141,8 +141,8 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     test.each<[string, (config: string, routes: string) => string | undefined]>([
       ["the configuration", (config) => append(config, "# mine\n")],
       ["a map", (_, routes) => append(routes, "/mine/ foo|1\n")],
-      ["no configuration left", (config) => void rmSync(config)],
-      ["no map left", (_, routes) => void rmSync(routes)],
+      ["no configuration left", gone],
+      ["no map left", (_, routes) => gone(routes)],
     ])("%s", async (_, edit) => {
       await running.written(wanted);
       const edited = edit(site.setup.paths.output, map);
@@ -255,6 +255,10 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     expect(servers.toSorted()).toEqual(["/one", "/three", "/two"]);
   }
 });
+
+function gone(path: string): undefined {
+  rmSync(path);
+}
 
 /** Adds a text to a file, and gives the file's path. */
 function append(path: string, text: string): string {
