@@ -53,7 +53,7 @@ async function runGateway(
   const setup = await prepare(options, env, log);
   const { paths, client, files, settings, template } = setup;
   if (paths.managed) makeFolder(dirname(paths.output));
-  const unlock = await lockOutput(paths.output);
+  const unlock = await lockOutput(paths.output, (message) => log.warn(message));
   try {
     const haproxy = paths.managed
       ? await startManaged(options, setup, log, signals, () => void gateway.resync())
