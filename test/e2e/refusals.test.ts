@@ -2,13 +2,21 @@
 
 import { afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
+import { asUser, closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);
@@ -215,6 +223,32 @@ describe("an output file that is there already", () => {
     const third = await startGateway({ dir: first.dir, dockerHost: engine.dockerHost });
     await third.answers("/", 403);
   });
+});
+
+test(`a folder in /tmp that another user made first, ${testFlavour()}`, async () => {
+  const uid = 65_533;
+  const tmp = gatewayDir();
+  chmodSync(tmp, 0o1777);
+  const theirs = join(tmp, `docker-api-gateway-${uid}`);
+  mkdirSync(theirs);
+  chownSync(theirs, 65_534, 65_534);
+  const flags = [
+    `--docker-host=${engine.dockerHost}`,
+    `--haproxy=${haproxyProgram(firstVersion())}`,
+  ];
+  const words = ["--manage-haproxy", "--once", ...flags, "--listen=127.0.0.1:1"];
+  const refused = await runToEnd(words, { TMPDIR: tmp }, "/", asUser(uid));
+  expect(refused.status).toBe(12);
+  expect(refused.stderr).toContain(
+    `Cannot use folder "${theirs}": it belongs to user 65534, not to user ${uid}`,
+  );
+  const { stdout } = await runToEnd(
+    ["doctor", ...words.slice(2)],
+    { TMPDIR: tmp },
+    "/",
+    asUser(uid),
+  );
+  expect(stdout).toContain(`failure  Output: Cannot use folder "${theirs}": it belongs to`);
 });
 
 test(`a folder that is not there, ${testFlavour()}`, async () => {
