@@ -32,6 +32,8 @@ type Known = Extract<Applied, { files: Files }>;
 export class Applier {
   #applied: Applied = { unknown: "there is no configuration of the gateway's yet" };
   readonly #written: Written;
+  /** Why the states of the servers were not kept at the last reload; told once. */
+  #unkept: string | undefined;
 
   constructor(private readonly parts: ApplierParts) {
     this.#written = new Written(parts.files, parts.program, parts.log);
@@ -207,12 +209,15 @@ export class Applier {
   async #saveStates(desired: Files): Promise<void> {
     const socket = this.statsSocket ?? statsSocket(desired.config);
     const running = (backend: string): string => this.runningName(backend);
+    let problem: string | undefined;
     try {
-      await saveServerStates(desired.config, socket, running);
+      problem = await saveServerStates(desired.config, socket, running);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       this.parts.log.debug(`the states of the servers are not kept: ${errorMessage(error)}`);
-      await saveServerStates(desired.config, undefined, running);
+      problem = await saveServerStates(desired.config, undefined, running);
     }
+    if (problem !== undefined && problem !== this.#unkept) this.parts.log.warn(problem);
+    this.#unkept = problem;
   }
 }

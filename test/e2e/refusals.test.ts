@@ -188,6 +188,28 @@ describe("a full disk", () => {
   });
 });
 
+test("a state file that cannot be written keeps no reload back, and is told once", async () => {
+  const dir = gatewayDir();
+  const file = await templateFile(dir, "");
+  const state = join(dir, "nowhere/state");
+  const template = readFileSync(file, "utf8").replace(
+    "{{> global}}",
+    // HAProxy heeds the first of two.
+    `global\n    server-state-file ${state}\n{{> global}}`,
+  );
+  writeFileSync(file, template);
+  const flags = ["--template-file", file, "--always-reload"];
+  const gateway = await startGateway({ dir, dockerHost: engine.dockerHost, flags });
+  const old = await run(engine, "old:1");
+  await gateway.served("/old/", old.name);
+  const next = await run(engine, "new:1");
+  await gateway.served("/new/", next.name);
+  const line = await gateway.logged(/^the states of servers are not kept over reloads: /);
+  expect(line.level).toBe("warn");
+  expect(line.message).toContain(`${state} cannot be written (ENOENT`);
+  expect(gateway.count(/states of servers are not kept/)).toBe(1);
+});
+
 describe("an output file that is there already", () => {
   test("is kept under another name where somebody else wrote it", async () => {
     const dir = gatewayDir();
