@@ -69,6 +69,7 @@ userlist extra
     expect(refused.message).toContain(gateway.output);
     expect(refused.details?.join("\n")).toMatch(/unknown keyword 'nonsense'/);
     expect(refused.details?.join("\n")).toContain(`[${gateway.output}:`);
+    expect(refused.details?.join("\n")).toMatch(/\d+ \| userlist extra\n> \d+ \| +nonsense here\n/);
     await gateway.served("/old/", old.name);
     expect((await gateway.get("/new/")).status).toBe(403);
     expect(gateway.config()).not.toContain("nonsense");

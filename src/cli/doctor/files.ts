@@ -104,7 +104,7 @@ async function checkApart(program: string, files: Files, shownAs: string): Promi
     }
     const candidate = join(folder, basename(shownAs));
     writeFileSync(candidate, config);
-    await checkConfig(program, candidate, shownAs);
+    await checkConfig(program, candidate, shownAs, files.config);
   } finally {
     rmSync(folder, { recursive: true });
   }
