@@ -126,6 +126,30 @@ describe("a template that is broken while it is used", () => {
     expect(gateway.count(/Cannot parse template/)).toBe(1);
   });
 
+  test("that is removed is told once; the one before is used, until it is there again", async () => {
+    const dir = gatewayDir();
+    const file = await templateFile(dir, "");
+    const gateway = await startGateway({
+      dir,
+      dockerHost: engine.dockerHost,
+      flags: ["--template-file", file],
+    });
+    const old = await run(engine, "old:1");
+    await gateway.served("/old/", old.name);
+    const works = readFileSync(file, "utf8");
+    rmSync(file);
+    await gateway.logged(/^Cannot read template .*the template before it is used on/);
+    for (const image of ["new:1", "newer:1"]) {
+      const { name } = await run(engine, image);
+      await gateway.served(`/${image.split(":")[0]}/`, name);
+    }
+    writeFileSync(file, works.replace("Nothing is served here", "Not here"));
+    await gateway.until(async () => {
+      expect((await gateway.get("/")).body).toBe("Not here.\n");
+    });
+    expect(gateway.count(/Cannot read template/)).toBe(1);
+  });
+
   test("at the start it is an error of the user's", async () => {
     const dir = gatewayDir();
     const file = await templateFile(dir, "{{#if}}");
