@@ -13,6 +13,7 @@ import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
 import { ManagedHaproxy } from "../haproxy/process/managed.ts";
+import { makePrivate } from "../gateway/host.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
 import { lockOutput } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
@@ -55,8 +56,8 @@ async function runGateway(
 ): Promise<void> {
   const setup = await prepare(options, env, log);
   const { paths, client, files, settings, template } = setup;
-  if (paths.managed) makeFolder(dirname(paths.output));
-  const unlock = await lockOutput(paths.output);
+  if (paths.managed) makeFolder(paths);
+  const unlock = await lockOutput(paths.output, (message) => log.warn(message));
   try {
     const haproxy = paths.managed
       ? await startManaged(options, setup, log, signals, () => void gateway.resync())
@@ -162,10 +163,13 @@ async function startManaged(
   return haproxy;
 }
 
-function makeFolder(path: string): void {
+function makeFolder({ output, privateFolders }: Paths): void {
+  const path = dirname(output);
   try {
+    for (const folder of privateFolders) makePrivate(folder);
     mkdirSync(path, { recursive: true, mode: 0o755 });
   } catch (error) {
+    if (error instanceof GatewayError) throw error;
     throw new GatewayError("config", `Cannot make folder "${path}": ${errorMessage(error)}`, {
       hint: "name another --output-file",
       cause: error,

@@ -31,6 +31,8 @@ type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 export class Applier {
   #applied: Applied = { aliases: {} };
   readonly #persist: Persist;
+  /** Why the states of the servers were not kept at the last reload; told once. */
+  #unkept: string | undefined;
 
   constructor(private readonly parts: ApplierParts) {
     this.#persist = new Persist(parts.files, parts.program, parts.log);
@@ -203,12 +205,15 @@ export class Applier {
   async #saveStates(desired: Files): Promise<void> {
     const socket = this.statsSocket ?? statsSocket(sectionsOf(desired));
     const running = (backend: string): string => this.runningName(backend);
+    let problem: string | undefined;
     try {
-      await saveServerStates(sectionsOf(desired), socket, running);
+      problem = await saveServerStates(sectionsOf(desired), socket, running);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       this.parts.log.debug(`the states of the servers are not kept: ${errorMessage(error)}`);
-      await saveServerStates(sectionsOf(desired), undefined, running);
+      problem = await saveServerStates(sectionsOf(desired), undefined, running);
     }
+    if (problem !== undefined && problem !== this.#unkept) this.parts.log.warn(problem);
+    this.#unkept = problem;
   }
 }

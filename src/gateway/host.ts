@@ -1,7 +1,8 @@
 // What is asked of this host: its addresses, its init system, who runs the gateway.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
 import { networkInterfaces, tmpdir, type NetworkInterfaceInfo } from "node:os";
+import { GatewayError } from "../lib/errors.ts";
 import type { Reach, Snapshot } from "../model.ts";
 
 export interface Host {
@@ -18,6 +19,8 @@ export interface Host {
   readonly hasSyslog: boolean;
   /** The folder for an ordinary user's files that need not outlive a boot. */
   readonly runtimeDir: string;
+  /** Whether that is a folder where everybody may make one: nobody gave this user a place. */
+  readonly runtimeDirIsShared: boolean;
 }
 
 export const HAPROXY_CHROOT = "/var/lib/haproxy";
@@ -32,7 +35,39 @@ export function inspectHost(masterSocket: string, env: NodeJS.ProcessEnv): Host 
     hasHaproxyUser: hasEntry("/etc/passwd") && hasEntry("/etc/group") && existsSync(HAPROXY_CHROOT),
     hasSyslog: existsSync("/dev/log"),
     runtimeDir: env["XDG_RUNTIME_DIR"] || `${tmpdir()}/docker-api-gateway-${uid}`,
+    runtimeDirIsShared: !env["XDG_RUNTIME_DIR"],
   };
+}
+
+/** The mode bits by which others than a folder's owner may change what is in it. */
+const WRITABLE_BY_OTHERS = 0o022;
+
+/** Makes a folder for nobody else. @throws GatewayError `config` where somebody else made it first */
+export function makePrivate(path: string): void {
+  if (!lstatSync(path, { throwIfNoEntry: false })) mkdirSync(path, { mode: 0o700 });
+  requirePrivate(path);
+}
+
+/**
+ * Makes sure of a folder that somebody else could make: what is in it decides what HAProxy does.
+ * @throws GatewayError `config` where another user may change what is in it
+ */
+export function requirePrivate(path: string): void {
+  const problem = whyNotPrivate(path, process.getuid?.() ?? 0);
+  if (problem === "") return;
+  throw new GatewayError("config", `Cannot use folder "${path}": ${problem}`, {
+    hint: "set XDG_RUNTIME_DIR to a folder of this user's own, or name another --output-file",
+  });
+}
+
+function whyNotPrivate(path: string, user: number): string {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return "";
+  if (found.isSymbolicLink()) return "it is a symbolic link";
+  if (!found.isDirectory()) return "it is not a folder";
+  if (found.uid !== user) return `it belongs to user ${found.uid}, not to user ${user}`;
+  if ((found.mode & WRITABLE_BY_OTHERS) === 0) return "";
+  return `others may write there (mode ${(found.mode & 0o7777).toString(8)})`;
 }
 
 /** Which addresses HAProxy, who is where the gateway is, can reach now. */

@@ -1,7 +1,8 @@
 // Telling systemd how the gateway is: sd_notify(3), by its datagram socket.
 
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { FFIType, ptr } from "bun:ffi";
 import { errorMessage } from "../lib/errors.ts";
+import { openLibc } from "../lib/libc.ts";
 import type { Logger } from "../lib/log.ts";
 
 /** Tells systemd, where it runs the gateway and wants to know. */
@@ -22,8 +23,6 @@ const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 /** To go on where systemd does not read: send(2). What is lost so is told again. */
 const MSG_DONTWAIT = 0x40;
-/** The C library of Debian and most, and that of Alpine. */
-const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
 const SOCKET = { args: [FFIType.int, FFIType.int, FFIType.int], returns: FFIType.int };
 const SENDTO = {
   args: [FFIType.int, FFIType.ptr, FFIType.u64, FFIType.int, FFIType.ptr, FFIType.int],
@@ -65,7 +64,7 @@ function openSender(
   log: Logger,
 ): ((text: string, flags?: number) => void) | undefined {
   try {
-    const { socket, sendto } = openLibrary();
+    const { socket, sendto } = openLibc({ socket: SOCKET, sendto: SENDTO });
     const fd = Number(socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0));
     if (fd < 0) throw new Error("no socket");
     const target = socketAddress(address);
@@ -77,18 +76,6 @@ function openSender(
     log.warn(`systemd cannot be told how the gateway is: ${errorMessage(error)}`);
     return undefined;
   }
-}
-
-function openLibrary() {
-  let failure: unknown;
-  for (const name of LIBRARIES) {
-    try {
-      return dlopen(name, { socket: SOCKET, sendto: SENDTO }).symbols;
-    } catch (error) {
-      failure = error;
-    }
-  }
-  throw failure;
 }
 
 /** `struct sockaddr_un`; a path that begins with `@` is in the abstract namespace (unix(7)). */

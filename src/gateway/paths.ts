@@ -21,6 +21,8 @@ export interface Paths {
   /** Whether the gateway runs HAProxy itself. */
   readonly managed: boolean;
   readonly output: string;
+  /** Folders of the gateway's own that others could make before it, the outermost first. */
+  readonly privateFolders: readonly string[];
   readonly masterSocket: string;
   readonly haproxy: Omit<HaproxyContext, "version">;
 }
@@ -40,6 +42,7 @@ export function choosePaths(choice: PathChoice, host: Host): Paths {
     choice.outputFile ?? (managed ? join(ownDir, "haproxy.cfg") : DEFAULT_OUTPUT_FILE),
   );
   const folder = dirname(output);
+  const isShared = folder === ownDir && host.uid !== 0 && host.runtimeDirIsShared;
   const stem = basename(output).replace(/\.cfg$/, "");
   // Debian's HAProxy has a place for its sockets; elsewhere they are beside the configuration.
   const packaged = !managed && folder === "/etc/haproxy" && host.hasRunHaproxy;
@@ -53,6 +56,7 @@ export function choosePaths(choice: PathChoice, host: Host): Paths {
   return {
     managed,
     output,
+    privateFolders: isShared ? [host.runtimeDir, ownDir] : [],
     masterSocket,
     haproxy: {
       user: startsAsRoot ? "haproxy" : "",

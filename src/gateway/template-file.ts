@@ -14,8 +14,8 @@ export interface TemplateSlot {
   /** Notes that HAProxy refused it. True where there is an older version to go on with. */
   refused(template: Template): boolean;
   /**
-   * Reads the file again where it changed.
-   * @throws GatewayError `template` for a new version that cannot be read or parsed
+   * Reads the file again where it changed. What is wrong with it is thrown once, until it changes.
+   * @throws GatewayError `template` for a file or a new version that cannot be read or parsed
    */
   refresh(): void;
 }
@@ -36,6 +36,7 @@ export function openTemplate(name: TemplateName, file: string | undefined): Temp
 const BEING_WRITTEN = 1_000;
 
 class TemplateFile implements TemplateSlot {
+  /** What tells the version that was looked at last; or why there was none. */
   #stamp = "";
   #newest: Template | undefined;
   #proven: Template | undefined;
@@ -77,11 +78,13 @@ class TemplateFile implements TemplateSlot {
       if (stamp === this.#stamp) return { stamp, text: undefined, age };
       return { stamp, text: readFileSync(this.file, "utf8"), age };
     } catch (error) {
-      throw new GatewayError(
-        "template",
-        `Cannot read template "${this.file}": ${errorMessage(error)}`,
-        { hint: "leave --template-file out for the built-in one", cause: error },
-      );
+      const stamp = errorMessage(error);
+      if (stamp === this.#stamp) return { stamp, text: undefined, age: 0 };
+      this.#stamp = stamp;
+      throw new GatewayError("template", `Cannot read template "${this.file}": ${stamp}`, {
+        hint: "leave --template-file out for the built-in one",
+        cause: error,
+      });
     }
   }
 }

@@ -2,13 +2,21 @@
 
 import { afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { chmodSync, chownSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
+import { asUser, closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);
@@ -61,6 +69,7 @@ userlist extra
     expect(refused.message).toContain(gateway.output);
     expect(refused.details?.join("\n")).toMatch(/unknown keyword 'nonsense'/);
     expect(refused.details?.join("\n")).toContain(`[${gateway.output}:`);
+    expect(refused.details?.join("\n")).toMatch(/\d+ \| userlist extra\n> \d+ \| +nonsense here\n/);
     await gateway.served("/old/", old.name);
     expect((await gateway.get("/new/")).status).toBe(403);
     expect(gateway.config()).not.toContain("nonsense");
@@ -115,6 +124,30 @@ describe("a template that is broken while it is used", () => {
     await gateway.served("/old/", old.name);
     // Each was said once, though several passes met it.
     expect(gateway.count(/Cannot parse template/)).toBe(1);
+  });
+
+  test("that is removed is told once; the one before is used, until it is there again", async () => {
+    const dir = gatewayDir();
+    const file = await templateFile(dir, "");
+    const gateway = await startGateway({
+      dir,
+      dockerHost: engine.dockerHost,
+      flags: ["--template-file", file],
+    });
+    const old = await run(engine, "old:1");
+    await gateway.served("/old/", old.name);
+    const works = readFileSync(file, "utf8");
+    rmSync(file);
+    await gateway.logged(/^Cannot read template .*the template before it is used on/);
+    for (const image of ["new:1", "newer:1"]) {
+      const { name } = await run(engine, image);
+      await gateway.served(`/${image.split(":")[0]}/`, name);
+    }
+    writeFileSync(file, works.replace("Nothing is served here", "Not here"));
+    await gateway.until(async () => {
+      expect((await gateway.get("/")).body).toBe("Not here.\n");
+    });
+    expect(gateway.count(/Cannot read template/)).toBe(1);
   });
 
   test("at the start it is an error of the user's", async () => {
@@ -180,6 +213,28 @@ describe("a full disk", () => {
   });
 });
 
+test("a state file that cannot be written keeps no reload back, and is told once", async () => {
+  const dir = gatewayDir();
+  const file = await templateFile(dir, "");
+  const state = join(dir, "nowhere/state");
+  const template = readFileSync(file, "utf8").replace(
+    "{{> global}}",
+    // HAProxy heeds the first of two.
+    `global\n    server-state-file ${state}\n{{> global}}`,
+  );
+  writeFileSync(file, template);
+  const flags = ["--template-file", file, "--always-reload"];
+  const gateway = await startGateway({ dir, dockerHost: engine.dockerHost, flags });
+  const old = await run(engine, "old:1");
+  await gateway.served("/old/", old.name);
+  const next = await run(engine, "new:1");
+  await gateway.served("/new/", next.name);
+  const line = await gateway.logged(/^the states of servers are not kept over reloads: /);
+  expect(line.level).toBe("warn");
+  expect(line.message).toContain(`${state} cannot be written (ENOENT`);
+  expect(gateway.count(/states of servers are not kept/)).toBe(1);
+});
+
 describe("an output file that is there already", () => {
   test("is kept under another name where somebody else wrote it", async () => {
     const dir = gatewayDir();
@@ -215,6 +270,32 @@ describe("an output file that is there already", () => {
     const third = await startGateway({ dir: first.dir, dockerHost: engine.dockerHost });
     await third.answers("/", 403);
   });
+});
+
+test(`a folder in /tmp that another user made first, ${testFlavour()}`, async () => {
+  const uid = 65_533;
+  const tmp = gatewayDir();
+  chmodSync(tmp, 0o1777);
+  const theirs = join(tmp, `docker-api-gateway-${uid}`);
+  mkdirSync(theirs);
+  chownSync(theirs, 65_534, 65_534);
+  const flags = [
+    `--docker-host=${engine.dockerHost}`,
+    `--haproxy=${haproxyProgram(firstVersion())}`,
+  ];
+  const words = ["--manage-haproxy", "--once", ...flags, "--listen=127.0.0.1:1"];
+  const refused = await runToEnd(words, { TMPDIR: tmp }, "/", asUser(uid));
+  expect(refused.status).toBe(12);
+  expect(refused.stderr).toContain(
+    `Cannot use folder "${theirs}": it belongs to user 65534, not to user ${uid}`,
+  );
+  const { stdout } = await runToEnd(
+    ["doctor", ...words.slice(2)],
+    { TMPDIR: tmp },
+    "/",
+    asUser(uid),
+  );
+  expect(stdout).toContain(`failure  Output: Cannot use folder "${theirs}": it belongs to`);
 });
 
 test(`a folder that is not there, ${testFlavour()}`, async () => {

@@ -1,9 +1,13 @@
 // Where everything is: for the HAProxy of the distribution, and for one of the gateway's own.
 
 import { describe, expect, test } from "bun:test";
+import { chmodSync, chownSync, mkdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
-import type { Host } from "../../src/gateway/host.ts";
+import { makePrivate, type Host } from "../../src/gateway/host.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
+import { labDir } from "../lab/leftovers.ts";
 import { failureOf } from "../lab/make.ts";
 
 /** A Debian with its HAProxy. */
@@ -15,6 +19,7 @@ const DEBIAN: Host = {
   hasHaproxyUser: true,
   hasSyslog: true,
   runtimeDir: "/run/user/0",
+  runtimeDirIsShared: false,
 };
 
 /** A bare machine, used by an ordinary user. */
@@ -26,6 +31,7 @@ const USER: Host = {
   hasHaproxyUser: true,
   hasSyslog: true,
   runtimeDir: "/run/user/1000",
+  runtimeDirIsShared: false,
 };
 
 function choose(raw: RawOptions, machine: Host): Paths {
@@ -40,6 +46,7 @@ test("Debian's HAProxy", () => {
   expect(choose({}, DEBIAN)).toEqual({
     managed: false,
     output: "/etc/haproxy/haproxy.cfg",
+    privateFolders: [],
     masterSocket: "/run/haproxy-master.sock",
     haproxy: {
       ...CONFINED,
@@ -54,6 +61,7 @@ test("a HAProxy of its own, as root", () => {
   expect(choose({ "manage-haproxy": true }, DEBIAN)).toEqual({
     managed: true,
     output: "/run/docker-api-gateway/haproxy.cfg",
+    privateFolders: [],
     masterSocket: "/run/docker-api-gateway/haproxy.master.sock",
     haproxy: {
       ...CONFINED,
@@ -68,6 +76,7 @@ test("a HAProxy of its own, as an ordinary user", () => {
   expect(choose({}, USER)).toEqual({
     managed: true,
     output: "/run/user/1000/docker-api-gateway/haproxy.cfg",
+    privateFolders: [],
     masterSocket: "/run/user/1000/docker-api-gateway/haproxy.master.sock",
     haproxy: {
       ...FREE,
@@ -133,6 +142,66 @@ describe("the output file decides the places beside it", () => {
     const raw = { "master-socket": "/run/m.sock" };
     expect(choose(raw, DEBIAN).masterSocket).toBe("/run/m.sock");
     expect(choose({ ...raw, "manage-haproxy": true }, DEBIAN).masterSocket).toBe("/run/m.sock");
+  });
+});
+
+describe("folders that others could make first", () => {
+  const runtimeDir = "/tmp/docker-api-gateway-1000";
+
+  test.each<[string, RawOptions, Partial<Host>, readonly string[]]>([
+    ["are those below /tmp", {}, {}, [runtimeDir, `${runtimeDir}/docker-api-gateway`]],
+    ["are not those in the user's own place", {}, { runtimeDirIsShared: false }, []],
+    ["are not root's, which are in /run", { "manage-haproxy": true }, { uid: 0 }, []],
+    ["are not those that the user named", { "output-file": "/tmp/x/haproxy.cfg" }, {}, []],
+    ["are none where HAProxy is somebody else's", { "manage-haproxy": false }, {}, []],
+  ])("%s", (_, raw, rest, expected) => {
+    const machine = { ...USER, runtimeDir, runtimeDirIsShared: true, ...rest };
+    expect(choose(raw, machine).privateFolders).toEqual(expected);
+  });
+});
+
+function place(): string {
+  return join(labDir("paths"), "own");
+}
+
+function make(mode: number, uid: number) {
+  return (path: string): void => {
+    mkdirSync(path);
+    chmodSync(path, mode);
+    chownSync(path, uid, uid);
+  };
+}
+
+describe("a folder of the gateway's own", () => {
+  const hint = "set XDG_RUNTIME_DIR to a folder of this user's own, or name another --output-file";
+  const owner = process.getuid?.() ?? 0;
+
+  test("is made for nobody else, and used again", () => {
+    const path = place();
+    makePrivate(path);
+    expect(statSync(path).mode & 0o777).toBe(0o700);
+    makePrivate(path);
+    chmodSync(path, 0o755);
+    makePrivate(path);
+  });
+
+  test.each<[string, (path: string) => void, string]>([
+    [
+      "another user's",
+      make(0o700, owner + 1),
+      `it belongs to user ${owner + 1}, not to user ${owner}`,
+    ],
+    ["everybody's", make(0o1777, owner), "others may write there (mode 1777)"],
+    ["a group's", make(0o770, owner), "others may write there (mode 770)"],
+    ["a link", (path) => symlinkSync(tmpdir(), path), "it is a symbolic link"],
+    ["a link to nothing", (path) => symlinkSync("/no/where", path), "it is a symbolic link"],
+    ["a file", (path) => writeFileSync(path, ""), "it is not a folder"],
+  ])("is not taken where it is %s", (_, prepare, problem) => {
+    const path = place();
+    prepare(path);
+    const { message, hint: advice } = failureOf("config", () => makePrivate(path));
+    expect(message).toBe(`Cannot use folder "${path}": ${problem}`);
+    expect(advice).toBe(hint);
   });
 });
 

@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
-import { utimesSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openTemplate } from "../../src/gateway/template-file.ts";
 import { labDir } from "../lab/leftovers.ts";
+import { failureOf } from "../lab/make.ts";
 
 test("a file that is emptied to be written anew is not taken, one that stays empty is", () => {
   const file = join(labDir("t"), "own.hbs");
@@ -24,4 +25,28 @@ test("a file that is emptied to be written anew is not taken, one that stays emp
   utimesSync(file, longAgo, longAgo);
   slot.refresh();
   expect(slot.candidates()[0]).not.toBe(second);
+});
+
+test("a file that is gone is told once each time, and read when it is there again", () => {
+  const file = join(labDir("t"), "own.hbs");
+  writeFileSync(file, "first");
+  const slot = openTemplate("path", file);
+  const [first] = slot.candidates();
+  for (let round = 0; round < 2; round++) {
+    renameSync(file, `${file}.away`);
+    const { message } = failureOf("template", () => slot.refresh());
+    expect(message).toStartWith(`Cannot read template "${file}": ENOENT`);
+    slot.refresh();
+    expect(slot.candidates()).toHaveLength(1);
+    // The same file as before: its facts alone would not tell that it was away.
+    renameSync(`${file}.away`, file);
+    slot.refresh();
+  }
+  expect(slot.candidates()[0]).not.toBe(first);
+  rmSync(file);
+  failureOf("template", () => slot.refresh());
+  // Wrong in another way: that is news.
+  mkdirSync(file);
+  expect(failureOf("template", () => slot.refresh()).message).toContain("EISDIR");
+  slot.refresh();
 });

@@ -42,6 +42,7 @@ const DEBIAN: Host = {
   hasHaproxyUser: true,
   hasSyslog: false,
   runtimeDir: "/run/user/0",
+  runtimeDirIsShared: false,
 };
 const NEWEST = "3.4.7";
 

@@ -1,13 +1,17 @@
 // One gateway for each output file, told apart by real processes.
 
-import { afterEach, expect, test } from "bun:test";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { ptr } from "bun:ffi";
+import { afterEach, describe, expect, mock, test } from "bun:test";
+import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { GatewayError } from "../../src/lib/errors.ts";
+import * as libc from "../../src/lib/libc.ts";
 import { lockOutput } from "../../src/lib/lock.ts";
 import { labDir } from "../lab/leftovers.ts";
 
 const LOCK = join(import.meta.dir, "../../src/lib/lock.ts");
+const LIBC = join(import.meta.dir, "../../src/lib/libc.ts");
 const started: Bun.Subprocess[] = [];
 
 afterEach(async () => {
@@ -18,7 +22,7 @@ afterEach(async () => {
 });
 
 /** Another process that takes the lock; resolves with what it says of it. */
-async function takeElsewhere(output: string) {
+async function takeElsewhere(output: string, within: readonly string[] = []) {
   const script = `
     import { lockOutput } from ${JSON.stringify(LOCK)};
     try {
@@ -27,7 +31,7 @@ async function takeElsewhere(output: string) {
       for await (const _ of process.stdin) {}
       unlock();
     } catch (error) { console.log(error.message); }`;
-  const child = Bun.spawn([process.execPath, "-e", script, output], {
+  const child = Bun.spawn([...within, process.execPath, "-e", script, output], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",
@@ -36,6 +40,10 @@ async function takeElsewhere(output: string) {
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
   return { child, said: new TextDecoder().decode(value).trim() };
+}
+
+function raise(message: string): never {
+  throw new Error(message);
 }
 
 async function refusal(output: string): Promise<GatewayError> {
@@ -122,9 +130,120 @@ test("of two that find a dead one's lock at once, one gets it", async () => {
 test("who lost the lock does not take it from the one that has it now", async () => {
   const { output, lock } = place();
   const unlock = await lockOutput(output);
+  rmSync(lock);
   writeFileSync(lock, "1 1");
   unlock();
   expect(readFileSync(lock, "utf8")).toBe("1 1");
+});
+
+test("what is written into the lock does not open it", async () => {
+  const { output, lock } = place();
+  const unlock = await lockOutput(output);
+  writeFileSync(lock, "");
+  expect((await takeElsewhere(output)).said).toContain("another gateway");
+  unlock();
+});
+
+test("who waits for one that is just ending gets a lock that counts", async () => {
+  const { output } = place();
+  const unlock = await lockOutput(output);
+  const next = takeElsewhere(output);
+  await Bun.sleep(20);
+  unlock();
+  expect((await next).said).toBe("locked");
+  expect((await takeElsewhere(output)).said).toContain("another gateway");
+});
+
+test("a lock on a file that its holder just removed does not count", async () => {
+  const { output, lock } = place();
+  const real = { ...libc };
+  let isFirst = true;
+  const openLibc: typeof libc.openLibc = (functions) => {
+    if (isFirst) rmSync(lock);
+    isFirst = false;
+    return real.openLibc(functions);
+  };
+  try {
+    await mock.module(LIBC, () => ({ openLibc }));
+    const unlock = await lockOutput(output);
+    expect((await takeElsewhere(output)).said).toContain("another gateway");
+    unlock();
+  } finally {
+    await mock.module(LIBC, () => real);
+  }
+});
+
+test("a program that lives on does not keep the lock of the gateway that started it", async () => {
+  const { output } = place();
+  const script = `
+    import { lockOutput } from ${JSON.stringify(LOCK)};
+    await lockOutput(process.argv[1]);
+    const child = Bun.spawn(["sleep", "60"], { stdio: ["ignore", "ignore", "ignore"], detached: true });
+    console.log(child.pid);
+    process.kill(process.pid, "SIGKILL");`;
+  const { stdout } = Bun.spawnSync([process.execPath, "-e", script, output]);
+  const left = Number(stdout.toString());
+  try {
+    process.kill(left, 0);
+    (await lockOutput(output))();
+  } finally {
+    process.kill(left, "SIGKILL");
+  }
+});
+
+test("one in another container that shares the folder is kept out, and told by its name", async () => {
+  const { output } = place();
+  const first = await takeElsewhere(output, [
+    "unshare",
+    "--pid",
+    "--fork",
+    "--mount-proc",
+    "--uts",
+  ]);
+  expect(first.said).toBe("locked");
+  const error = await refusal(output);
+  expect(error.message).toBe(
+    `Cannot use "${output}": another gateway (in the container or on the host "${hostname()}") writes it`,
+  );
+  expect(error.hint).toBe("end that one, or name another --output-file");
+});
+
+test("a link is not followed: where it leads is nobody's lock", async () => {
+  const { output, lock } = place();
+  const precious = `${output}.precious`;
+  writeFileSync(precious, "precious");
+  symlinkSync(precious, lock);
+  const error = await refusal(output);
+  expect(error.message).toStartWith(`Cannot lock "${output}": ELOOP`);
+  expect(readFileSync(precious, "utf8")).toBe("precious");
+});
+
+describe("where there are no locks the gateway goes on, with a warning", () => {
+  const errno = new Int32Array([37]);
+
+  test.each([
+    [
+      "the file system has none",
+      () => ({ flock: () => -1, __errno_location: () => ptr(errno) }),
+      "ENOLCK",
+    ],
+    ["there is no C library", () => raise("no such library"), "no such library"],
+  ])("%s", async (_, openLibc, why) => {
+    const real = { ...libc };
+    const { output, lock } = place();
+    const warnings: string[] = [];
+    try {
+      await mock.module(LIBC, () => ({ openLibc }));
+      const unlock = await lockOutput(output, (message) => warnings.push(message));
+      expect(readFileSync(lock, "utf8")).toStartWith(`${process.pid} `);
+      unlock();
+    } finally {
+      await mock.module(LIBC, () => real);
+    }
+    expect(warnings).toEqual([
+      `${output} cannot be locked: a second gateway would not be noticed (${why})`,
+    ]);
+  });
 });
 
 test("a folder that is not there, or is none, is told with a hint", async () => {

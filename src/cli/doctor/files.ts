@@ -8,7 +8,7 @@ import type { DockerClient } from "../../docker/client.ts";
 import { Store } from "../../docker/store.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
-import { currentReach } from "../../gateway/host.ts";
+import { currentReach, requirePrivate } from "../../gateway/host.ts";
 import type { Files, Snapshot } from "../../model.ts";
 import { dockerClient, prepare } from "../setup.ts";
 import { failure, ok, type Check } from "./check.ts";
@@ -32,7 +32,8 @@ export const checkDocker: Check = async ({ options, io }) => {
 
 /** The folder of the configuration. */
 export const checkOutput: Check = ({ paths, sockets }) => {
-  const { output, managed } = paths;
+  const { output, managed, privateFolders } = paths;
+  for (const path of privateFolders) requirePrivate(path);
   // The gateway makes the folder where it runs HAProxy itself.
   const folder = managed ? nearestFolder(dirname(output)) : dirname(output);
   const probe = join(folder, `.docker-api-gateway.${process.pid}`);
@@ -105,7 +106,7 @@ async function checkApart(program: string, files: Files, shownAs: string): Promi
     }
     const candidate = join(folder, basename(shownAs));
     writeFileSync(candidate, config);
-    await checkConfig(program, candidate, shownAs);
+    await checkConfig(program, candidate, shownAs, files.config);
   } finally {
     rmSync(folder, { recursive: true });
   }

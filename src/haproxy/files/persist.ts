@@ -87,7 +87,7 @@ export class Persist {
     }
     try {
       const { checkPath } = await this.onDisk.stage(files);
-      await checkConfig(this.program, checkPath, this.onDisk.output);
+      await checkConfig(this.program, checkPath, this.onDisk.output, files.config);
       await this.onDisk.replace(files);
     } finally {
       await this.onDisk.discard(files);

@@ -1,5 +1,6 @@
 // The HAProxy program: its version, and its opinion of a configuration.
 
+import { readFile } from "node:fs/promises";
 import { GatewayError } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
 
@@ -34,12 +35,22 @@ const NO_LISTENER = 2;
 /** A configuration cannot be used: another text may do, and the same one will not for now. */
 export class RefusedConfig extends GatewayError {}
 
+/** Of so many refused lines the text is shown, with so many lines before and after each. */
+const PLACES = 3;
+const AROUND = 2;
+
 /**
  * Lets HAProxy check a configuration file without using it.
  * @param shownAs the path to show in HAProxy's lines in place of the file's own
- * @throws RefusedConfig with HAProxy's own lines where it refuses
+ * @param shownText what to show of it, line by line, in place of what is in the file
+ * @throws RefusedConfig with HAProxy's own lines where it refuses, and the lines that it speaks of
  */
-export async function checkConfig(program: string, path: string, shownAs: string): Promise<void> {
+export async function checkConfig(
+  program: string,
+  path: string,
+  shownAs: string,
+  shownText?: string,
+): Promise<void> {
   const result = await runProgram([program, "-c", "-f", path], CHECK_TIMEOUT);
   if (result.timedOut) {
     throw new GatewayError(
@@ -50,14 +61,40 @@ export async function checkConfig(program: string, path: string, shownAs: string
   if (result.exitCode === 0) return;
   // It says nothing of it that it would do nothing.
   const why = result.exitCode === NO_LISTENER ? ": it listens nowhere" : "";
+  const said = result.lines
+    .filter((line) => /ALERT|WARNING/.test(line))
+    .map((line) => line.replaceAll(path, shownAs));
+  // A file that is not there is what HAProxy complains of, then.
+  const text = shownText ?? (await readFile(path, "utf8").catch(() => ""));
   throw new RefusedConfig(
     "config",
     `Cannot use configuration "${shownAs}": HAProxy refuses it${why}`,
     {
-      lines: result.lines
-        .filter((line) => /ALERT|WARNING/.test(line))
-        .map((line) => line.replaceAll(path, shownAs)),
+      lines: withPlaces(said, shownAs, text.split("\n")),
       hint: "docker-api-gateway render prints it",
     },
   );
+}
+
+/** HAProxy's lines, each place in the configuration that they refuse shown where it comes first. */
+function withPlaces(said: readonly string[], path: string, config: readonly string[]): string[] {
+  const shown = new Set<number>();
+  return said.flatMap((line) => {
+    const [, place] = line.split(`[${path}:`);
+    const at = Number.parseInt(place ?? "", 10);
+    const isNew = line.includes("ALERT") && at <= config.length && !shown.has(at);
+    if (!isNew || shown.size === PLACES) return [line];
+    shown.add(at);
+    return [line, ...around(config, at)];
+  });
+}
+
+/** A line and its neighbours with their numbers, which count from 1. */
+function around(config: readonly string[], at: number): string[] {
+  const first = Math.max(1, at - AROUND);
+  const width = String(at + AROUND).length;
+  return config.slice(first - 1, at + AROUND).map((text, index) => {
+    const number = first + index;
+    return `${number === at ? ">" : " "} ${String(number).padStart(width)} | ${text}`;
+  });
 }

@@ -1,8 +1,10 @@
 // The server state file: over a reload, what was up stays up, and what is new is not trusted yet.
 
-import { writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { rm, writeFile } from "node:fs/promises";
 import { forEachLimited } from "../../lib/async.ts";
 import { serverStateFile, type Section } from "../../config/sections.ts";
+import { errorMessage } from "../../lib/errors.ts";
 import type { ServerLine } from "../../config/operations.ts";
 import { bareAddress, isChecked, isLiteral, serversIn } from "../../config/servers.ts";
 import { answers } from "../runtime/probe.ts";
@@ -33,14 +35,16 @@ const HEADER =
  * answers now.
  * @param statsSocket undefined where HAProxy does not run
  * @param runningName the name that HAProxy has a backend under
+ * @returns why it could not be written, and what that means; undefined where it was
+ * @throws GatewayError `haproxy` where HAProxy cannot be asked
  */
 export async function saveServerStates(
   sections: readonly Section[],
   statsSocket: string | undefined,
   runningName: (backend: string) => string,
-): Promise<void> {
+): Promise<string | undefined> {
   const file = serverStateFile(sections);
-  if (file === undefined) return;
+  if (file === undefined) return undefined;
   const answer =
     statsSocket === undefined ? "" : await askHaproxy(statsSocket, "show servers state");
   const known = readServerStates(answer);
@@ -61,7 +65,26 @@ export async function saveServerStates(
       lines.push(newState(backend, server, up));
     }
   });
-  await writeFile(file, `${HEADER}${lines.map((line) => `${line}\n`).join("")}`);
+  try {
+    await writeFile(file, `${HEADER}${lines.map((line) => `${line}\n`).join("")}`);
+    return undefined;
+  } catch (error) {
+    return notKept(file, error, await removeStale(file));
+  }
+}
+
+/** Old states are worse than none: HAProxy takes even a server's port from them. False where they stay. */
+async function removeStale(file: string): Promise<boolean> {
+  await rm(file, { force: true }).catch(() => undefined);
+  return !existsSync(file);
+}
+
+function notKept(file: string, error: unknown, isGone: boolean): string {
+  const meaning = isGone
+    ? "after a reload HAProxy takes servers for up until it has checked them"
+    : "HAProxy reads what it said before, and may send requests to dead servers: remove it";
+  const problem = `${file} cannot be written (${errorMessage(error)})`;
+  return `the states of servers are not kept over reloads: ${problem}; ${meaning}`;
 }
 
 /** Reads the answer to `show servers state`: the servers by `backend/server`. */

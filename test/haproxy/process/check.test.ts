@@ -91,6 +91,54 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
     expect(text).not.toContain("[NOTICE]");
   });
 
+  test("a refusal shows the lines that it is about, three at most", async () => {
+    const candidate = join(site.dir, ".haproxy.cfg.check");
+    const lines = ["global", "defaults", "    mode http", "frontend f", "    bind :1"];
+    const wrong = ["    wrong a", "", "    wrong b", "    wrong c", "    wrong d", ""];
+    writeFileSync(candidate, [...lines, ...wrong].join("\n"));
+    const error = await failure(checkConfig(program, candidate, "/etc/x.cfg"));
+    const text = error.lines.map((line) => line.replace(/^.*(\[\/etc\/x.cfg:\d+\]).*$/, "$1"));
+    expect(text.slice(0, 19)).toEqual([
+      "[/etc/x.cfg:6]",
+      "  4 | frontend f",
+      "  5 |     bind :1",
+      "> 6 |     wrong a",
+      "  7 | ",
+      "  8 |     wrong b",
+      "[/etc/x.cfg:8]",
+      "   6 |     wrong a",
+      "   7 | ",
+      ">  8 |     wrong b",
+      "   9 |     wrong c",
+      "  10 |     wrong d",
+      "[/etc/x.cfg:9]",
+      "   7 | ",
+      "   8 |     wrong b",
+      ">  9 |     wrong c",
+      "  10 |     wrong d",
+      "  11 | ",
+      "[/etc/x.cfg:10]",
+    ]);
+    expect(text.filter((line) => line.startsWith(">"))).toHaveLength(3);
+  });
+
+  test("a refusal shows the text that is meant, not the candidate's", async () => {
+    const candidate = join(site.dir, ".haproxy.cfg.check");
+    writeFileSync(candidate, "global\n    wrong .haproxy.routes.map.new\n");
+    const meant = "global\n    wrong haproxy.routes.map\n";
+    const error = await failure(checkConfig(program, candidate, "/etc/x.cfg", meant));
+    expect(error.lines).toContain("> 2 |     wrong haproxy.routes.map");
+    expect(error.lines.join("\n")).toContain("  1 | global\n> 2 |");
+  });
+
+  test("a line of no number that the text has is shown by its number only", async () => {
+    const candidate = join(site.dir, ".haproxy.cfg.check");
+    writeFileSync(candidate, "global\n    wrong\n");
+    const error = await failure(checkConfig(program, candidate, "/etc/x.cfg", "global"));
+    expect(error.lines.join("\n")).toContain("[/etc/x.cfg:2]");
+    expect(error.lines.join("\n")).not.toContain(" | ");
+  });
+
   test("a configuration that is empty, or is not there", async () => {
     const path = join(site.dir, "empty.cfg");
     writeFileSync(path, "");

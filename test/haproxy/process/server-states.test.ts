@@ -9,8 +9,14 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { parseConfig } from "../../../src/config/sections.ts";
+import { saveServerStates } from "../../../src/haproxy/process/server-states.ts";
 import { haproxyVersions, type Haproxy } from "../../lab/haproxy.ts";
 import { eventually } from "../../lab/http.ts";
+import { labDir } from "../../lab/leftovers.ts";
 import { deadEnd, startApp, type App } from "../../lab/app.ts";
 import { serviceOf, Site, START_MS, type Service } from "../../lab/proxy.ts";
 
@@ -178,3 +184,52 @@ describe.each(haproxyVersions())("states, HAProxy %s", (version) => {
     return Object.fromEntries(servers.map(([name, { status }]) => [name, status]));
   }
 });
+
+describe("a state file that cannot be written", () => {
+  const LOST = "the states of servers are not kept over reloads:";
+  const UNKNOWN = "after a reload HAProxy takes servers for up until it has checked them";
+
+  test("is told, with what it means", async () => {
+    const file = join(labDir("states"), "nowhere/state");
+    const why = `(ENOENT: no such file or directory, open '${file}')`;
+    expect(await save(file)).toBe(`${LOST} ${file} cannot be written ${why}; ${UNKNOWN}`);
+  });
+
+  test("leaves no half states and no old ones", async () => {
+    const dir = smallDisk();
+    const file = join(dir, "state");
+    expect(await save(file)).toBeUndefined();
+    expect(readFileSync(file, "utf8")).toContain(" b 0 s 127.0.0.1 ");
+    rmSync(file);
+    shell(`dd if=/dev/zero of=${dir}/filler bs=1k 2>&1; touch ${file}`);
+    expect(await save(file)).toMatch(
+      new RegExp(`${file} cannot be written \\(ENOSPC: .*; ${UNKNOWN}$`),
+    );
+    expect(existsSync(file)).toBe(false);
+  });
+
+  test("and not be removed either: who is asked to remove it is told why", async () => {
+    const dir = smallDisk();
+    shell(`mount -o remount,ro ${dir}`);
+    expect(await save(join(dir, "state"))).toMatch(
+      /\(EROFS: .*\); HAProxy reads what it said before, and may send requests to dead servers: remove it$/,
+    );
+  });
+});
+
+function save(file: string): Promise<string | undefined> {
+  const config = `global\n    server-state-file ${file}\nbackend b\n    server s 127.0.0.1:1 check\n`;
+  return saveServerStates(parseConfig(config), undefined, String);
+}
+
+function shell(command: string): void {
+  const { status, stderr } = spawnSync("sh", ["-c", command], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`Cannot ${command}: ${stderr}`);
+}
+
+/** A small disk with a file of old states on it. */
+function smallDisk(): string {
+  const dir = labDir("states");
+  shell(`mount -t tmpfs -o size=64k states-test ${dir} && echo stale >${dir}/state`);
+  return dir;
+}

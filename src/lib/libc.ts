@@ -1,0 +1,19 @@
+// The C library, for the few things of the system that Bun has no function for.
+
+import { dlopen, type FFIFunction } from "bun:ffi";
+
+/** The C library of Debian and most, and that of Alpine. */
+const LIBRARIES = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"];
+
+/** Functions of the C library by name. @throws Error where there is no library that has them */
+export function openLibc<Functions extends Record<string, FFIFunction>>(functions: Functions) {
+  let failure: unknown;
+  for (const name of LIBRARIES) {
+    try {
+      return dlopen(name, functions).symbols;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
