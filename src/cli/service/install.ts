@@ -133,7 +133,7 @@ function madePaths(former: string, program: string): string[] {
 }
 
 async function copyProgram(program: string): Promise<string | undefined> {
-  const own = ownFile("install");
+  const own = ownFile("install").path;
   const content = await readFile(own);
   if (existsSync(program) && content.equals(await readFile(program))) return "it is there already";
   await putInPlace(program, content, 0o755);
