@@ -3,7 +3,7 @@
 import type { Environment } from "./command.ts";
 import type { Settings } from "../gateway/desired.ts";
 import { DockerClient } from "../docker/client.ts";
-import { parseDockerHost, parseDockerTls } from "../docker/host.ts";
+import { chooseDocker } from "../docker/choice.ts";
 import { createTransport } from "../docker/transport.ts";
 import { haproxyVersion } from "../haproxy/process/check.ts";
 import { ConfigFiles } from "../haproxy/files/files.ts";
@@ -72,9 +72,8 @@ export function preparePaths(options: Options, env: Environment): Paths {
 
 /** The client to the Engine that the user chose. @throws GatewayError */
 export function dockerClient(options: Options, env: Environment): DockerClient {
-  const tls = parseDockerTls(env);
-  const host = parseDockerHost(options.dockerHost || (env["DOCKER_HOST"] ?? ""), tls !== undefined);
-  return new DockerClient(createTransport(host, tls), env["DOCKER_API_VERSION"] ?? "");
+  const { host, tls, apiVersion } = chooseDocker(options.dockerHost, env);
+  return new DockerClient(createTransport(host, tls), apiVersion);
 }
 
 /** Whether the journal reads standard error. Source: systemd.exec(5), `JOURNAL_STREAM`. */

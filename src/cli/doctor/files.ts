@@ -4,9 +4,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { makeDesired } from "../../gateway/desired.ts";
+import { chooseDocker } from "../../docker/choice.ts";
 import type { DockerClient } from "../../docker/client.ts";
 import { Store } from "../../docker/store.ts";
-import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { describeError, errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
 import { currentReach } from "../../gateway/host.ts";
 import type { Files, Snapshot } from "../../model.ts";
@@ -16,6 +17,8 @@ import { failure, ok, type Check } from "./check.ts";
 /** Docker's answers to everything that the gateway asks it. */
 export const checkDocker: Check = async ({ options, io }) => {
   const client = dockerClient(options, io.env);
+  const { context } = chooseDocker(options.dockerHost, io.env);
+  const from = context === undefined ? "" : `context ${context}: `;
   const end = new AbortController();
   try {
     const { apiVersion } = await client.connect(end.signal);
@@ -23,7 +26,13 @@ export const checkDocker: Check = async ({ options, io }) => {
     await client.listNetworks(end.signal);
     await client.events(Math.floor(Date.now() / 1000), end.signal);
     const running = counted(containers.length, "running container");
-    return ok(`${client.transport.name}, API ${apiVersion}, ${running}`);
+    return ok(`${from}${client.transport.name}, API ${apiVersion}, ${running}`);
+  } catch (error) {
+    if (context === undefined || !(error instanceof GatewayError)) throw error;
+    return {
+      level: "failure",
+      lines: [...describeError(error), `docker context "${context}" names it`],
+    };
   } finally {
     end.abort();
     client.transport.close();

@@ -12,6 +12,7 @@ import type { RawOptions } from "../options.ts";
 import { ownFile } from "./program-file.ts";
 import { isOwnConfig } from "../../template/compile.ts";
 import { commandOf, madeOf, serviceUnit, UNIT } from "./unit.ts";
+import { withoutContext } from "./context.ts";
 import { chooseService, dockerVariables, SERVICE_FLAGS, toWords, type Wanted } from "./service.ts";
 import {
   carryOut,
@@ -51,10 +52,11 @@ export const installCommand: Command = {
     ["docker-api-gateway install --manage-haproxy", "with a HAProxy of its own, and without root"],
     ["docker-api-gateway install --print", "only look"],
   ],
-  async run({ values }, io) {
+  async run(given, io) {
+    const { values, env } = withoutContext({ values: given.values, env: io.env });
     const program = programPath(values["bin-dir"]);
     const made = madePaths(await readUnit(), program);
-    const wanted = chooseService(values, io.env, program, made, await systemdVersion());
+    const wanted = chooseService(values, env, program, made, await systemdVersion());
     const unit = serviceUnit(wanted.service);
     const steps = makeSteps(wanted, program, unit, values["no-start"] === true);
     if (values["print"] === true) {
@@ -66,7 +68,7 @@ export const installCommand: Command = {
       command: "install",
       own: ownWords(values),
       flags: toWords(values),
-      variables: dockerVariables(io.env),
+      variables: dockerVariables(env),
     });
     await requireOwnUnit("install");
     await requireHaproxy(wanted);

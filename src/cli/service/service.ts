@@ -3,11 +3,12 @@
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Environment } from "../command.ts";
-import { parseDockerHost, parseDockerTls } from "../../docker/host.ts";
+import { chooseDocker, type DockerChoice } from "../../docker/choice.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import { choosePaths, DEFAULT_MASTER_SOCKET, type Paths } from "../../gateway/paths.ts";
 import { inspectHost } from "../../gateway/host.ts";
 import { listenPort, parseOptions, type Options, type RawOptions } from "../options.ts";
+import { TLS_VARIABLES } from "./context.ts";
 import { SERVICE_USER, type Service } from "./unit.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 
@@ -19,13 +20,7 @@ export const SERVICE_FLAGS = Object.fromEntries(
 /** The flags that name a file. A service runs in another folder than its user. */
 const FILES: readonly string[] = ["template-file", "output-file", "master-socket"];
 /** What the docker program reads, and the gateway with it. */
-const DOCKER_VARIABLES = [
-  "DOCKER_HOST",
-  "DOCKER_TLS_VERIFY",
-  "DOCKER_TLS",
-  "DOCKER_CERT_PATH",
-  "DOCKER_API_VERSION",
-];
+const DOCKER_VARIABLES = ["DOCKER_HOST", ...TLS_VARIABLES, "DOCKER_API_VERSION"];
 /** Where services see nothing, or something else. Source: systemd.exec(5), `ProtectHome=`. */
 const HOMES = /^\/(home|root|run\/user)\//;
 const PRIVATE = /^\/(var\/)?tmp\//;
@@ -56,8 +51,9 @@ export function chooseService(
   const managed = options.manageHaproxy === true;
   const paths = servicePaths(options, env);
   if (managed) refuseElsewhere(options);
-  const environment = dockerEnvironment(options, env);
-  const host = dockerHost(options, env);
+  const docker = chooseDocker(options.dockerHost, env);
+  const { host } = docker;
+  const environment = dockerEnvironment(docker, options, env);
   const needed = [
     program,
     options.haproxy,
@@ -69,18 +65,23 @@ export function chooseService(
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
   for (const path of managed ? needed : []) refuseRoots(path);
+  // The ssh program has its keys there.
+  const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
     options,
     paths,
     service: {
       command: [program, ...toWords(flags)],
-      environment,
+      // What `docker context use` says one day at home is not for the service.
+      environment:
+        readsHome && docker.address === ""
+          ? { ...environment, DOCKER_CONTEXT: "default" }
+          : environment,
       managed,
-      groups: managed ? dockerGroups(options, env) : fileGroups(paths),
+      groups: managed ? dockerGroups(docker) : fileGroups(paths),
       capabilities: managed ? portRights(options) : fileRights(paths.output),
       writes: managed ? [] : foldersOf(paths),
-      // The ssh program has its keys there.
-      readsHome: host.kind === "ssh" || needed.some((path) => HOMES.test(path)),
+      readsHome,
       made,
       systemd,
     },
@@ -150,25 +151,22 @@ function refuseRoots(path: string): void {
   );
 }
 
-function dockerHost(options: Options, env: Environment) {
-  const tls = parseDockerTls(env) !== undefined;
-  return parseDockerHost(options.dockerHost || (env["DOCKER_HOST"] ?? ""), tls);
-}
-
-function dockerEnvironment(options: Options, env: Environment): Record<string, string> {
+function dockerEnvironment(
+  { tls }: DockerChoice,
+  options: Options,
+  env: Environment,
+): Record<string, string> {
   const names = dockerVariables(env).filter(
     (name) => name !== "DOCKER_HOST" || options.dockerHost === "",
   );
-  const certPath = parseDockerTls(env)?.certPath;
   return {
     ...Object.fromEntries(names.map((name) => [name, env[name] ?? ""])),
-    ...(certPath === undefined ? {} : { DOCKER_CERT_PATH: resolve(certPath) }),
+    ...(tls === undefined ? {} : { DOCKER_CERT_PATH: resolve(tls.certPath) }),
   };
 }
 
 /** The group that may use Docker. @throws GatewayError where no user but root may */
-function dockerGroups(options: Options, env: Environment): string[] {
-  const host = dockerHost(options, env);
+function dockerGroups({ host }: DockerChoice): string[] {
   if (host.kind === "ssh") {
     throw new GatewayError("usage", "Cannot install a service with --manage-haproxy and ssh://", {
       hint: `its user ${SERVICE_USER} has no keys; use tcp:// with TLS`,
