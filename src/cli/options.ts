@@ -130,10 +130,12 @@ function parseDomain(value: string | undefined): string | undefined {
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+const WAIT_FORM = "such as --wait 200ms:2s (units: ms, s, m)";
 
 /** `min:max`, or `min` alone, whose longest stretch is four times as long. */
 function parseWait(value: string): Options["wait"] {
-  const [first = "", second] = value.split(":");
+  const [first = "", second, ...more] = value.split(":");
+  if (more.length > 0) throw usage(`Cannot use --wait "${value}": it is not min:max`, WAIT_FORM);
   const min = duration(first);
   const max = second === undefined ? min * 4 : duration(second);
   if (max >= min) return { min, max };
@@ -143,10 +145,7 @@ function parseWait(value: string): Options["wait"] {
     const [, number = "", unit = ""] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
     const factor = UNITS[unit];
     if (factor !== undefined) return Number(number) * factor;
-    throw usage(
-      `Cannot use --wait "${value}": "${text}" is no duration`,
-      "such as --wait 200ms:2s (units: ms, s, m)",
-    );
+    throw usage(`Cannot use --wait "${value}": "${text}" is no duration`, WAIT_FORM);
   }
 }
 

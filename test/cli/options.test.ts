@@ -116,6 +116,7 @@ test.each<[RawOptions, string, string | undefined]>([
     "such as --ports 8000,80",
   ],
   [{ wait: "2s:1s" }, 'Cannot use --wait "2s:1s": 1s is shorter than 2s', undefined],
+  [{ wait: "1s:10s:3" }, 'Cannot use --wait "1s:10s:3": it is not min:max', WAIT_HINT],
   [{ wait: "200" }, 'Cannot use --wait "200": "200" is no duration', WAIT_HINT],
   [{ wait: "1s:" }, 'Cannot use --wait "1s:": "" is no duration', WAIT_HINT],
   [{ wait: "-1s" }, 'Cannot use --wait "-1s": "-1s" is no duration', WAIT_HINT],

@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { pause } from "../../lib/async.ts";
-import { listenersOn, type Listener } from "../../lib/listeners.ts";
+import { listenersOn, whyNotFree, type Listener, type NotFree } from "../../lib/listeners.ts";
 import { DEFAULT_RELOAD_COMMAND } from "../../gateway/paths.ts";
 import { listenPort } from "../options.ts";
 import { usableHaproxy } from "../setup.ts";
@@ -53,7 +53,7 @@ export const checkListen: Check = async (subject) => {
   const { options, paths } = subject;
   let { sockets } = subject;
   for (let tries = 1; ; tries++) {
-    const finding = judgeListeners({ ...subject, sockets });
+    const finding = await judgeListeners({ ...subject, sockets });
     if (finding.level === "ok" || tries === LISTEN_TRIES) return finding;
     // HAProxy may just be reloaded: another worker of it listens than the one that was asked.
     await pause(TRY_AGAIN);
@@ -61,7 +61,7 @@ export const checkListen: Check = async (subject) => {
   }
 };
 
-function judgeListeners(subject: Subject): Finding {
+async function judgeListeners(subject: Subject): Promise<Finding> {
   const { options, sockets } = subject;
   const held: string[] = [];
   for (const address of options.listen) {
@@ -76,6 +76,8 @@ function judgeListeners(subject: Subject): Finding {
       ({ ownPid }) => ownPid === undefined || !sockets.pids.includes(ownPid),
     );
     if (stranger !== undefined) return judgeStranger(address, stranger, subject);
+    const missing = listeners.length === 0 ? await whyMissing(address) : undefined;
+    if (missing !== undefined) return failure(`${address}: ${missing.problem}`, missing.hint);
     const own = listeners.map(({ pid }) => pid).join(", ");
     held.push(own === "" ? `${address} free` : `${address} held by this HAProxy (process ${own})`);
   }
@@ -87,6 +89,11 @@ function judgeListeners(subject: Subject): Finding {
     );
   }
   return ok(held.join(", "));
+}
+
+/** Why not, where this machine lacks the address. Its port is left to a HAProxy that may just start. */
+function whyMissing(address: string): Promise<NotFree | undefined> {
+  return whyNotFree(address.replace(/\d+$/, "0"), () => false);
 }
 
 /** Somebody listens who is not known to be the HAProxy that the gateway has. */
