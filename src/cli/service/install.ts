@@ -195,8 +195,8 @@ function ownWords(values: RawOptions): string[] {
 }
 
 /** @throws GatewayError where HAProxy is not there yet */
-async function requireHaproxy({ options, paths }: Wanted): Promise<void> {
-  await haproxyVersion(servicePath(options.haproxy));
+async function requireHaproxy({ haproxy, paths }: Wanted): Promise<void> {
+  await haproxyVersion(servicePath(haproxy));
   const folder = dirname(paths.output);
   if (paths.managed || existsSync(folder)) return;
   throw new GatewayError("config", `Cannot install a service: there is no folder "${folder}"`, {
@@ -205,12 +205,12 @@ async function requireHaproxy({ options, paths }: Wanted): Promise<void> {
 }
 
 /** Tells who else has the ports. */
-async function warn({ options, paths }: Wanted, io: CommandIo): Promise<void> {
+async function warn({ listen, paths }: Wanted, io: CommandIo): Promise<void> {
   // A HAProxy of the gateway's own may be the one that listens.
   const isOwn = isManaged(await readUnit()) && (await mainProcess()) !== 0;
   const mayListen = (program: string): boolean =>
     program === "haproxy" && (isOwn || !paths.managed);
-  for (const address of options.listen) {
+  for (const address of listen) {
     const other = listenersOn(address)?.find(({ program }) => !mayListen(program));
     if (other?.pid === undefined) continue;
     const holder = `${other.program} (process ${other.pid})`;

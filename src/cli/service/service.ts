@@ -5,9 +5,14 @@ import { basename, dirname, resolve } from "node:path";
 import type { Environment } from "../command.ts";
 import { chooseDocker, type DockerChoice } from "../../docker/choice.ts";
 import { GatewayError } from "../../lib/errors.ts";
-import { choosePaths, DEFAULT_MASTER_SOCKET, type Paths } from "../../gateway/paths.ts";
+import {
+  choosePaths,
+  DEFAULT_MASTER_SOCKET,
+  type PathChoice,
+  type Paths,
+} from "../../gateway/paths.ts";
 import { inspectHost } from "../../gateway/host.ts";
-import { listenPort, parseOptions, type Options, type RawOptions } from "../options.ts";
+import { listenPort, parseOptions, type RawOptions, type TemplateOptions } from "../options.ts";
 import { TLS_VARIABLES } from "./context.ts";
 import { SERVICE_USER, type Service } from "./unit.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
@@ -29,7 +34,9 @@ const LOWEST_FREE_PORT = 1024;
 /** A service, and what has to be there for it. */
 export interface Wanted {
   readonly service: Service;
-  readonly options: Options;
+  /** HAProxy's program, and where it is to listen. */
+  readonly haproxy: string;
+  readonly listen: readonly string[];
   readonly paths: Paths;
 }
 
@@ -47,19 +54,19 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const options = parseOptions(flags);
-  const managed = options.manageHaproxy === true;
-  const paths = servicePaths(options, env);
-  if (managed) refuseElsewhere(options);
-  const docker = chooseDocker(options.dockerHost, env);
+  const { haproxy, template, listen, dockerHost } = parseOptions(flags);
+  const managed = haproxy.manageHaproxy === true;
+  const paths = servicePaths(haproxy, env);
+  if (managed) refuseElsewhere(haproxy);
+  const docker = chooseDocker(dockerHost, env);
   const { host } = docker;
-  const environment = dockerEnvironment(docker, options, env);
+  const environment = dockerEnvironment(docker, dockerHost, env);
   const needed = [
     program,
-    options.haproxy,
-    options.templateFile,
-    options.outputFile,
-    options.masterSocket,
+    haproxy.program,
+    template.file,
+    haproxy.outputFile,
+    haproxy.masterSocket,
     environment["DOCKER_CERT_PATH"],
     host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
@@ -68,7 +75,8 @@ export function chooseService(
   // The ssh program has its keys there.
   const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
-    options,
+    haproxy: haproxy.program,
+    listen,
     paths,
     service: {
       command: [program, ...toWords(flags)],
@@ -79,7 +87,7 @@ export function chooseService(
           : environment,
       managed,
       groups: managed ? dockerGroups(docker) : fileGroups(paths),
-      capabilities: managed ? portRights(options) : fileRights(paths.output),
+      capabilities: managed ? portRights(listen, template) : fileRights(paths.output),
       writes: managed ? [] : foldersOf(paths),
       readsHome,
       made,
@@ -88,11 +96,11 @@ export function chooseService(
   };
 }
 
-/** Where a service has everything, from its options. */
-export function servicePaths(options: Options, env: Environment): Paths {
-  const host = inspectHost(options.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
+/** Where a service has everything. */
+export function servicePaths(choice: PathChoice, env: Environment): Paths {
+  const host = inspectHost(choice.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
   // As root; the service's user has the same folder.
-  return choosePaths(options, { ...host, systemd: true, uid: 0 });
+  return choosePaths(choice, { ...host, systemd: true, uid: 0 });
 }
 
 /** The variables of Docker's that are set. */
@@ -124,7 +132,7 @@ function isPath(flag: string, value: string): boolean {
 }
 
 /** Its user may write nowhere else. */
-function refuseElsewhere({ outputFile, masterSocket }: Options): void {
+function refuseElsewhere({ outputFile, masterSocket }: PathChoice): void {
   const flag =
     (outputFile !== undefined && "--output-file") ||
     (masterSocket !== undefined && "--master-socket");
@@ -153,12 +161,10 @@ function refuseRoots(path: string): void {
 
 function dockerEnvironment(
   { tls }: DockerChoice,
-  options: Options,
+  dockerHost: string,
   env: Environment,
 ): Record<string, string> {
-  const names = dockerVariables(env).filter(
-    (name) => name !== "DOCKER_HOST" || options.dockerHost === "",
-  );
+  const names = dockerVariables(env).filter((name) => name !== "DOCKER_HOST" || dockerHost === "");
   return {
     ...Object.fromEntries(names.map((name) => [name, env[name] ?? ""])),
     ...(tls === undefined ? {} : { DOCKER_CERT_PATH: resolve(tls.certPath) }),
@@ -182,10 +188,10 @@ function dockerGroups({ host }: DockerChoice): string[] {
   });
 }
 
-function portRights({ listen, templateFile }: Options): string[] {
+function portRights(listen: readonly string[], template: TemplateOptions): string[] {
   const low = listen.some((address) => listenPort(address) < LOWEST_FREE_PORT);
   // Which ports are in a template of the user's is not known.
-  return low || templateFile !== undefined ? ["CAP_NET_BIND_SERVICE"] : [];
+  return low || template.file !== undefined ? ["CAP_NET_BIND_SERVICE"] : [];
 }
 
 /** Root without capabilities is an ordinary user: what is another's takes these. */
