@@ -9,7 +9,8 @@ import { readFileSync } from "node:fs";
 export function kindOf(target: string | undefined): string {
   // A program for processors without AVX2 runs on those that have it, too.
   if (target !== undefined) return target.replace("-baseline", "");
-  // Of both C libraries a machine may have the files: this Bun's own loader tells. Source: proc_pid_maps(5).
+  // A machine may have the files of both C libraries: what this Bun has loaded tells.
+  // Source: proc_pid_maps(5).
   const isMusl = readFileSync("/proc/self/maps", "utf8").includes("/ld-musl-");
   return `linux-${process.arch}${isMusl ? "-musl" : ""}`;
 }

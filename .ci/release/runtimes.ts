@@ -9,7 +9,7 @@ import { run } from "./run.ts";
 export interface Kind {
   /** As .ci/build.ts knows it. */
   readonly target: string;
-  /** The loader that the kernel starts its programs with: no two kinds have the same. Source: ld.so(8), musl's manual. */
+  /** What the kernel starts its programs with, another for each kind. Source: ld.so(8), musl. */
   readonly loader: string;
   /** The npm package with its Bun, whose version is that of `bun` in package.json. */
   readonly package: string;
