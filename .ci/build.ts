@@ -4,6 +4,7 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { parseArgs } from "node:util";
+import { kindOf } from "./kind.ts";
 
 /** Targets of `bun build --compile`; each is the program for one kind of machine. */
 const TARGETS: Readonly<Record<string, Bun.Build.CompileTarget>> = {
@@ -31,7 +32,10 @@ const result = await Bun.build({
   entrypoints: ["src/main.ts"],
   format: "esm",
   sourcemap: "inline",
-  define: { GATEWAY_COMMIT: JSON.stringify(commit()) },
+  define: {
+    GATEWAY_COMMIT: JSON.stringify(commit()),
+    GATEWAY_KIND: JSON.stringify(kindOf(target)),
+  },
   compile: {
     outfile,
     ...(compileTarget === undefined ? {} : { target: compileTarget }),

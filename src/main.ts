@@ -54,10 +54,9 @@ const io: CommandIo = {
     columns: process.stdout.columns || USUAL_COLUMNS,
     rows: process.stdout.rows || USUAL_ROWS,
   }),
-  logger: ({ logLevel, logFormat }) =>
+  logger: (options) =>
     createLogger({
-      level: logLevel,
-      format: logFormat,
+      ...options,
       journal: isJournal(process.env, fstatSync(2)),
       write: (line) => process.stderr.write(`${line}\n`),
       now: () => new Date(),

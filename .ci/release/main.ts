@@ -4,10 +4,10 @@ import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs
 import { join, relative } from "node:path";
 import { parseArgs } from "node:util";
 import manifest from "../../package.json" with { type: "json" };
-import { kindOf, readElf } from "../../src/cli/service/elf.ts";
 import { errorMessage } from "../../src/lib/errors.ts";
 import { programName } from "../../src/cli/service/releases.ts";
 import { programArchive, type Documents } from "./archive.ts";
+import { kindOf } from "../kind.ts";
 import { documents } from "./documents.ts";
 import { checkTag, releaseNotes } from "./notes.ts";
 import { run } from "./run.ts";
@@ -17,6 +17,8 @@ import { billOfMaterials } from "./sbom.ts";
 const ROOT = join(import.meta.dir, "../..");
 const OUT = join(ROOT, "dist/release");
 const WORK = join(ROOT, "dist/release-work");
+/** A program names its loader within its first bytes, behind the table of its parts. */
+const BEGINNING = 4_096;
 const { version } = manifest;
 
 /** @param tag the tag that the release is for, which must then be ready in all respects */
@@ -50,12 +52,12 @@ async function release(tag: string | undefined): Promise<void> {
 
 async function makeProgram(kind: Kind, beside: Documents, time: number): Promise<void> {
   const program = await buildProgram(kind);
-  const name = programName(version, kind.name);
+  const name = programName(version, kindOf(kind.target));
+  if (!Buffer.from(program).subarray(0, BEGINNING).includes(`${kind.loader}\0`)) {
+    throw new Error(`Cannot release ${name}: it is not started by ${kind.loader}`);
+  }
   await make(name, program);
   chmodSync(join(OUT, name), 0o755);
-  const elf = readElf(join(OUT, name));
-  const made = elf === undefined ? "no program" : kindOf(elf);
-  if (made !== kind.name) throw new Error(`Cannot release ${name}: it is ${made}`);
   await make(`${name}.tar.gz`, programArchive(name, program, beside, time));
 }
 
@@ -63,7 +65,7 @@ async function makeProgram(kind: Kind, beside: Documents, time: number): Promise
 async function buildProgram(kind: Kind): Promise<Uint8Array> {
   const runtime = await runtimeOf(kind, WORK);
   // The name is in the program, so it is the same for all.
-  const outfile = join(WORK, kind.name, "docker-api-gateway");
+  const outfile = join(WORK, kind.target, "docker-api-gateway");
   const options = ["--runtime", runtime, "--outfile", outfile];
   await run([process.execPath, ".ci/build.ts", kind.target, ...options], ROOT);
   return Bun.file(outfile).bytes();

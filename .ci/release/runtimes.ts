@@ -7,10 +7,10 @@ import manifest from "../../package.json" with { type: "json" };
 import { run } from "./run.ts";
 
 export interface Kind {
-  /** As in the names of the release's files, and as `kindOf` says it of a program. */
-  readonly name: string;
   /** As .ci/build.ts knows it. */
   readonly target: string;
+  /** What the kernel starts its programs with, another for each kind. Source: ld.so(8), musl. */
+  readonly loader: string;
   /** The npm package with its Bun, whose version is that of `bun` in package.json. */
   readonly package: string;
   /**
@@ -22,30 +22,30 @@ export interface Kind {
 
 export const KINDS: readonly Kind[] = [
   {
-    name: "linux-x64",
     // For processors without AVX2 too.
     target: "linux-x64-baseline",
+    loader: "/lib64/ld-linux-x86-64.so.2",
     package: "@oven/bun-linux-x64-baseline",
     integrity:
       "sha512-s8yMwYcFnnrA178gji0gZbkE2WVDej/Ti1x770oPfihxyRxSMNhGhiAQNXV53aDeraZxksdvKV/RAdQBCd0qPA==",
   },
   {
-    name: "linux-arm64",
     target: "linux-arm64",
+    loader: "/lib/ld-linux-aarch64.so.1",
     package: "@oven/bun-linux-aarch64",
     integrity:
       "sha512-4BXmsSKnjOrlGWqZV4x/oWa7AVoR+B6lCXddMzOAXBIm3t50eslg9wb66gmtW1AamEQ1l1CDvmmruysEhqOWMg==",
   },
   {
-    name: "linux-x64-musl",
     target: "linux-x64-musl-baseline",
+    loader: "/lib/ld-musl-x86_64.so.1",
     package: "@oven/bun-linux-x64-musl-baseline",
     integrity:
       "sha512-cWJhU8h0+MiUgpSt99sQhjxLIIosKEcKYdtKddohokUvAuN6jKOy7g7+QDTZTXtwHxz93wL3BX+L6wXVPDUH3A==",
   },
   {
-    name: "linux-arm64-musl",
     target: "linux-arm64-musl",
+    loader: "/lib/ld-musl-aarch64.so.1",
     package: "@oven/bun-linux-aarch64-musl",
     integrity:
       "sha512-XCNc+WvvMAdNNb+OWTogpy+N9wm62fkVeEVLb6how0RZhW5LPi6c7BlkeVCuWps7XjEl2saFpHFa20/1E+PAHg==",
@@ -68,7 +68,7 @@ export async function runtimeOf(kind: Kind, work: string): Promise<string> {
       `Cannot use ${kind.package}@${BUN_VERSION}: it is sha512-${sum}\n  and should be ${kind.integrity}`,
     );
   }
-  const folder = join(work, `${kind.name}-runtime`);
+  const folder = join(work, `${kind.target}-runtime`);
   await new Bun.Archive(archive).extract(folder);
   return join(folder, "package/bin/bun");
 }

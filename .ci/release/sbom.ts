@@ -1,5 +1,6 @@
 // The bill of materials of a release (CycloneDX): npm's own, made the same every time, and Bun.
 
+import { kindOf } from "../kind.ts";
 import { BUN_VERSION, KINDS } from "./runtimes.ts";
 import { run } from "./run.ts";
 
@@ -45,7 +46,7 @@ function toComponent(kind: (typeof KINDS)[number]): Record<string, unknown> {
     name: kind.package,
     version: BUN_VERSION,
     scope: "required",
-    description: `The runtime in the program for ${kind.name}`,
+    description: `The runtime in the program for ${kindOf(kind.target)}`,
     purl: `pkg:npm/${kind.package.replace("@", "%40")}@${BUN_VERSION}`,
     hashes: [{ alg: "SHA-512", content: Buffer.from(sum, "base64").toString("hex") }],
     licenses: [{ license: { id: "MIT" } }],

@@ -2,7 +2,7 @@
 
 import type { FlagDefs } from "./flags.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Options, RawOptions } from "./options.ts";
+import type { LogOptions, RawOptions } from "./options.ts";
 
 export interface Command {
   readonly name: string;
@@ -39,7 +39,7 @@ export interface CommandIo {
   readonly isTerminal: boolean;
   /** The size of the terminal as it is now, in characters. */
   screen(): { readonly columns: number; readonly rows: number };
-  logger(options: Pick<Options, "logLevel" | "logFormat">): Logger;
+  logger(options: LogOptions): Logger;
   signals(): Signals;
 }
 

@@ -15,7 +15,7 @@ import {
 import { readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
 import { currentReach } from "../gateway/host.ts";
 import type { Container, Snapshot } from "../model.ts";
-import { listenPort, parseOptions } from "./options.ts";
+import { parseOptions } from "./options.ts";
 import { route } from "../routing/routing.ts";
 import { dockerClient, preparePaths } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -44,21 +44,21 @@ export const explainCommand: Command = {
   ],
   async run({ values, argument: what = "" }, io) {
     const options = parseOptions(values);
-    const { output } = preparePaths(options, io.env);
-    const client = dockerClient(options, io.env);
+    const { routing } = options;
+    const { output } = preparePaths(options.haproxy, io.env);
+    const client = dockerClient(options.dockerHost, io.env);
     const { signal } = new AbortController();
     try {
       await client.connect(signal);
       const store = new Store(client, () => undefined);
       store.markAll();
       const { failures } = await store.refresh(signal);
-      const log = io.logger({ ...options, logLevel: "warn" });
+      const log = io.logger({ ...options.log, level: "warn" });
       for (const [id, error] of failures) {
         log.failure(error, `container ${id.slice(0, 12)} is left out`);
       }
       const snapshot = store.snapshot();
       const reach = currentReach(snapshot, client.transport.remoteHost);
-      const routing = { ...options, ownPorts: options.listen.map(listenPort) };
       const model = route(snapshot, reach, routing);
       if (isUrl(what)) {
         io.write(toText(explainUrl(what, model, (await readServers(output)) ?? [])));

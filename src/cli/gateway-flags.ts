@@ -53,7 +53,8 @@ export const GATEWAY_FLAGS: FlagDefs = {
   "docker-host": {
     type: "string",
     valueHint: "URL",
-    description: "the Engine: unix://, tcp:// or ssh:// (default: DOCKER_HOST, else its socket)",
+    description:
+      "the Engine: unix://, tcp:// or ssh:// (default: DOCKER_HOST, else docker's context)",
   },
   ports: {
     type: "string",

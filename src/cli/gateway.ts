@@ -42,7 +42,7 @@ export const gatewayCommand: Command = {
   ],
   async run({ values }, io) {
     const options = parseOptions(values);
-    await runGateway(options, io.env, io.logger(options), io.signals());
+    await runGateway(options, io.env, io.logger(options.log), io.signals());
     return 0;
   },
 };
@@ -65,14 +65,14 @@ async function runGateway(
     const runtime = new Runtime(
       () => applier.statsSocket,
       (server) => gateway.grace(server),
-      !options.alwaysReload,
+      !options.reload.always,
       log,
     );
     const applier = new Applier({
       files,
       haproxy,
       runtime,
-      program: options.haproxy,
+      program: options.haproxy.program,
       log,
     });
     const gateway = new Gateway({
@@ -80,7 +80,7 @@ async function runGateway(
       applier,
       runtime,
       desired: new DesiredState(template, settings, client.transport.remoteHost, log),
-      wait: options.wait,
+      wait: options.reload.wait,
       log,
     });
     gateway.onState(logState(log));
@@ -101,7 +101,7 @@ async function runGateway(
       `writing ${paths.output} for HAProxy ${settings.haproxy.version}` +
         (paths.managed ? ", which the gateway runs itself" : ""),
     );
-    const watching = watchTemplate(options.templateFile, () => void gateway.resync());
+    const watching = watchTemplate(options.template.file, () => void gateway.resync());
     notifier.ready();
     tell();
     // And again as soon as everything is read for the first time.
@@ -129,7 +129,7 @@ function watchTemplate(file: string | undefined, changed: () => void): FSWatcher
 
 function external(options: Options, paths: Paths): Haproxy {
   return new ExternalHaproxy({
-    command: options.reloadCommand,
+    command: options.haproxy.reloadCommand,
     defaultCommand: DEFAULT_RELOAD_COMMAND,
     masterSocket: paths.masterSocket,
   });
@@ -145,7 +145,7 @@ async function startManaged(
 ): Promise<Haproxy> {
   const { output, masterSocket } = paths;
   const haproxy = new ManagedHaproxy(
-    { program: options.haproxy, config: output, masterSocket, restarted },
+    { program: options.haproxy.program, config: output, masterSocket, restarted },
     log,
   );
   signals.onInsist(() => haproxy.closeNow());
@@ -154,7 +154,7 @@ async function startManaged(
   const config = (await files.read())?.config;
   if (config === undefined || !isOwnConfig(config)) return haproxy;
   try {
-    await checkConfig(options.haproxy, output, output);
+    await checkConfig(options.haproxy.program, output, output);
     await haproxy.start();
   } catch (error) {
     // The first pass makes new files and starts it with those.

@@ -2,7 +2,9 @@
 
 import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
+import type { PathChoice } from "../gateway/paths.ts";
 import { parsePort } from "../routing/labels.ts";
+import type { RoutingOptions } from "../routing/routing.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "../template/built-in.ts";
 import { splitCommand } from "../lib/command-line.ts";
@@ -10,32 +12,42 @@ import { splitCommand } from "../lib/command-line.ts";
 /** The values of the flags and variables as text, by the flag's name; a repeated one as a list. */
 export type RawOptions = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
 
+/** Each part is for those who read it; only what puts everything together takes the whole. */
 export interface Options {
-  readonly template: TemplateName;
-  /** The user's own template; undefined: the built-in one. */
-  readonly templateFile: string | undefined;
-  /** Undefined: the place that fits the way HAProxy is run. */
-  readonly outputFile: string | undefined;
-  /** The user's reload command as words; undefined: none was given. */
-  readonly reloadCommand: readonly string[] | undefined;
-  readonly domain: string | undefined;
-  /** As HAProxy's `bind` takes them. */
+  readonly template: TemplateOptions;
+  readonly routing: RoutingOptions;
+  /** Where HAProxy listens, as its `bind` takes it. */
   readonly listen: readonly string[];
+  readonly haproxy: HaproxyOptions;
+  readonly reload: ReloadOptions;
+  /** As `--docker-host` has it; empty where that was not given. */
   readonly dockerHost: string;
-  readonly ports: readonly number[];
-  readonly network: string | undefined;
+  readonly once: boolean;
+  readonly log: LogOptions;
+}
+
+export interface TemplateOptions {
+  readonly name: TemplateName;
+  /** The user's own template; undefined: the built-in one of that name. */
+  readonly file: string | undefined;
+}
+
+/** HAProxy's program, where its files are, and who runs it. */
+export interface HaproxyOptions extends PathChoice {
+  readonly program: string;
+}
+
+/** When HAProxy is reloaded. */
+interface ReloadOptions {
   /** The quiet time before a reload and its longest stretch, in milliseconds. */
   readonly wait: { readonly min: number; readonly max: number };
-  readonly haproxy: string;
-  /** Undefined: the default one, where it exists. */
-  readonly masterSocket: string | undefined;
-  /** Undefined: not said, so it depends on the machine. */
-  readonly manageHaproxy: boolean | undefined;
   /** Whether every change is made by a reload, as the program of 2018 did. */
-  readonly alwaysReload: boolean;
-  readonly once: boolean;
-  readonly logLevel: LogLevel;
-  readonly logFormat: LogFormat;
+  readonly always: boolean;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
 }
 
 /**
@@ -68,24 +80,33 @@ export function parseOptions(raw: RawOptions): Options {
       "a HAProxy that the gateway runs is reloaded by the gateway",
     );
   }
+  const listen = list(raw["listen"], "*:80").map(parseListen);
   return {
-    template,
-    templateFile,
-    outputFile: text("output-file"),
-    reloadCommand: reload === undefined ? undefined : splitCommand(reload, "--reload-cmd"),
-    domain,
-    listen: list(raw["listen"], "*:80").map(parseListen),
+    template: { name: template, file: templateFile },
+    routing: {
+      ports: list(raw["ports"], "8000,80").map(parsePortOption),
+      network: text("network"),
+      domain,
+      ownPorts: listen.map(listenPort),
+    },
+    listen,
+    haproxy: {
+      program: text("haproxy") ?? "haproxy",
+      outputFile: text("output-file"),
+      masterSocket: text("master-socket"),
+      manageHaproxy: typeof manageHaproxy === "boolean" ? manageHaproxy : undefined,
+      reloadCommand: reload === undefined ? undefined : splitCommand(reload, "--reload-cmd"),
+    },
+    reload: {
+      wait: parseWait(text("wait") ?? "200ms:2s"),
+      always: raw["always-reload"] === true,
+    },
     dockerHost: text("docker-host") ?? "",
-    ports: list(raw["ports"], "8000,80").map(parsePortOption),
-    network: text("network"),
-    wait: parseWait(text("wait") ?? "200ms:2s"),
-    haproxy: text("haproxy") ?? "haproxy",
-    masterSocket: text("master-socket"),
-    manageHaproxy: typeof manageHaproxy === "boolean" ? manageHaproxy : undefined,
-    alwaysReload: raw["always-reload"] === true,
     once: raw["once"] === true,
-    logLevel: oneOf("log-level", text("log-level"), LOG_LEVELS) ?? "info",
-    logFormat: oneOf("log-format", text("log-format"), LOG_FORMATS) ?? "text",
+    log: {
+      level: oneOf("log-level", text("log-level"), LOG_LEVELS) ?? "info",
+      format: oneOf("log-format", text("log-format"), LOG_FORMATS) ?? "text",
+    },
   };
 }
 
@@ -130,10 +151,12 @@ function parseDomain(value: string | undefined): string | undefined {
 }
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+const WAIT_FORM = "such as --wait 200ms:2s (units: ms, s, m)";
 
 /** `min:max`, or `min` alone, whose longest stretch is four times as long. */
-function parseWait(value: string): Options["wait"] {
-  const [first = "", second] = value.split(":");
+function parseWait(value: string): ReloadOptions["wait"] {
+  const [first = "", second, ...more] = value.split(":");
+  if (more.length > 0) throw usage(`Cannot use --wait "${value}": it is not min:max`, WAIT_FORM);
   const min = duration(first);
   const max = second === undefined ? min * 4 : duration(second);
   if (max >= min) return { min, max };
@@ -143,10 +166,7 @@ function parseWait(value: string): Options["wait"] {
     const [, number = "", unit = ""] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
     const factor = UNITS[unit];
     if (factor !== undefined) return Number(number) * factor;
-    throw usage(
-      `Cannot use --wait "${value}": "${text}" is no duration`,
-      "such as --wait 200ms:2s (units: ms, s, m)",
-    );
+    throw usage(`Cannot use --wait "${value}": "${text}" is no duration`, WAIT_FORM);
   }
 }
 

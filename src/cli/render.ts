@@ -1,16 +1,16 @@
 // `docker-api-gateway render`: the configuration for what runs now, printed and not written.
 
 import { createTwoFilesPatch } from "diff";
-import type { Command, Environment } from "./command.ts";
+import type { Command } from "./command.ts";
 import { makeDesired } from "../gateway/desired.ts";
 import { Store } from "../docker/store.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { currentReach } from "../gateway/host.ts";
 import type { Files } from "../model.ts";
-import { parseOptions, type Options } from "./options.ts";
+import { parseOptions } from "./options.ts";
 import { sameFiles } from "../plan/plan.ts";
-import { prepare } from "./setup.ts";
+import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 
 /** The exit status of `--diff` where something would change. */
@@ -30,8 +30,9 @@ export const renderCommand: Command = {
   async run({ values }, io) {
     const { diff, ...raw } = values;
     const options = parseOptions(raw);
-    const log = io.logger({ ...options, logLevel: "warn" });
-    const { text, differs } = await render(options, io.env, log, diff === true);
+    const log = io.logger({ ...options.log, level: "warn" });
+    const setup = await prepare(options, io.env, log);
+    const { text, differs } = await render(setup, log, diff === true);
     io.write(text);
     return diff === true && differs ? DIFFERS : 0;
   },
@@ -49,13 +50,11 @@ interface Rendered {
  * @throws GatewayError
  */
 async function render(
-  options: Options,
-  env: Environment,
+  { client, files, settings, template }: Setup,
   log: Logger,
   diff: boolean,
 ): Promise<Rendered> {
   const signal = new AbortController().signal;
-  const { client, files, settings, template } = await prepare(options, env, log);
   try {
     await client.connect(signal);
     const store = new Store(client, () => undefined);

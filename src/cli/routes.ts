@@ -45,7 +45,7 @@ export const routesCommand: Command = {
   async run({ values }, io) {
     const { json, watch, ...raw } = values;
     const options = parseOptions(raw);
-    const { output } = preparePaths(options, io.env);
+    const { output } = preparePaths(options.haproxy, io.env);
     const show = async (signal: AbortSignal): Promise<string> => {
       const rows = await readRoutes(output, signal);
       if (json === true) return `${JSON.stringify(rows, undefined, 2)}\n`;
@@ -55,7 +55,7 @@ export const routesCommand: Command = {
       io.write(await show(new AbortController().signal));
       return 0;
     }
-    const log = io.logger(options);
+    const log = io.logger(options.log);
     await watchRoutes(show, io, (error) => log.failure(error, "trying again"));
     return 0;
   },

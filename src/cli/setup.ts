@@ -3,15 +3,20 @@
 import type { Environment } from "./command.ts";
 import type { DesiredSettings } from "../gateway/desired.ts";
 import { DockerClient } from "../docker/client.ts";
-import { parseDockerHost, parseDockerTls } from "../docker/host.ts";
+import { chooseDocker } from "../docker/choice.ts";
 import { createTransport } from "../docker/transport.ts";
 import { haproxyVersion } from "../haproxy/process/check.ts";
 import { ConfigFiles } from "../haproxy/files/files.ts";
 import { GatewayError } from "../lib/errors.ts";
-import { choosePaths, DEFAULT_MASTER_SOCKET, type Paths } from "../gateway/paths.ts";
+import {
+  choosePaths,
+  DEFAULT_MASTER_SOCKET,
+  type PathChoice,
+  type Paths,
+} from "../gateway/paths.ts";
 import type { Logger } from "../lib/log.ts";
 import { inspectHost } from "../gateway/host.ts";
-import { listenPort, type Options } from "./options.ts";
+import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
 import { compareVersions } from "../lib/text.ts";
@@ -32,23 +37,19 @@ const OLDEST_HAPROXY = "2.6";
  * @throws GatewayError for whatever of the user's choices cannot work
  */
 export async function prepare(options: Options, env: Environment, log: Logger): Promise<Setup> {
-  const template = openTemplate(options.template, options.templateFile);
-  const paths = preparePaths(options, env);
-  const version = await usableHaproxy(options.haproxy);
+  const { routing, listen } = options;
+  const template = openTemplate(options.template.name, options.template.file);
+  const paths = preparePaths(options.haproxy, env);
+  const version = await usableHaproxy(options.haproxy.program);
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   return {
     paths,
-    client: dockerClient(options, env),
+    client: dockerClient(options.dockerHost, env),
     files,
     template,
     settings: {
-      routing: {
-        ports: options.ports,
-        network: options.network,
-        ownPorts: options.listen.map(listenPort),
-        domain: options.domain,
-      },
-      template: { listen: options.listen, domain: options.domain ?? "", ports: options.ports },
+      routing,
+      template: { listen, domain: routing.domain ?? "", ports: routing.ports },
       haproxy: { version, ...paths.haproxy },
       mapPath: files.mapPath,
     },
@@ -65,16 +66,15 @@ export async function usableHaproxy(program: string): Promise<string> {
 }
 
 /** Decides where everything is. @throws GatewayError `usage` */
-export function preparePaths(options: Options, env: Environment): Paths {
-  const host = inspectHost(options.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
-  return choosePaths(options, host);
+export function preparePaths(choice: PathChoice, env: Environment): Paths {
+  const host = inspectHost(choice.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
+  return choosePaths(choice, host);
 }
 
 /** The client to the Engine that the user chose. @throws GatewayError */
-export function dockerClient(options: Options, env: Environment): DockerClient {
-  const tls = parseDockerTls(env);
-  const host = parseDockerHost(options.dockerHost || (env["DOCKER_HOST"] ?? ""), tls !== undefined);
-  return new DockerClient(createTransport(host, tls), env["DOCKER_API_VERSION"] ?? "");
+export function dockerClient(dockerHost: string, env: Environment): DockerClient {
+  const { host, tls, apiVersion } = chooseDocker(dockerHost, env);
+  return new DockerClient(createTransport(host, tls), apiVersion);
 }
 
 /** Whether the journal reads standard error. Source: systemd.exec(5), `JOURNAL_STREAM`. */

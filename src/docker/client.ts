@@ -22,7 +22,7 @@ const EVENTS = (
 export class DockerClient {
   #version: string | undefined;
 
-  /** @param version the user's choice of an API version (`DOCKER_API_VERSION`); empty: negotiate */
+  /** @param version the user's choice of an API version; empty: negotiate */
   constructor(
     readonly transport: Transport,
     private readonly version: string,

@@ -1,7 +1,5 @@
 // Where the Engine is: DOCKER_HOST and its companions, as the docker program reads them.
 
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { GatewayError } from "../lib/errors.ts";
 
 export type DockerHost =
@@ -15,14 +13,27 @@ export type DockerHost =
       readonly path: string;
     };
 
+/** A certificate or key, as its file is named without `.pem`, and as an option of TLS. */
+export type Certificate = "ca" | "cert" | "key";
+
 /** Where the client's certificates are, and whether the Engine's is verified. */
 export interface DockerTls {
   readonly certPath: string;
+  /** Those that are read. */
+  readonly files: readonly Certificate[];
   readonly verify: boolean;
+  /** What helps where one cannot be read. */
+  readonly hint: string;
 }
 
+/** The variables of the process. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
 const DEFAULT_SOCKET = "/var/run/docker.sock";
-const FORMS = "use unix:///path, tcp://host:port or ssh://user@host";
+/** The Engine where nobody names one. */
+export const DEFAULT_ADDRESS = `unix://${DEFAULT_SOCKET}`;
+/** What an address looks like. */
+export const FORMS = "use unix:///path, tcp://host:port or ssh://user@host";
 
 /**
  * Reads an Engine's address; empty is the default socket.
@@ -71,15 +82,19 @@ function parseSsh(address: string, rest: string): DockerHost {
   };
 }
 
-/** Reads `DOCKER_TLS_VERIFY`, `DOCKER_TLS` and `DOCKER_CERT_PATH`; undefined without TLS. */
-export function parseDockerTls(env: Readonly<Record<string, string | undefined>>) {
+/**
+ * Reads `DOCKER_TLS_VERIFY`, `DOCKER_TLS` and `DOCKER_CERT_PATH`; undefined without TLS.
+ * @param folder the docker program's own, where certificates are that nothing else names
+ */
+export function parseDockerTls(env: Environment, folder: string): DockerTls | undefined {
   const verify = (env["DOCKER_TLS_VERIFY"] ?? "") !== "";
   if (!verify && (env["DOCKER_TLS"] ?? "") === "") return undefined;
-  const tls: DockerTls = {
-    certPath: env["DOCKER_CERT_PATH"] || join(homedir(), ".docker"),
+  return {
+    certPath: env["DOCKER_CERT_PATH"] || folder,
+    files: verify ? ["ca", "cert", "key"] : ["cert", "key"],
     verify,
+    hint: "DOCKER_CERT_PATH names the folder of ca.pem, cert.pem and key.pem",
   };
-  return tls;
 }
 
 function invalid(address: string, state: string): GatewayError {

@@ -51,20 +51,20 @@ function plain(
   return { name, base, init, remoteHost, open: () => Promise.resolve(), close: () => undefined };
 }
 
-function readCertificates({ certPath, verify }: DockerTls) {
+function readCertificates({ certPath, files, verify, hint }: DockerTls) {
   const read = (name: string): string => {
-    const path = join(certPath, name);
+    const path = join(certPath, `${name}.pem`);
     try {
       return readFileSync(path, "utf8");
     } catch (error) {
       throw new GatewayError("docker", `Cannot read "${path}": ${errorMessage(error)}`, {
-        hint: "DOCKER_CERT_PATH names the folder of ca.pem, cert.pem and key.pem",
+        hint,
         cause: error,
       });
     }
   };
-  const pair = { cert: read("cert.pem"), key: read("key.pem") };
-  return verify ? { ...pair, ca: read("ca.pem") } : { ...pair, rejectUnauthorized: false };
+  const certificates = Object.fromEntries(files.map((name) => [name, read(name)]));
+  return verify ? certificates : { ...certificates, rejectUnauthorized: false };
 }
 
 /** How long ssh may take to connect, in milliseconds: a far host, a slow key agent. */

@@ -11,9 +11,13 @@ export const DEFAULT_MASTER_SOCKET = "/run/haproxy-master.sock";
 
 /** What the user chose of where things are and who runs HAProxy. */
 export interface PathChoice {
+  /** Undefined: the place that fits the way HAProxy is run. */
   readonly outputFile: string | undefined;
+  /** Undefined: the default one, where it exists. */
   readonly masterSocket: string | undefined;
+  /** Undefined: not said, so it depends on the machine. */
   readonly manageHaproxy: boolean | undefined;
+  /** The user's reload command as words; undefined: none was given. */
   readonly reloadCommand: readonly string[] | undefined;
 }
 

@@ -178,11 +178,10 @@ test("all at once, up to the options", () => {
     },
   );
   expect(parseOptions(values)).toMatchObject({
-    templateFile: "a.hbs",
-    outputFile: "/b.cfg",
-    reloadCommand: ["c", "d"],
+    template: { file: "a.hbs" },
+    haproxy: { outputFile: "/b.cfg", reloadCommand: ["c", "d"] },
     listen: ["*:81", "*:82"],
-    ports: [3000],
+    routing: { ports: [3000] },
   });
 });
 

@@ -5,71 +5,88 @@ import { listenPort, parseOptions, type Options, type RawOptions } from "../../s
 import { failureOf } from "../lab/make.ts";
 
 const DEFAULTS: Options = {
-  template: "path",
-  templateFile: undefined,
-  outputFile: undefined,
-  reloadCommand: undefined,
-  domain: undefined,
+  template: { name: "path", file: undefined },
+  routing: { ports: [8000, 80], network: undefined, domain: undefined, ownPorts: [80] },
   listen: ["*:80"],
+  haproxy: {
+    program: "haproxy",
+    outputFile: undefined,
+    masterSocket: undefined,
+    manageHaproxy: undefined,
+    reloadCommand: undefined,
+  },
+  reload: { wait: { min: 200, max: 2000 }, always: false },
   dockerHost: "",
-  ports: [8000, 80],
-  network: undefined,
-  wait: { min: 200, max: 2000 },
-  haproxy: "haproxy",
-  masterSocket: undefined,
-  manageHaproxy: undefined,
-  alwaysReload: false,
   once: false,
-  logLevel: "info",
-  logFormat: "text",
+  log: { level: "info", format: "text" },
 };
 
-test.each<[RawOptions, Partial<Options>]>([
+/** What is other than by default, part by part. */
+type Difference = { readonly [Part in keyof Options]?: Partial<Options[Part]> };
+
+test.each<[RawOptions, Difference]>([
   [{}, {}],
-  [{ template: "path" }, { template: "path" }],
+  [{ template: "path" }, {}],
   [
     { template: "host", domain: "ex.org" },
-    { template: "host", domain: "ex.org" },
+    { template: { name: "host" }, routing: { domain: "ex.org" } },
   ],
-  [{ domain: "ex.org" }, { template: "host", domain: "ex.org" }],
-  [{ domain: "API.Example.COM." }, { template: "host", domain: "api.example.com" }],
-  [{ domain: "localhost" }, { template: "host", domain: "localhost" }],
-  [{ domain: `${"a".repeat(63)}.b` }, { template: "host", domain: `${"a".repeat(63)}.b` }],
-  [{ "template-file": "my.hbs" }, { templateFile: "my.hbs" }],
+  [{ domain: "ex.org" }, { template: { name: "host" }, routing: { domain: "ex.org" } }],
+  [
+    { domain: "API.Example.COM." },
+    { template: { name: "host" }, routing: { domain: "api.example.com" } },
+  ],
+  [{ domain: "localhost" }, { template: { name: "host" }, routing: { domain: "localhost" } }],
+  [
+    { domain: `${"a".repeat(63)}.b` },
+    { template: { name: "host" }, routing: { domain: `${"a".repeat(63)}.b` } },
+  ],
+  [{ "template-file": "my.hbs" }, { template: { file: "my.hbs" } }],
   [
     { "template-file": "my.hbs", domain: "ex.org" },
-    { template: "host", templateFile: "my.hbs", domain: "ex.org" },
+    { template: { name: "host", file: "my.hbs" }, routing: { domain: "ex.org" } },
   ],
-  [{ "output-file": "/x.cfg" }, { outputFile: "/x.cfg" }],
-  [{ "reload-cmd": "sv 'hup it' haproxy" }, { reloadCommand: ["sv", "hup it", "haproxy"] }],
-  [{ listen: "*:8080" }, { listen: ["*:8080"] }],
-  [{ listen: ":8080" }, { listen: ["*:8080"] }],
-  [{ listen: "127.0.0.1:81" }, { listen: ["127.0.0.1:81"] }],
+  [{ "output-file": "/x.cfg" }, { haproxy: { outputFile: "/x.cfg" } }],
+  [
+    { "reload-cmd": "sv 'hup it' haproxy" },
+    { haproxy: { reloadCommand: ["sv", "hup it", "haproxy"] } },
+  ],
+  [{ listen: "*:8080" }, { listen: ["*:8080"], routing: { ownPorts: [8080] } }],
+  [{ listen: ":8080" }, { listen: ["*:8080"], routing: { ownPorts: [8080] } }],
+  [{ listen: "127.0.0.1:81" }, { listen: ["127.0.0.1:81"], routing: { ownPorts: [81] } }],
   [{ listen: "[::]:80" }, { listen: ["[::]:80"] }],
-  [{ listen: ["*:80", "[::1]:81"] }, { listen: ["*:80", "[::1]:81"] }],
-  [{ listen: "*:80, :81,*:80" }, { listen: ["*:80", "*:81"] }],
+  [
+    { listen: ["*:80", "[::1]:81"] },
+    { listen: ["*:80", "[::1]:81"], routing: { ownPorts: [80, 81] } },
+  ],
+  [{ listen: "*:80, :81,*:80" }, { listen: ["*:80", "*:81"], routing: { ownPorts: [80, 81] } }],
   [{ "docker-host": "tcp://h" }, { dockerHost: "tcp://h" }],
-  [{ ports: "3000" }, { ports: [3000] }],
-  [{ ports: "3000, 80,3000" }, { ports: [3000, 80] }],
-  [{ network: "back" }, { network: "back" }],
-  [{ wait: "0ms:0ms" }, { wait: { min: 0, max: 0 } }],
-  [{ wait: "1s:1m" }, { wait: { min: 1000, max: 60_000 } }],
-  [{ wait: "100ms" }, { wait: { min: 100, max: 400 } }],
-  [{ haproxy: "/opt/haproxy" }, { haproxy: "/opt/haproxy" }],
-  [{ "master-socket": "/m.sock" }, { masterSocket: "/m.sock" }],
-  [{ "manage-haproxy": true }, { manageHaproxy: true }],
-  [{ "manage-haproxy": false }, { manageHaproxy: false }],
+  [{ ports: "3000" }, { routing: { ports: [3000] } }],
+  [{ ports: "3000, 80,3000" }, { routing: { ports: [3000, 80] } }],
+  [{ network: "back" }, { routing: { network: "back" } }],
+  [{ wait: "0ms:0ms" }, { reload: { wait: { min: 0, max: 0 } } }],
+  [{ wait: "1s:1m" }, { reload: { wait: { min: 1000, max: 60_000 } } }],
+  [{ wait: "100ms" }, { reload: { wait: { min: 100, max: 400 } } }],
+  [{ haproxy: "/opt/haproxy" }, { haproxy: { program: "/opt/haproxy" } }],
+  [{ "master-socket": "/m.sock" }, { haproxy: { masterSocket: "/m.sock" } }],
+  [{ "manage-haproxy": true }, { haproxy: { manageHaproxy: true } }],
+  [{ "manage-haproxy": false }, { haproxy: { manageHaproxy: false } }],
   [
     { "manage-haproxy": false, "reload-cmd": "x" },
-    { manageHaproxy: false, reloadCommand: ["x"] },
+    { haproxy: { manageHaproxy: false, reloadCommand: ["x"] } },
   ],
-  [{ "always-reload": true }, { alwaysReload: true }],
+  [{ "always-reload": true }, { reload: { always: true } }],
   [{ once: true }, { once: true }],
   [{ once: false }, {}],
-  [{ "log-level": "debug" }, { logLevel: "debug" }],
-  [{ "log-format": "json" }, { logFormat: "json" }],
+  [{ "log-level": "debug" }, { log: { level: "debug" } }],
+  [{ "log-format": "json" }, { log: { format: "json" } }],
 ])("%j", (raw, expected) => {
-  expect(parseOptions(raw)).toEqual({ ...DEFAULTS, ...expected });
+  const parts = Object.entries(DEFAULTS).map(([part, usual]: [string, unknown]) => {
+    const other: unknown = { ...expected }[part];
+    const isGroup = typeof usual === "object" && !Array.isArray(usual);
+    return [part, isGroup ? Object.assign({}, usual, other) : (other ?? usual)];
+  });
+  expect(parseOptions(raw)).toEqual(Object.fromEntries(parts));
 });
 
 const LISTEN_HINT = "such as --listen '*:80' or --listen 127.0.0.1:8080";
@@ -116,6 +133,7 @@ test.each<[RawOptions, string, string | undefined]>([
     "such as --ports 8000,80",
   ],
   [{ wait: "2s:1s" }, 'Cannot use --wait "2s:1s": 1s is shorter than 2s', undefined],
+  [{ wait: "1s:10s:3" }, 'Cannot use --wait "1s:10s:3": it is not min:max', WAIT_HINT],
   [{ wait: "200" }, 'Cannot use --wait "200": "200" is no duration', WAIT_HINT],
   [{ wait: "1s:" }, 'Cannot use --wait "1s:": "" is no duration', WAIT_HINT],
   [{ wait: "-1s" }, 'Cannot use --wait "-1s": "-1s" is no duration', WAIT_HINT],

@@ -1,8 +1,6 @@
 // DOCKER_HOST and its companions, read as the docker program reads them.
 
 import { describe, expect, test } from "bun:test";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import { parseDockerHost, parseDockerTls } from "../../src/docker/host.ts";
 import { failureOf } from "../lab/make.ts";
 
@@ -78,28 +76,32 @@ test.each([
 });
 
 describe("TLS", () => {
-  const home = join(homedir(), ".docker");
-
+  const [all, own] = [
+    ["ca", "cert", "key"],
+    ["cert", "key"],
+  ];
   test.each([
     [{}, undefined],
     [{ DOCKER_TLS_VERIFY: "" }, undefined],
     [{ DOCKER_CERT_PATH: "/c" }, undefined],
-    [{ DOCKER_TLS_VERIFY: "1" }, { certPath: home, verify: true }],
+    [{ DOCKER_TLS_VERIFY: "1" }, { certPath: "/d", files: all, verify: true }],
     // As the docker program has it: any text is yes.
-    [{ DOCKER_TLS_VERIFY: "0" }, { certPath: home, verify: true }],
+    [{ DOCKER_TLS_VERIFY: "0" }, { certPath: "/d", files: all, verify: true }],
     [
       { DOCKER_TLS_VERIFY: "1", DOCKER_CERT_PATH: "/c" },
-      { certPath: "/c", verify: true },
+      { certPath: "/c", files: all, verify: true },
     ],
     [
       { DOCKER_TLS: "1", DOCKER_CERT_PATH: "/c" },
-      { certPath: "/c", verify: false },
+      { certPath: "/c", files: own, verify: false },
     ],
     [
       { DOCKER_TLS: "1", DOCKER_TLS_VERIFY: "1" },
-      { certPath: home, verify: true },
+      { certPath: "/d", files: all, verify: true },
     ],
   ])("%j", (env: Record<string, string>, tls) => {
-    expect(parseDockerTls(env)).toEqual(tls);
+    const found = parseDockerTls(env, "/d");
+    if (tls === undefined) expect(found).toBeUndefined();
+    else expect(found).toMatchObject(tls);
   });
 });

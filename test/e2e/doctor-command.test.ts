@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { makeContext } from "../lab/docker-context.ts";
 import { importImage } from "../lab/images.ts";
 import { findings, flagsOf, type Findings } from "./asking.ts";
 import { startExternal } from "./external.ts";
@@ -96,6 +97,22 @@ test("before the first run all is well but what cannot be known, and nothing is 
   expect(text["Sockets"]).toContain("does not run a configuration of the gateway's yet");
   expect(text["Listen"]).toBe(`127.0.0.1:${port} free`);
   expect(readdirSync(dir)).toEqual([]);
+});
+
+test("it says which docker context names the Engine, also where there is none", async () => {
+  const env = { DOCKER_CONFIG: gatewayDir(), DOCKER_CONTEXT: "work" };
+  const output = join(gatewayDir(), "haproxy.cfg");
+  const flags = flagsOf({ output, port: await freePort() }, engine).slice(1);
+  makeContext(env.DOCKER_CONFIG, "work", { host: engine.dockerHost });
+  const well = await findings(flags, [], env);
+  expect(well.text["Docker"]).toStartWith(`context work: ${engine.dockerHost}, API 1.`);
+  expect(well.status).toBe(0);
+
+  makeContext(env.DOCKER_CONFIG, "work", { host: "unix:///nowhere.sock" });
+  const ill = await findings(flags, [], env);
+  expect(ill.levels["Docker"]).toBe("failure");
+  expect(ill.text["Docker"]).toContain('Cannot reach Docker at "unix:///nowhere.sock"');
+  expect(ill.text["Docker"]).toEndWith('\ndocker context "work" names it');
 });
 
 test("it disturbs no gateway that is changing its files", async () => {

@@ -71,6 +71,18 @@ test("one is held by another program, a second one is not in its way", async () 
   }
 });
 
+test("an address that this machine does not have, beside one that it has", async () => {
+  // Addresses of documentations, which nobody has. Source: RFC 5737, RFC 3849.
+  for (const address of ["192.0.2.77", "[2001:db8::77]"]) {
+    const flags = [...(await newFlags()), `--listen=${address}:80`];
+    const { status, levels, text } = await findings(flags);
+    expect([status, levels["Listen"]]).toEqual([1, "failure"]);
+    expect(text["Listen"]).toBe(
+      `${address}:80: this machine has no such address\nip address lists what it has; see --listen`,
+    );
+  }
+});
+
 test("held by a program on all addresses, of IPv6 too", async () => {
   const port = await freePort();
   const server = Bun.serve({ hostname: "::", port, fetch: () => new Response("") });

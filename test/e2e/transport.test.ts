@@ -5,6 +5,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
+import { makeContext, useContext } from "../lab/docker-context.ts";
 import { importImage } from "../lab/images.ts";
 import { makeCertificates } from "./certificates.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
@@ -37,6 +38,22 @@ test("TCP, named as for the docker program", async () => {
   await relay.close();
 });
 
+test("the docker context in use, as for the docker program", async () => {
+  const HOME = gatewayDir();
+  const folder = join(HOME, ".docker");
+  makeContext(folder, "work", { host: engine.dockerHost });
+  useContext(folder, "work");
+  const container = await run(engine, "far/one:1");
+  const gateway = await startGateway({ env: { HOME } });
+  await gateway.served("/far/one/", container.name);
+  await gateway.logged(`connected to Docker at ${engine.dockerHost} `);
+
+  useContext(folder, "gone");
+  const other = await startGateway({ env: { HOME } });
+  expect(await other.exited).toBe(10);
+  expect(other.log()).toContain('Cannot use docker context "gone": there is no such context');
+});
+
 /** An Engine over TLS that wants certificates of its clients, as `dockerd --tlsverify` does. */
 async function startTls(dir: string) {
   makeCertificates(dir);
@@ -61,6 +78,32 @@ describe("TCP with TLS", () => {
     await gateway.served("/far/one/", container.name);
     const next = await run(engine, "far/two:1");
     await gateway.served("/far/two/", next.name);
+    await relay.close();
+  });
+
+  test("with the certificates of a docker context", async () => {
+    const dir = gatewayDir();
+    const relay = await startTls(dir);
+    const certificates = Object.fromEntries(
+      ["ca.pem", "cert.pem", "key.pem"].map((name) => [
+        name,
+        readFileSync(join(dir, name), "utf8"),
+      ]),
+    );
+    const env = { DOCKER_CONFIG: join(dir, "docker"), DOCKER_CONTEXT: "far" };
+    const host = relay.dockerHost;
+    makeContext(env.DOCKER_CONFIG, "far", { host, certificates });
+    const container = await run(engine, "far/one:1");
+    const gateway = await startGateway({ env });
+    await gateway.served("/far/one/", container.name);
+
+    // One certificate fewer, and the Engine is not to be had.
+    makeContext(env.DOCKER_CONFIG, "none", {
+      host,
+      certificates: { "ca.pem": certificates["ca.pem"] ?? "" },
+    });
+    const other = await startGateway({ env: { ...env, DOCKER_CONTEXT: "none" } });
+    await other.logged(`Cannot reach Docker at "${host}"`);
     await relay.close();
   });
 

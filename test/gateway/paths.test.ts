@@ -35,7 +35,7 @@ const USER: Host = {
 };
 
 function choose(raw: RawOptions, machine: Host): Paths {
-  return choosePaths(parseOptions(raw), machine);
+  return choosePaths(parseOptions(raw).haproxy, machine);
 }
 
 const SYSLOG = ["/dev/log local0", "/dev/log local1 notice"];

@@ -9,7 +9,7 @@ import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import type { Host } from "../../src/gateway/host.ts";
 import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
-import { listenPort, parseOptions, type RawOptions } from "../../src/cli/options.ts";
+import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { container, HOST } from "../lab/make.ts";
@@ -59,7 +59,7 @@ function readCase(name: string): GoldenCase {
   const choices = (readJson(name, "options.json") ?? {}) as CaseOptions;
   const { flags = {}, machine, reach, version = NEWEST } = choices;
   const options = parseOptions(flags);
-  const paths = choosePaths(options, { ...DEBIAN, ...machine });
+  const paths = choosePaths(options.haproxy, { ...DEBIAN, ...machine });
   const log = createLogger({
     level: "error",
     format: "text",
@@ -68,8 +68,8 @@ function readCase(name: string): GoldenCase {
     now: () => new Date(),
   });
   const { mapPath } = new ConfigFiles(paths.output, isOwnConfig, log);
-  const { domain, ports, network, listen } = options;
-  const template = readTemplate(name, options.template);
+  const { routing, listen } = options;
+  const template = readTemplate(name, options.template.name);
   return {
     name,
     containers: given.map((each) => container(each.name, each)),
@@ -78,8 +78,8 @@ function readCase(name: string): GoldenCase {
     render(containers, haproxy) {
       const snapshot: Snapshot = { containers, drivers: {}, gateways: ["172.17.0.1"] };
       const settings = {
-        routing: { ports, network, domain, ownPorts: listen.map(listenPort) },
-        template: { listen, domain: domain ?? "", ports },
+        routing,
+        template: { listen, domain: routing.domain ?? "", ports: routing.ports },
         haproxy: { version: haproxy, ...paths.haproxy },
         mapPath,
       };

@@ -15,7 +15,7 @@ export interface Finished {
 
 interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
-  readonly input?: string;
+  readonly input?: string | Uint8Array;
   readonly cwd?: string;
 }
 

@@ -26,6 +26,7 @@ export async function makeRelease(
   const modules = [
     ...productionPackages(ROOT).map(({ name }) => name),
     "bun-types/docs/project/license.mdx",
+    "nanotar",
   ];
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"])
     cpSync(join(ROOT, name), join(checkout, name));

@@ -54,7 +54,7 @@ test("the Bun of a release is the one that npm has locked, where it has", () => 
     const entry = packages[`node_modules/${kind.package}`];
     return entry === undefined ? [] : [{ kind, entry }];
   });
-  expect(locked.map(({ kind }) => kind.name)).toEqual(["linux-arm64", "linux-arm64-musl"]);
+  expect(locked.map(({ kind }) => kind.target)).toEqual(["linux-arm64", "linux-arm64-musl"]);
   for (const { kind, entry } of locked) {
     expect({ version: entry.version, integrity: entry.integrity }).toEqual({
       version: BUN_VERSION,

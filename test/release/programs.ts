@@ -2,17 +2,17 @@
 
 import { cpSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
-import { kindOf, readElf } from "../../src/cli/service/elf.ts";
+import { kindOf } from "../../.ci/kind.ts";
 import { programArchive } from "../../.ci/release/archive.ts";
 import { labDir } from "../lab/leftovers.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 
 /** What is compiled into the program and read while it is built. */
-const SOURCES = ["src", "templates", "package.json", "package-lock.json", "tsconfig.json"];
+const SOURCES = [".ci", "src", "templates", "package.json", "package-lock.json", "tsconfig.json"];
 
 /** The kind of the machine that the tests run on. */
-export const KIND = hostKind();
+export const KIND = kindOf(undefined);
 
 /** The file of a real program that says it is that version. */
 export async function buildVersion(version: string): Promise<string> {
@@ -57,10 +57,4 @@ export function releaseFiles(
     [name]: bytes,
     [`${name}.tar.gz`]: programArchive(name, bytes, { LICENSE: "MIT\n" }, 0),
   };
-}
-
-function hostKind(): string {
-  const elf = readElf(process.execPath);
-  if (elf === undefined) throw new Error(`${process.execPath} is no ELF program`);
-  return kindOf(elf);
 }

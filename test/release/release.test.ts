@@ -158,6 +158,21 @@ test("the README's one line puts the program for this machine in place", async (
   }
 });
 
+test.each([
+  ["linux-x64", "X86-64", "/lib64/ld-linux-x86-64.so.2"],
+  ["linux-arm64", "AArch64", "/lib/ld-linux-aarch64.so.1"],
+  ["linux-x64-musl", "X86-64", "/lib/ld-musl-x86_64.so.1"],
+  ["linux-arm64-musl", "AArch64", "/lib/ld-musl-aarch64.so.1"],
+])("the program for %s is for %s and started by %s", async (kind, machine, loader) => {
+  const words = ["readelf", "--wide", "--file-header", "--program-headers"];
+  const { stdout } = await run([...words, join(dir, `${BASE}-${kind}`)]);
+  expect(stdout).toMatch(new RegExp(`^ +Machine: .*${machine}$`, "m"));
+  expect(stdout).toContain(`program interpreter: ${loader}]`);
+  // What it asks for when it is upgraded.
+  const program = await Bun.file(join(dir, `${BASE}-${kind}`)).bytes();
+  expect(Buffer.from(program).includes(`kind: "${kind}"`)).toBe(true);
+});
+
 test("the program for x64 runs here", async () => {
   await expectRuns((...words) => run([join(dir, `${BASE}-linux-x64`), ...words]));
 });

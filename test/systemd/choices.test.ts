@@ -3,6 +3,7 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { create, removeAll, run, type Container } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
+import { contextFiles } from "../lab/docker-context.ts";
 import { importImage } from "../lab/images.ts";
 import { firstVersion } from "../e2e/gateway.ts";
 import {
@@ -138,6 +139,29 @@ test("a template in root's home is read by a service", async () => {
   // But for that folder, its home is as closed as the rest.
   expect(await machine.sh(`cat ${UNIT_FILE}`)).toContain("\nProtectHome=read-only\n");
   expect(await uninstall()).toContain("remove /opt/gateway/bin/docker-api-gateway: done");
+});
+
+test("the Engine of root's docker context stays the service's, whatever is in use later", async () => {
+  const meta = { Name: "work", Endpoints: { docker: { Host: "unix:///srv/engine.sock" } } };
+  const path = contextFiles("/root/.docker", "work").meta;
+  const [work, gone] = ["work", "gone"].map(
+    (name) => `echo '{"currentContext":"${name}"}' >/root/.docker/config.json`,
+  );
+  await machine.sh(
+    `ln -s /run/docker.sock /srv/engine.sock; mkdir -p ${path.replace(/\/[^/]*$/, "")}
+     echo ${quoted(JSON.stringify(meta))} >${path}
+     ${work}; HOME=/root ${PROGRAM} install; ${gone}; systemctl restart ${SERVICE}`,
+  );
+  expect(await machine.sh(`cat ${UNIT_FILE}`)).toContain(
+    "\nExecStart=/usr/local/bin/docker-api-gateway --docker-host=unix:///srv/engine.sock\n",
+  );
+  await machine.served("/acme/shop/", shop.name);
+  expect(await machine.journal()).toContain("connected to Docker at unix:///srv/engine.sock");
+  const refused = await machine.try(`HOME=/root ${PROGRAM} install`);
+  expect(refused.output).toContain('Cannot use docker context "gone": there is no such context');
+  await machine.sh("rm -r /root/.docker /srv/engine.sock");
+  await uninstall();
+  expect(await machine.files()).toBe(before);
 });
 
 test("what an administrator adds counts, and stays", async () => {

@@ -1,12 +1,28 @@
 // `install --print`, and the flags that are no use to a service: without root, systemd or HAProxy.
 
-import { expect, setDefaultTimeout, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { gatewayDir } from "../e2e/gateway.ts";
-import { runToEnd } from "../e2e/program.ts";
+import { runToEnd, type Finished } from "../e2e/program.ts";
+import { makeContext, useContext } from "../lab/docker-context.ts";
 
 setDefaultTimeout(60_000);
 
+const PROGRAM = "/usr/local/bin/docker-api-gateway";
 const MANAGED = ["--manage-haproxy", "--docker-host=tcp://127.0.0.1"];
+
+/** Prints the unit where that docker context is in use. */
+async function printWith(
+  context: Parameters<typeof makeContext>[2],
+  flags: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Finished> {
+  const DOCKER_CONFIG = gatewayDir();
+  makeContext(DOCKER_CONFIG, "work", context);
+  useContext(DOCKER_CONFIG, "work");
+  return runToEnd(["install", "--print", ...flags], { DOCKER_CONFIG, ...env });
+}
 
 /** What the unit would be, and what would be done. */
 async function print(flags: readonly string[], cwd = "/"): Promise<string> {
@@ -76,6 +92,77 @@ test("keys of root's and Docker's certificates are readable", async () => {
   expect(stdout).toContain('\nEnvironment="DOCKER_CERT_PATH=/home/me/.docker"\n');
   expect(stdout).toContain('\nEnvironment="DOCKER_TLS_VERIFY=1"\n');
   expect(stdout).toContain("\nProtectHome=read-only\n");
+});
+
+describe("a docker context", () => {
+  const TLS = { "ca.pem": "a", "cert.pem": "b", "key.pem": "c" };
+
+  test.each(["unix:///run/user/1000/docker.sock", "tcp://10.0.0.1:2375", "ssh://me@host"])(
+    "of %s becomes a flag of the service, which has no contexts",
+    async (host) => {
+      const env = { DOCKER_TLS_VERIFY: "1", DOCKER_API_VERSION: "1.41" };
+      const { status, stdout, stderr } = await printWith({ host }, [], env);
+      expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+      expect(stdout).toContain(`\nExecStart=${PROGRAM} --docker-host=${host}\n`);
+      // Variables that the docker program would not heed now are none for the service either.
+      expect(stdout).toContain('\nEnvironment="DOCKER_API_VERSION=1.41"\n');
+      expect(stdout).not.toContain("DOCKER_TLS");
+    },
+  );
+
+  test("that another flag overrules does not matter", async () => {
+    const flags = ["--docker-host=unix:///run/d.sock"];
+    const { status, stdout } = await printWith({ host: "npipe://" }, flags);
+    expect(status).toBe(0);
+    expect(stdout).toContain(`\nExecStart=${PROGRAM} --docker-host=unix:///run/d.sock\n`);
+  });
+
+  test("with certificates that the service may not read is refused", async () => {
+    const host = "tcp://engine:2376";
+    const managed = await printWith({ host, certificates: TLS }, ["--manage-haproxy"]);
+    const without = await printWith({ host, certificates: { "ca.pem": "a" } });
+    const text = 'Cannot install a service with docker context "work": ';
+    expect(managed.stderr).toContain(`${text}the service may not read its certificates\n`);
+    expect(without.stderr).toContain(`${text}it has TLS without cert.pem\n`);
+    for (const { status, stderr } of [managed, without]) {
+      expect(status).toBe(2);
+      expect(stderr).toContain("DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH");
+    }
+  });
+
+  test("with root's certificates becomes variables, where they are not below /tmp", async () => {
+    const { status, stderr } = await printWith({ host: "tcp://engine", certificates: TLS });
+    expect(status).toBe(2);
+    expect(stderr).toMatch(
+      /^Cannot install a service with "\/tmp\/.*\/docker": it has another \/tmp$/m,
+    );
+    const DOCKER_CONFIG = mkdtempSync("/dev/shm/docker-");
+    try {
+      const parts = { host: "tcp://engine", skip: true, certificates: TLS };
+      const { tls } = makeContext(DOCKER_CONFIG, "skip", parts);
+      const env = { DOCKER_CONFIG, DOCKER_CONTEXT: "skip" };
+      const { stdout } = await runToEnd(["install", "--print"], env);
+      expect(stdout).toContain(`\nExecStart=${PROGRAM} --docker-host=tcp://engine\n`);
+      const lines = ["DOCKER_TLS=1", `DOCKER_CERT_PATH=${tls}`].map(
+        (each) => `Environment="${each}"`,
+      );
+      expect(stdout).toContain(`\n${lines.join("\n")}\n`);
+      // Of another user's files root's service without capabilities may read none.
+      chownSync(join(tls, "key.pem"), 65_534, 65_534);
+      const refused = await runToEnd(["install", "--print"], env);
+      expect(refused.stderr).toContain("the service may not read its certificates");
+    } finally {
+      rmSync(DOCKER_CONFIG, { recursive: true });
+    }
+  });
+
+  test("of before does not come back where a service sees homes", async () => {
+    const host = "unix:///var/run/docker.sock";
+    const flags = ["install", "--print", "--template-file=/home/me/own.hbs"];
+    const line = '\nEnvironment="DOCKER_CONTEXT=default"\n';
+    expect((await runToEnd(flags)).stdout).toContain(line);
+    expect((await runToEnd([...flags, `--docker-host=${host}`])).stdout).not.toContain(line);
+  });
 });
 
 test.each([

@@ -1,21 +1,9 @@
 // What the doctor has found, and what it looks at.
 
-import type { CommandIo } from "../command.ts";
-import type { Paths } from "../../gateway/paths.ts";
-import type { Options } from "../options.ts";
-
 export interface Finding {
   readonly level: "ok" | "warning" | "failure";
   /** What was found, then what to do about it. */
   readonly lines: readonly string[];
-}
-
-/** What every check is given. */
-export interface Subject {
-  readonly options: Options;
-  readonly io: CommandIo;
-  readonly paths: Paths;
-  readonly sockets: HaproxySockets;
 }
 
 /** What HAProxy's sockets say. */
@@ -43,7 +31,7 @@ export interface Asked {
 }
 
 /** Looks at one thing. One that throws has found a failure. */
-export type Check = (subject: Subject) => Promise<Finding> | Finding;
+export type Check = () => Promise<Finding> | Finding;
 
 export function ok(text: string): Finding {
   return { level: "ok", lines: [text] };

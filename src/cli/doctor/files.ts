@@ -3,19 +3,24 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
+import type { Environment } from "../command.ts";
 import { makeDesired } from "../../gateway/desired.ts";
+import { chooseDocker } from "../../docker/choice.ts";
 import type { DockerClient } from "../../docker/client.ts";
 import { Store } from "../../docker/store.ts";
-import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { describeError, errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
 import { currentReach, requirePrivate } from "../../gateway/host.ts";
+import type { Paths } from "../../gateway/paths.ts";
 import type { Files, Snapshot } from "../../model.ts";
-import { dockerClient, prepare } from "../setup.ts";
-import { failure, ok, type Check } from "./check.ts";
+import { dockerClient, type Setup } from "../setup.ts";
+import { failure, ok, type Finding, type HaproxySockets } from "./check.ts";
 
 /** Docker's answers to everything that the gateway asks it. */
-export const checkDocker: Check = async ({ options, io }) => {
-  const client = dockerClient(options, io.env);
+export async function checkDocker(dockerHost: string, env: Environment): Promise<Finding> {
+  const client = dockerClient(dockerHost, env);
+  const { context } = chooseDocker(dockerHost, env);
+  const from = context === undefined ? "" : `context ${context}: `;
   const end = new AbortController();
   try {
     const { apiVersion } = await client.connect(end.signal);
@@ -23,15 +28,21 @@ export const checkDocker: Check = async ({ options, io }) => {
     await client.listNetworks(end.signal);
     await client.events(Math.floor(Date.now() / 1000), end.signal);
     const running = counted(containers.length, "running container");
-    return ok(`${client.transport.name}, API ${apiVersion}, ${running}`);
+    return ok(`${from}${client.transport.name}, API ${apiVersion}, ${running}`);
+  } catch (error) {
+    if (context === undefined || !(error instanceof GatewayError)) throw error;
+    return {
+      level: "failure",
+      lines: [...describeError(error), `docker context "${context}" names it`],
+    };
   } finally {
     end.abort();
     client.transport.close();
   }
-};
+}
 
 /** The folder of the configuration. */
-export const checkOutput: Check = ({ paths, sockets }) => {
+export function checkOutput(paths: Paths, sockets: HaproxySockets): Finding {
   const { output, managed, privateFolders } = paths;
   for (const path of privateFolders) requirePrivate(path);
   // The gateway makes the folder where it runs HAProxy itself.
@@ -48,16 +59,17 @@ export const checkOutput: Check = ({ paths, sockets }) => {
   }
   const isForeign = existsSync(output) && sockets.unreadable === "" && !sockets.isOwnConfig;
   return ok(`${output}${isForeign ? " (somebody else's now: it is kept under another name)" : ""}`);
-};
+}
 
 function nearestFolder(path: string): string {
   return existsSync(path) ? path : nearestFolder(dirname(path));
 }
 
 /** The template, and what HAProxy says of what it makes. */
-export const checkConfiguration: Check = async ({ options, io }) => {
-  const log = io.logger({ ...options, logLevel: "error" });
-  const { client, files, settings, template } = await prepare(options, io.env, log);
+export async function checkConfiguration(
+  { client, files, settings, template }: Setup,
+  program: string,
+): Promise<Finding> {
   const { snapshot, note } = await readSnapshot(client);
   const [newest] = template.candidates();
   if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
@@ -65,11 +77,10 @@ export const checkConfiguration: Check = async ({ options, io }) => {
   const { files: rendered, model } = makeDesired(snapshot, reach, settings, newest, () =>
     new Date().toISOString(),
   );
-  await checkApart(options.haproxy, rendered, files.output);
-  return ok(
-    `accepted by HAProxy, with ${counted(model.services.flatMap(({ routes }) => routes).length, "route")}${note}`,
-  );
-};
+  await checkApart(program, rendered, files.output);
+  const routes = model.services.flatMap((service) => service.routes);
+  return ok(`accepted by HAProxy, with ${counted(routes.length, "route")}${note}`);
+}
 
 function counted(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;

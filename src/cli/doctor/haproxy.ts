@@ -2,13 +2,12 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { pause } from "../../lib/async.ts";
-import { listenersOn, type Listener } from "../../lib/listeners.ts";
-import { DEFAULT_RELOAD_COMMAND } from "../../gateway/paths.ts";
+import { listenersOn, whyNotFree, type Listener, type NotFree } from "../../lib/listeners.ts";
+import { DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { listenPort } from "../options.ts";
 import { usableHaproxy } from "../setup.ts";
 import { compareVersions } from "../../lib/text.ts";
-import { failure, ok, warning, type Check, type Finding, type Subject } from "./check.ts";
-import { askSockets } from "./sockets.ts";
+import { failure, ok, warning, type Finding, type HaproxySockets } from "./check.ts";
 
 /** HAProxy needs about two for each connection, and some for its servers' checks. */
 const FEW_FILES = 4_096;
@@ -17,8 +16,8 @@ const LISTEN_TRIES = 3;
 const TRY_AGAIN = 200;
 
 /** The program, and what it can do without a reload. */
-export const checkProgram: Check = async ({ options, sockets }) => {
-  const version = await usableHaproxy(options.haproxy);
+export async function checkProgram(program: string, sockets: HaproxySockets): Promise<Finding> {
+  const version = await usableHaproxy(program);
   if (sockets.version !== "" && sockets.version !== version) {
     return warning(
       `${version}, but ${sockets.version} runs now`,
@@ -30,15 +29,18 @@ export const checkProgram: Check = async ({ options, sockets }) => {
       ? "changes servers, routes and services without a reload"
       : "changes servers and routes without a reload, and up to 64 new services";
   return ok(`${version}, ${abilities}`);
-};
+}
 
-/** How HAProxy is made to read its configuration again. */
-export const checkReload: Check = ({ options, paths: { managed, masterSocket } }) => {
+/** How HAProxy is made to read its configuration again. @param given the user's own command */
+export function checkReload(
+  given: readonly string[] | undefined,
+  { managed, masterSocket }: Paths,
+): Finding {
   if (managed) return ok("the gateway runs HAProxy itself");
-  if (options.reloadCommand === undefined && existsSync(masterSocket)) {
+  if (given === undefined && existsSync(masterSocket)) {
     return ok(`through ${masterSocket}`);
   }
-  const command = options.reloadCommand ?? DEFAULT_RELOAD_COMMAND;
+  const command = given ?? DEFAULT_RELOAD_COMMAND;
   const [program = ""] = command;
   if (Bun.which(program) !== null) return ok(command.join(" "));
   const state = existsSync(program) ? "this user may not run it" : "there is no such program";
@@ -46,40 +48,52 @@ export const checkReload: Check = ({ options, paths: { managed, masterSocket } }
     `Cannot run "${program}": ${state}`,
     "name another --reload-cmd, or use --manage-haproxy",
   );
-};
+}
 
-/** Each address that HAProxy is to listen on: free, or held by whom. */
-export const checkListen: Check = async (subject) => {
-  const { options, paths } = subject;
-  let { sockets } = subject;
+/**
+ * Each address that HAProxy is to listen on: free, or held by whom.
+ * @param ask asks HAProxy's sockets again
+ */
+export async function checkListen(
+  listen: readonly string[],
+  paths: Paths,
+  asked: HaproxySockets,
+  ask: () => Promise<HaproxySockets>,
+): Promise<Finding> {
+  let sockets = asked;
   for (let tries = 1; ; tries++) {
-    const finding = judgeListeners({ ...subject, sockets });
+    const finding = await judgeListeners(listen, paths, sockets);
     if (finding.level === "ok" || tries === LISTEN_TRIES) return finding;
     // HAProxy may just be reloaded: another worker of it listens than the one that was asked.
     await pause(TRY_AGAIN);
-    sockets = await askSockets(options, paths);
+    sockets = await ask();
   }
-};
+}
 
-function judgeListeners(subject: Subject): Finding {
-  const { options, sockets } = subject;
+async function judgeListeners(
+  listen: readonly string[],
+  paths: Paths,
+  sockets: HaproxySockets,
+): Promise<Finding> {
   const held: string[] = [];
-  for (const address of options.listen) {
+  for (const address of listen) {
     const listeners = listenersOn(address);
     if (listeners === undefined) {
       return warning(
-        `who listens on ${options.listen.join(", ")} cannot be told: there is no /proc/net/tcp`,
+        `who listens on ${listen.join(", ")} cannot be told: there is no /proc/net/tcp`,
         "mount /proc to have it looked at",
       );
     }
     const stranger = listeners.find(
       ({ ownPid }) => ownPid === undefined || !sockets.pids.includes(ownPid),
     );
-    if (stranger !== undefined) return judgeStranger(address, stranger, subject);
+    if (stranger !== undefined) return judgeStranger(address, stranger, paths, sockets);
+    const missing = listeners.length === 0 ? await whyMissing(address) : undefined;
+    if (missing !== undefined) return failure(`${address}: ${missing.problem}`, missing.hint);
     const own = listeners.map(({ pid }) => pid).join(", ");
     held.push(own === "" ? `${address} free` : `${address} held by this HAProxy (process ${own})`);
   }
-  const low = options.listen.filter((address) => listenPort(address) < 1024);
+  const low = listen.filter((address) => listenPort(address) < 1024);
   if (low.length > 0 && sockets.pids.length === 0 && process.getuid?.() !== 0) {
     return warning(
       `${low.join(", ")}: ports below 1024 are root's`,
@@ -89,11 +103,17 @@ function judgeListeners(subject: Subject): Finding {
   return ok(held.join(", "));
 }
 
+/** Why not, where this machine lacks the address. Its port is left to a HAProxy that may just start. */
+function whyMissing(address: string): Promise<NotFree | undefined> {
+  return whyNotFree(address.replace(/\d+$/, "0"), () => false);
+}
+
 /** Somebody listens who is not known to be the HAProxy that the gateway has. */
 function judgeStranger(
   address: string,
   { pid, program }: Listener,
-  { paths, sockets }: Subject,
+  paths: Paths,
+  sockets: HaproxySockets,
 ): Finding {
   const text = `${address} is held by ${program}${pid === undefined ? "" : ` (process ${pid})`}`;
   if (pid === undefined && sockets.pids.length > 0) {
@@ -112,7 +132,7 @@ function judgeStranger(
 }
 
 /** How many files, and so connections, HAProxy may have open. */
-export const checkLimits: Check = ({ sockets: { worker } }) => {
+export function checkLimits({ worker }: HaproxySockets): Finding {
   // A worker may have ended by now, and in a container it has another number; this program has the
   // limits that HAProxy would start with.
   const isSeen = worker !== undefined && isHaproxy(worker);
@@ -130,7 +150,7 @@ export const checkLimits: Check = ({ sockets: { worker } }) => {
   const text = `${hard} open files at most${holder}`;
   if (files >= FEW_FILES) return ok(text);
   return warning(text, "raise it (ulimit -Hn, or LimitNOFILE= in the unit) and restart HAProxy");
-};
+}
 
 function isHaproxy(pid: number): boolean {
   const path = `/proc/${pid}/comm`;

@@ -6,27 +6,26 @@ import { errorMessage } from "../../lib/errors.ts";
 import { showProcesses } from "../../haproxy/process/master.ts";
 import { askHaproxy } from "../../haproxy/runtime/socket.ts";
 import { parseConfig, statsSocket } from "../../config/sections.ts";
-import type { Paths } from "../../gateway/paths.ts";
-import type { Options } from "../options.ts";
+import type { PathChoice, Paths } from "../../gateway/paths.ts";
 import { isOwnConfig } from "../../template/compile.ts";
-import { failure, ok, warning, type Asked, type Check, type HaproxySockets } from "./check.ts";
+import { failure, ok, warning, type Asked, type Finding, type HaproxySockets } from "./check.ts";
 
 /** While HAProxy reloads its master gives no answer, on a loaded machine for so long, in ms. */
 const RELOAD_TIME = 2_000;
 const TRY_AGAIN = 200;
 
 /** Asks the HAProxy that the gateway has, or is to have. */
-export async function askSockets(options: Options, paths: Paths): Promise<HaproxySockets> {
+export async function askSockets(choice: PathChoice, paths: Paths): Promise<HaproxySockets> {
   const deadline = Date.now() + RELOAD_TIME;
   for (;;) {
-    const sockets = await askOnce(options, paths);
+    const sockets = await askOnce(choice, paths);
     if (problemsOf(sockets).length === 0 || Date.now() > deadline) return sockets;
     await pause(TRY_AGAIN);
   }
 }
 
 async function askOnce(
-  options: Options,
+  choice: PathChoice,
   { output, managed, masterSocket }: Paths,
 ): Promise<HaproxySockets> {
   let [config, unreadable] = ["", ""];
@@ -37,7 +36,7 @@ async function askOnce(
   }
   const path = statsSocket(parseConfig(config));
   const { answer, ...stats } = path === undefined ? NOBODY : await askWorker(path);
-  const hasMaster = managed || options.masterSocket !== undefined || existsSync(masterSocket);
+  const hasMaster = managed || choice.masterSocket !== undefined || existsSync(masterSocket);
   const { pids, ...master } = hasMaster ? await askMaster(masterSocket) : { pids: [], path: "" };
   const [, worker] = /^Pid: (\d+)$/m.exec(answer) ?? [];
   return {
@@ -73,7 +72,7 @@ async function askMaster(path: string): Promise<Asked & { readonly pids: readonl
 }
 
 /** The sockets through which HAProxy is changed and reloaded. */
-export const checkSockets: Check = ({ paths, sockets }) => {
+export function checkSockets(paths: Paths, sockets: HaproxySockets): Finding {
   const { isOwnConfig: isOwn, unreadable, stats, master } = sockets;
   if (unreadable !== "") {
     return failure(
@@ -101,7 +100,7 @@ export const checkSockets: Check = ({ paths, sockets }) => {
     );
   }
   return ok([stats.path, ...(master === undefined ? [] : [master.path])].join(" and "));
-};
+}
 
 /** What is wrong where HAProxy runs a configuration of the gateway's. */
 function problemsOf({ isOwnConfig: isOwn, stats, master }: HaproxySockets): string[] {

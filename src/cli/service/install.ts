@@ -12,6 +12,7 @@ import type { RawOptions } from "../options.ts";
 import { ownFile } from "./program-file.ts";
 import { isOwnConfig } from "../../template/compile.ts";
 import { commandOf, madeOf, serviceUnit, UNIT } from "./unit.ts";
+import { withoutContext } from "./context.ts";
 import { chooseService, dockerVariables, SERVICE_FLAGS, toWords, type Wanted } from "./service.ts";
 import {
   carryOut,
@@ -51,10 +52,11 @@ export const installCommand: Command = {
     ["docker-api-gateway install --manage-haproxy", "with a HAProxy of its own, and without root"],
     ["docker-api-gateway install --print", "only look"],
   ],
-  async run({ values }, io) {
+  async run(given, io) {
+    const { values, env } = withoutContext({ values: given.values, env: io.env });
     const program = programPath(values["bin-dir"]);
     const made = madePaths(await readUnit(), program);
-    const wanted = chooseService(values, io.env, program, made, await systemdVersion());
+    const wanted = chooseService(values, env, program, made, await systemdVersion());
     const unit = serviceUnit(wanted.service);
     const steps = makeSteps(wanted, program, unit, values["no-start"] === true);
     if (values["print"] === true) {
@@ -66,7 +68,7 @@ export const installCommand: Command = {
       command: "install",
       own: ownWords(values),
       flags: toWords(values),
-      variables: dockerVariables(io.env),
+      variables: dockerVariables(env),
     });
     await requireOwnUnit("install");
     await requireHaproxy(wanted);
@@ -133,7 +135,7 @@ function madePaths(former: string, program: string): string[] {
 }
 
 async function copyProgram(program: string): Promise<string | undefined> {
-  const own = ownFile("install");
+  const own = ownFile("install").path;
   const content = await readFile(own);
   if (existsSync(program) && content.equals(await readFile(program))) return "it is there already";
   await putInPlace(program, content, 0o755);
@@ -193,8 +195,8 @@ function ownWords(values: RawOptions): string[] {
 }
 
 /** @throws GatewayError where HAProxy is not there yet */
-async function requireHaproxy({ options, paths }: Wanted): Promise<void> {
-  await haproxyVersion(servicePath(options.haproxy));
+async function requireHaproxy({ haproxy, paths }: Wanted): Promise<void> {
+  await haproxyVersion(servicePath(haproxy));
   const folder = dirname(paths.output);
   if (paths.managed || existsSync(folder)) return;
   throw new GatewayError("config", `Cannot install a service: there is no folder "${folder}"`, {
@@ -203,12 +205,12 @@ async function requireHaproxy({ options, paths }: Wanted): Promise<void> {
 }
 
 /** Tells who else has the ports. */
-async function warn({ options, paths }: Wanted, io: CommandIo): Promise<void> {
+async function warn({ listen, paths }: Wanted, io: CommandIo): Promise<void> {
   // A HAProxy of the gateway's own may be the one that listens.
   const isOwn = isManaged(await readUnit()) && (await mainProcess()) !== 0;
   const mayListen = (program: string): boolean =>
     program === "haproxy" && (isOwn || !paths.managed);
-  for (const address of options.listen) {
+  for (const address of listen) {
     const other = listenersOn(address)?.find(({ program }) => !mayListen(program));
     if (other?.pid === undefined) continue;
     const holder = `${other.program} (process ${other.pid})`;

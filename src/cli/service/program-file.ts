@@ -21,17 +21,24 @@ import { basename, dirname, join } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
 
-/** Where a program that is not compiled into one file would have its modules on the disk. */
-const COMPILED = "/$bunfs/";
+/** The kind of machine that a built program is for; .ci/build.ts says it. */
+declare const GATEWAY_KIND: string | undefined;
 const WORK_PREFIX = ".docker-api-gateway-upgrade-";
 /** What is older was left by one that was killed: no download takes so long. */
 const LEFT_BEHIND_MS = 86_400_000;
 /** A program says its version within milliseconds; on a busy disk its first start takes seconds. */
 const VERSION_LIMIT_MS = 30_000;
 
+/** This program's own file. */
+export interface OwnFile {
+  readonly path: string;
+  /** The kind of machine it is for, as in the names of a release's files: such as `linux-x64-musl`. */
+  readonly kind: string;
+}
+
 /** This program's own file. @throws GatewayError where it does not run from one, so cannot do that */
-export function ownFile(action: string): string {
-  if (Bun.main.startsWith(COMPILED)) return process.execPath;
+export function ownFile(action: string): OwnFile {
+  if (typeof GATEWAY_KIND === "string") return { path: process.execPath, kind: GATEWAY_KIND };
   throw new GatewayError("release", `Cannot ${action}: this is not a built program`, {
     hint: "npm run build makes one",
   });

@@ -10,13 +10,13 @@ import { readIfThere, realPath, syncDirectory, writeDurably } from "../../haprox
 import { ExternalHaproxy } from "../../haproxy/process/external.ts";
 import { DEFAULT_OUTPUT_FILE, DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { lockOutput } from "../../lib/lock.ts";
-import type { Options } from "../options.ts";
+import type { HaproxyOptions } from "../options.ts";
 import { isOwnConfig } from "../../template/compile.ts";
 import { forShell, isActive, servicePath, type Step } from "./systemd.ts";
 
 /** Whose configuration it is. */
 interface Served {
-  readonly options: Options;
+  readonly haproxy: HaproxyOptions;
   readonly paths: Paths;
 }
 
@@ -24,7 +24,7 @@ interface Served {
 const HAPROXY_UNIT = DEFAULT_RELOAD_COMMAND.at(-1) ?? "";
 
 /** @throws GatewayError where there is nothing to restore, or HAProxy would refuse it */
-export async function requireFormer({ paths, options }: Served): Promise<void> {
+export async function requireFormer({ paths, haproxy }: Served): Promise<void> {
   const refuse = (state: string): GatewayError =>
     new GatewayError("config", `Cannot restore "${paths.output}": ${state}`, {
       hint: "nothing was changed; leave --restore-haproxy out",
@@ -33,12 +33,13 @@ export async function requireFormer({ paths, options }: Served): Promise<void> {
   if ((await ownConfig(paths.output)) === undefined) return;
   const former = newestCopy(paths.output);
   if (former === undefined) throw refuse("there was none before");
-  await checkConfig(servicePath(options.haproxy), former, former);
+  await checkConfig(servicePath(haproxy.program), former, former);
 }
 
 /** The step that puts the former configuration in place, and leaves nothing of the gateway's. */
-export function restoreStep({ paths, options }: Served): Step {
-  const { output, haproxy } = paths;
+export function restoreStep({ paths, haproxy }: Served): Step {
+  const { output } = paths;
+  const { stateFile } = paths.haproxy;
   return {
     what: `give HAProxy its former ${output} back`,
     async run() {
@@ -48,17 +49,17 @@ export function restoreStep({ paths, options }: Served): Step {
         const former = newestCopy(output);
         if (config === undefined || former === undefined) {
           // A gateway that was stopped before it came so far may have left it.
-          await rm(haproxy.stateFile, { force: true });
+          await rm(stateFile, { force: true });
           return "it is there already";
         }
         const text = await readFile(former, "utf8");
         await replace(output, text, former);
-        const outcome = await reload({ paths, options }).catch(async (error: unknown) => {
+        const outcome = await reload({ paths, haproxy }).catch(async (error: unknown) => {
           await replace(output, config, output);
           throw notReloaded(output, error);
         });
         const others = ownMaps(output, config).filter((path) => !text.includes(path));
-        for (const path of [...others, haproxy.stateFile, former]) await rm(path, { force: true });
+        for (const path of [...others, stateFile, former]) await rm(path, { force: true });
         return outcome;
       } finally {
         unlock();
@@ -68,9 +69,9 @@ export function restoreStep({ paths, options }: Served): Step {
 }
 
 /** HAProxy reads its files. @returns why it did not have to */
-async function reload({ paths, options }: Served): Promise<string | undefined> {
+async function reload({ paths, haproxy }: Served): Promise<string | undefined> {
   const { masterSocket } = paths;
-  const command = options.reloadCommand;
+  const command = haproxy.reloadCommand;
   const defaultCommand = DEFAULT_RELOAD_COMMAND;
   try {
     await new ExternalHaproxy({ command, defaultCommand, masterSocket }).reload();
@@ -124,8 +125,8 @@ function ownMaps(output: string, config: string): string[] {
 }
 
 /** Tells what HAProxy has, and where what it had before is kept. */
-export async function tellOfHaproxy({ paths, options }: Served, io: CommandIo): Promise<void> {
-  const reloading = forShell(options.reloadCommand ?? ["systemctl", "reload", "haproxy"]);
+export async function tellOfHaproxy({ paths, haproxy }: Served, io: CommandIo): Promise<void> {
+  const reloading = forShell(haproxy.reloadCommand ?? ["systemctl", "reload", "haproxy"]);
   // A gateway that runs HAProxy itself may have been one beside the distribution's before.
   for (const output of new Set([paths.output, DEFAULT_OUTPUT_FILE])) {
     const former = newestCopy(output);

@@ -3,11 +3,17 @@
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Environment } from "../command.ts";
-import { parseDockerHost, parseDockerTls } from "../../docker/host.ts";
+import { chooseDocker, type DockerChoice } from "../../docker/choice.ts";
 import { GatewayError } from "../../lib/errors.ts";
-import { choosePaths, DEFAULT_MASTER_SOCKET, type Paths } from "../../gateway/paths.ts";
+import {
+  choosePaths,
+  DEFAULT_MASTER_SOCKET,
+  type PathChoice,
+  type Paths,
+} from "../../gateway/paths.ts";
 import { inspectHost } from "../../gateway/host.ts";
-import { listenPort, parseOptions, type Options, type RawOptions } from "../options.ts";
+import { listenPort, parseOptions, type RawOptions, type TemplateOptions } from "../options.ts";
+import { TLS_VARIABLES } from "./context.ts";
 import { SERVICE_USER, type Service } from "./unit.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 
@@ -19,13 +25,7 @@ export const SERVICE_FLAGS = Object.fromEntries(
 /** The flags that name a file. A service runs in another folder than its user. */
 const FILES: readonly string[] = ["template-file", "output-file", "master-socket"];
 /** What the docker program reads, and the gateway with it. */
-const DOCKER_VARIABLES = [
-  "DOCKER_HOST",
-  "DOCKER_TLS_VERIFY",
-  "DOCKER_TLS",
-  "DOCKER_CERT_PATH",
-  "DOCKER_API_VERSION",
-];
+const DOCKER_VARIABLES = ["DOCKER_HOST", ...TLS_VARIABLES, "DOCKER_API_VERSION"];
 /** Where services see nothing, or something else. Source: systemd.exec(5), `ProtectHome=`. */
 const HOMES = /^\/(home|root|run\/user)\//;
 const PRIVATE = /^\/(var\/)?tmp\//;
@@ -34,7 +34,9 @@ const LOWEST_FREE_PORT = 1024;
 /** A service, and what has to be there for it. */
 export interface Wanted {
   readonly service: Service;
-  readonly options: Options;
+  /** HAProxy's program, and where it is to listen. */
+  readonly haproxy: string;
+  readonly listen: readonly string[];
   readonly paths: Paths;
 }
 
@@ -52,46 +54,53 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const options = parseOptions(flags);
-  const managed = options.manageHaproxy === true;
-  const paths = servicePaths(options, env);
-  if (managed) refuseElsewhere(options);
-  const environment = dockerEnvironment(options, env);
-  const host = dockerHost(options, env);
+  const { haproxy, template, listen, dockerHost } = parseOptions(flags);
+  const managed = haproxy.manageHaproxy === true;
+  const paths = servicePaths(haproxy, env);
+  if (managed) refuseElsewhere(haproxy);
+  const docker = chooseDocker(dockerHost, env);
+  const { host } = docker;
+  const environment = dockerEnvironment(docker, dockerHost, env);
   const needed = [
     program,
-    options.haproxy,
-    options.templateFile,
-    options.outputFile,
-    options.masterSocket,
+    haproxy.program,
+    template.file,
+    haproxy.outputFile,
+    haproxy.masterSocket,
     environment["DOCKER_CERT_PATH"],
     host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
   for (const path of managed ? needed : []) refuseRoots(path);
+  // The ssh program has its keys there.
+  const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
-    options,
+    haproxy: haproxy.program,
+    listen,
     paths,
     service: {
       command: [program, ...toWords(flags)],
-      environment,
+      // What `docker context use` says one day at home is not for the service.
+      environment:
+        readsHome && docker.address === ""
+          ? { ...environment, DOCKER_CONTEXT: "default" }
+          : environment,
       managed,
-      groups: managed ? dockerGroups(options, env) : fileGroups(paths),
-      capabilities: managed ? portRights(options) : fileRights(paths.output),
+      groups: managed ? dockerGroups(docker) : fileGroups(paths),
+      capabilities: managed ? portRights(listen, template) : fileRights(paths.output),
       writes: managed ? [] : foldersOf(paths),
-      // The ssh program has its keys there.
-      readsHome: host.kind === "ssh" || needed.some((path) => HOMES.test(path)),
+      readsHome,
       made,
       systemd,
     },
   };
 }
 
-/** Where a service has everything, from its options. */
-export function servicePaths(options: Options, env: Environment): Paths {
-  const host = inspectHost(options.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
+/** Where a service has everything. */
+export function servicePaths(choice: PathChoice, env: Environment): Paths {
+  const host = inspectHost(choice.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
   // As root; the service's user has the same folder.
-  return choosePaths(options, { ...host, systemd: true, uid: 0 });
+  return choosePaths(choice, { ...host, systemd: true, uid: 0 });
 }
 
 /** The variables of Docker's that are set. */
@@ -123,7 +132,7 @@ function isPath(flag: string, value: string): boolean {
 }
 
 /** Its user may write nowhere else. */
-function refuseElsewhere({ outputFile, masterSocket }: Options): void {
+function refuseElsewhere({ outputFile, masterSocket }: PathChoice): void {
   const flag =
     (outputFile !== undefined && "--output-file") ||
     (masterSocket !== undefined && "--master-socket");
@@ -150,25 +159,20 @@ function refuseRoots(path: string): void {
   );
 }
 
-function dockerHost(options: Options, env: Environment) {
-  const tls = parseDockerTls(env) !== undefined;
-  return parseDockerHost(options.dockerHost || (env["DOCKER_HOST"] ?? ""), tls);
-}
-
-function dockerEnvironment(options: Options, env: Environment): Record<string, string> {
-  const names = dockerVariables(env).filter(
-    (name) => name !== "DOCKER_HOST" || options.dockerHost === "",
-  );
-  const certPath = parseDockerTls(env)?.certPath;
+function dockerEnvironment(
+  { tls }: DockerChoice,
+  dockerHost: string,
+  env: Environment,
+): Record<string, string> {
+  const names = dockerVariables(env).filter((name) => name !== "DOCKER_HOST" || dockerHost === "");
   return {
     ...Object.fromEntries(names.map((name) => [name, env[name] ?? ""])),
-    ...(certPath === undefined ? {} : { DOCKER_CERT_PATH: resolve(certPath) }),
+    ...(tls === undefined ? {} : { DOCKER_CERT_PATH: resolve(tls.certPath) }),
   };
 }
 
 /** The group that may use Docker. @throws GatewayError where no user but root may */
-function dockerGroups(options: Options, env: Environment): string[] {
-  const host = dockerHost(options, env);
+function dockerGroups({ host }: DockerChoice): string[] {
   if (host.kind === "ssh") {
     throw new GatewayError("usage", "Cannot install a service with --manage-haproxy and ssh://", {
       hint: `its user ${SERVICE_USER} has no keys; use tcp:// with TLS`,
@@ -184,10 +188,10 @@ function dockerGroups(options: Options, env: Environment): string[] {
   });
 }
 
-function portRights({ listen, templateFile }: Options): string[] {
+function portRights(listen: readonly string[], template: TemplateOptions): string[] {
   const low = listen.some((address) => listenPort(address) < LOWEST_FREE_PORT);
   // Which ports are in a template of the user's is not known.
-  return low || templateFile !== undefined ? ["CAP_NET_BIND_SERVICE"] : [];
+  return low || template.file !== undefined ? ["CAP_NET_BIND_SERVICE"] : [];
 }
 
 /** Root without capabilities is an ordinary user: what is another's takes these. */

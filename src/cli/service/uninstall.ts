@@ -9,7 +9,7 @@ import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { readFlags } from "../flags.ts";
 import { realPath } from "../../haproxy/files/disk.ts";
 import type { Paths } from "../../gateway/paths.ts";
-import { parseOptions, type Options } from "../options.ts";
+import { parseOptions, type HaproxyOptions } from "../options.ts";
 import { oldFile } from "./program-file.ts";
 import { commandOf, madeOf, SERVICE_USER, UNIT } from "./unit.ts";
 import { requireFormer, restoreStep, tellOfHaproxy } from "./restore.ts";
@@ -69,7 +69,7 @@ export const uninstallCommand: Command = {
 interface Installed {
   readonly program: string | undefined;
   readonly made: readonly string[];
-  readonly options: Options;
+  readonly haproxy: HaproxyOptions;
   readonly paths: Paths;
 }
 
@@ -77,8 +77,8 @@ interface Installed {
 function describe(unit: string, io: CommandIo): Installed {
   const [program, ...flags] = commandOf(unit);
   try {
-    const options = parseOptions(readFlags(flags, SERVICE_FLAGS, {}).values);
-    return { program, made: madeOf(unit), options, paths: servicePaths(options, io.env) };
+    const { haproxy } = parseOptions(readFlags(flags, SERVICE_FLAGS, {}).values);
+    return { program, made: madeOf(unit), haproxy, paths: servicePaths(haproxy, io.env) };
   } catch (error) {
     throw new GatewayError("config", `Cannot read "${UNIT_FILE}": ${errorMessage(error)}`, {
       hint: `nothing was changed; mend its ExecStart=, or uninstall with the version that it is of`,

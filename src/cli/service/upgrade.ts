@@ -4,7 +4,6 @@ import { existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import manifest from "../../../package.json" with { type: "json" };
 import type { Command, CommandIo } from "../command.ts";
-import { kindOf, readElf } from "./elf.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import {
   exchangeFiles,
@@ -66,13 +65,12 @@ export const upgradeCommand: Command = {
     if (back && (check || asked !== undefined)) {
       throw new GatewayError("usage", "Cannot go back: --back takes nothing beside it");
     }
-    const file = ownFile("upgrade");
+    const { path: file, kind } = ownFile("upgrade");
     const say = (line: string): void => io.write(`${line}\n`);
     if (back) {
       await goBack(file, say);
       return 0;
     }
-    const kind = ownKind(file);
     // A download that is interrupted must still remove what it has left.
     const download: Download = { signal: io.signals().end };
     if (!check) requireReplaceable(file, `${basename(file)} upgrade${asked ? ` ${asked}` : ""}`);
@@ -169,13 +167,6 @@ async function goBack(file: string, say: (line: string) => void): Promise<void> 
 function howToRestart(): string {
   const how = existsSync(UNIT_FILE) ? `: systemctl restart ${UNIT}` : ".";
   return `A gateway that is running goes on as it is until it is restarted${how}`;
-}
-
-/** The kind of machine that this program is made for, and so the next one must be. */
-function ownKind(file: string): string {
-  const elf = readElf(file);
-  if (elf !== undefined) return kindOf(elf);
-  throw new GatewayError("bug", `Cannot tell what kind of program "${file}" is`);
 }
 
 function tell(version: string, order: number): string {
