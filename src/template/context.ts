@@ -2,6 +2,7 @@
 
 import type { Backend, Model, Route, Server } from "../model.ts";
 import { compareVersions } from "../lib/text.ts";
+import { traceLabels } from "./origin.ts";
 
 /** The part of the options that a template sees. */
 export interface ContextOptions {
@@ -58,7 +59,7 @@ export function toContext(
   const { routes, backends } = model;
   return {
     routes,
-    backends,
+    backends: backends.map(traceLabels),
     options,
     haproxy,
     spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARES : [],
