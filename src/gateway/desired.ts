@@ -4,7 +4,7 @@ import { UnsafeValueError } from "../template/escape.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { sameItems } from "../lib/lists.ts";
-import type { Container, Files, Model, Reach, Snapshot } from "../model.ts";
+import type { Files, Model, Reach, Snapshot } from "../model.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import type { Template } from "../template/compile.ts";
 import { toContext, type ContextOptions, type HaproxyContext } from "../template/context.ts";
@@ -118,28 +118,13 @@ export function makeDesired(
       return { model, files: template.render(context, settings.mapPath) };
     } catch (error) {
       if (!(error instanceof UnsafeValueError)) throw error;
-      const holders = snapshot.containers.filter(
-        ({ id, labels }) =>
-          excluded[id] === undefined &&
-          Object.values(labels).some((label) => hasMade(label, error.value)),
-      );
-      if (holders.length === 0) {
+      const { origin, problem } = error;
+      if (origin === undefined || excluded[origin.id] !== undefined) {
         throw new GatewayError("template", `Cannot render the template: ${error.message}`, {
           cause: error,
         });
       }
-      for (const holder of holders) excluded[holder.id] = exclusion(holder, error);
+      excluded[origin.id] = `its label ${origin.label} ${problem}`;
     }
   }
-}
-
-function exclusion({ labels }: Container, { value, problem }: UnsafeValueError): string {
-  const label = Object.keys(labels).find((name) => hasMade(labels[name] ?? "", value)) ?? "";
-  return `its label ${label} ${problem}`;
-}
-
-/** Whether a value is that of a label, as it is or joined to others, in whatever case. */
-function hasMade(label: string, value: string): boolean {
-  if (label === value) return true;
-  return /\S\s|\s\S|\0/.test(label) && value.toLowerCase().includes(label.toLowerCase());
 }

@@ -6,10 +6,14 @@ import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
 import type { Asset, Files } from "../model.ts";
+import { originsOf, plain, traced, tracedBlock } from "./origin.ts";
 import { ESCAPE, KNOWN, REMEMBER, TemplateRewriter } from "./rewriter.ts";
 
 /** The first line of every configuration that the gateway writes: how it knows its own again. */
 const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
+
+/** Handlebars' own blocks that ask whether a text is empty. */
+const ASKING = new Set(["if", "unless", "with"]);
 
 /** Whether a configuration was written by the gateway. */
 export function isOwnConfig(config: string): boolean {
@@ -46,7 +50,16 @@ export function compileTemplate(
   const rewriter = new TemplateRewriter();
   /** What closed blocks made of each item: in a configuration, and in a map file. */
   const written = [new Map<number, BlockMemory>(), new Map<number, BlockMemory>()] as const;
-  environment.registerHelper({ ...HELPERS, [KNOWN]: known });
+  for (const [name, helper] of Object.entries(HELPERS)) {
+    environment.registerHelper(name, traced(helper));
+  }
+  for (const [name, block] of Object.entries(Handlebars.helpers)) {
+    if (ASKING.has(name)) environment.registerHelper(name, tracedBlock(block));
+  }
+  // What it gives is a list for {{#each}}: a text is none.
+  environment.registerHelper(KNOWN, (value: unknown, complaint: unknown) =>
+    plain(known(value, complaint)),
+  );
   for (const [name, text] of Object.entries(partials)) {
     environment.registerPartial(name, compile({ name, text }));
   }
@@ -73,7 +86,7 @@ export function compileTemplate(
         eachRemembered(items, options, blockMemory(written[word === configWord ? 0 : 1], block)),
     );
     environment.registerHelper(ESCAPE, (value: unknown, complaint: unknown) =>
-      word(toText(known(value, complaint))),
+      write(known(value, complaint), word),
     );
     environment.registerHelper("mapPath", (name: unknown) => {
       asked.add(mapName(name));
@@ -98,6 +111,26 @@ export function compileTemplate(
       if (error instanceof UnsafeValueError) throw error;
       throw templateError("render", source.name, error);
     }
+  }
+}
+
+/** Writes a value as a word. @throws UnsafeValueError with the label that is to blame, if any */
+function write(value: unknown, word: (text: string) => string): string {
+  try {
+    return word(toText(plain(value)));
+  } catch (error) {
+    if (!(error instanceof UnsafeValueError)) throw error;
+    const origin = originsOf(value).find(({ text }) => isRefused(text, word));
+    throw new UnsafeValueError(error.value, error.problem, origin);
+  }
+}
+
+function isRefused(text: string, word: (text: string) => string): boolean {
+  try {
+    word(text);
+    return false;
+  } catch {
+    return true;
   }
 }
 
@@ -151,8 +184,12 @@ function mapName(name: unknown): string {
 /** Blanks around a line, or an empty one. */
 const UNTIDY = /^[ \t\r]|[ \t\r]$|^\n/m;
 
-/** The lines of a map file, without the template's indentation and empty lines. */
-function mapLines(text: string): string {
+/**
+ * The lines of a map file, without the template's indentation and empty lines.
+ * @param block a text, or the one value that the block consists of
+ */
+function mapLines(block: unknown): string {
+  const text = String(block);
   if (!UNTIDY.test(text) && (text === "" || text.endsWith("\n"))) return text;
   const lines = text.split("\n").map((line) => line.trim());
   return lines

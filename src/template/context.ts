@@ -3,6 +3,7 @@
 import { Memory } from "../lib/memo.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
 import { compareVersions } from "../lib/text.ts";
+import { traceLabels } from "./origin.ts";
 
 /** The part of the options that a template sees. */
 export interface ContextOptions {
@@ -97,7 +98,7 @@ function toBackend({ name, backend, profile, settings, routes, servers }: Servic
     settings,
     path: `/${name}`,
     hosts: routes.map(({ host }) => host).filter((host) => host !== ""),
-    servers,
+    servers: servers.map(traceLabels),
   };
 }
 

@@ -1,5 +1,7 @@
 // Values written so that HAProxy reads them as one word, whatever they hold.
 
+import type { Origin } from "./origin.ts";
+
 /** A value that HAProxy's files cannot hold in any form. */
 export class UnsafeValueError extends Error {
   override readonly name = "UnsafeValueError";
@@ -7,6 +9,8 @@ export class UnsafeValueError extends Error {
   constructor(
     readonly value: string,
     readonly problem: string,
+    /** The label that is to blame; undefined where none is. */
+    readonly origin?: Origin,
   ) {
     super(`the value ${JSON.stringify(value)} ${problem}`);
   }
@@ -35,8 +39,11 @@ export function configWord(value: string): string {
  * @throws UnsafeValueError for a blank or a line break, and for a `#` at its start
  */
 export function mapWord(value: string): string {
-  if (value === "" || /[\0\s]/.test(value) || value.startsWith("#")) {
-    throw new UnsafeValueError(value, "cannot be a word of a map file");
-  }
-  return value;
+  if (isMapWord(value)) return value;
+  throw new UnsafeValueError(value, "cannot be a word of a map file");
+}
+
+/** Whether a value can be a word of a map file. One that can, can be a word of the configuration. */
+export function isMapWord(value: string): boolean {
+  return value !== "" && !/[\0\s]/.test(value) && !value.startsWith("#");
 }

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { makeDesired, type DesiredSettings } from "../../src/gateway/desired.ts";
 import type { Container } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
+import { createRouter } from "../../src/routing/routing.ts";
 import { sameFiles } from "../../src/plan/plan.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { container, failureOf, HOST, ROUTING, snapshot } from "../lab/make.ts";
@@ -24,7 +25,7 @@ const SETTINGS: DesiredSettings = {
 };
 
 function make(text: string, containers: readonly Container[], time = "then") {
-  const template = compileTemplate({ name: "my.hbs", text }, PARTIALS);
+  const template = compileTemplate({ name: "my.hbs", text }, { ...PARTIALS, piece: "{{text}}" });
   const { model, files } = makeDesired(snapshot(containers), HOST, SETTINGS, template, () => time);
   const [, config = ""] = /^#[^\n]*\n([^]*)$/.exec(files.config) ?? [];
   return { model, files, config };
@@ -95,6 +96,154 @@ describe("a container with a label that the template cannot write is left out", 
       "its label note cannot be a word of a map file",
     ]);
   });
+});
+
+describe("the label that is blamed is the one that was written", () => {
+  const breaks = "has a line break, which no HAProxy configuration can hold";
+  const note = `its label note ${breaks}`;
+  /** Two labels, of which one is a part of the other, in one container and in another. */
+  const whole = container("whole", { labels: { part: "b\nc", note: "a b\nc d", blank: "" } });
+  const part = container("part", { image: "part", labels: { note: "b\nc", other: "a b\nc d" } });
+  const same = container("same", { image: "same", labels: { twin: "b\nc", other: "B\nC" } });
+  const all = [whole, part, same];
+
+  test.each<[string, string, Readonly<Record<string, string>>]>([
+    ["the longer of two", "{{label this 'note' '-'}}", { whole: note, part: note }],
+    ["the shorter", "{{label this 'part' '-'}}", { whole: `its label part ${breaks}` }],
+    ["one that another has too", "{{label this 'twin' '-'}}", { same: `its label twin ${breaks}` }],
+    ["in another case", "{{lower (label this 'twin' '-')}}", { same: `its label twin ${breaks}` }],
+    [
+      "within a text",
+      "{{concat 'x' (upper (label this 'part' '-')) 'y'}}",
+      { whole: `its label part ${breaks}` },
+    ],
+    [
+      "by its place",
+      "{{#each labels}}{{#if (eq @key 'part')}}{{this}}{{/if}}{{/each}}",
+      { whole: `its label part ${breaks}` },
+    ],
+    [
+      "as what a block is about",
+      "{{#with (label this 'note')}}{{this}}{{/with}}",
+      { whole: note, part: note },
+    ],
+    [
+      "by a part of the template",
+      "{{> piece text=(label this 'note' '-')}}",
+      { whole: note, part: note },
+    ],
+    [
+      "looked up",
+      "{{#if (label this 'part')}}{{lookup labels 'part'}}{{/if}}",
+      { whole: `its label part ${breaks}` },
+    ],
+    [
+      "the one that was chosen",
+      "{{default (label this 'blank') (label this 'part' '-')}}",
+      { whole: `its label part ${breaks}` },
+    ],
+    ["not one that was mended", "{{replace (label this 'note' '-') '\n' ' '}}", {}],
+    ["not one that was only compared", "{{eq (label this 'note' '-') 'b\nc'}}", {}],
+    ["not one that was only asked for", "{{#if (label this 'note')}}yes{{/if}}", {}],
+  ])("%s", (_, body, expected) => {
+    const { model, config } = make(SERVERS.replace("BODY", body), all);
+    const reasons = model.rejections.map((rejection) => [rejection.container, rejection.reason]);
+    expect(Object.fromEntries(reasons)).toEqual(expected);
+    for (const { name } of all) {
+      expect(config.includes(`${name} `)).toBe(expected[name] === undefined);
+    }
+  });
+
+  const word = "cannot be a word of a map file";
+  test.each<[string, string, Readonly<Record<string, string>>]>([
+    ["an empty one", "blank", { one: `its label blank ${word}` }],
+    ["a comment", "hash", { one: `its label hash ${word}` }],
+    ["one that is not alone with its blank", "blanks", { two: `its label blanks ${word}` }],
+    ["none that is fine", "fine", {}],
+  ])("in a map: %s", (_, label, expected) => {
+    const one = container("one", { labels: { blank: "", hash: "#x", other: "a b", empty: "" } });
+    const two = container("two", { image: "two", labels: { blanks: "a b", fine: "#" } });
+    const three = container("three", { image: "three", labels: { empty: "", more: "a b" } });
+    const text = `{{#map "m"}}{{#each backends}}{{#each servers}}
+      x {{#if (eq container "CONTAINER")}}{{label this "LABEL" "-"}}{{else}}-{{/if}}
+    {{/each}}{{/each}}{{/map}}`;
+    const [holder = ""] = Object.keys(expected);
+    const { model } = make(text.replace("LABEL", label).replace("CONTAINER", holder), [
+      one,
+      two,
+      three,
+    ]);
+    const reasons = model.rejections.map((rejection) => [rejection.container, rejection.reason]);
+    expect(Object.fromEntries(reasons)).toEqual(expected);
+  });
+
+  test("in a map: the one that was chosen, though the other could not be written either", () => {
+    const text = `{{#map "m"}}{{#each backends}}{{#each servers}}
+      x {{default (label this "blank") (label this "note")}}
+    {{/each}}{{/each}}{{/map}}`;
+    const { model } = make(text, [container("one", { labels: { blank: "", note: "a b" } })]);
+    expect(model.rejections.map(({ reason }) => reason)).toEqual([`its label note ${word}`]);
+  });
+
+  test("a line break that the template itself puts beside a label is the template's", () => {
+    const text = SERVERS.replace("BODY", "{{concat (label this 'other' '-') '\n'}}");
+    const odd = container("odd", { labels: { other: "a b" } });
+    const { code } = failureOf("template", () => make(text, [odd]));
+    expect(code).toBe("template");
+  });
+
+  test("and each time again, though the rest is remembered", () => {
+    const text = SERVERS.replace("BODY", "{{label this 'note' '-'}}");
+    const template = compileTemplate({ name: "my.hbs", text }, {});
+    const router = createRouter();
+    for (let round = 0; round < 3; round++) {
+      const { model } = makeDesired(snapshot(all), HOST, SETTINGS, template, String, router);
+      expect(model.rejections.map(({ container: name }) => name).toSorted()).toEqual([
+        "part",
+        "whole",
+      ]);
+    }
+  });
+});
+
+test("a label with blanks is to a template what any other text is", () => {
+  const labels = { note: "it's B", empty: "" };
+  const only = [container("one", { labels })];
+  const cases = [
+    ["{{label this 'note'}}", String.raw`'it'\''s B'`],
+    ["{{{label this 'note'}}}", "it's B"],
+    ["{{{labels.note}}} {{labels.note.length}}", "it's B 6"],
+    ["{{eq labels.note \"it's B\"}} {{ne labels.note 'x'}}", "true true"],
+    ["{{and labels.note port}} {{or labels.empty false}} {{not labels.empty}}", "true false true"],
+    ["{{#if labels.empty}}full{{else}}empty{{/if}}{{#if labels.note}} full{{/if}}", "empty full"],
+    ["{{#unless labels.empty}}empty{{/unless}}", "empty"],
+    ["{{#with labels.empty}}full{{else}}empty{{/with}}", "empty"],
+    ["{{#with labels.note}}{{this}}{{/with}}", String.raw`'it'\''s B'`],
+    ["{{#each labels.note}}letter{{else}}none{{/each}}", "none"],
+    ["{{#each labels}}{{@key}}={{{this}}};{{/each}}", "note=it's B;empty=;"],
+    ["{{#labels.note}}{{this}}{{/labels.note}}", String.raw`'it'\''s B'`],
+    ["{{default labels.empty 'x'}} {{default labels.note 'x'}}", String.raw`x 'it'\''s B'`],
+    ["{{lower labels.note}}{{{upper labels.note}}}", String.raw`'it'\''s b'IT'S B`],
+    ["{{replace labels.note \"it's \" ''}}", "B"],
+    ["{{labels.empty}}", "''"],
+    ["{{#group ../servers 'container'}}{{key}}{{/group}}", "one"],
+    ["{{{lookup labels 'note'}}}", "it's B"],
+  ] as const;
+  for (const [body, expected] of cases) {
+    const text = `{{#each backends}}{{#each servers}}${body}{{/each}}{{/each}}`;
+    expect([body, make(text, only).config]).toEqual([body, expected]);
+  }
+});
+
+test("a line that is a label alone goes into a map as a text", () => {
+  const text = `{{#map "m"}}{{#each backends}}{{#each servers}}{{{labels.note}}}{{/each}}{{/each}}{{/map}}`;
+  const { files } = make(text, [container("one", { labels: { note: "a b" } })]);
+  expect(files.assets["/x/m.map"]?.text).toBe("a b\n");
+  expect(
+    make("{{#each backends}}{{#each servers}}{{{labels.note}}}{{/each}}{{/each}}", [
+      container("one", { labels: { note: "a b" } }),
+    ]).config,
+  ).toBe("a b");
 });
 
 test("a line break that is no container's fails the template, not the program", () => {
