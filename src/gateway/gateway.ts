@@ -1,4 +1,6 @@
-// The loop: whatever happens only wakes it; each pass reads what is true and brings HAProxy there.
+// The loop of the gateway. An event only wakes it. Each reconcile pass reads what is true, decides what
+// HAProxy should run, and brings it there. This room runs things: it may import every room but cli,
+// and it is the only one that knows both Docker and HAProxy.
 
 import { isDeepStrictEqual } from "node:util";
 import { RefusedConfig } from "../haproxy/process/check.ts";
@@ -104,7 +106,7 @@ export class Gateway {
   /** One pass over everything. @throws GatewayError where it fails */
   async once(signal: AbortSignal): Promise<void> {
     await this.parts.source.connect(signal);
-    while ((await this.#pass(signal)) === "again");
+    while ((await this.#reconcile(signal)) === "again");
     await this.parts.applier.close();
   }
 
@@ -134,14 +136,14 @@ export class Gateway {
     else if (due.task === "resync") {
       this.#schedule = { ...this.#schedule, resyncAt: now + RESYNC };
       this.#markAll();
-    } else await this.#tryPass(signal);
+    } else await this.#tryReconcile(signal);
   }
 
-  async #tryPass(signal: AbortSignal): Promise<void> {
+  async #tryReconcile(signal: AbortSignal): Promise<void> {
     this.#schedule = { ...this.#schedule, awake: false };
     const resyncs = this.#resyncs.splice(0);
     try {
-      if ((await this.#pass(signal)) === "again") this.#wake();
+      if ((await this.#reconcile(signal)) === "again") this.#wake();
       else if (this.#schedule.retryAt === undefined) this.#failure.forget();
     } catch (error) {
       if (signal.aborted) return;
@@ -158,7 +160,7 @@ export class Gateway {
     for (const resolve of resyncs) resolve();
   }
 
-  async #pass(signal: AbortSignal): Promise<Outcome> {
+  async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { applier, runtime, source } = this.parts;
     const [process] = await Promise.all([this.#recognise(), source.refresh(signal)]);
     // Taken before: a comparison that is asked for meanwhile needs the next pass.
