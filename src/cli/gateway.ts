@@ -101,7 +101,7 @@ async function runGateway(
       `writing ${paths.output} for HAProxy ${settings.haproxy.version}` +
         (paths.managed ? ", which the gateway runs itself" : ""),
     );
-    const watching = watchTemplate(options.template.file, () => void gateway.resync());
+    const watching = watchTemplate(options.template.file, () => void gateway.resync(), log);
     notifier.ready();
     tell();
     // And again as soon as everything is read for the first time.
@@ -119,12 +119,18 @@ async function runGateway(
   }
 }
 
-/** Calls back when the template changes; its folder is watched, as editors write a new file. */
-function watchTemplate(file: string | undefined, changed: () => void): FSWatcher | undefined {
+/** Calls back when the template changes. Its folder is watched, as editors write a new file. */
+function watchTemplate(
+  file: string | undefined,
+  changed: () => void,
+  log: Logger,
+): FSWatcher | undefined {
   if (file === undefined) return undefined;
-  return watch(dirname(file), (_, name) => {
+  const watching = watch(dirname(file), (_, name) => {
     if (name === basename(file)) changed();
   });
+  // It is still looked at every minute, and at SIGHUP.
+  return watching.on("error", (error) => log.debug(`${file} is not watched: ${error.message}`));
 }
 
 function external(options: Options, paths: Paths): Haproxy {
