@@ -78,7 +78,7 @@ export class DockerClient {
       if (!response.ok || response.body === null) throw await this.#refusal("/events", response);
       return response.body;
     } catch (error) {
-      if (limit.signal.aborted && !signal.aborted) throw noAnswer("/events", EVENTS_TIMEOUT);
+      if (limit.signal.aborted && !signal.aborted) throw this.#noAnswer("/events", EVENTS_TIMEOUT);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -134,7 +134,7 @@ export class DockerClient {
       try {
         return await read(await this.#request(path, limit));
       } catch (error) {
-        if (limit.aborted && !signal.aborted) throw noAnswer(path, ms);
+        if (limit.aborted && !signal.aborted) throw this.#noAnswer(path, ms);
         throw error;
       }
     });
@@ -154,6 +154,15 @@ export class DockerClient {
     }
   }
 
+  /** @param ms how long was waited, in milliseconds */
+  #noAnswer(path: string, ms: number): GatewayError {
+    const what =
+      path === "/_ping"
+        ? `Cannot reach Docker at "${this.transport.name}"`
+        : `Cannot read "${path.replace(/^\/v[\d.]+(?=\/)/, "")}" of Docker`;
+    return new GatewayError("docker", `${what}: no answer in ${ms / 1000} s`);
+  }
+
   async #refusal(path: string, response: Response): Promise<GatewayError> {
     const text = (await response.text()).trim();
     const said = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
@@ -169,15 +178,6 @@ export class DockerClient {
       { lines: said === "" ? [] : [said], hint },
     );
   }
-}
-
-/** @param ms how long was waited, in milliseconds */
-function noAnswer(path: string, ms: number): GatewayError {
-  const asked = path.replace(/^\/v[\d.]+(?=\/)/, "");
-  return new GatewayError(
-    "docker",
-    `Cannot read "${asked}" of Docker: no answer in ${ms / 1000} s`,
-  );
 }
 
 function isOlder(a: string, b: string): boolean {
