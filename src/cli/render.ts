@@ -3,7 +3,7 @@
 import { createTwoFilesPatch } from "diff";
 import type { Command } from "./command.ts";
 import { makeDesired } from "../gateway/desired.ts";
-import { Store } from "../docker/store.ts";
+import { readOnce } from "../docker/source.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { currentReach } from "../gateway/host.ts";
@@ -54,15 +54,8 @@ async function render(
   log: Logger,
   diff: boolean,
 ): Promise<Rendered> {
-  const signal = new AbortController().signal;
   try {
-    await client.connect(signal);
-    const store = new Store(client, () => undefined);
-    store.markAll();
-    const { failures } = await store.refresh(signal);
-    for (const [id, error] of failures)
-      log.failure(error, `container ${id.slice(0, 12)} is left out`);
-    const snapshot = store.snapshot();
+    const snapshot = await readOnce(client, log);
     const [newest] = template.candidates();
     if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
     const reach = currentReach(snapshot, client.transport.remoteHost);

@@ -8,6 +8,19 @@ import type { DockerEvent } from "./events.ts";
 import { PATIENCE_AT_FIRST, Store } from "./store.ts";
 import { watchDocker } from "./watch.ts";
 
+/**
+ * Reads the containers once. One that cannot be inspected is told of, and taken for what Docker's
+ * list says.
+ * @throws GatewayError `docker`
+ */
+export async function readOnce(client: DockerClient, log: Logger): Promise<Snapshot> {
+  const { signal } = new AbortController();
+  const source = new DockerSource(client, log);
+  await source.connect(signal);
+  await source.refresh(signal);
+  return source.snapshot();
+}
+
 export class DockerSource implements Source {
   readonly #store: Store;
   /** When a container's change was noticed, until it is live, by its ID, in ms since 1970. */

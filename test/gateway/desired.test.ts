@@ -1,28 +1,13 @@
 // The files from what Docker has: one odd container costs only itself, and time is no change.
 
 import { describe, expect, test } from "bun:test";
-import { makeDesired, type DesiredSettings } from "../../src/gateway/desired.ts";
+import { makeDesired } from "../../src/gateway/desired.ts";
 import type { Container } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
 import { createRouter } from "../../src/routing/routing.ts";
 import { sameFiles } from "../../src/plan/plan.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
-import { container, failureOf, HOST, ROUTING, snapshot } from "../lab/make.ts";
-
-const SETTINGS: DesiredSettings = {
-  routing: ROUTING,
-  template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
-  haproxy: {
-    version: "3.4.7",
-    user: "",
-    group: "",
-    chroot: "",
-    statsSocket: "/x/admin.sock",
-    stateFile: "/x/state",
-    log: [],
-  },
-  mapPath: (name) => `/x/${name}.map`,
-};
+import { container, failureOf, HOST, SETTINGS, snapshot } from "../lab/make.ts";
 
 function make(text: string, containers: readonly Container[], time = "then") {
   const template = compileTemplate({ name: "my.hbs", text }, { ...PARTIALS, piece: "{{text}}" });

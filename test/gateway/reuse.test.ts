@@ -8,7 +8,7 @@ import type { Container, Reach, Snapshot } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
 import { createRouter } from "../../src/routing/routing.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
-import { at, container, HOST, randomNumbers, ROUTING } from "../lab/make.ts";
+import { at, container, HOST, randomNumbers, ROUTING, SETTINGS } from "../lab/make.ts";
 
 test("what was made of an object is made once", () => {
   let made = 0;
@@ -46,21 +46,6 @@ const CURIOUS = `{{#each backends}}
 {{#each routes}}{{#each ../backends}}{{name}} {{../key}};{{/each}}{{/each}}
 {{#each backends}}{{name}}{{#map "last"}}{{name}} x{{/map}}{{/each}}
 {{#each Guests}}{{Name}} {{IP}}{{/each}} {{Time}}`;
-
-const SETTINGS: DesiredSettings = {
-  routing: ROUTING,
-  template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
-  haproxy: {
-    version: "2.6.12",
-    user: "",
-    group: "",
-    chroot: "",
-    statsSocket: "/x/admin.sock",
-    stateFile: "/x/state",
-    log: [],
-  },
-  mapPath: (name) => `/x/${name}.map`,
-};
 
 /** One change at random, as time goes by; what does not change stays the same object. */
 function change(containers: readonly Container[], random: () => number): Container[] {

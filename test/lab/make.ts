@@ -1,6 +1,7 @@
 // Makes model values for the unit tests: what a test does not name is ordinary.
 
 import { expect } from "bun:test";
+import type { DesiredSettings } from "../../src/gateway/desired.ts";
 import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
 import type { Attachment, Container, Files, Reach, Snapshot } from "../../src/model.ts";
 import type { RoutingOptions } from "../../src/routing/routing.ts";
@@ -18,6 +19,22 @@ export const ROUTING: RoutingOptions = {
   network: undefined,
   ownPorts: [80],
   domain: undefined,
+};
+
+/** Everything besides the containers that decides the files. */
+export const SETTINGS: DesiredSettings = {
+  routing: ROUTING,
+  template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
+  haproxy: {
+    version: "2.6.12",
+    user: "",
+    group: "",
+    chroot: "",
+    statsSocket: "/x/admin.sock",
+    stateFile: "/x/state",
+    log: [],
+  },
+  mapPath: (name) => `/x/${name}.map`,
 };
 
 /** The place of a container in a network. */

@@ -48,7 +48,7 @@ async function checksOf(
     ["Listen", () => checkListen(listen, paths, sockets, ask)],
     [
       "Configuration",
-      async () => checkConfiguration(await prepare(options, io.env, log), haproxy.program),
+      async () => checkConfiguration(await prepare(options, io.env, log), haproxy.program, log),
     ],
     ["Limits", () => checkLimits(sockets)],
   ];

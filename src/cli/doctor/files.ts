@@ -7,10 +7,11 @@ import type { Environment } from "../command.ts";
 import { makeDesired } from "../../gateway/desired.ts";
 import { chooseDocker } from "../../docker/choice.ts";
 import type { DockerClient } from "../../docker/client.ts";
-import { Store } from "../../docker/store.ts";
+import { readOnce } from "../../docker/source.ts";
 import { describeError, errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
 import { currentReach, requirePrivate } from "../../gateway/host.ts";
+import type { Logger } from "../../lib/log.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import type { Files, Snapshot } from "../../model.ts";
 import { dockerClient, type Setup } from "../setup.ts";
@@ -69,8 +70,9 @@ function nearestFolder(path: string): string {
 export async function checkConfiguration(
   { client, files, settings, template }: Setup,
   program: string,
+  log: Logger,
 ): Promise<Finding> {
-  const { snapshot, note } = await readSnapshot(client);
+  const { snapshot, note } = await readSnapshot(client, log);
   const [newest] = template.candidates();
   if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
   const reach = currentReach(snapshot, client.transport.remoteHost);
@@ -88,14 +90,10 @@ function counted(count: number, noun: string): string {
 
 async function readSnapshot(
   client: DockerClient,
+  log: Logger,
 ): Promise<{ readonly snapshot: Snapshot; readonly note: string }> {
-  const store = new Store(client, () => undefined);
-  const { signal } = new AbortController();
   try {
-    await client.connect(signal);
-    store.markAll();
-    await store.refresh(signal);
-    return { snapshot: store.snapshot(), note: "" };
+    return { snapshot: await readOnce(client, log), note: "" };
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     const snapshot: Snapshot = { containers: [], drivers: {}, gateways: [] };
