@@ -1,17 +1,29 @@
 # Sourced by test/run and test/matrix: runs test files in lanes beside each other, and counts them.
+#
+# Each lane is in a network namespace of its own, with its Engine, HAProxys and clients: apart from
+# the host's firewall (that of an ordinary Engine drops what the containers of another one send each
+# other), from its addresses and ports, and from the other lanes. It has no name, and so it is gone
+# with its last process. Nothing outside is reached from there.
 
 passed=0
 failed=0
 names=()
 pids=()
 outputs=$(mktemp -d)
+# How long each file took, of all lanes; each lane writes its own.
+timings=()
 
 # The private Engine of the tests needs root. Asked for here, and not by every lane.
 as_root=()
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
   echo "the tests start a Docker Engine of their own, which takes root: using sudo"
   sudo true
-  as_root=(sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE,LAB_LANE)
+  as_root=(sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE)
+fi
+# As another user all that takes root fails, and says so.
+apart=()
+if [ "$(id -u)" = 0 ] || [ ${#as_root[@]} != 0 ]; then
+  apart=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' lane)
 fi
 
 # No lane outlives the script, and each cleans up: in the background they would not heed Ctrl-C.
@@ -25,14 +37,25 @@ trap end_lanes EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# lane NAME FILES...: starts a lane.
+# lanes NAME COUNT FILES...: deals test files to so many lanes, by the time that each file takes.
+lanes() {
+  local name=$1 count=$2 number
+  shift 2
+  for number in $(seq "$count"); do
+    lane "$name, lane $number of $count" --shard="$number/$count" "$@"
+  done
+}
+
+# lane NAME FILES...: starts a lane; flags of bun's may be among the files.
 lane() {
-  local number=${#names[@]}
+  local number=${#names[@]} timing=$outputs/timings-${#timings[@]}.json
   names+=("$1")
+  timings+=("$timing")
   shift
   # Made here, as it may be shown before the lane has come to open it.
   touch "$outputs/$number"
-  LAB_LANE=$number "${as_root[@]}" bun test --timeout 60000 "$@" >>"$outputs/$number" 2>&1 &
+  "${as_root[@]}" "${apart[@]}" bun test --timeout 60000 \
+    --timings="$timing" --timings=test/lab/timings.json --update-timings "$@" >>"$outputs/$number" 2>&1 &
   pids+=($!)
 }
 
@@ -57,6 +80,11 @@ join_lanes() {
 
 # finish: the last line counts what ran; the exit status tells whether all passed.
 finish() {
+  local written=() timing
+  for timing in "${timings[@]}"; do
+    [ ! -s "$timing" ] || written+=("$timing")
+  done
+  [ ${#written[@]} = 0 ] || bun test/lab/slowest.ts ${KEEP_TIMINGS:+--keep} "${written[@]}"
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
 }

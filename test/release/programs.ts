@@ -9,7 +9,7 @@ import { labDir } from "../lab/leftovers.ts";
 const ROOT = join(import.meta.dir, "../..");
 
 /** What is compiled into the program and read while it is built. */
-const SOURCES = ["src", "templates", "package.json", "package-lock.json", "tsconfig.json"];
+const SOURCES = [".ci", "src", "templates", "package.json", "package-lock.json", "tsconfig.json"];
 
 /** The kind of the machine that the tests run on. */
 export const KIND = hostKind();
