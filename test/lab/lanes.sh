@@ -7,11 +7,12 @@
 
 passed=0
 failed=0
-names=()
-pids=()
 outputs=$(mktemp -d)
-# How long each file took, of all lanes; each lane writes its own.
-timings=()
+# How many lanes there have been, and those that are not shown yet.
+started=0
+lane_names=()
+lane_pids=()
+lane_outputs=()
 
 # The private Engine of the tests needs root. Asked for here, and not by every lane.
 as_root=()
@@ -29,7 +30,7 @@ fi
 # No lane outlives the script, and each cleans up: in the background they would not heed Ctrl-C.
 end_lanes() {
   local pid
-  for pid in "${pids[@]}"; do "${as_root[@]}" kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${lane_pids[@]}"; do "${as_root[@]}" kill -TERM "$pid" 2>/dev/null || true; done
   wait
   rm -rf "$outputs"
 }
@@ -37,36 +38,38 @@ trap end_lanes EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# lanes NAME COUNT FILES...: deals test files to so many lanes, by the time that each file takes.
-lanes() {
-  local name=$1 count=$2 number
-  shift 2
-  for number in $(seq "$count"); do
-    lane "$name, lane $number of $count" --shard="$number/$count" "$@"
-  done
-}
-
 # lane NAME FILES...: starts a lane; flags of bun's may be among the files.
 lane() {
-  local number=${#names[@]} timing=$outputs/timings-${#timings[@]}.json
-  names+=("$1")
-  timings+=("$timing")
+  local name=$1
   shift
-  # Made here, as it may be shown before the lane has come to open it.
-  touch "$outputs/$number"
-  "${as_root[@]}" "${apart[@]}" bun test --timeout 60000 \
-    --timings="$timing" --timings=test/lab/timings.json --update-timings "$@" >>"$outputs/$number" 2>&1 &
-  pids+=($!)
+  lanes "$name" 1 "$@"
+}
+
+# lanes NAME COUNT FILES...: deals test files to so many lanes, by the time that each file takes.
+lanes() {
+  local name=$1 count=$2 shard output
+  shift 2
+  for shard in $(seq "$count"); do
+    output=$outputs/$((started += 1))
+    lane_names+=("$name$([ "$count" = 1 ] || echo ", lane $shard of $count")")
+    lane_outputs+=("$output")
+    # Made here, as it may be shown before the lane has come to open it.
+    touch "$output"
+    "${as_root[@]}" "${apart[@]}" bun test --timeout 60000 --shard="$shard/$count" \
+      --timings="$output.json" --timings=test/lab/timings.json --update-timings \
+      "$@" >>"$output" 2>&1 &
+    lane_pids+=($!)
+  done
 }
 
 # join_lanes: shows what each lane says, the first one as it goes, and adds up what they count.
 join_lanes() {
   local number output
-  for number in "${!names[@]}"; do
-    output=$outputs/$number
-    echo "== ${names[number]}"
+  for number in "${!lane_names[@]}"; do
+    output=${lane_outputs[number]}
+    echo "== ${lane_names[number]}"
     # In the background: in the foreground a signal would wait for its end.
-    tail --lines=+1 --follow --pid="${pids[number]}" "$output" &
+    tail --lines=+1 --follow --pid="${lane_pids[number]}" "$output" &
     wait $!
     # Bun ends with " 12 pass" and " 0 fail"; without these lines it did not come to its end.
     passed=$((passed + $(awk '$2 == "pass" { n = $1 } END { print n + 0 }' "$output")))
@@ -74,17 +77,16 @@ join_lanes() {
     # Failures outside of any test, such as a file that cannot be loaded.
     failed=$((failed + $(awk '$2 ~ /^errors?$/ && $1 ~ /^[0-9]+$/ { n = $1 } END { print n + 0 }' "$output")))
   done
-  names=()
-  pids=()
+  lane_names=()
+  lane_pids=()
+  lane_outputs=()
 }
 
 # finish: the last line counts what ran; the exit status tells whether all passed.
 finish() {
-  local written=() timing
-  for timing in "${timings[@]}"; do
-    [ ! -s "$timing" ] || written+=("$timing")
-  done
-  [ ${#written[@]} = 0 ] || bun test/lab/slowest.ts ${KEEP_TIMINGS:+--keep} "${written[@]}"
+  # Not there where no lane came to its end.
+  local timings=("$outputs"/*.json)
+  [ ! -e "${timings[0]}" ] || bun test/lab/slowest.ts ${KEEP_TIMINGS:+--keep} "${timings[@]}"
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
 }

@@ -1,6 +1,7 @@
 // Merges what `bun test --update-timings` wrote of each lane, and prints which files took longest:
 // `bun test/lab/slowest.ts FILE...`. With --keep these times balance the lanes from now on.
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -27,6 +28,10 @@ for (const [file, ms] of times.toSorted(([, a], [, b]) => b - a).slice(0, SHOWN)
   console.log(`${(ms / 1_000).toFixed(1).padStart(6)} ${file}`);
 
 if (values.keep) {
-  const files = Object.fromEntries(times.toSorted(([a], [b]) => (a < b ? -1 : 1)));
-  await Bun.write(KEPT, `${JSON.stringify({ version: 1, files } satisfies Timings, null, 2)}\n`);
+  const before = ((await Bun.file(KEPT).json()) as Timings).files;
+  const files = Object.entries({ ...before, ...Object.fromEntries(times) })
+    .filter(([file]) => existsSync(file))
+    .toSorted(([a], [b]) => (a < b ? -1 : 1));
+  const kept: Timings = { version: 1, files: Object.fromEntries(files) };
+  await Bun.write(KEPT, `${JSON.stringify(kept, null, 2)}\n`);
 }
