@@ -1,7 +1,8 @@
 // The kinds of machine that a release has a program for, and the Bun that each is made of.
+// Run by itself it fetches each Bun that is not in the cache.
 
-import { mkdirSync, renameSync, rmSync } from "node:fs";
-import { homedir } from "node:os";
+import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
+import { homedir, tmpdir } from "node:os";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
 import { run } from "./run.ts";
@@ -93,4 +94,10 @@ async function packageOf(kind: Kind, work: string): Promise<string> {
   renameSync(partial, cached);
   rmSync(fetched, { recursive: true });
   return cached;
+}
+
+if (import.meta.main) {
+  const work = mkdtempSync(join(tmpdir(), "dag-runtimes-"));
+  for (const kind of KINDS) await packageOf(kind, work);
+  rmSync(work, { recursive: true });
 }

@@ -5,11 +5,13 @@ import { join } from "node:path";
 import { labDir } from "../lab/leftovers.ts";
 
 const ROOT = join(import.meta.dir, "../..");
-const BINARY = join(ROOT, "dist/docker-api-gateway");
 
 let built: Promise<string> | undefined;
 
-/** The path of the compiled gateway, made from the sources as they are now. */
+/**
+ * The path of the compiled gateway, made from the sources as they are now. It is alone in a folder of
+ * this process: other lanes make their own meanwhile, and a file that is written cannot be run.
+ */
 export function binary(): Promise<string> {
   built ??= build();
   return built;
@@ -62,7 +64,8 @@ export function cleanEnvironment(
 let home: string | undefined;
 
 async function build(): Promise<string> {
-  const child = Bun.spawn([process.execPath, ".ci/build.ts"], {
+  const path = join(labDir("program"), "docker-api-gateway");
+  const child = Bun.spawn([process.execPath, ".ci/build.ts", "--outfile", path], {
     cwd: ROOT,
     stdin: "ignore",
     stdout: "pipe",
@@ -73,6 +76,6 @@ async function build(): Promise<string> {
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  if (status !== 0 || !existsSync(BINARY)) throw new Error(`Cannot build: ${out}${err}`);
-  return BINARY;
+  if (status !== 0 || !existsSync(path)) throw new Error(`Cannot build: ${out}${err}`);
+  return path;
 }

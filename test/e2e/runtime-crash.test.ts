@@ -7,6 +7,7 @@ import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { freePort } from "./ports.ts";
+import { isAlive, showProcesses } from "./processes.ts";
 import { states, wantedOf } from "./running-haproxy.ts";
 import { idOf, Stage, type Part } from "./stage.ts";
 
@@ -132,7 +133,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       await written(["one", "two"]);
       const before = gateway.config();
       appendFileSync(gateway.output, "backend mine from _backend\n");
+      const { worker } = await showProcesses(haproxy.masterSocket);
       expect(await haproxy.reload()).toBe(true);
+      // Before it has ended, it may be the one that answers the gateway.
+      await gateway.until(() => expect(isAlive(worker)).toBe(false));
       await reread();
       await gateway.logged(`reload: ${gateway.output} was changed by somebody else (`);
       await gateway.until(() => expect(gateway.config()).toBe(before));

@@ -163,8 +163,7 @@ describe.each(haproxyVersions())("told to end, HAProxy %s", (version) => {
   async function slowEngine(): Promise<void> {
     stage.patience = SLOW_MS;
     stage.tellNetwork();
-    // Until it has asked.
-    await Bun.sleep(50);
+    await gateway.until(() => expect(stage.held).toBeGreaterThan(0));
   }
 
   function up(name: string): Promise<void> {

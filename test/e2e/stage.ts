@@ -25,6 +25,8 @@ export class Stage {
   patience = 0;
   /** The same for single containers, by their names. */
   readonly patienceFor = new Map<string, number>();
+  /** How many of these questions wait for their answers just now. */
+  held = 0;
   /** Containers that cannot be described, by their names. */
   readonly failing = new Set<string>();
   /** How often each container was asked for, by its ID. */
@@ -111,7 +113,7 @@ export class Stage {
     }
     if (path === "/events") return new Response(this.#events());
     if (path === "/networks") {
-      if (this.patience > 0) await Bun.sleep(this.patience);
+      await this.#hold(this.patience);
       return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
     }
     if (path === "/containers/json") {
@@ -124,13 +126,20 @@ export class Stage {
     if (id !== undefined) this.asked.set(id, (this.asked.get(id) ?? 0) + 1);
     const find = () => [...this.#parts].find(([name]) => idOf(name) === id);
     const before = find();
-    if (id !== undefined && patience > 0) await Bun.sleep(patience);
+    if (id !== undefined) await this.#hold(patience);
     const found = this.tellsOldNews ? before : find();
     if (found !== undefined && this.failing.has(found[0])) {
       return Response.json({ message: "something went wrong in here" }, { status: 500 });
     }
     if (found !== undefined) return Response.json(inspection(...found));
     return Response.json({ message: `no such thing: ${path}` }, { status: 404 });
+  }
+
+  async #hold(ms: number): Promise<void> {
+    if (ms === 0) return;
+    this.held++;
+    await Bun.sleep(ms);
+    this.held--;
   }
 
   #events(): ReadableStream<Uint8Array> {

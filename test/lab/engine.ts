@@ -98,7 +98,8 @@ export async function stopSharedEngine(): Promise<void> {
   await (await engine)?.stop();
 }
 
-async function answers(socket: string): Promise<boolean> {
+/** Whether an engine answers there. */
+export async function answers(socket: string): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(PING_MS);
     return (await fetch("http://engine/_ping", { unix: socket, signal })).ok;

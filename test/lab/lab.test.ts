@@ -1,14 +1,14 @@
 // Proves that the lab works: its engines, its images and their server, its HAProxys and its client.
 
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { create, parseAnswer, removeAll, run, type Answer, type Container } from "./containers.ts";
 import { sharedEngine, startEngine, testFlavour, type Engine } from "./engine.ts";
 import { cli, haproxyVersions, startHaproxy } from "./haproxy.ts";
 import { connect, eventually, request, requestBytes, type RawRequest } from "./http.ts";
 import { importImage } from "./images.ts";
-import { labDir } from "./leftovers.ts";
+import { interfaces, labDir } from "./leftovers.ts";
 import { freePort } from "./ports.ts";
 
 // An engine's start and stop on a loaded machine with two cores, several times over.
@@ -224,7 +224,7 @@ describe(`an engine of its own, ${testFlavour()}`, () => {
       await importImage(engine, "lab/plain");
       await engine.docker.createNetwork({ Name: "gone" });
       const container = await run(engine, "lab/plain", { network: "gone", restart: "always" });
-      const networks = readdirSync("/sys/class/net");
+      const networks = interfaces();
 
       await engine.stopDaemon();
       expect(engine.docker.ping()).rejects.toThrow();
@@ -239,7 +239,7 @@ describe(`an engine of its own, ${testFlavour()}`, () => {
       expect(existsSync(engine.dir)).toBe(false);
       expect(readFileSync("/proc/mounts", "utf8")).not.toContain(engine.dir);
       await eventually(() => expect(running(Pid)).toBe(false));
-      const left = readdirSync("/sys/class/net");
+      const left = interfaces();
       expect(networks.filter((name) => !left.includes(name)).length).toBeGreaterThan(1);
     },
     ENGINE_MS,

@@ -1,23 +1,36 @@
 # Sourced by test/run and test/matrix: runs test files in lanes beside each other, and counts them.
+#
+# Each lane is in a network namespace of its own, with its Engine, HAProxys and clients: apart from
+# the host's firewall (that of an ordinary Engine drops what the containers of another one send each
+# other), from its addresses and ports, and from the other lanes. It has no name, and so it is gone
+# with its last process. Nothing outside is reached from there.
 
 passed=0
 failed=0
-names=()
-pids=()
 outputs=$(mktemp -d)
+# How many lanes there have been, and those that are not shown yet.
+started=0
+lane_names=()
+lane_pids=()
+lane_outputs=()
 
 # The private Engine of the tests needs root. Asked for here, and not by every lane.
 as_root=()
 if [ "$(id -u)" != 0 ] && command -v sudo >/dev/null; then
   echo "the tests start a Docker Engine of their own, which takes root: using sudo"
   sudo true
-  as_root=(sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE,LAB_LANE)
+  as_root=(sudo --preserve-env=PATH,HOME,XDG_CACHE_HOME,HAPROXY_VERSIONS,TEST_ENGINE)
+fi
+# As another user all that takes root fails, and says so.
+apart=()
+if [ "$(id -u)" = 0 ] || [ ${#as_root[@]} != 0 ]; then
+  apart=(unshare --net -- sh -c 'PATH=$PATH:/usr/sbin:/sbin ip link set lo up && exec "$@"' lane)
 fi
 
 # No lane outlives the script, and each cleans up: in the background they would not heed Ctrl-C.
 end_lanes() {
   local pid
-  for pid in "${pids[@]}"; do "${as_root[@]}" kill -TERM "$pid" 2>/dev/null || true; done
+  for pid in "${lane_pids[@]}"; do "${as_root[@]}" kill -TERM "$pid" 2>/dev/null || true; done
   wait
   rm -rf "$outputs"
 }
@@ -25,25 +38,38 @@ trap end_lanes EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# lane NAME FILES...: starts a lane.
+# lane NAME FILES...: starts a lane; flags of bun's may be among the files.
 lane() {
-  local number=${#names[@]}
-  names+=("$1")
+  local name=$1
   shift
-  # Made here, as it may be shown before the lane has come to open it.
-  touch "$outputs/$number"
-  LAB_LANE=$number "${as_root[@]}" bun test --timeout 60000 "$@" >>"$outputs/$number" 2>&1 &
-  pids+=($!)
+  lanes "$name" 1 "$@"
+}
+
+# lanes NAME COUNT FILES...: deals test files to so many lanes, by the time that each file takes.
+lanes() {
+  local name=$1 count=$2 shard output
+  shift 2
+  for shard in $(seq "$count"); do
+    output=$outputs/$((started += 1))
+    lane_names+=("$name$([ "$count" = 1 ] || echo ", lane $shard of $count")")
+    lane_outputs+=("$output")
+    # Made here, as it may be shown before the lane has come to open it.
+    touch "$output"
+    "${as_root[@]}" "${apart[@]}" bun test --timeout 60000 --shard="$shard/$count" \
+      --timings="$output.json" --timings=test/lab/timings.json --update-timings \
+      "$@" >>"$output" 2>&1 &
+    lane_pids+=($!)
+  done
 }
 
 # join_lanes: shows what each lane says, the first one as it goes, and adds up what they count.
 join_lanes() {
   local number output
-  for number in "${!names[@]}"; do
-    output=$outputs/$number
-    echo "== ${names[number]}"
+  for number in "${!lane_names[@]}"; do
+    output=${lane_outputs[number]}
+    echo "== ${lane_names[number]}"
     # In the background: in the foreground a signal would wait for its end.
-    tail --lines=+1 --follow --pid="${pids[number]}" "$output" &
+    tail --lines=+1 --follow --pid="${lane_pids[number]}" "$output" &
     wait $!
     # Bun ends with " 12 pass" and " 0 fail"; without these lines it did not come to its end.
     passed=$((passed + $(awk '$2 == "pass" { n = $1 } END { print n + 0 }' "$output")))
@@ -51,12 +77,16 @@ join_lanes() {
     # Failures outside of any test, such as a file that cannot be loaded.
     failed=$((failed + $(awk '$2 ~ /^errors?$/ && $1 ~ /^[0-9]+$/ { n = $1 } END { print n + 0 }' "$output")))
   done
-  names=()
-  pids=()
+  lane_names=()
+  lane_pids=()
+  lane_outputs=()
 }
 
 # finish: the last line counts what ran; the exit status tells whether all passed.
 finish() {
+  # Not there where no lane came to its end.
+  local timings=("$outputs"/*.json)
+  [ ! -e "${timings[0]}" ] || bun test/lab/slowest.ts ${KEEP_TIMINGS:+--keep} "${timings[@]}"
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
 }

@@ -56,7 +56,7 @@ export function sweep(dir: string): void {
     for (const pid of pids) kill(pid);
     Bun.sleepSync(SWEEP_PAUSE_MS);
   }
-  const mounts = mountsBelow(dir);
+  const mounts = mountsIn(dir);
   if (mounts.length > 0) quietly(["umount", "-l", ...mounts]);
   for (const bridge of bridgesNamedIn(dir)) removeInterface(bridge);
   for (let tries = 0; tries < SWEEP_TRIES && !removeCgroups(basename(dir)); tries++) {
@@ -111,11 +111,12 @@ function kill(pid: number): void {
   }
 }
 
-function mountsBelow(dir: string): string[] {
+// Those on the folder itself, too.
+function mountsIn(dir: string): string[] {
   return readText("/proc/self/mountinfo")
     .split("\n")
     .map((line) => line.split(" ")[4] ?? "")
-    .filter((target) => target.startsWith(`${dir}/`))
+    .filter((target) => `${target}/`.startsWith(`${dir}/`))
     .toReversed();
 }
 
@@ -134,8 +135,9 @@ function bridgesNamedIn(dir: string): string[] {
   return [...new Set(names)].filter((name) => name !== "docker0" && present.has(name));
 }
 
-function interfaces(): string[] {
-  return readdirSync("/sys/class/net");
+/** The names of all network interfaces here; /sys may show those of another network namespace. */
+export function interfaces(): string[] {
+  return [...readText("/proc/net/dev").matchAll(/^ *([^ :|]+):/gm)].map(([, name = ""]) => name);
 }
 
 function removeInterface(name: string): void {

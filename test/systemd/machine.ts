@@ -1,15 +1,14 @@
 // A Debian of the tests whose first process is a real systemd: a container that has the gateway's
 // program, HAProxy of some version, and the Engine's socket.
 
-import { copyFileSync, createReadStream, existsSync } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { homedir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import type Dockerode from "dockerode";
 import { create, parseAnswer, type Answer, type Container } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
 import { haproxyProgram, type HaproxyVersion } from "../lab/haproxy.ts";
 import { eventually, request, type RawResponse } from "../lab/http.ts";
-import { labDir } from "../lab/leftovers.ts";
 import { binary } from "../e2e/program.ts";
 
 export interface Machine {
@@ -180,14 +179,9 @@ export async function exposure(machine: Machine): Promise<number> {
   return Number(level);
 }
 
-let folder: string | undefined;
-
-/** A folder with the program alone: what is built meanwhile must not change what is installed. */
+/** A folder with the program alone. */
 export async function programFolder(): Promise<string> {
-  if (folder !== undefined) return folder;
-  folder = labDir("machine");
-  copyFileSync(await binary(), join(folder, basename(PROGRAM)));
-  return folder;
+  return dirname(await binary());
 }
 
 let imported: Promise<void> | undefined;

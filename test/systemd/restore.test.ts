@@ -11,6 +11,8 @@ setDefaultTimeout(60_000);
 
 const CONFIG = "/etc/haproxy/haproxy.cfg";
 const COPY = `${CONFIG}.before-docker-api-gateway`;
+/** There while the gateway does not know whether HAProxy runs what is on disk. */
+const NOTE = "/etc/haproxy/.haproxy.cfg.unconfirmed";
 const UNIT_FILE = `/etc/systemd/system/${SERVICE}`;
 const GOES_ON = `HAProxy goes on with ${CONFIG} as the gateway left it.\n`;
 const RESTORE = `${PROGRAM} uninstall --restore-haproxy`;
@@ -37,6 +39,8 @@ afterAll(() => removeAll(engine));
 async function install(flags = ""): Promise<void> {
   await machine.sh(`${PROGRAM} install ${flags}`);
   await machine.served("/acme/shop/", shop.name);
+  // HAProxy serves before the gateway has heard that its reload is done.
+  await machine.until(() => machine.sh(`test ! -e ${NOTE}`));
 }
 
 test("the second time it tells where HAProxy's files are, and restores them too", async () => {

@@ -1,0 +1,48 @@
+// `unshare --net -- bun test/lab/beside-engine.ts COMMAND...`: runs a command as on a user's machine,
+// beside an ordinary Docker Engine. Its rules for the firewall, which drop what the containers of
+// other Engines send each other, are gone with the network namespace.
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { Daemon } from "./daemon.ts";
+import { answers } from "./engine.ts";
+import { labDir, sweep } from "./leftovers.ts";
+
+/** Where everybody looks for it. */
+const SOCKET = "/run/docker.sock";
+const PATH = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
+
+if (existsSync(SOCKET)) {
+  throw new Error(`Cannot start an ordinary Docker Engine: one is there already, at ${SOCKET}`);
+}
+const dir = labDir("o");
+const engine = new Daemon(
+  [
+    "dockerd",
+    `--host=unix://${SOCKET}`,
+    `--data-root=${join(dir, "d")}`,
+    `--exec-root=${join(dir, "e")}`,
+    `--pidfile=${join(dir, "dockerd.pid")}`,
+  ],
+  join(dir, "dockerd.log"),
+  { PATH },
+);
+try {
+  run("ip", "link", "set", "lo", "up");
+  await engine.start(() => answers(SOCKET));
+  if (!run("iptables", "-S", "FORWARD").startsWith("-P FORWARD DROP\n"))
+    throw new Error("The Docker Engine is no ordinary one: the rules of its firewall drop nothing");
+  console.log("an ordinary Docker Engine runs");
+  const child = Bun.spawn(process.argv.slice(2), { stdio: ["inherit", "inherit", "inherit"] });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill(signal));
+  process.exitCode = await child.exited;
+} finally {
+  await engine.stop();
+  sweep(dir);
+}
+
+function run(...words: string[]): string {
+  const { success, stdout, stderr } = Bun.spawnSync(words, { env: { PATH } });
+  if (!success) throw new Error(`Cannot run "${words.join(" ")}": ${stderr.toString()}`);
+  return stdout.toString();
+}
