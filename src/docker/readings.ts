@@ -56,11 +56,9 @@ export class Readings<T> {
     const ends = ids.map((id) => this.#running.get(id)).filter((end) => end !== undefined);
     const all = Promise.all(ends.map(({ promise }) => promise));
     this.#isTaking = true;
-    if (Number.isFinite(ms)) {
-      const ended = new AbortController();
-      await Promise.race([all, pause(ms, ended.signal)]);
-      ended.abort();
-    } else await all;
+    const ended = new AbortController();
+    await Promise.race([all, pause(ms, ended.signal)]);
+    ended.abort();
     this.#isTaking = false;
     return this.ended() ?? { results: new Map(), failures: new Map() };
   }

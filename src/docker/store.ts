@@ -119,7 +119,7 @@ export class Store {
       if (this.#noteSignal(event.id, event.signal)) ending = event.id;
     } else {
       const isStart = START_EVENTS.includes(event.action);
-      if (isStart) this.#survived(event.id);
+      if (isStart) this.#stopping.delete(event.id);
       this.#mark(event.id);
       if (isStart || END_EVENTS.includes(event.action)) {
         this.#lifeEvents.set(event.id, { order: ++this.#order, isStart });
@@ -283,7 +283,7 @@ export class Store {
     // A container that was started after the inspection began is not gone.
     else if (!(isOlder && event.isStart)) {
       this.#entries.delete(id);
-      this.#survived(id);
+      this.#stopping.delete(id);
     }
     return this.#marked.get(id) ?? markedAt;
   }
@@ -302,10 +302,5 @@ export class Store {
     const until = Date.now() + entry.container.stopTimeout + SURVIVED_AFTER;
     this.#stopping.set(id, { at, until });
     return true;
-  }
-
-  /** Forgets that a container was told to end: it did not, it was started again, or it is gone. */
-  #survived(id: string): void {
-    this.#stopping.delete(id);
   }
 }
