@@ -16,8 +16,6 @@ const PURE_HELPERS = new Set(
     "concat sort label"
   ).split(" "),
 );
-/** Of these, the helpers that change what `this` is in their block. */
-const HELPERS_WITH_OWN_THIS = new Set(["each"]);
 
 /**
  * Turns every `{{value}}` into `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. Handlebars
@@ -115,10 +113,7 @@ function dependsOnlyOnItem(node: object, depth = 0): boolean {
     if (typeof value !== "object" || value === null || key === "loc") return true;
     if (isCall && key === "path") return true;
     if (key === "blockParams") return false;
-    return dependsOnlyOnItem(
-      value,
-      key === "program" && HELPERS_WITH_OWN_THIS.has(name) ? depth + 1 : depth,
-    );
+    return dependsOnlyOnItem(value, key === "program" && name === "each" ? depth + 1 : depth);
   });
 }
 
