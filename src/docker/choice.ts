@@ -13,22 +13,22 @@ import {
   type Environment,
 } from "./host.ts";
 
-/** The Engine that the user chose, and how it is spoken to. */
+/** The Engine that the user chose, and how to connect to it. */
 export interface DockerChoice {
-  /** As `--docker-host` takes it; empty for the default socket. */
+  /** In the form of `--docker-host`; empty for the default socket. */
   readonly address: string;
   readonly host: DockerHost;
   readonly tls: DockerTls | undefined;
-  /** The docker context that it is of; undefined where none decided. */
+  /** The name of the docker context that chose the Engine; undefined if none did. */
   readonly context: string | undefined;
-  /** The version of the API, such as `1.41`; empty: that is for the gateway to find out. */
+  /** The API version, such as `1.41`; empty: the gateway negotiates one. */
   readonly apiVersion: string;
 }
 
 /**
- * The Engine that the user chose: by the flag, else `DOCKER_HOST`, else a docker context.
+ * Finds out which Engine the user chose: by the flag, else by `DOCKER_HOST`, else by a docker context.
  * @param flag the value of `--docker-host`; empty without it
- * @throws GatewayError `usage`, or `docker` for a context that is of no use
+ * @throws GatewayError `usage`, or `docker` if the context cannot be used
  */
 export function chooseDocker(flag: string, env: Environment): DockerChoice {
   const folder = env["DOCKER_CONFIG"] || join(homedir(), ".docker");
@@ -53,7 +53,7 @@ export function chooseDocker(flag: string, env: Environment): DockerChoice {
   }
 }
 
-/** As the docker program reads it, with or without a `v`. @throws GatewayError `usage` */
+/** Accepts a leading `v`, as the docker program does. @throws GatewayError `usage` */
 function parseApiVersion(text: string): string {
   const version = text.trim().replace(/^v/, "");
   if (version === "" || /^\d+\.\d+$/.test(version)) return version;

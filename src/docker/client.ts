@@ -1,28 +1,28 @@
-// The Engine's API over native fetch: it only reads.
+// The Engine's API by native fetch. It only reads.
 
 import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
 import { withLimit } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { Transport } from "./transport.ts";
 
-/** The newest API version this client was tried with; an older Engine's own is used instead. */
+/** The newest API version that this client was tested with. An older Engine's own version is used. */
 const NEWEST_TRIED = "1.51";
-/** An answer takes longer only where the Engine hangs, in milliseconds. */
+/** The longest that an answer takes unless the Engine hangs, in milliseconds. */
 const ANSWER_TIMEOUT = 30_000;
-/** The Engine says at once that it will tell of events, in milliseconds. */
+/** The same for the headers of the event stream, in milliseconds: the Engine sends them at once. */
 const EVENTS_TIMEOUT = 10_000;
 
-/** The events that can change what is served; podman says `died` and `remove`. */
+/** The events that can change what is served. Podman says `died` and `remove`. */
 const EVENTS = (
   "start restart die died stop kill oom pause unpause rename update health_status destroy remove " +
   "connect disconnect create"
 ).split(" ");
 
-/** Reads an Engine's state. Every method throws a GatewayError `docker` that says what to do. */
+/** Reads an Engine's state. Every method throws a GatewayError `docker` with a hint. */
 export class DockerClient {
   #version: string | undefined;
 
-  /** @param version the user's choice of an API version; empty: negotiate */
+  /** @param version the API version that the user chose; empty: negotiate one */
   constructor(
     readonly transport: Transport,
     private readonly version: string,
@@ -39,17 +39,17 @@ export class DockerClient {
     return { apiVersion: this.#version };
   }
 
-  /** Asks for a sign of life, for at most `ms` milliseconds. */
+  /** Checks that the Engine answers within `ms` milliseconds. */
   async ping(signal: AbortSignal, ms: number): Promise<void> {
     await this.#ask("/_ping", signal, (response) => response.text(), ms);
   }
 
-  /** The containers that run, pause or restart. The list lags behind: only IDs are to be trusted. */
+  /** Lists running, paused and restarting containers. The list lags behind: trust only the IDs. */
   async listContainers(signal: AbortSignal): Promise<ContainerInfo[]> {
     return this.#json<ContainerInfo[]>("/containers/json", signal);
   }
 
-  /** A container as it is now; undefined where it is gone. */
+  /** Reads a container as it is now; undefined if it is gone. */
   async inspect(id: string, signal: AbortSignal): Promise<ContainerInspectInfo | undefined> {
     return this.#json<ContainerInspectInfo | undefined>(`/containers/${id}/json`, signal, [404]);
   }
@@ -59,8 +59,8 @@ export class DockerClient {
   }
 
   /**
-   * Subscribes to what happens, one JSON object a line. Resolves when the Engine listens.
-   * @param since in seconds since 1970; what happened since then is told first
+   * Subscribes to events, one JSON object a line. Resolves once no later event can be lost.
+   * @param since in seconds since 1970; events since then come first
    */
   async events(since: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
     const filters = JSON.stringify({
@@ -69,7 +69,8 @@ export class DockerClient {
     });
     const query = new URLSearchParams({ since: String(since), filters });
     const path = `${this.#prefix()}/events?${query.toString()}`;
-    // The headers come at once. The stream is silent as long as nothing happens: a heartbeat tells.
+    // Only the headers have a limit. The stream is silent as long as nothing happens: `ping` shows
+    // whether the Engine still lives.
     const limit = new AbortController();
     const either = AbortSignal.any([signal, limit.signal]);
     const timer = setTimeout(() => limit.abort(), EVENTS_TIMEOUT);
@@ -106,7 +107,7 @@ export class DockerClient {
     });
   }
 
-  /** The newest version both know; where the Engine refuses that as too old, its own oldest. */
+  /** The newest version that both know. If that is too old for the Engine, the Engine's oldest one. */
   async #negotiate(newest: string, signal: AbortSignal): Promise<string> {
     if (!isOlder(NEWEST_TRIED, newest)) return newest;
     return this.#ask("/version", signal, async (response) => {
@@ -123,7 +124,7 @@ export class DockerClient {
     return `/v${this.#version}`;
   }
 
-  /** Sends a request and reads its answer, both within a limit. */
+  /** Sends a request and reads its answer, both together within `ms` milliseconds. */
   #ask<T>(
     path: string,
     signal: AbortSignal,
@@ -188,7 +189,7 @@ function isOlder(a: string, b: string): boolean {
   return aMajor < bMajor || (aMajor === bMajor && aMinor < bMinor);
 }
 
-/** Bun's own messages speak of typing errors in a URL; these speak of Docker. */
+/** Bun's own messages talk about typing errors in a URL. These talk about Docker. */
 function unreachable(name: string, error: unknown): GatewayError {
   const states: Record<string, [state: string, hint: string]> = {
     ENOENT: [

@@ -1,4 +1,4 @@
-// A container as the Engine describes it, turned into the model's.
+// Turns the Engine's description of a container into the model's `Container`.
 
 import { constants } from "node:os";
 import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
@@ -9,10 +9,10 @@ const SIGRTMIN = 34;
 const SIGRTMAX = 64;
 /** Docker's default for `docker stop`, in seconds. */
 const DEFAULT_STOP_TIMEOUT = 10;
-/** What -1, for no limit at all, is taken for, in seconds: as long as HAProxy keeps an old worker. */
+/** Used for -1 (no limit), in seconds: as long as HAProxy keeps an old worker. */
 const ENDLESS_STOP_TIMEOUT = 3_600;
 
-/** What the Engine says of how a container is ended; missing where the image says nothing. */
+/** How a container is ended; a field is missing if neither the image nor the user sets it. */
 interface StopConfig {
   readonly StopSignal?: string;
   /** In seconds. */
@@ -33,7 +33,7 @@ const STATES: Readonly<Record<string, ContainerState>> = {
   stopping: "running",
 };
 
-/** @param stopping when a signal that ends it was sent, in milliseconds since 1970; 0: none */
+/** @param stopping when a signal to end was sent, in milliseconds since 1970; 0: none was */
 export function toContainer(info: ContainerInspectInfo, stopping: number): Container {
   return {
     id: info.Id,
@@ -56,11 +56,11 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
 }
 
 /**
- * A container as the list describes it. The list lags behind and lacks a few things: it is for a
- * container that cannot be inspected.
+ * Makes a container from its entry in the list. The list lags behind and lacks a few fields, so
+ * this is only for a container that cannot be inspected.
  */
 export function fromList(info: ContainerInfo): Container {
-  // A link gives a container further names, below another one's.
+  // A link gives a container more names, such as `/other/name`.
   const name = info.Names.find((each) => each.lastIndexOf("/") === 0) ?? info.Names[0] ?? "";
   return {
     id: info.Id,
@@ -80,7 +80,7 @@ export function fromList(info: ContainerInfo): Container {
   };
 }
 
-/** How long a container has, in milliseconds. */
+/** How long a container has to end, in milliseconds. */
 function toStopTimeout(seconds = DEFAULT_STOP_TIMEOUT): number {
   return (seconds < 0 ? ENDLESS_STOP_TIMEOUT : seconds) * 1000;
 }
@@ -90,11 +90,11 @@ export function toStopSignal(info: ContainerInspectInfo): number {
   return signalNumber((info.Config as StopConfig).StopSignal) ?? SIGTERM;
 }
 
-/** The number of a signal given as `15`, `TERM` or `SIGTERM`; undefined where there is none such. */
+/** The number of a signal given as `15`, `TERM` or `SIGTERM`; undefined if it is unknown. */
 export function signalNumber(text: string | number | undefined): number | undefined {
   const name = String(text ?? "").toUpperCase();
   if (/^\d+$/.test(name)) return Number(name);
-  // The init of a whole system in a container takes SIGRTMIN+3. Source: signal(7).
+  // An init system in a container is stopped with SIGRTMIN+3. Source: signal(7).
   const [, low, high] = /^(?:SIG)?RT(?:MIN\+?(\d*)|MAX-?(\d*))$/.exec(name) ?? [];
   if (low !== undefined) return SIGRTMIN + Number(low);
   if (high !== undefined) return SIGRTMAX - Number(high);

@@ -1,33 +1,34 @@
-// The docker program's contexts: Engines by name, as `docker context` keeps them on the disk.
+// The docker program's contexts: named Engines, which `docker context` stores on disk.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import { DEFAULT_ADDRESS, type Certificate, type DockerTls } from "./host.ts";
 
-/** The name that stands for no context at all. */
-const DEFAULT = "default";
+/** The name that means that no context is used. */
+const NO_CONTEXT = "default";
 const CERTIFICATES: readonly Certificate[] = ["ca", "cert", "key"];
 const HINT = "docker context ls lists them: use another, or name the Engine by --docker-host";
 
 /** The Engine of a context. */
 export interface DockerContext {
   readonly name: string;
-  /** As `--docker-host` takes it. */
+  /** In the form of `--docker-host`. */
   readonly address: string;
   readonly tls: DockerTls | undefined;
 }
 
 /**
- * The context in use: that of `DOCKER_CONTEXT`, else that of `docker context use`; undefined where
- * it is the default one.
+ * Reads the context in use: the one of `DOCKER_CONTEXT`, else the one of `docker context use`.
+ * Undefined if that is the default one.
  * Source: `resolveContextName` in docker/cli, cli/command/cli.go.
- * @param folder the docker program's own, mostly `~/.docker`
- * @throws GatewayError `docker` where it does not exist or cannot be read
+ * @param folder the docker program's folder, usually `~/.docker`
+ * @param variable the value of `DOCKER_CONTEXT`; empty without it
+ * @throws GatewayError `docker` if the context does not exist or cannot be read
  */
 export function contextInUse(folder: string, variable: string): DockerContext | undefined {
   const name = variable || currentContext(join(folder, "config.json"));
-  return name === "" || name === DEFAULT ? undefined : readContext(name, folder);
+  return name === "" || name === NO_CONTEXT ? undefined : readContext(name, folder);
 }
 
 function currentContext(path: string): string {
@@ -35,7 +36,7 @@ function currentContext(path: string): string {
   try {
     text = readFileSync(path, "utf8");
   } catch (error) {
-    // The docker program goes on without it too; a service mostly may not look into homes.
+    // The docker program works without the file too. A service may often not read home folders.
     if (["ENOENT", "ENOTDIR", "EACCES"].includes(systemCode(error))) return "";
     throw unreadable(path, error);
   }
@@ -87,16 +88,16 @@ function readEndpoint(name: string, path: string): Endpoint {
   throw unusable(name, `"${path}" names no Engine`);
 }
 
-/** Which certificates the context has; a client's own is one only with its key. */
+/** The certificates of the context. The client's certificate and its key count only together. */
 function certificatesIn(name: string, folder: string): Certificate[] {
-  let there: readonly string[];
+  let found: readonly string[];
   try {
-    there = readdirSync(folder);
+    found = readdirSync(folder);
   } catch (error) {
     if (systemCode(error) === "ENOENT") return [];
     throw unusable(name, `"${folder}" cannot be read: ${errorMessage(error)}`, error);
   }
-  const has = (file: Certificate): boolean => there.includes(`${file}.pem`);
+  const has = (file: Certificate): boolean => found.includes(`${file}.pem`);
   return CERTIFICATES.filter((file) => has(file) && (file === "ca" || (has("cert") && has("key"))));
 }
 

@@ -1,6 +1,6 @@
-// The Engine's event stream: lines of JSON, of which only "look at this container" is taken.
+// The Engine's event stream: lines of JSON. An event says only what to read again, or who got a signal.
 
-/** What an event says: a container to look at again, or that the networks changed. */
+/** A container to read again, a signal that was sent to a container, or a change of the networks. */
 export type DockerEvent =
   | { readonly kind: "container"; readonly id: string; readonly action: string }
   | { readonly kind: "signal"; readonly id: string; readonly signal: string }
@@ -12,7 +12,7 @@ interface RawEvent {
   readonly Actor?: { readonly ID?: string; readonly Attributes?: Readonly<Record<string, string>> };
 }
 
-/** The events of a stream, until it ends. A line that is no JSON ends it with a SyntaxError. */
+/** Yields the events of a stream. @throws SyntaxError if a line is not JSON */
 export async function* readEvents(
   stream: ReadableStream<Uint8Array>,
 ): AsyncGenerator<DockerEvent, void, void> {
@@ -28,11 +28,11 @@ export async function* readEvents(
   }
 }
 
-/** What one event of the Engine means here; often nothing. */
+/** Translates one event of the Engine. Empty if the event is of no interest. */
 export function parseEvent({ Type, Action = "", Actor }: RawEvent): DockerEvent[] {
   const attributes = Actor?.Attributes ?? {};
   if (Type === "network") {
-    // Podman has the container as the actor.
+    // Podman names the container as the actor, Docker names it as an attribute.
     const actor = Action === "connect" || Action === "disconnect" ? Actor?.ID : undefined;
     const id = attributes["container"] ?? actor;
     return id === undefined || id === ""

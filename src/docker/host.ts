@@ -1,4 +1,4 @@
-// Where the Engine is: DOCKER_HOST and its companions, as the docker program reads them.
+// Where the Engine is: reads DOCKER_HOST and the variables for TLS, as the docker program does.
 
 import { GatewayError } from "../lib/errors.ts";
 
@@ -13,33 +13,33 @@ export type DockerHost =
       readonly path: string;
     };
 
-/** A certificate or key, as its file is named without `.pem`, and as an option of TLS. */
+/** A certificate or key: the name of its file without `.pem`, and of Bun's option for TLS. */
 export type Certificate = "ca" | "cert" | "key";
 
-/** Where the client's certificates are, and whether the Engine's is verified. */
+/** Where the certificates are, and whether the Engine's own certificate is verified. */
 export interface DockerTls {
   readonly certPath: string;
-  /** Those that are read. */
+  /** The files to read in that folder. */
   readonly files: readonly Certificate[];
   readonly verify: boolean;
-  /** What helps where one cannot be read. */
+  /** The hint to give if a file cannot be read. */
   readonly hint: string;
 }
 
-/** The variables of the process. */
+/** The environment variables of the process. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 const DEFAULT_SOCKET = "/var/run/docker.sock";
-/** The Engine where nobody names one. */
+/** The Engine that is used if nobody names one. */
 export const DEFAULT_ADDRESS = `unix://${DEFAULT_SOCKET}`;
-/** What an address looks like. */
+/** The hint that shows what an address looks like. */
 export const FORMS = "use unix:///path, tcp://host:port or ssh://user@host";
 
 /**
- * Reads an Engine's address; empty is the default socket.
+ * Parses an Engine's address; empty means the default socket.
  * Source: https://docs.docker.com/reference/cli/docker/#environment-variables and the docker
  * program's opts/hosts.go for what may be left out.
- * @param tls whether TLS is used, which changes the default port
+ * @param tls whether TLS is used: it changes the default port
  * @throws GatewayError `usage`
  */
 export function parseDockerHost(text: string, tls: boolean): DockerHost {
@@ -84,7 +84,7 @@ function parseSsh(address: string, rest: string): DockerHost {
 
 /**
  * Reads `DOCKER_TLS_VERIFY`, `DOCKER_TLS` and `DOCKER_CERT_PATH`; undefined without TLS.
- * @param folder the docker program's own, where certificates are that nothing else names
+ * @param folder the docker program's folder: the certificates are there if no variable says where
  */
 export function parseDockerTls(env: Environment, folder: string): DockerTls | undefined {
   const verify = (env["DOCKER_TLS_VERIFY"] ?? "") !== "";

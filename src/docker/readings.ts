@@ -1,41 +1,41 @@
-// Containers that are being read, side by side: one that the Engine holds back delays no other.
+// Reads several containers at the same time. One that the Engine does not answer about delays no other.
 
 import { forEachLimited, pause } from "../lib/async.ts";
 
-/** So many are read at a time: more only queue up in the Engine. */
-const WIDTH = 8;
+/** How many are read at the same time: more would only queue up in the Engine. */
+const MAX_PARALLEL = 8;
 
-/** What has come to its end. */
+/** The readings that have ended, by container ID. */
 export interface Ended<T> {
   readonly results: ReadonlyMap<string, T>;
   readonly failures: ReadonlyMap<string, unknown>;
 }
 
 export class Readings<T> {
-  /** Those that are being read or about to be, each with its end. */
-  readonly #under = new Map<string, PromiseWithResolvers<void>>();
+  /** Resolved when a reading ends; for each container that is being read or about to be, by ID. */
+  readonly #running = new Map<string, PromiseWithResolvers<void>>();
   #results = new Map<string, T>();
   #failures = new Map<string, unknown>();
-  /** Whether somebody waits. */
-  #waiting = false;
+  /** Whether `take` is waiting. */
+  #isTaking = false;
 
-  /** @param late called when one ends and nobody waits */
+  /** @param endedLate called when a reading ends while `take` is not waiting */
   constructor(
     private readonly read: (id: string, signal: AbortSignal) => Promise<T>,
-    private readonly late: () => void,
+    private readonly endedLate: () => void,
   ) {}
 
   /** The containers that are being read or about to be, by their IDs. */
   get underWay(): readonly string[] {
-    return [...this.#under.keys()];
+    return [...this.#running.keys()];
   }
 
   /** Whether a container is being read or about to be. */
   has(id: string): boolean {
-    return this.#under.has(id);
+    return this.#running.has(id);
   }
 
-  /** What has ended since it was last asked; undefined where nothing has. */
+  /** The readings that have ended since the last call; undefined if there are none. */
   ended(): Ended<T> | undefined {
     const ended = { results: this.#results, failures: this.#failures };
     if (ended.results.size + ended.failures.size === 0) return undefined;
@@ -45,39 +45,37 @@ export class Readings<T> {
   }
 
   /**
-   * Reads containers by their IDs, where that is not under way, and waits for them at most `ms`
-   * milliseconds; what takes longer goes on. Gives what has ended.
+   * Reads containers by their IDs, unless they are being read already. Waits at most `ms`
+   * milliseconds; a reading that takes longer goes on. Returns the readings that have ended.
    */
   async take(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
     this.#start(
-      ids.filter((id) => !this.#under.has(id)),
+      ids.filter((id) => !this.#running.has(id)),
       signal,
     );
-    const ends = ids.map((id) => this.#under.get(id)).filter((end) => end !== undefined);
+    const ends = ids.map((id) => this.#running.get(id)).filter((end) => end !== undefined);
     const all = Promise.all(ends.map(({ promise }) => promise));
-    this.#waiting = true;
-    if (Number.isFinite(ms)) {
-      const ended = new AbortController();
-      await Promise.race([all, pause(ms, ended.signal)]);
-      ended.abort();
-    } else await all;
-    this.#waiting = false;
+    this.#isTaking = true;
+    const ended = new AbortController();
+    await Promise.race([all, pause(ms, ended.signal)]);
+    ended.abort();
+    this.#isTaking = false;
     return this.ended() ?? { results: new Map(), failures: new Map() };
   }
 
   #start(ids: readonly string[], signal: AbortSignal): void {
-    for (const id of ids) this.#under.set(id, Promise.withResolvers());
-    void forEachLimited(ids, WIDTH, async (id) => {
+    for (const id of ids) this.#running.set(id, Promise.withResolvers());
+    void forEachLimited(ids, MAX_PARALLEL, async (id) => {
       try {
         const result = await this.read(id, signal);
-        // Only now, as it may be another list than when the reading began.
+        // `ended` may have made a new map since the reading began.
         this.#results.set(id, result);
       } catch (error) {
         this.#failures.set(id, error);
       }
-      this.#under.get(id)?.resolve();
-      this.#under.delete(id);
-      if (!this.#waiting) this.late();
+      this.#running.get(id)?.resolve();
+      this.#running.delete(id);
+      if (!this.#isTaking) this.endedLate();
     });
   }
 }

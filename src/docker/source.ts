@@ -1,4 +1,6 @@
-// One Engine as a source of containers: watched, and read again where something happened.
+// One Docker Engine as a source of containers: its events are watched, and what they are about is read
+// again. This room only reads from Docker, and only it knows the Engine's JSON. It may import only lib
+// and model.ts.
 
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
@@ -23,10 +25,10 @@ export async function readOnce(client: DockerClient, log: Logger): Promise<Snaps
 
 export class DockerSource implements Source {
   readonly #store: Store;
-  /** When a container's change was noticed, until it is live, by its ID, in ms since 1970. */
-  readonly #noticed = new Map<string, number>();
-  /** What was told of each container that cannot be read, by its ID. */
-  readonly #told = new Map<string, string>();
+  /** When each change that is not live yet was noticed, by container ID, in ms since 1970. */
+  readonly #changedAt = new Map<string, number>();
+  /** The last warning about each container that cannot be read, by its ID. */
+  readonly #warned = new Map<string, string>();
   #listener: SourceListener | undefined;
 
   constructor(
@@ -66,14 +68,14 @@ export class DockerSource implements Source {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { marks, failures, heldBack } = await this.#store.refresh(signal);
-    for (const [id, since] of marks) {
-      this.#told.delete(id);
-      if (!this.#noticed.has(id)) this.#noticed.set(id, since);
+    const { marks, failures, unanswered } = await this.#store.refresh(signal);
+    for (const [id, markedAt] of marks) {
+      this.#warned.delete(id);
+      if (!this.#changedAt.has(id)) this.#changedAt.set(id, markedAt);
     }
-    for (const [id, error] of failures) this.#tell(id, errorMessage(error));
-    for (const id of heldBack) {
-      this.#tell(id, `the Engine gave no answer in ${PATIENCE_AT_FIRST / 1000} s`);
+    for (const [id, error] of failures) this.#warn(id, errorMessage(error));
+    for (const id of unanswered) {
+      this.#warn(id, `the Engine gave no answer in ${PATIENCE_AT_FIRST / 1000} s`);
     }
   }
 
@@ -90,18 +92,18 @@ export class DockerSource implements Source {
   }
 
   waited(id: string): number | undefined {
-    const since = this.#noticed.get(id);
-    return since === undefined ? undefined : Date.now() - since;
+    const at = this.#changedAt.get(id);
+    return at === undefined ? undefined : Date.now() - at;
   }
 
   settled(): void {
-    this.#noticed.clear();
+    this.#changedAt.clear();
   }
 
-  /** Once for each reason: the others are read all the same, and this one again soon. */
-  #tell(id: string, reason: string): void {
-    if (this.#told.get(id) === reason) return;
-    this.#told.set(id, reason);
+  /** Warns once for each reason. */
+  #warn(id: string, reason: string): void {
+    if (this.#warned.get(id) === reason) return;
+    this.#warned.set(id, reason);
     this.log.warn(`container ${id.slice(0, 12)} cannot be read and stays as it was: ${reason}`);
   }
 }

@@ -1,4 +1,4 @@
-// What is known of the Docker host: events mark containers, and reading them tells what is true.
+// What is known of the Docker host. Events only mark containers; reading those again tells what is true.
 
 import type { ContainerInfo } from "dockerode";
 import type { Container, Snapshot } from "../model.ts";
@@ -13,164 +13,181 @@ interface Entry {
   readonly stopSignal: number;
 }
 
-/** What was read of a container. */
-interface Read {
-  /** When it was marked, in milliseconds since 1970. */
-  readonly since: number;
-  /** Its place in the order of events and readings. */
-  readonly begun: number;
-  /** Undefined where it does not live. */
+/** The result of inspecting one container. */
+interface Inspection {
+  /** When the container was marked, in milliseconds since 1970. */
+  readonly markedAt: number;
+  /** Its place in the order of life events and inspections. */
+  readonly order: number;
+  /** Undefined if the container is gone or not in a live state. */
   readonly entry: Entry | undefined;
 }
 
-/** What the last event said that started or ended a container. */
-interface Turn {
-  /** Its place in the order of events and readings. */
-  readonly at: number;
-  readonly lives: boolean;
+/** An event that says that a container started or ended. */
+interface LifeEvent {
+  /** Its place in the order of life events and inspections. */
+  readonly order: number;
+  readonly isStart: boolean;
 }
 
 interface Refreshed {
-  /** When each container that was read was last marked, in milliseconds since 1970. */
+  /** When each container that was read was last marked, by its ID, in milliseconds since 1970. */
   readonly marks: ReadonlyMap<string, number>;
-  /** The containers that could not be read. */
+  /** Why containers could not be read, by their IDs. */
   readonly failures: ReadonlyMap<string, unknown>;
-  /** The first time: the containers about which the Engine gives no answer. */
-  readonly heldBack: readonly string[];
+  /** The IDs of containers about which the Engine gave no answer. Empty after the first refresh. */
+  readonly unanswered: readonly string[];
 }
 
 /**
- * The Engine answers within a few milliseconds, but of a container that it is just starting or
- * ending only when that is done: the others do not wait for it longer than this, in milliseconds.
+ * How long a refresh waits for answers, in milliseconds. The Engine answers within a few
+ * milliseconds. But while it starts or ends a container, it gives no answer about that one. The
+ * others wait no longer than this.
  */
 const PATIENCE = 20;
-/** When everything is read again, that takes its time. */
+/** The same when everything is read again, which takes longer. In milliseconds. */
 const PATIENCE_FOR_ALL = 1_000;
-/** The first time, what is read decides what is served on: as long as some answers still come. */
+/**
+ * The longest pause between answers at the first refresh, in milliseconds. That refresh decides
+ * which routes are kept, so it waits as long as answers still come.
+ */
 export const PATIENCE_AT_FIRST = 2_000;
-/** What could not be read is read again after this time, in milliseconds. */
+/** How long until a container that could not be read is read again, in milliseconds. */
 const REREAD_AFTER = 1_000;
-/** A container that outlives its stop time by so much has survived, in milliseconds. */
+/** A container has survived its signal if it still runs this long after its stop time, in ms. */
 const SURVIVED_AFTER = 1_000;
-/** Podman has noted the outcome of a health check by then, in milliseconds: it does that next. */
-const NOTED_AFTER = 300;
-/** What events say of a container that runs from now on, and of one that does no more. */
-const COMES = ["start", "restart"];
-const GOES = ["die", "died"];
-/** In place of when it was told to end: of all that go, the last to be kept is one that still runs. */
-const DEAD = 1;
+/**
+ * How long after the event of a health check its outcome is read again, in milliseconds. Podman
+ * sends the event just before it stores the outcome.
+ */
+const HEALTH_REREAD_AFTER = 300;
+/** The events after which a container runs, and those after which it does not. */
+const START_EVENTS = ["start", "restart"];
+const END_EVENTS = ["die", "died"];
+/**
+ * Stands for the time of the signal if a container has ended, in milliseconds since 1970. It is
+ * earlier than any real signal: of the stopping containers of a service the one with the latest
+ * signal is kept, and that should be one that still runs.
+ */
+const ENDED_AT = 1;
 const SIGKILL = 9;
 const SIGTERM = 15;
-/** Containers in another state are of no interest. */
+/** Only containers in these states can be served. */
 const LIVE_STATES = ["running", "paused", "restarting"];
 
 /** The Docker host as it was last read. */
 export class Store {
   readonly #entries = new Map<string, Entry>();
-  /** What to read again, with the time it was marked. */
-  readonly #dirty = new Map<string, number>();
-  readonly #readings: Readings<Read>;
-  /** What events told of a container's life and no reading since has confirmed, by its ID. */
-  readonly #turns = new Map<string, Turn>();
-  #count = 0;
+  /** When each container that is to be read again was marked, by its ID, in ms since 1970. */
+  readonly #marked = new Map<string, number>();
+  readonly #readings: Readings<Inspection>;
+  /** The last life event of each container that no later inspection has confirmed, by its ID. */
+  readonly #lifeEvents = new Map<string, LifeEvent>();
+  /** Counts life events and inspections. */
+  #order = 0;
   /** Whether everything has been read once. */
-  #complete = false;
-  /** Containers that were told to end, by ID: when, and until when they must have, in ms since 1970. */
+  #wasReadOnce = false;
+  /** When each container was told to end and when it must have ended, by its ID, in ms since 1970. */
   readonly #stopping = new Map<string, { readonly at: number; readonly until: number }>();
-  /** When a container is to be read again by itself, by its ID, in milliseconds since 1970. */
-  readonly #rereads = new Map<string, number>();
+  /** When a container is read again without an event, by its ID, in milliseconds since 1970. */
+  readonly #rereadTimes = new Map<string, number>();
   #networks: Pick<Snapshot, "drivers" | "gateways"> = { drivers: {}, gateways: [] };
-  #everything = true;
-  #networksChanged = true;
-  /** When the last signal came, in milliseconds since 1970. */
-  #lastSignal = 0;
+  #allMarked = true;
+  #networksMarked = true;
+  /** The time that the last signal was given, in milliseconds since 1970. */
+  #lastSignalAt = 0;
 
   /** @param changed called when there is something to read */
   constructor(
     private readonly client: DockerClient,
     private readonly changed: () => void,
   ) {
-    this.#readings = new Readings((id, signal) => this.#read(id, signal), changed);
+    this.#readings = new Readings((id, signal) => this.#inspect(id, signal), changed);
   }
 
   /** Marks everything to be read again. */
   markAll(): void {
-    this.#everything = true;
+    this.#allMarked = true;
     this.changed();
   }
 
-  /** Marks what an event is about. Gives the ID of a container that has ended or was told to. */
+  /** Marks what an event is about. Returns the ID of the container if it has ended or was told to. */
   note(event: DockerEvent): string | undefined {
     let ending: string | undefined;
-    if (event.kind === "networks") this.#networksChanged = true;
+    if (event.kind === "networks") this.#networksMarked = true;
     else if (event.kind === "signal") {
-      if (this.#signalled(event.id, event.signal)) ending = event.id;
+      if (this.#noteSignal(event.id, event.signal)) ending = event.id;
     } else {
-      const lives = COMES.includes(event.action);
-      if (lives) this.#survived(event.id);
+      const isStart = START_EVENTS.includes(event.action);
+      if (isStart) this.#stopping.delete(event.id);
       this.#mark(event.id);
-      if (lives || GOES.includes(event.action)) {
-        this.#turns.set(event.id, { at: ++this.#count, lives });
-        if (!lives) ending = event.id;
+      if (isStart || END_EVENTS.includes(event.action)) {
+        this.#lifeEvents.set(event.id, { order: ++this.#order, isStart });
+        if (!isStart) ending = event.id;
       }
-      // Podman, which names no outcome in this event, sends it before it has noted the outcome.
-      if (event.action === "health_status") this.#rereads.set(event.id, Date.now() + NOTED_AFTER);
+      if (event.action === "health_status")
+        this.#rereadTimes.set(event.id, Date.now() + HEALTH_REREAD_AFTER);
     }
     this.changed();
     return ending;
   }
 
   /**
-   * Reads again what is marked. A container that cannot be read costs only itself.
-   * @throws GatewayError `docker` where nothing can be read; what was not read stays marked
+   * Reads again what is marked. A container that cannot be read does not affect the others.
+   * @throws GatewayError `docker` if nothing can be read; what was not read stays marked
    */
   async refresh(signal: AbortSignal): Promise<Refreshed> {
     this.#markDue(Date.now());
-    const all = this.#everything;
-    if (all || this.#networksChanged) await this.#readNetworks(signal);
+    const all = this.#allMarked;
+    if (all || this.#networksMarked) await this.#readNetworks(signal);
     const listed = all ? await this.#markListed(signal) : [];
-    const { results, failures } = this.#complete
-      ? (this.#readings.ended() ?? (await this.#take(all ? PATIENCE_FOR_ALL : PATIENCE, signal)))
-      : await this.#takeAll(signal);
-    const marks = new Map([...results].map(([id, read]) => [id, this.#note(id, read)]));
-    for (const id of failures.keys()) this.#rereads.set(id, Date.now() + REREAD_AFTER);
-    const heldBack = this.#complete ? [] : this.#readings.underWay;
-    if (!this.#complete) this.#keepUnread(listed, results);
-    this.#complete = true;
-    // What is being read will say so itself.
-    if ([...this.#dirty.keys()].some((id) => !this.#readings.has(id))) this.changed();
-    return { marks, failures, heldBack };
+    // What has been read meanwhile is taken over at once and waits for nothing.
+    const { results, failures } = this.#wasReadOnce
+      ? (this.#readings.ended() ??
+        (await this.#readMarked(all ? PATIENCE_FOR_ALL : PATIENCE, signal)))
+      : await this.#readMarkedAtFirst(signal);
+    const marks = new Map(
+      [...results].map(([id, inspection]) => [id, this.#takeOver(id, inspection)]),
+    );
+    for (const id of failures.keys()) this.#rereadTimes.set(id, Date.now() + REREAD_AFTER);
+    const unanswered = this.#wasReadOnce ? [] : this.#readings.underWay;
+    if (!this.#wasReadOnce) this.#keepUnread(listed, results);
+    this.#wasReadOnce = true;
+    // An inspection that is still under way calls `changed` itself when it ends.
+    if ([...this.#marked.keys()].some((id) => !this.#readings.has(id))) this.changed();
+    return { marks, failures, unanswered };
   }
 
-  /** The running, pausing and restarting containers as they were last read. */
+  /** The running, paused and restarting containers as they were last read. */
   snapshot(): Snapshot {
-    // The same container is the same object as long as nothing about it changes.
+    // A container that was not read again is the same object: what was made of it is reused.
     const containers = [...this.#entries].map(([id, { container }]) => {
-      const stopping = this.#isDead(id) ? DEAD : this.#stopping.get(id)?.at;
+      const stopping = this.#hasEnded(id) ? ENDED_AT : this.#stopping.get(id)?.at;
       return stopping === undefined ? container : { ...container, stopping };
     });
     return { containers, ...this.#networks };
   }
 
-  /** Whether a container has ended or was told to, as far as is known. */
+  /** Whether a container has ended or was told to, by its ID. */
   isEnding(id: string): boolean {
-    return this.#stopping.has(id) || this.#isDead(id);
+    return this.#stopping.has(id) || this.#hasEnded(id);
   }
 
-  /** When a container is to be read again by itself, in milliseconds since 1970. */
+  /** When the next container is read again without an event, in milliseconds since 1970. */
   get rereadAt(): number | undefined {
     const ends = [...this.#stopping.values()].map(({ until }) => until);
-    const at = Math.min(...this.#rereads.values(), ...ends);
+    const at = Math.min(...this.#rereadTimes.values(), ...ends);
     return Number.isFinite(at) ? at : undefined;
   }
 
-  #isDead(id: string): boolean {
-    return this.#turns.get(id)?.lives === false;
+  /** Whether an event said that a container has ended and no inspection has confirmed it yet. */
+  #hasEnded(id: string): boolean {
+    return this.#lifeEvents.get(id)?.isStart === false;
   }
 
-  /** Marks what is to be read again by now. What was told to end and did not has survived. */
+  /** Marks the containers whose time has come, and those that should have ended by now. */
   #markDue(now: number): void {
-    for (const [id, at] of this.#rereads) if (at <= now) this.#mark(id);
+    for (const [id, at] of this.#rereadTimes) if (at <= now) this.#mark(id);
     for (const [id, { until }] of this.#stopping) {
       if (until > now) continue;
       this.#stopping.delete(id);
@@ -178,26 +195,26 @@ export class Store {
     }
   }
 
-  /** Waits for what is marked, but not long for any that the Engine holds back. */
-  #take(ms: number, signal: AbortSignal): Promise<Ended<Read>> {
-    return this.#readings.take([...this.#dirty.keys()], ms, signal);
+  /** Reads what is marked and waits at most `ms` milliseconds. Returns what has been read. */
+  #readMarked(ms: number, signal: AbortSignal): Promise<Ended<Inspection>> {
+    return this.#readings.take([...this.#marked.keys()], ms, signal);
   }
 
-  /** Waits for what is marked as long as anything still ends. */
-  async #takeAll(signal: AbortSignal): Promise<Ended<Read>> {
-    const results = new Map<string, Read>();
+  /** Reads what is marked and waits as long as answers still come. */
+  async #readMarkedAtFirst(signal: AbortSignal): Promise<Ended<Inspection>> {
+    const results = new Map<string, Inspection>();
     const failures = new Map<string, unknown>();
     for (;;) {
-      const ended = await this.#take(PATIENCE_AT_FIRST, signal);
-      for (const [id, read] of ended.results) results.set(id, read);
+      const ended = await this.#readMarked(PATIENCE_AT_FIRST, signal);
+      for (const [id, inspection] of ended.results) results.set(id, inspection);
       for (const [id, error] of ended.failures) failures.set(id, error);
       const isOver = this.#readings.underWay.length === 0;
       if (isOver || ended.results.size + ended.failures.size === 0) return { results, failures };
     }
   }
 
-  /** What cannot be read at first is taken for what the list says: HAProxy may serve it already. */
-  #keepUnread(listed: readonly ContainerInfo[], results: ReadonlyMap<string, Read>): void {
+  /** Takes unread containers as the list describes them: HAProxy may serve them already. */
+  #keepUnread(listed: readonly ContainerInfo[], results: ReadonlyMap<string, Inspection>): void {
     for (const info of listed) {
       if (results.has(info.Id)) continue;
       const container = fromList(info);
@@ -207,25 +224,25 @@ export class Store {
   }
 
   #mark(id: string): void {
-    this.#rereads.delete(id);
-    if (!this.#dirty.has(id)) this.#dirty.set(id, Date.now());
+    this.#rereadTimes.delete(id);
+    if (!this.#marked.has(id)) this.#marked.set(id, Date.now());
   }
 
   async #markListed(signal: AbortSignal): Promise<ContainerInfo[]> {
-    this.#everything = false;
+    this.#allMarked = false;
     try {
       const listed = await this.client.listContainers(signal);
       for (const { Id } of listed) this.#mark(Id);
       for (const id of this.#entries.keys()) this.#mark(id);
       return listed;
     } catch (error) {
-      this.#everything = true;
+      this.#allMarked = true;
       throw error;
     }
   }
 
   async #readNetworks(signal: AbortSignal): Promise<void> {
-    this.#networksChanged = false;
+    this.#networksMarked = false;
     try {
       const networks = await this.client.listNetworks(signal);
       this.#networks = {
@@ -235,60 +252,55 @@ export class Store {
         ),
       };
     } catch (error) {
-      this.#networksChanged = true;
+      this.#networksMarked = true;
       throw error;
     }
   }
 
-  async #read(id: string, signal: AbortSignal): Promise<Read> {
-    // Taken off first: what happens while it is read marks it anew.
-    const since = this.#dirty.get(id) ?? Date.now();
-    const begun = ++this.#count;
-    this.#dirty.delete(id);
+  async #inspect(id: string, signal: AbortSignal): Promise<Inspection> {
+    // The mark is removed before the request: an event during the request must mark it again.
+    const markedAt = this.#marked.get(id) ?? Date.now();
+    const order = ++this.#order;
+    this.#marked.delete(id);
     const info = await this.client.inspect(id, signal);
     const container = info === undefined ? undefined : toContainer(info, 0);
     if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
-      return { since, begun, entry: undefined };
+      return { markedAt, order, entry: undefined };
     }
-    // A network that was made since: its driver decides whether it can be reached.
+    // The driver of a network decides whether it can be reached, so a new network is read too.
     const networks = Object.keys(info.NetworkSettings.Networks ?? {});
     if (networks.some((name) => !(name in this.#networks.drivers)))
       await this.#readNetworks(signal);
-    return { since, begun, entry: { container, stopSignal: toStopSignal(info) } };
+    return { markedAt, order, entry: { container, stopSignal: toStopSignal(info) } };
   }
 
-  /** Takes over what was read of a container. Gives when it was last marked. */
-  #note(id: string, { since, begun, entry }: Read): number {
-    const turn = this.#turns.get(id);
-    const isOlder = turn !== undefined && turn.at > begun;
-    if (!isOlder) this.#turns.delete(id);
+  /** Takes over an inspection. Returns when the container was last marked, in ms since 1970. */
+  #takeOver(id: string, { markedAt, order, entry }: Inspection): number {
+    const event = this.#lifeEvents.get(id);
+    const isOlder = event !== undefined && event.order > order;
+    if (!isOlder) this.#lifeEvents.delete(id);
     if (entry !== undefined) this.#entries.set(id, entry);
-    // Unless it was started since.
-    else if (!(isOlder && turn.lives)) {
+    // A container that was started after the inspection began is not gone.
+    else if (!(isOlder && event.isStart)) {
       this.#entries.delete(id);
-      this.#survived(id);
+      this.#stopping.delete(id);
     }
-    return this.#dirty.get(id) ?? since;
+    return this.#marked.get(id) ?? markedAt;
   }
 
-  /** Notes that a container was told to end; false where the signal says something else. */
-  #signalled(id: string, signal: string): boolean {
+  /** Notes that a container was told to end. Returns false if the signal means something else. */
+  #noteSignal(id: string, signal: string): boolean {
     const number = signalNumber(signal);
     const entry = this.#entries.get(id);
     if (number === undefined || entry === undefined) return false;
     if (![SIGKILL, SIGTERM, entry.stopSignal].includes(number)) return false;
-    // The first signal counts, and no two containers were told so at the same time: which one was
-    // the last of its service must be the same whoever asks.
-    this.#lastSignal = Math.max(Date.now(), this.#lastSignal + 1);
-    const at = this.#stopping.get(id)?.at ?? this.#lastSignal;
-    // Not to be read again before: the Engine would not answer until the container has ended.
+    // The first signal counts. No two containers get the same time, so that everybody agrees on
+    // which container of a service was told last.
+    this.#lastSignalAt = Math.max(Date.now(), this.#lastSignalAt + 1);
+    const at = this.#stopping.get(id)?.at ?? this.#lastSignalAt;
+    // It is not read again earlier: the Engine gives no answer while it ends the container.
     const until = Date.now() + entry.container.stopTimeout + SURVIVED_AFTER;
     this.#stopping.set(id, { at, until });
     return true;
-  }
-
-  /** Forgets that a container was told to end: it did not, it was started again, or it is gone. */
-  #survived(id: string): void {
-    this.#stopping.delete(id);
   }
 }

@@ -9,40 +9,40 @@ import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { DockerHost, DockerTls } from "./host.ts";
 
 export interface Transport {
-  /** The Engine's address as a person knows it. */
+  /** The Engine's address for messages. */
   readonly name: string;
-  /** What the path of a request is put behind. */
+  /** The start of every request's URL; the path follows it. */
   readonly base: string;
-  /** What every `fetch` needs besides. */
+  /** The options that every `fetch` needs. */
   readonly init: BunFetchRequestInit;
-  /** The Engine's host name where it is another machine; undefined for this one. */
+  /** The Engine's host name if it runs on another machine; undefined for this one. */
   readonly remoteHost: string | undefined;
-  /** Makes it usable where it is not, such as after an ssh connection broke. */
+  /** Connects if that is needed, such as after an ssh connection broke. */
   open(): Promise<void>;
   close(): void;
 }
 
 /**
  * Makes the transport to an Engine.
- * @throws GatewayError `docker` where a certificate cannot be read
+ * @throws GatewayError `docker` if a certificate cannot be read
  */
 export function createTransport(host: DockerHost, tls: DockerTls | undefined): Transport {
   switch (host.kind) {
     case "unix":
-      return plain(`unix://${host.path}`, "http://docker", { unix: host.path }, undefined);
+      return direct(`unix://${host.path}`, "http://docker", { unix: host.path }, undefined);
     case "tcp": {
       const name = `tcp://${host.authority}`;
       const base = `${tls ? "https" : "http"}://${host.authority}${host.basePath}`;
       const hostname = host.authority.replace(/:\d+$/, "");
       const remote = /^(127\.|localhost$|\[::1\]$)/.test(hostname) ? undefined : hostname;
-      return plain(name, base, tls === undefined ? {} : { tls: readCertificates(tls) }, remote);
+      return direct(name, base, tls === undefined ? {} : { tls: readCertificates(tls) }, remote);
     }
     case "ssh":
       return new SshTransport(host);
   }
 }
 
-function plain(
+function direct(
   name: string,
   base: string,
   init: BunFetchRequestInit,
@@ -67,10 +67,10 @@ function readCertificates({ certPath, files, verify, hint }: DockerTls) {
   return verify ? certificates : { ...certificates, rejectUnauthorized: false };
 }
 
-/** How long ssh may take to connect, in milliseconds: a far host, a slow key agent. */
+/** How long ssh may take to connect, in milliseconds: a host may be far and a key agent slow. */
 const SSH_TIMEOUT = 20_000;
 
-/** The `ssh` program forwards a unix socket of ours to the Engine's. */
+/** Lets the `ssh` program forward a unix socket on this machine to the Engine's. */
 class SshTransport implements Transport {
   readonly name: string;
   readonly base = "http://docker";
@@ -89,7 +89,7 @@ class SshTransport implements Transport {
     this.init = { unix: this.#socket };
     this.#args = [
       "-nNT",
-      // One option an entry; a connection that died without a word is noticed within 30 s.
+      // ssh notices within 30 s (3 times 10 s) that the other side does not answer any more.
       "-oBatchMode=yes",
       "-oExitOnForwardFailure=yes",
       "-oServerAliveInterval=10",

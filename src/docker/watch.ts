@@ -1,4 +1,4 @@
-// Keeps the event stream alive: subscribes, notices a dead Engine, comes back, for ever.
+// Keeps the event stream alive: subscribes, notices when the Engine is dead, and connects again.
 
 import { Backoff, pause } from "../lib/async.ts";
 import { errorMessage, systemCode } from "../lib/errors.ts";
@@ -7,20 +7,20 @@ import type { DockerClient } from "./client.ts";
 import { readEvents, type DockerEvent } from "./events.ts";
 
 interface WatchHandlers {
-  /** The Engine listens from now on: everything must be read again. */
+  /** Events come from now on. Earlier ones may be lost, so everything must be read again. */
   connected(): void;
   event(event: DockerEvent): void;
-  /** Nothing is told any more until it is connected again. */
+  /** No events come until `connected` is called again. */
   disconnected(): void;
 }
 
-/** The first wait before coming back, and the longest, in milliseconds. */
+/** The first and the longest wait before connecting again, in milliseconds. */
 const FIRST_RETRY = 100;
 const LONGEST_RETRY = 10_000;
-/** How often a silent Engine is asked for a sign of life, and how long it may take. */
+/** How often the Engine is pinged, and how long its answer may take, in milliseconds. */
 const HEARTBEAT = 10_000;
 const HEARTBEAT_TIMEOUT = 5_000;
-/** What happened in the last seconds before the subscription is told again: it costs nothing. */
+/** The stream repeats the events of these last seconds before it began: repeating costs nothing. */
 const OVERLAP_SECONDS = 2;
 
 /** Watches the Engine until the signal is aborted. Nothing else ends it. */
@@ -31,19 +31,19 @@ export async function watchDocker(
   signal: AbortSignal,
 ): Promise<void> {
   const backoff = new Backoff(FIRST_RETRY, LONGEST_RETRY);
-  let lastComplaint = "";
+  let lastMessage = "";
   while (!signal.aborted) {
     const stream = new AbortController();
-    const either = AbortSignal.any([signal, stream.signal]);
+    const ended = AbortSignal.any([signal, stream.signal]);
     try {
-      const { apiVersion } = await client.connect(either);
+      const { apiVersion } = await client.connect(ended);
       const since = Math.floor(Date.now() / 1000) - OVERLAP_SECONDS;
-      const events = await client.events(since, either);
+      const events = await client.events(since, ended);
       log.info(`connected to Docker at ${client.transport.name} (API ${apiVersion})`);
-      lastComplaint = "";
+      lastMessage = "";
       handlers.connected();
       backoff.reset();
-      const heartbeat = beat(client, either, (reason) => stream.abort(reason));
+      const heartbeat = pingRepeatedly(client, ended, (reason) => stream.abort(reason));
       try {
         for await (const event of readEvents(events)) handlers.event(event);
         log.warn("Docker closed its event stream; connecting again");
@@ -54,15 +54,15 @@ export async function watchDocker(
       }
     } catch (error) {
       if (signal.aborted) return;
-      // Said once for each new reason, not once for each try.
-      const complaint = errorMessage(error);
-      if (complaint !== lastComplaint) complain(error);
-      lastComplaint = complaint;
+      // Logged once for each new reason, not once for each try.
+      const message = errorMessage(error);
+      if (message !== lastMessage) report(error);
+      lastMessage = message;
     }
     await pause(backoff.next(), signal);
   }
 
-  function complain(error: unknown): void {
+  function report(error: unknown): void {
     const note = "what is served stays as it is; trying again";
     if (systemCode(error) === "ECONNRESET")
       log.warn(`lost Docker at ${client.transport.name}; ${note}`);
@@ -70,8 +70,8 @@ export async function watchDocker(
   }
 }
 
-/** Asks for a sign of life again and again; calls `dead` with the reason when none comes. */
-async function beat(
+/** Pings the Engine until the signal is aborted; calls `dead` with the error when a ping fails. */
+async function pingRepeatedly(
   client: DockerClient,
   signal: AbortSignal,
   dead: (reason: unknown) => void,

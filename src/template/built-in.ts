@@ -1,4 +1,4 @@
-// The templates and partials that are part of the program.
+// The templates and partials that are embedded in the program.
 
 import backends from "../../templates/backends.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
@@ -10,7 +10,7 @@ import path from "../../templates/path.hbs" with { type: "text" };
 export const TEMPLATE_NAMES = ["path", "host"] as const;
 export type TemplateName = (typeof TEMPLATE_NAMES)[number];
 
-/** The whole templates by name. */
+/** The complete templates by name. */
 export const TEMPLATES: Readonly<Record<TemplateName, string>> = { path, host };
 
 /** The partials that any template may include with `{{> name}}`. */

@@ -1,4 +1,6 @@
-// Templates: Handlebars that writes HAProxy's configuration and its map files.
+// Compiles templates: Handlebars that writes HAProxy's configuration and its map files. This room turns
+// values into text and does nothing else: no file, no clock, no environment. It may import only lib and
+// model.ts.
 
 import Handlebars from "handlebars";
 import { Memory } from "../lib/memo.ts";
@@ -6,14 +8,19 @@ import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
 import type { Asset, Files } from "../model.ts";
-import { originsOf, plain, traced, tracedBlock } from "./origin.ts";
-import { ESCAPE, KNOWN, REMEMBER, TemplateRewriter } from "./rewriter.ts";
+import { keepOrigins, keepOriginsInBlock, originsOf, withoutOrigins } from "./origin.ts";
+import {
+  DEFINED_HELPER,
+  EACH_REMEMBERED_HELPER,
+  ESCAPE_HELPER,
+  TemplateRewriter,
+} from "./rewriter.ts";
 
-/** The first line of every configuration that the gateway writes: how it knows its own again. */
+/** The first line of every configuration that the gateway writes: it tells its own files by it. */
 const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
 
-/** Handlebars' own blocks that ask whether a text is empty. */
-const ASKING = new Set(["if", "unless", "with"]);
+/** Handlebars' own blocks that test whether a text is empty. */
+const CONDITION_BLOCKS = new Set(["if", "unless", "with"]);
 
 /** Whether a configuration was written by the gateway. */
 export function isOwnConfig(config: string): boolean {
@@ -21,26 +28,26 @@ export function isOwnConfig(config: string): boolean {
 }
 
 export interface TemplateSource {
-  /** A built-in name or a file's path, for error messages. */
+  /** The name of a built-in template or the path of a file, for error messages. */
   readonly name: string;
   readonly text: string;
 }
 
-/** A template ready to render, any number of times. */
+/** A template that is ready to render any number of times. */
 export interface Template {
   /**
    * Renders the configuration and its map files.
-   * @param mapPath the path of the map file of a name
-   * @throws GatewayError `template` where the template fails
-   * @throws UnsafeValueError where a value can be written in no form
+   * @param mapPath returns the path of a map file by the map's name
+   * @throws GatewayError `template` if the template fails
+   * @throws UnsafeValueError if no form of a value is safe to write
    */
   render(data: object, mapPath: (name: string) => string): Files;
 }
 
 /**
  * Compiles a template.
- * @param partials the texts that `{{> name}}` stands for
- * @throws GatewayError `template` where it does not parse
+ * @param partials the texts for `{{> name}}`, by name
+ * @throws GatewayError `template` if it cannot be parsed
  */
 export function compileTemplate(
   source: TemplateSource,
@@ -48,17 +55,17 @@ export function compileTemplate(
 ): Template {
   const environment = Handlebars.create();
   const rewriter = new TemplateRewriter();
-  /** What closed blocks made of each item: in a configuration, and in a map file. */
-  const written = [new Map<number, BlockMemory>(), new Map<number, BlockMemory>()] as const;
+  /** The texts of items by the number of their block: in the configuration, and in map files. */
+  const memories = [new Map<number, BlockMemory>(), new Map<number, BlockMemory>()] as const;
   for (const [name, helper] of Object.entries(HELPERS)) {
-    environment.registerHelper(name, traced(helper));
+    environment.registerHelper(name, keepOrigins(helper));
   }
   for (const [name, block] of Object.entries(Handlebars.helpers)) {
-    if (ASKING.has(name)) environment.registerHelper(name, tracedBlock(block));
+    if (CONDITION_BLOCKS.has(name)) environment.registerHelper(name, keepOriginsInBlock(block));
   }
-  // What it gives is a list for {{#each}}: a text is none.
-  environment.registerHelper(KNOWN, (value: unknown, complaint: unknown) =>
-    plain(known(value, complaint)),
+  // {{#each}} gets the result. It would take a text with origins for an object to iterate over.
+  environment.registerHelper(DEFINED_HELPER, (value: unknown, message: unknown) =>
+    withoutOrigins(requireDefined(value, message)),
   );
   for (const [name, text] of Object.entries(partials)) {
     environment.registerPartial(name, compile({ name, text }));
@@ -78,34 +85,39 @@ export function compileTemplate(
 
   function render(data: object, mapPath: (name: string) => string): Files {
     const assets: Record<string, Asset> = {};
-    const asked = new Set<string>();
-    let word = configWord;
+    const usedMaps = new Set<string>();
+    let escapeWord = configWord;
     environment.registerHelper(
-      REMEMBER,
+      EACH_REMEMBERED_HELPER,
       (block: number, items: unknown, options: Handlebars.HelperOptions) =>
-        eachRemembered(items, options, blockMemory(written[word === configWord ? 0 : 1], block)),
+        eachRemembered(
+          items,
+          options,
+          blockMemory(memories[escapeWord === configWord ? 0 : 1], block),
+        ),
     );
-    environment.registerHelper(ESCAPE, (value: unknown, complaint: unknown) =>
-      write(known(value, complaint), word),
+    environment.registerHelper(ESCAPE_HELPER, (value: unknown, message: unknown) =>
+      escapeValue(requireDefined(value, message), escapeWord),
     );
     environment.registerHelper("mapPath", (name: unknown) => {
-      asked.add(mapName(name));
+      usedMaps.add(mapName(name));
       return mapPath(mapName(name));
     });
     environment.registerHelper(
       "map",
       function map(this: unknown, name: unknown, options: Handlebars.HelperOptions) {
-        word = mapWord;
+        escapeWord = mapWord;
         assets[mapPath(mapName(name))] = { kind: "map", text: mapLines(options.fn(this)) };
-        word = configWord;
+        escapeWord = configWord;
         return "";
       },
     );
     try {
-      // Handlebars compiles at the first call, so that its complaints come here.
+      // Handlebars compiles a template at its first call, so its errors come here too.
       const config = `${HEADER}\n${body(data)}`;
-      const lost = [...asked].find((name) => assets[mapPath(name)] === undefined);
-      if (lost !== undefined) throw new Error(`no {{#map "${lost}"}} makes the map "${lost}"`);
+      const missing = [...usedMaps].find((name) => assets[mapPath(name)] === undefined);
+      if (missing !== undefined)
+        throw new Error(`no {{#map "${missing}"}} makes the map "${missing}"`);
       return { config, assets };
     } catch (error) {
       if (error instanceof UnsafeValueError) throw error;
@@ -114,29 +126,29 @@ export function compileTemplate(
   }
 }
 
-/** Writes a value as a word. @throws UnsafeValueError with the label that is to blame, if any */
-function write(value: unknown, word: (text: string) => string): string {
+/** Escapes a value. @throws UnsafeValueError with the label that the unsafe text is from, if any */
+function escapeValue(value: unknown, escapeWord: EscapeWord): string {
   try {
-    return word(toText(plain(value)));
+    return escapeWord(toText(withoutOrigins(value)));
   } catch (error) {
     if (!(error instanceof UnsafeValueError)) throw error;
-    const origin = originsOf(value).find(({ text }) => isRefused(text, word));
+    const origin = originsOf(value).find(({ text }) => isRefused(text, escapeWord));
     throw new UnsafeValueError(error.value, error.problem, origin);
   }
 }
 
-function isRefused(text: string, word: (text: string) => string): boolean {
+function isRefused(text: string, escapeWord: EscapeWord): boolean {
   try {
-    word(text);
+    escapeWord(text);
     return false;
   } catch {
     return true;
   }
 }
 
-/** The value itself, where there is one. */
-function known(value: unknown, complaint: unknown): unknown {
-  if (value === undefined) throw new TypeError(String(complaint));
+/** Returns the value. @throws TypeError with the message if it is undefined */
+function requireDefined(value: unknown, message: unknown): unknown {
+  if (value === undefined) throw new TypeError(String(message));
   return value;
 }
 
@@ -149,6 +161,8 @@ function toText(value: unknown): string {
   throw new TypeError(`a {{value}} is ${kind}`);
 }
 
+type EscapeWord = (text: string) => string;
+/** The texts that one block gave for its items. */
 type BlockMemory = Memory<object, string>;
 
 function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemory {
@@ -157,7 +171,7 @@ function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemo
   return memory;
 }
 
-/** `{{#each}}` over a block that only looks at the item: the same item gives the same text. */
+/** `{{#each}}` with a block that depends only on the item, so that the text of an item is reused. */
 function eachRemembered(
   items: unknown,
   { fn, inverse }: Handlebars.HelperOptions,
@@ -170,7 +184,7 @@ function eachRemembered(
     .join("");
 }
 
-/** An object's values will do as well, and of anything else there are none. */
+/** What `{{#each}}` iterates over: a list, or the values of an object. Anything else is empty. */
 function toList(items: unknown): readonly unknown[] {
   if (Array.isArray(items)) return items;
   return typeof items === "object" ? Object.values(items ?? {}) : [];
@@ -181,16 +195,16 @@ function mapName(name: unknown): string {
   throw new TypeError(`the name of a map is of letters, digits, "_" and "-", not ${String(name)}`);
 }
 
-/** Blanks around a line, or an empty one. */
-const UNTIDY = /^[ \t\r]|[ \t\r]$|^\n/m;
+/** Finds a line that is empty or has blanks around it. */
+const UNTIDY_LINE = /^[ \t\r]|[ \t\r]$|^\n/m;
 
 /**
- * The lines of a map file, without the template's indentation and empty lines.
- * @param block a text, or the one value that the block consists of
+ * Makes the text of a map file: without the template's indentation and empty lines.
+ * @param block the text of the block, or its value if the block is a single `{{value}}`
  */
 function mapLines(block: unknown): string {
   const text = String(block);
-  if (!UNTIDY.test(text) && (text === "" || text.endsWith("\n"))) return text;
+  if (!UNTIDY_LINE.test(text) && (text === "" || text.endsWith("\n"))) return text;
   const lines = text.split("\n").map((line) => line.trim());
   return lines
     .filter((line) => line !== "")

@@ -1,4 +1,4 @@
-// What a template sees: the model, the options, HAProxy's surroundings, and the old names.
+// The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
 import { Memory } from "../lib/memo.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
@@ -12,35 +12,35 @@ export interface ContextOptions {
   readonly ports: readonly number[];
 }
 
-/** The HAProxy that the configuration is for. */
+/** What the configuration needs to know of its HAProxy. */
 export interface HaproxyContext {
   /** Such as `2.6.12`. */
   readonly version: string;
-  /** Empty where HAProxy does not start as root, or the system has no such user. */
+  /** Empty if HAProxy does not start as root or the system has no user for it. */
   readonly user: string;
   readonly group: string;
   readonly chroot: string;
   readonly statsSocket: string;
   readonly stateFile: string;
-  /** The `log` lines of `global`, without that word. */
+  /** The `log` lines of the section `global`, without the word `log`. */
   readonly log: readonly string[];
 }
 
-/** A container as the templates of the program of 2018 saw it. */
+/** A container as templates saw it in the program of 2018. */
 interface Guest {
-  /** The image as it was given. */
+  /** The image reference as it was given. */
   readonly Name: string;
-  /** The same with every run of other characters than letters and digits as one `_`. */
+  /** The same, with one `_` in place of every run of characters that are not letters or digits. */
   readonly FriendlyName: string;
   readonly ID: string;
   readonly IP: string;
 }
 
-/** A service as templates see it: its backend. */
+/** A service as templates see it. */
 interface Backend {
   readonly name: string;
   readonly service: string;
-  /** The name of the service too, as it was called when that was always the image's repository. */
+  /** The same as `service`. Older templates use it: a service was always an image's repository. */
   readonly repository: string;
   readonly profile: string;
   readonly settings: Service["settings"];
@@ -54,32 +54,32 @@ export interface Context {
   readonly backends: readonly Backend[];
   readonly options: ContextOptions;
   readonly haproxy: HaproxyContext;
-  /** Names of backends to provide empty, for services to come: HAProxy before 3.4 adds none. */
+  /** Names of empty backends for services to come: HAProxy before 3.4 cannot add a backend. */
   readonly spares: readonly string[];
   readonly Time: string;
   readonly Guests: readonly Guest[];
 }
 
-/** As many new services as these need no reload; they start like no repository's name does. */
-const SPARES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
+/** So many new services need no reload. No repository's name starts with `_`. */
+const SPARE_NAMES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
-const backendOf = new Memory<Service, Backend>();
+const backendMemory = new Memory<Service, Backend>();
 
-/** Puts together what a template sees. */
+/** Makes the data that a template sees. @param time returns the value of `Time` */
 export function toContext(
   model: Model,
   options: ContextOptions,
   haproxy: HaproxyContext,
   time: () => string,
 ): Context {
-  const backends = model.services.map((service) => backendOf.of(service, toBackend));
+  const backends = model.services.map((service) => backendMemory.of(service, toBackend));
   return {
     routes: model.services.flatMap((service) => service.routes),
     backends,
     options,
     haproxy,
-    spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARES : [],
-    // Made only for the templates that have it.
+    spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARE_NAMES : [],
+    // Getters, so that only templates that use these fields cause the work.
     get Time() {
       return time();
     },
@@ -102,7 +102,7 @@ function toBackend({ name, backend, profile, settings, routes, servers }: Servic
   };
 }
 
-/** A container with several candidate ports is several servers, but it was one guest. */
+/** A container with several candidate ports has several servers, but it is one guest. */
 function isFirstOfContainer(server: Server): boolean {
   return !server.backup;
 }

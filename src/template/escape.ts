@@ -1,49 +1,49 @@
-// Values written so that HAProxy reads them as one word, whatever they hold.
+// Escapes values, so that HAProxy reads each as one word, whatever it contains.
 
 import type { Origin } from "./origin.ts";
 
-/** A value that HAProxy's files cannot hold in any form. */
+/** A value that cannot be written into HAProxy's file in any form. */
 export class UnsafeValueError extends Error {
   override readonly name = "UnsafeValueError";
 
   constructor(
     readonly value: string,
     readonly problem: string,
-    /** The label that is to blame; undefined where none is. */
+    /** The label that the value comes from; undefined if it comes from none. */
     readonly origin?: Origin,
   ) {
     super(`the value ${JSON.stringify(value)} ${problem}`);
   }
 }
 
-/** Whole words of these need no quotes. */
-const PLAIN = /^[A-Za-z0-9_.:/@|,=*+%[\]-]+$/;
-/** A line of the configuration ends here, whatever quotes are open. */
+/** Matches words that need no quotes. */
+const UNQUOTED = /^[A-Za-z0-9_.:/@|,=*+%[\]-]+$/;
+/** These end a line of the configuration, even between quotes. */
 const LINE_BREAK = /[\0\r\n]/;
 
 /**
- * A value as one word of the configuration, in single quotes where it needs them.
+ * Writes a value as one word of the configuration, in single quotes if it needs them.
  * Source: HAProxy configuration manual, section 2.2 (Quoting and escaping).
- * @throws UnsafeValueError for a NUL or a line break
+ * @throws UnsafeValueError if it has a NUL or a line break
  */
 export function configWord(value: string): string {
   if (LINE_BREAK.test(value)) {
     throw new UnsafeValueError(value, "has a line break, which no HAProxy configuration can hold");
   }
-  if (PLAIN.test(value)) return value;
+  if (UNQUOTED.test(value)) return value;
   return `'${value.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**
- * A value as one word of a map file, which knows no quotes and no escapes.
- * @throws UnsafeValueError for a blank or a line break, and for a `#` at its start
+ * Returns a value as one word of a map file, which has no quotes and no escapes.
+ * @throws UnsafeValueError if it is empty, has a blank, a NUL or a line break, or starts with `#`
  */
 export function mapWord(value: string): string {
   if (isMapWord(value)) return value;
   throw new UnsafeValueError(value, "cannot be a word of a map file");
 }
 
-/** Whether a value can be a word of a map file. One that can, can be a word of the configuration. */
+/** Whether a value can be a word of a map file. Then it can be a word of the configuration too. */
 export function isMapWord(value: string): boolean {
   return value !== "" && !/[\0\s]/.test(value) && !value.startsWith("#");
 }

@@ -3,7 +3,7 @@
 import type { HelperDelegate, HelperOptions } from "handlebars";
 import { compareVersions } from "../lib/text.ts";
 
-/** The helpers by name; each is in the README with an example. */
+/** The helpers by name. The README has an example of each. */
 export const HELPERS: Readonly<Record<string, HelperDelegate>> = {
   eq: (a: unknown, b: unknown) => a === b,
   ne: (a: unknown, b: unknown) => a !== b,
@@ -28,12 +28,12 @@ export const HELPERS: Readonly<Record<string, HelperDelegate>> = {
   group,
   label: (thing: unknown, name: unknown, fallback: unknown) => {
     const value = field(field(thing, "labels"), text(name, "label"));
-    // Without a third argument Handlebars' own options stand in its place.
+    // Without a third argument, Handlebars passes its own options in its place.
     return value ?? (typeof fallback === "string" ? fallback : "");
   },
 };
 
-/** `{{#group items "key"}}...{{/group}}`: the block once for each value of the key. */
+/** `{{#group items "key"}}...{{/group}}`: renders the block once for each value of the key. */
 function group(this: unknown, items: unknown, key: unknown, options: HelperOptions): string {
   const groups = Map.groupBy(list(items, "group"), (item) => String(field(item, key)));
   return [...groups]
@@ -48,14 +48,14 @@ function order(a: unknown, b: unknown): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** A field of a thing; the thing itself where no field is named. */
+/** A field of a thing; the thing itself if the key is not a text. */
 function field(thing: unknown, key: unknown): unknown {
   if (typeof key !== "string") return thing;
   if (typeof thing !== "object" || thing === null || !Object.hasOwn(thing, key)) return undefined;
   return Object.getOwnPropertyDescriptor(thing, key)?.value;
 }
 
-/** What Handlebars' own `if` takes for true. */
+/** Whether Handlebars' own `if` takes a value for true. */
 function isTruthy(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 : Boolean(value);
 }

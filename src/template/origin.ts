@@ -1,10 +1,10 @@
-// Where a value comes from: a text that HAProxy's files may refuse knows whose label it is.
+// Remembers which label a text comes from, if HAProxy's files may refuse that text.
 
 import type { HelperDelegate } from "handlebars";
 import type { Server } from "../model.ts";
 import { isMapWord } from "./escape.ts";
 
-/** A label, and the container that has it. */
+/** A label of a container. */
 export interface Origin {
   /** The container's ID. */
   readonly id: string;
@@ -12,7 +12,7 @@ export interface Origin {
   readonly text: string;
 }
 
-/** A text that knows which labels it was made of. Templates see no difference to another text. */
+/** A text that knows which labels it was made from. Templates see it as an ordinary text. */
 class TracedText extends String {
   constructor(
     text: string,
@@ -22,35 +22,35 @@ class TracedText extends String {
   }
 }
 
-/** The labels that a value was made of, of those that files may refuse. */
+/** The labels that a value was made from and that HAProxy's files may refuse. */
 export function originsOf(value: unknown): readonly Origin[] {
   return value instanceof TracedText ? value.origins : [];
 }
 
-/** The value itself, without its origins. */
-export function plain(value: unknown): unknown {
+/** The value as an ordinary one. */
+export function withoutOrigins(value: unknown): unknown {
   return value instanceof TracedText ? value.toString() : value;
 }
 
-/** A helper that sees plain values, and whose result knows what it was made of. */
-export function traced(helper: HelperDelegate): HelperDelegate {
-  return function trace(this: unknown, ...args: unknown[]): unknown {
+/** Wraps a helper: it gets ordinary values, and its result keeps the origins of its arguments. */
+export function keepOrigins(helper: HelperDelegate): HelperDelegate {
+  return function wrapped(this: unknown, ...args: unknown[]): unknown {
     const origins = args.flatMap(originsOf);
-    const result: unknown = Reflect.apply(helper, this, args.map(plain));
+    const result: unknown = Reflect.apply(helper, this, args.map(withoutOrigins));
     if (origins.length === 0 || typeof result !== "string") return result;
-    // One that only chooses, such as `default`, gives one of its arguments.
-    return args.find((arg) => plain(arg) === result) ?? new TracedText(result, origins);
+    // A helper such as `default` returns one of its arguments. The others' origins do not count then.
+    return args.find((arg) => withoutOrigins(arg) === result) ?? new TracedText(result, origins);
   };
 }
 
-/** A block that asks whether its first argument is empty, which an object never is. */
-export function tracedBlock(block: HelperDelegate): HelperDelegate {
-  return function trace(this: unknown, value: unknown, ...rest: unknown[]): unknown {
-    return Reflect.apply(block, this, [plain(value) === "" ? "" : value, ...rest]);
+/** Wraps a block that tests for an empty text: one with origins is an object, which never is empty. */
+export function keepOriginsInBlock(block: HelperDelegate): HelperDelegate {
+  return function wrapped(this: unknown, value: unknown, ...rest: unknown[]): unknown {
+    return Reflect.apply(block, this, [withoutOrigins(value) === "" ? "" : value, ...rest]);
   };
 }
 
-/** A server whose labels are traced; one that has none to trace is itself. */
+/** Gives a server's labels their origins. Returns the same server if no label needs one. */
 export function traceLabels(server: Server): Server {
   const { id, labels } = server;
   if (Object.values(labels).every(isMapWord)) return server;
@@ -58,6 +58,6 @@ export function traceLabels(server: Server): Server {
     label,
     isMapWord(text) ? text : new TracedText(text, [{ id, label, text }]),
   ]);
-  // For a template, which takes one text for the other.
+  // The type is not exact: some are a TracedText, which templates treat as a text.
   return { ...server, labels: Object.fromEntries(entries) as Record<string, string> };
 }

@@ -1,53 +1,61 @@
-// Templates before they are compiled: every value escaped, every list checked, lists remembered.
+// Rewrites templates before they are compiled: values are escaped, lists checked, their texts reused.
 
 import Handlebars from "handlebars";
 
-/** The helpers that rewritten templates call. */
-export const ESCAPE = "haproxy-escape";
-export const KNOWN = "must-be-known";
-export const REMEMBER = "each-remembered";
+/** The helper that escapes a value. */
+export const ESCAPE_HELPER = "haproxy-escape";
+/** The helper that fails if its argument is undefined. */
+export const DEFINED_HELPER = "must-be-known";
+/** The `{{#each}}` that reuses the text of an item that it has seen before. */
+export const EACH_REMEMBERED_HELPER = "each-remembered";
 
-/** Helpers that give the same for the same arguments, whatever stands around them. */
-const PLAIN_HELPERS = new Set(
+/** Helpers whose result depends only on their arguments and their blocks. */
+const PURE_HELPERS = new Set(
   (
     "if unless each lookup eq ne lt gt and or not atLeast add default join replace lower upper " +
     "concat sort label"
   ).split(" "),
 );
-/** Of these the ones whose block looks at another thing. */
-const ENTERING = new Set(["each"]);
 
 /**
- * Makes every `{{value}}` a `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. Handlebars is
- * strict with what it writes, but not with what it hands to a helper: so that is checked too.
- * An `{{#each}}` whose block looks at nothing but the item becomes one that remembers.
+ * Turns every `{{value}}` into `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. Handlebars
+ * complains of an undefined value that it writes, but not of one that it passes to a helper. So the
+ * helpers get a message to complain with. An `{{#each}}` whose block depends only on the item becomes
+ * one that reuses texts.
  */
 export class TemplateRewriter extends Handlebars.Visitor {
+  /** How many blocks have been numbered. */
   #blocks = 0;
 
   override MustacheStatement(node: hbs.AST.MustacheStatement): void {
-    // A visitor sees what `{{{` made too; and what has no `escaped` was made by us.
+    // `{{{value}}}` is not `escaped`, nor is a statement that has been rewritten already.
     if (!node.escaped) return;
     const { path, params, hash, loc } = node;
     const isCall = params.length > 0 || hash !== undefined;
-    node.path = pathTo(ESCAPE, loc);
+    node.path = pathTo(ESCAPE_HELPER, loc);
     node.params = [
       isCall && "parts" in path ? call(path, params, hash, loc) : path,
-      complaintOf(path),
+      undefinedMessage(path),
     ];
     node.escaped = false;
   }
 
   override BlockStatement(node: hbs.AST.BlockStatement): void {
-    const remembers = isEach(node) && node.inverse === undefined && isClosed(node.program);
+    const isReusable =
+      isEach(node) && node.inverse === undefined && dependsOnlyOnItem(node.program);
     super.BlockStatement(node);
     const [items, ...rest] = node.params;
-    // A misspelt list would take all routes away without a word.
+    // Otherwise a misspelt name would be an empty list, and all routes would go without a word.
     if (!isEach(node) || items === undefined || !("parts" in items)) return;
-    const checked = call(pathTo(KNOWN, node.loc), [items, complaintOf(items)], undefined, node.loc);
+    const checked = call(
+      pathTo(DEFINED_HELPER, node.loc),
+      [items, undefinedMessage(items)],
+      undefined,
+      node.loc,
+    );
     node.params = [checked, ...rest];
-    if (!remembers || rest.length > 0) return;
-    node.path = pathTo(REMEMBER, node.loc);
+    if (!isReusable || rest.length > 0) return;
+    node.path = pathTo(EACH_REMEMBERED_HELPER, node.loc);
     node.params = [numberLiteral(this.#blocks++, node.loc), checked];
   }
 }
@@ -68,8 +76,8 @@ function call(
   return expression;
 }
 
-/** What to say where the value is missing, as Handlebars itself says it. */
-function complaintOf(node: hbs.AST.Expression): hbs.AST.Expression {
+/** The message for an undefined value, in the words of Handlebars itself. */
+function undefinedMessage(node: hbs.AST.Expression): hbs.AST.Expression {
   const { start } = node.loc;
   const name = "original" in node ? String(node.original) : "";
   const value = `"${name}" not defined in the template - ${start.line}:${start.column}`;
@@ -87,12 +95,12 @@ function isEach({ path }: hbs.AST.BlockStatement): boolean {
 }
 
 /**
- * Whether a block hangs on nothing but the item it is made for: no `@index`, no `../` that leads out
- * of it, no part of another file, no helper that does more than compute.
- * @param depth how many things deep the block is inside
+ * Whether the text of a block depends only on the item: there is no `@index`, no `../` that leads out
+ * of the block, no partial, and no helper that is not pure.
+ * @param depth how many `{{#each}}` inside the block the node is in: so many `../` stay in the block
  */
-function isClosed(node: object, depth = 0): boolean {
-  if (Array.isArray(node)) return node.every((each: object) => isClosed(each, depth));
+function dependsOnlyOnItem(node: object, depth = 0): boolean {
+  if (Array.isArray(node)) return node.every((each: object) => dependsOnlyOnItem(each, depth));
   const fields: Readonly<Record<string, unknown>> = { ...node };
   const type = fields["type"];
   if (type === "PartialStatement" || type === "PartialBlockStatement") return false;
@@ -100,16 +108,16 @@ function isClosed(node: object, depth = 0): boolean {
     return fields["data"] === false && Number(fields["depth"]) <= depth;
   const isCall = type === "BlockStatement" || type === "SubExpression" || hasArguments(fields);
   const name = isCall ? helperName(fields["path"]) : "";
-  if (isCall && !PLAIN_HELPERS.has(name)) return false;
+  if (isCall && !PURE_HELPERS.has(name)) return false;
   return Object.entries(fields).every(([key, value]) => {
     if (typeof value !== "object" || value === null || key === "loc") return true;
     if (isCall && key === "path") return true;
     if (key === "blockParams") return false;
-    return isClosed(value, key === "program" && ENTERING.has(name) ? depth + 1 : depth);
+    return dependsOnlyOnItem(value, key === "program" && name === "each" ? depth + 1 : depth);
   });
 }
 
-/** Whether a `{{...}}` is a helper's call; without arguments it is a field. */
+/** Whether a `{{...}}` calls a helper. Without arguments it is a field. */
 function hasArguments({ type, params, hash }: Readonly<Record<string, unknown>>): boolean {
   return (
     type === "MustacheStatement" &&

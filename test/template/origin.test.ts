@@ -1,8 +1,8 @@
-// Servers as templates see them: only a label that files may refuse knows where it comes from.
+// Servers as templates see them: only a label that HAProxy's files may refuse knows its origin.
 
 import { expect, test } from "bun:test";
 import type { Server } from "../../src/model.ts";
-import { originsOf, plain, traceLabels } from "../../src/template/origin.ts";
+import { originsOf, traceLabels, withoutOrigins } from "../../src/template/origin.ts";
 
 const SERVER: Server = {
   name: "s",
@@ -22,14 +22,14 @@ function server(labels: Readonly<Record<string, string>>): Server {
   return { ...SERVER, labels };
 }
 
-test("one without a label that files may refuse is itself", () => {
+test("a server without a label that files may refuse stays the same object", () => {
   const simple = server({ fine: "x#y", other: "it's" });
   expect(traceLabels(simple)).toBe(simple);
 });
 
-test("one with such a label is another, which knows where it comes from", () => {
+test("a label that files may refuse knows its origin", () => {
   const { fine, note } = traceLabels(server({ fine: "x", note: "a b" })).labels;
-  expect([fine, plain(note)]).toEqual(["x", "a b"]);
+  expect([fine, withoutOrigins(note)]).toEqual(["x", "a b"]);
   expect(originsOf(fine)).toEqual([]);
   expect(originsOf(note)).toEqual([{ id: "1", label: "note", text: "a b" }]);
 });
