@@ -1,7 +1,7 @@
 // One service: its containers, the servers they are, and the routes that lead there.
 
 import { compare } from "../lib/text.ts";
-import type { Route, Server, Service, Waiting } from "../model.ts";
+import type { Route, Server, Service, WaitingContainer } from "../model.ts";
 import type { RouteIntent } from "./intent.ts";
 import type { Member } from "./placement.ts";
 
@@ -40,7 +40,7 @@ export function toService({ name, members }: Group, hosts: readonly string[] | u
     settings: {},
     routes: wanted.map((route) => toRoute(route, backend)),
     servers: keepLast(members),
-    waiting: members.filter(({ servers }) => servers.length === 0).map(toWaiting),
+    waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
   };
 }
 
@@ -58,7 +58,7 @@ function toRoute({ host, path }: RouteIntent, backend: string): Route {
   return { host, path, key: `${host}${path === "/" ? "" : path}/`, backend };
 }
 
-function toWaiting({ container: { id, name, state } }: Member): Waiting {
+function toWaitingContainer({ container: { id, name, state } }: Member): WaitingContainer {
   return { id, container: name, why: state };
 }
 
