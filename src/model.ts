@@ -162,8 +162,8 @@ export interface Rejection {
   readonly container: string;
   readonly image: string;
   readonly reason: string;
-  /** Whether the container itself asked for it. */
-  readonly asked: boolean;
+  /** Whether the container's own label says that it is not to be routed. */
+  readonly optedOut: boolean;
 }
 
 /** What should be served. */
