@@ -136,7 +136,7 @@ export interface Route {
 export type Settings = Readonly<Record<string, never>>;
 
 /** A container of a service that has no server now, and why. */
-export interface Waiting {
+export interface WaitingContainer {
   readonly id: string;
   readonly container: string;
   readonly why: string;
@@ -153,7 +153,7 @@ export interface Service {
   readonly settings: Settings;
   readonly routes: readonly Route[];
   readonly servers: readonly Server[];
-  readonly waiting: readonly Waiting[];
+  readonly waiting: readonly WaitingContainer[];
 }
 
 /** A container that is not routed, and why. */
@@ -162,8 +162,8 @@ export interface Rejection {
   readonly container: string;
   readonly image: string;
   readonly reason: string;
-  /** Whether the container itself asked for it. */
-  readonly asked: boolean;
+  /** Whether the container's own label says that it is not to be routed. */
+  readonly optedOut: boolean;
 }
 
 /** What should be served. */

@@ -2,7 +2,7 @@
 
 import { parseImage } from "../routing/image.ts";
 import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "../model.ts";
-import { placer } from "../routing/placement.ts";
+import { createContainerRouter } from "../routing/container.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
 import { formatDuration } from "../lib/text.ts";
 
@@ -33,15 +33,15 @@ export function explainContainer(
 ): Line[] {
   const { id, name, image } = container;
   const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
-  const placed = placer(snapshot, reach, options)(container);
-  if ("reason" in placed) {
-    return [title, ...placed.decisions, { about: "not routed", text: placed.reason }];
+  const decision = createContainerRouter(snapshot, reach, options)(container);
+  if ("reason" in decision) {
+    return [title, ...decision.decisions, { about: "not routed", text: decision.reason }];
   }
-  const service = model.services.find(({ name: own }) => own === placed.intent.service.value);
-  if (service === undefined) return [title, ...placed.decisions];
+  const service = model.services.find(({ name: own }) => own === decision.intent.service.value);
+  if (service === undefined) return [title, ...decision.decisions];
   return [
     title,
-    ...placed.decisions,
+    ...decision.decisions,
     ...service.routes.map((route) => explainRoute(route, service)),
     ...service.routes.slice(0, 1).map(exampleOf),
   ];

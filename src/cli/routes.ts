@@ -4,7 +4,7 @@ import { pause } from "../lib/async.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
 import { readMap, readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
-import { backendOf, mapEntries, mapOf, mapPathsOf } from "../config/map-file.ts";
+import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-file.ts";
 import { parseOptions } from "./options.ts";
 import { compare } from "../lib/text.ts";
 import { preparePaths } from "./setup.ts";
@@ -114,7 +114,7 @@ async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow
   for (const path of mapPathsOf(config)) {
     // A service that is new may have one of the spare backends until the next reload.
     const file = Bun.file(path);
-    const configured = mapOf(
+    const configured = valuesByKey(
       mapEntries(((await file.exists()) ? await file.text() : "").split("\n")),
     );
     for (const { key, backend } of await readMap(ask, path)) {

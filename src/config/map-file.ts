@@ -1,4 +1,4 @@
-// A map file as text: its entries, and the backends that they lead to.
+// A map file as text: its entries, and the backends that they name.
 
 import type { Files } from "../model.ts";
 import type { Aliases } from "./operations.ts";
@@ -11,15 +11,15 @@ export function mapsOf({ assets }: Files): Readonly<Record<string, string>> {
   return Object.fromEntries(maps.map(([path, { text }]) => [path, text]));
 }
 
-/** The map files that a configuration asks. */
+/** The paths of the map files that a configuration uses. */
 export function mapPathsOf(config: string): string[] {
   const paths = [...config.matchAll(/\bmap(?:_\w+)?\((\/[^,)]+)/g)].map(([, path = ""]) => path);
   return [...new Set(paths)];
 }
 
 /**
- * The entries of a map file's lines in their order, repeated keys too.
- * Source: configuration manual, the `map` converters: `#` starts a comment line.
+ * The entries of a map file in the order of its lines, with repeated keys.
+ * Source: configuration manual, the `map` converters: a line that starts with `#` is a comment.
  */
 export function mapEntries(lines: readonly string[]): MapEntry[] {
   return lines
@@ -31,25 +31,25 @@ export function mapEntries(lines: readonly string[]): MapEntry[] {
     });
 }
 
-/** What a map says: the first entry of a key wins, as it does in HAProxy. */
-export function mapOf(entries: Iterable<MapEntry>): ReadonlyMap<string, string> {
+/** The value of each key. The first entry of a key wins, as it does in HAProxy. */
+export function valuesByKey(entries: Iterable<MapEntry>): ReadonlyMap<string, string> {
   const map = new Map<string, string>();
   for (const [key, value] of entries) if (!map.has(key)) map.set(key, value);
   return map;
 }
 
-/** A map's value begins with a backend's name, up to a `|`: here with the name HAProxy has. */
+/** A map's value as HAProxy has it: with the running name of the backend that it begins with. */
 export function runningValue(value: string, aliases: Aliases): string {
   const backend = backendOf(value);
   return (aliases[backend] ?? backend) + value.slice(backend.length);
 }
 
-/** The backend that a map's value leads to. */
+/** The backend that a map's value begins with, up to the first `|`. */
 export function backendOf(value: string): string {
   return value.split("|", 1)[0] ?? "";
 }
 
-/** Whether a map leads to a backend: only then it can be served under another name. */
+/** Whether a map names a backend. Only such a backend can be served under another name. */
 export function isMapped(backend: string, files: Files): boolean {
   const value = new RegExp(String.raw`^\s*\S+\s+${RegExp.escape(backend)}\s*(?:\||$)`, "m");
   return Object.values(mapsOf(files)).some((text) => value.test(text));

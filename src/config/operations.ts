@@ -1,16 +1,17 @@
-// What can be done to a running HAProxy, as values: deciding gives them, the runtime carries them out.
+// The operations that change a running HAProxy, as values. src/plan chooses them, and
+// src/haproxy/runtime carries them out.
 
-/** A server with everything a command needs to know of it. */
+/** One `server` line, with what it takes over from `default-server` and `defaults`. */
 export interface ServerLine {
   readonly name: string;
   /** IPv6 in brackets. */
   readonly address: string;
   readonly port: string;
-  /** The words behind the address, those of `default-server` first, without `disabled`. */
+  /** The words after the address, without `disabled`. Those of `default-server` come first. */
   readonly settings: readonly string[];
   readonly disabled: boolean;
-  /** Whether its check asks for no more than that its port accepts connections. */
-  readonly connecting: boolean;
+  /** Whether a health check of it would only open a TCP connection (layer 4). */
+  readonly connectCheckOnly: boolean;
 }
 
 export type Operation =
@@ -31,32 +32,33 @@ export type Operation =
       readonly entries: readonly (readonly [key: string, value: string])[];
     };
 
-/** What brings something up: it is done first, so that nothing goes before its successor is there. */
-export const COMING: readonly Operation["do"][] = [
+/** The operations that bring something up. They run first, before anything is taken away. */
+export const BRING_UP: readonly Operation["do"][] = [
   "add backend",
   "add server",
   "move server",
   "enable server",
 ];
 
-/** What the running HAProxy can do. */
+/** What the running HAProxy can do without a reload. */
 export interface Capabilities {
   /** Such as `2.6.12`. */
   readonly version: string;
-  /** Whether backends can be added and removed (HAProxy 3.4 and later); else there are spares. */
+  /** Whether backends can be added and removed: HAProxy 3.4 and later. */
   readonly backends: boolean;
 }
 
 /**
- * Backends that HAProxy has under another name than the files: before 3.4 no backend can be added,
- * so that a new one is served by one of the empty ones that the configuration provides.
+ * The running name of each backend that HAProxy knows under another name than the files do. HAProxy
+ * before 3.4 cannot add a backend. There a new backend is served by a spare one: the configuration
+ * provides empty backends for this.
  */
 export type Aliases = Readonly<Record<string, string>>;
 
-/** How the names of the spare ones begin: no repository's name does. */
-const SPARE = "_spare";
+/** The names of spare backends begin with this. The name of a repository never does. */
+const SPARE_PREFIX = "_spare";
 
-/** Whether a backend is one of those that are provided for what comes. */
+/** Whether a backend is one of the empty ones that are provided for new services. */
 export function isSpare(backend: string): boolean {
-  return backend.startsWith(SPARE);
+  return backend.startsWith(SPARE_PREFIX);
 }

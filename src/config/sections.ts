@@ -1,27 +1,29 @@
-// HAProxy's configuration as text: its sections, its words, and the few things read from it.
+// src/config reads HAProxy's files as text: sections, servers, addresses and maps. It also defines
+// the operations that change a running HAProxy. It may import only lib and model.ts, and does no
+// input or output.
 
 import { listDifference } from "../lib/lists.ts";
 import { Memory } from "../lib/memo.ts";
 import type { Files } from "../model.ts";
 
-/** A section with its lines, without comments, blanks as one space. */
+/** A section of the configuration. Its lines have no comments, and one space between words. */
 export interface Section {
-  /** As it stands in the configuration. */
+  /** The text as the configuration has it. */
   readonly text: string;
   /** `global`, `frontend`, `backend` ... */
   readonly kind: string;
   /** Empty for a section without a name. */
   readonly name: string;
-  /** Kind and name, as HAProxy's own messages have them. */
+  /** Kind and name in the form of HAProxy's messages, such as `backend "foo:bar"`. */
   readonly title: string;
   /** The line that opens it, such as `backend foo:bar from _backend`. */
   readonly head: string;
   readonly lines: readonly string[];
-  /** Whether it has `.if` and the like. */
+  /** Whether it has conditional directives such as `.if`. */
   readonly conditional: boolean;
 }
 
-/** The words that open a section: configuration manual, chapters 3, 4 and 12. */
+/** The words that open a section. Source: configuration manual, chapters 3, 4 and 12. */
 const SECTION_WORDS = (
   "global defaults frontend backend listen peers resolvers userlist mailers cache http-errors " +
   "ring log-forward log-profile program fcgi-app crt-store traces acme healthcheck namespace_list"
@@ -34,21 +36,25 @@ const SECTION_START = new RegExp(
 const parsed = new Memory<Files, readonly Section[]>();
 
 /**
- * The sections of the configuration, in their order; the same objects for the same files.
- * @param like sections of other files, of which those are taken that both begin and end with
+ * The sections of the configuration, in their order. The same files give the same objects.
+ * @param previous sections to reuse, see `parseConfig`
  */
-export function sectionsOf(files: Files, like?: readonly Section[]): readonly Section[] {
-  return parsed.of(files, ({ config }) => parseConfig(config, like));
+export function sectionsOf(files: Files, previous?: readonly Section[]): readonly Section[] {
+  return parsed.of(files, ({ config }) => parseConfig(config, previous));
 }
 
-/** Splits a configuration into its sections, in their order. */
-export function parseConfig(text: string, like: readonly Section[] = []): readonly Section[] {
+/**
+ * Splits a configuration into its sections, in their order.
+ * @param previous sections of an earlier version. Those at the start and at the end that did not
+ * change are taken over, so that only the sections between them are parsed
+ */
+export function parseConfig(text: string, previous: readonly Section[] = []): readonly Section[] {
   const pieces = text.split(SECTION_START);
-  // Before the first section there is mostly nothing but comments.
+  // Most configurations have nothing but comments before the first section.
   if (isEmpty(parseSection(pieces[0] ?? ""))) pieces.shift();
-  const { start, before, after } = listDifference(like, pieces, (a, b) => a?.text === b);
+  const { start, before, after } = listDifference(previous, pieces, (a, b) => a?.text === b);
   const between = pieces.slice(start, after).map(parseSection);
-  return [...like.slice(0, start), ...between, ...like.slice(before)];
+  return [...previous.slice(0, start), ...between, ...previous.slice(before)];
 }
 
 function isEmpty({ kind, lines }: Section): boolean {
@@ -61,10 +67,11 @@ function parseSection(text: string): Section {
     .map(scanWords)
     .filter((words) => words.length > 0);
   const [word = "", second = ""] = lines[0]?.map(({ value }) => value) ?? [];
-  // As it stands there: two lines that only quote differently are worth a reload, not a thought.
+  // The quotes stay: lines that differ only in their quotes count as changed. That costs a reload,
+  // and is rare.
   const sources = lines.map((words) => words.map(({ source }) => source).join(" "));
   const conditional = sources.some((line) => line.startsWith("."));
-  // Lines before any section (`.if`, a presetenv) still are part of what HAProxy reads.
+  // HAProxy also reads lines before the first section, such as `.if` or `presetenv`.
   if (!SECTION_WORDS.includes(word)) {
     return { text, kind: "", name: "", title: "", head: "", lines: sources, conditional };
   }
@@ -73,7 +80,7 @@ function parseSection(text: string): Section {
   return { text, kind: word, name: second, title, head, lines: rest, conditional };
 }
 
-/** The path of the configuration's first `stats socket` on a unix socket; undefined without one. */
+/** The path of the first `stats socket` that is a unix socket; undefined if there is none. */
 export function statsSocket(sections: readonly Section[]): string | undefined {
   for (const words of globalLines(sections)) {
     const [first, second, address = ""] = words;
@@ -84,7 +91,7 @@ export function statsSocket(sections: readonly Section[]): string | undefined {
   return undefined;
 }
 
-/** The path of the file that server states are loaded from; undefined without one. */
+/** The path of the file that HAProxy loads server states from; undefined if there is none. */
 export function serverStateFile(sections: readonly Section[]): string | undefined {
   const lines = globalLines(sections);
   const path = lines.find(([first]) => first === "server-state-file")?.[1];
@@ -100,13 +107,13 @@ function globalLines(sections: readonly Section[]): readonly (readonly string[])
     .flatMap(({ lines }) => lines.map(splitWords));
 }
 
-/** The words of a line, without quotes, escapes and comment. */
+/** The words of a line as HAProxy reads them, without quotes, escapes and comment. */
 export function splitWords(line: string): string[] {
   return scanWords(line).map(({ value }) => value);
 }
 
 /**
- * The words of a line as HAProxy reads them (`value`) and as they stand there (`source`).
+ * The words of a line, as HAProxy reads them (`value`) and as they are written (`source`).
  * Source: configuration manual, section 2.2 (Quoting and escaping).
  */
 function scanWords(line: string): { readonly value: string; readonly source: string }[] {

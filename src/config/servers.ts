@@ -1,19 +1,20 @@
-// The servers of a configuration, each with everything that its section and its defaults say of it.
+// The servers of a configuration, each with the settings from its section and its defaults.
 
 import { isIP } from "node:net";
 import { splitWords, type Section } from "./sections.ts";
 import type { ServerLine } from "./operations.ts";
 
-/** The lines that a section takes over from its `defaults`. */
-export type Inherited = (section: Section) => readonly string[];
+/** Gives the lines that a section takes over from its `defaults`. */
+export type DefaultsLookup = (section: Section) => readonly string[];
 
-/** Lines with which a check asks for more than that the port accepts connections. */
-const CHECKS_MORE = /^(option (httpchk|smtpchk|ssl-hello-chk|\S+-check)|(http|tcp)-check) ?/;
-/** Settings of a server with which its check goes elsewhere, or asks for more. */
-const CHECKED_OTHERWISE = /^(port|addr|track|ssl|healthcheck|agent-check|check-(?!send-proxy).*)$/;
+/** Lines that make a health check do more than open a TCP connection. */
+const OTHER_CHECK_LINES = /^(option (httpchk|smtpchk|ssl-hello-chk|\S+-check)|(http|tcp)-check) ?/;
+/** Server settings that make a health check do more, or send it to another address. */
+const OTHER_CHECK_SETTINGS =
+  /^(port|addr|track|ssl|healthcheck|agent-check|check-(?!send-proxy).*)$/;
 
-/** What each section of a configuration takes over. Source: configuration manual, chapter 4. */
-export function inheritance(sections: readonly Section[]): Inherited {
+/** Makes the lookup for a configuration. Source: configuration manual, chapter 4. */
+export function createDefaultsLookup(sections: readonly Section[]): DefaultsLookup {
   const lines = new Map<Section, readonly string[]>();
   return (section) => {
     const parent = parentOf(section);
@@ -23,7 +24,7 @@ export function inheritance(sections: readonly Section[]): Inherited {
   function linesOf(defaults: Section): readonly string[] {
     const known = lines.get(defaults);
     if (known !== undefined) return known;
-    // Set first: HAProxy refuses a circle, and this must not go round in it.
+    // This entry ends the recursion if `defaults` sections name each other. HAProxy refuses those.
     lines.set(defaults, defaults.lines);
     const parent = hasFrom(defaults) ? parentOf(defaults) : undefined;
     const all = parent === undefined ? defaults.lines : [...linesOf(parent), ...defaults.lines];
@@ -31,42 +32,50 @@ export function inheritance(sections: readonly Section[]): Inherited {
     return all;
   }
 
-  /** The `defaults` that it names, or the last ones before it. */
+  /** The `defaults` section that it names with `from`, or else the last one before it. */
   function parentOf(section: Section): Section | undefined {
     const words = splitWords(section.head);
-    const name = words[words.indexOf("from") + 1];
+    const parentName = words[words.indexOf("from") + 1];
     if (words.includes("from")) {
-      return sections.find((each) => each.kind === "defaults" && each.name === name);
+      return sections.find(({ kind, name }) => kind === "defaults" && name === parentName);
     }
-    const place = sections.findIndex(
-      ({ kind, name: own }) => kind === section.kind && own === section.name,
+    const index = sections.findIndex(
+      ({ kind, name }) => kind === section.kind && name === section.name,
     );
-    return sections.slice(0, Math.max(0, place)).findLast(({ kind }) => kind === "defaults");
+    return sections.slice(0, Math.max(0, index)).findLast(({ kind }) => kind === "defaults");
   }
 }
 
-/** The servers of a section, with what they inherit. */
-export function serversOf(section: Section, inherited: readonly string[]): ServerLine[] {
-  const words = inherited.flatMap(defaultWords);
-  const connecting = ![...inherited, ...section.lines].some((line) => CHECKS_MORE.test(line));
+/**
+ * The servers of a section.
+ * @param defaultLines the lines that the section takes over from its `defaults`
+ */
+export function serversOf(section: Section, defaultLines: readonly string[]): ServerLine[] {
+  const defaultWords = defaultLines.flatMap(defaultServerWords);
+  const connectCheckOnly = ![...defaultLines, ...section.lines].some((line) =>
+    OTHER_CHECK_LINES.test(line),
+  );
   const servers: ServerLine[] = [];
   for (const line of section.lines) {
-    // What stands behind a server is for those that follow.
-    words.push(...defaultWords(line));
-    if (isServerLine(line)) servers.push(toServer(line, words, connecting));
+    // A `default-server` line holds only for the servers after it.
+    defaultWords.push(...defaultServerWords(line));
+    if (isServerLine(line)) servers.push(toServer(line, defaultWords, connectCheckOnly));
   }
   return servers;
 }
 
-/** All servers of a configuration, each with its backend's name. */
+/** All servers of a configuration, each with the name of its backend. */
 export function serversIn(
   sections: readonly Section[],
 ): { readonly backend: string; readonly server: ServerLine }[] {
-  const inherited = inheritance(sections);
+  const defaultLines = createDefaultsLookup(sections);
   return sections
     .filter(({ kind }) => kind === "backend" || kind === "listen")
     .flatMap((section) =>
-      serversOf(section, inherited(section)).map((server) => ({ backend: section.name, server })),
+      serversOf(section, defaultLines(section)).map((server) => ({
+        backend: section.name,
+        server,
+      })),
     );
 }
 
@@ -74,22 +83,22 @@ export function isServerLine(line: string): boolean {
   return line.startsWith("server ");
 }
 
-/** Whether HAProxy checks a server: only then it can be down until the first good check. */
+/** Whether HAProxy checks a server. Only such a server can be down until its first good check. */
 export function isChecked({ settings }: ServerLine): boolean {
   return settings.lastIndexOf("check") > settings.lastIndexOf("no-check");
 }
 
-/** An address without the brackets of IPv6. */
+/** The address of a server, without the brackets of IPv6. */
 export function bareAddress({ address }: ServerLine): string {
   return address.replace(/^\[(.*)\]$/, "$1");
 }
 
-/** Whether an address and a port stand there, not a name to be resolved or a socket's path. */
-export function isLiteral(server: ServerLine): boolean {
+/** Whether a server has an IP address and a port, not a host name or the path of a socket. */
+export function hasIpAndPort(server: ServerLine): boolean {
   return isIP(bareAddress(server)) > 0 && /^[1-9]\d{0,4}$/.test(server.port);
 }
 
-function defaultWords(line: string): string[] {
+function defaultServerWords(line: string): string[] {
   return line.startsWith("default-server ") ? splitWords(line).slice(1) : [];
 }
 
@@ -97,17 +106,21 @@ function hasFrom({ head }: Section): boolean {
   return splitWords(head).includes("from");
 }
 
-function toServer(line: string, inherited: readonly string[], connecting: boolean): ServerLine {
-  const [, name = "", target = "", ...own] = splitWords(line);
-  const colon = target.lastIndexOf(":");
-  const words = [...inherited, ...own];
+function toServer(
+  line: string,
+  defaultWords: readonly string[],
+  connectCheckOnly: boolean,
+): ServerLine {
+  const [, name = "", hostPort = "", ...ownWords] = splitWords(line);
+  const colon = hostPort.lastIndexOf(":");
+  const words = [...defaultWords, ...ownWords];
   const settings = words.filter((word) => word !== "disabled" && word !== "enabled");
   return {
     name,
-    address: colon < 0 ? target : target.slice(0, colon),
-    port: colon < 0 ? "" : target.slice(colon + 1),
+    address: colon < 0 ? hostPort : hostPort.slice(0, colon),
+    port: colon < 0 ? "" : hostPort.slice(colon + 1),
     settings,
     disabled: words.lastIndexOf("disabled") > words.lastIndexOf("enabled"),
-    connecting: connecting && !settings.some((word) => CHECKED_OTHERWISE.test(word)),
+    connectCheckOnly: connectCheckOnly && !settings.some((word) => OTHER_CHECK_SETTINGS.test(word)),
   };
 }

@@ -13,7 +13,7 @@ import { sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
 import type { Aliases } from "../config/operations.ts";
-import { withLeftovers, type Applied, type Plan } from "../plan/plan.ts";
+import { withUnremovedBackends, type Applied, type Plan } from "../plan/plan.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { Persist } from "../haproxy/files/persist.ts";
 
@@ -121,7 +121,10 @@ export class Applier {
       throw error;
     }
     const canRemove = (await this.parts.runtime.capabilities())?.backends ?? false;
-    this.#applied = { files: canRemove ? desired : withLeftovers(before, desired), aliases };
+    this.#applied = {
+      files: canRemove ? desired : withUnremovedBackends(before, desired),
+      aliases,
+    };
     this.#persist.follow(desired);
   }
 

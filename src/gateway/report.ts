@@ -108,9 +108,9 @@ export class Complaints {
   /** What is new since the last call; what has gone may be told again. */
   fresh(model: Model): Line[] {
     const lines: Line[] = [
-      ...model.rejections.map(({ id, container, image, reason, asked }) => ({
+      ...model.rejections.map(({ id, container, image, reason, optedOut }) => ({
         // Who left it out knows why.
-        level: asked ? ("info" as const) : ("warn" as const),
+        level: optedOut ? ("info" as const) : ("warn" as const),
         message: `not routed: container ${container} (image ${image}): ${reason}`,
         fields: { event: "not routed", container, id, image, reason },
       })),

@@ -27,7 +27,7 @@ export function listDifference<A, B>(
   return { start, before, after };
 }
 
-/** Whether two lists hold the same objects in the same order. */
+/** Whether two lists have the same items in the same order. */
 export function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((item, index) => item === b[index]);
 }

@@ -1,4 +1,4 @@
-// The address and the ports at which HAProxy reaches a container.
+// Chooses the address and the ports at which HAProxy reaches a container.
 
 import { BlockList } from "node:net";
 import type { Attachment, Container, Reach, Snapshot } from "../model.ts";
@@ -8,23 +8,26 @@ export interface AddressOptions {
   readonly ports: readonly number[];
   /** The network to prefer. */
   readonly network: string | undefined;
-  /** The ports HAProxy itself listens on, so that it is never its own server. */
+  /** The ports that HAProxy itself listens on. They are left out, so it is never its own server. */
   readonly ownPorts: readonly number[];
 }
 
 export interface Address {
-  /** IPv6 in brackets; never empty, which HAProxy would take for the client's own destination. */
+  /** IPv6 in brackets. Never empty: HAProxy would then use the destination of the client. */
   readonly address: string;
-  /** Why this one, for a person. */
+  /** Why it was chosen, as text for a person. */
   readonly why: string;
-  /** Whether it is a host, whose ports are not the container's alone: HAProxy's own or another. */
+  /**
+   * Set for the address of a host, whose ports the container shares with others: `own` for
+   * HAProxy's host, `other` for another one. Undefined for an address of the container alone.
+   */
   readonly host: "own" | "other" | undefined;
 }
 
-/** The ports to try, the preferred first; HAProxy's checks find the live one. */
+/** The ports to try, the preferred first. HAProxy's checks find the one that answers. */
 export interface Ports {
   readonly ports: readonly number[];
-  /** Why these, for a person. */
+  /** Why they were chosen, as text for a person. */
   readonly why: string;
 }
 
@@ -33,18 +36,18 @@ export interface Unreachable {
   readonly reason: string;
 }
 
-/** Docker's and Podman's default networks. */
+/** The default networks of Docker and Podman. */
 const DEFAULT_NETWORKS = ["bridge", "podman"];
-/** Drivers whose containers their own host cannot talk to, though the subnet is the same. */
-const APART_FROM_HOST = ["macvlan", "ipvlan"];
+/** With these drivers, a host cannot reach its own containers, even in the same subnet. */
+const HOST_ISOLATING_DRIVERS = ["macvlan", "ipvlan"];
 
-/** Makes the function that chooses a container's address among those that can be reached. */
+/** Makes the function that chooses the address of a container. */
 export function addressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
-  const reachable = reachTest(reach, snapshot.drivers);
+  const reachableAddress = reachableAddressFinder(reach, snapshot.drivers);
 
   return choose;
 
-  /** @param wanted the network that the container's own label names */
+  /** @param wanted the network in the container's label `gateway.network` */
   function choose(container: Container, wanted: string | undefined): Address | Unreachable {
     const { networkMode } = container;
     if (networkMode === "host") {
@@ -82,7 +85,7 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
     }
     const names = attachments.map(({ network }) => network).toSorted();
     const usable = attachments
-      .map((attachment) => ({ network: attachment.network, address: reachable(attachment) }))
+      .map((attachment) => ({ network: attachment.network, address: reachableAddress(attachment) }))
       .filter(({ address }) => address !== "")
       .toSorted((a, b) => (a.network < b.network ? -1 : 1));
     if (wanted !== undefined) {
@@ -98,8 +101,8 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
     if (first !== undefined && others.length === 0) {
       return onNetwork(first, "the only one of its networks that this host reaches");
     }
-    const usual = usable.find(({ network }) => DEFAULT_NETWORKS.includes(network));
-    if (usual !== undefined) return onNetwork(usual, "Docker's default network");
+    const standard = usable.find(({ network }) => DEFAULT_NETWORKS.includes(network));
+    if (standard !== undefined) return onNetwork(standard, "Docker's default network");
     if (first !== undefined) {
       return onNetwork(
         first,
@@ -116,7 +119,7 @@ function onNetwork(usable: { network: string; address: string }, why: string): A
 
 /**
  * Chooses the ports to try.
- * @param label the port that the container's own label names
+ * @param label the port in the container's label `gateway.port`
  */
 export function choosePorts(
   container: Container,
@@ -126,23 +129,22 @@ export function choosePorts(
 ): Ports | Unreachable {
   const known = knownPorts(container, label, options.ports);
   if (address.host === undefined) {
-    const wanted = options.ports.join(", ");
-    return (
-      known ?? { ports: options.ports, why: `nothing is exposed: --ports (${wanted}) are tried` }
-    );
+    const { ports } = options;
+    return known ?? { ports, why: `nothing is exposed: --ports (${ports.join(", ")}) are tried` };
   }
   if (known === undefined) {
     return {
       reason: "it uses the host's network and none of its ports is known (set label gateway.port)",
     };
   }
-  const others = known.ports.filter(
+  const usable = known.ports.filter(
     (port) => address.host === "other" || !options.ownPorts.includes(port),
   );
-  if (others.length > 0) return { ...known, ports: others };
+  if (usable.length > 0) return { ...known, ports: usable };
   return { reason: `port ${known.ports.join(", ")} of the host is the gateway's own` };
 }
 
+/** The ports that a label or the exposed ports tell; undefined if neither does. */
 function knownPorts(
   { exposed }: Container,
   label: number | undefined,
@@ -155,18 +157,21 @@ function knownPorts(
   return lowest === undefined ? undefined : { ports: [lowest], why: "the lowest that is exposed" };
 }
 
-/** A test that gives the address of an attachment that can be reached, IPv4 first, or "". */
-function reachTest(reach: Reach, drivers: Snapshot["drivers"]): (at: Attachment) => string {
-  const own = new BlockList();
+/** Makes the function that gives an address to reach in a network, IPv4 first; empty if none is. */
+function reachableAddressFinder(
+  reach: Reach,
+  drivers: Snapshot["drivers"],
+): (attachment: Attachment) => string {
+  const subnets = new BlockList();
   for (const cidr of reach.interfaces) {
     const [address = "", prefix = ""] = cidr.split("/");
-    own.addSubnet(address, Number(prefix), address.includes(":") ? "ipv6" : "ipv4");
+    subnets.addSubnet(address, Number(prefix), address.includes(":") ? "ipv6" : "ipv4");
   }
   return ({ network, ipv4, ipv6 }) => {
-    const apart = APART_FROM_HOST.includes(drivers[network] ?? "");
-    if (apart && reach.local && !reach.inContainer) return "";
-    if (ipv4 !== "" && (!reach.local || own.check(ipv4, "ipv4"))) return ipv4;
-    if (ipv6 !== "" && (!reach.local || own.check(ipv6, "ipv6"))) return `[${ipv6}]`;
+    const isIsolated = HOST_ISOLATING_DRIVERS.includes(drivers[network] ?? "");
+    if (isIsolated && reach.local && !reach.inContainer) return "";
+    if (ipv4 !== "" && (!reach.local || subnets.check(ipv4, "ipv4"))) return ipv4;
+    if (ipv6 !== "" && (!reach.local || subnets.check(ipv6, "ipv6"))) return `[${ipv6}]`;
     return "";
   };
 }

@@ -1,12 +1,12 @@
-// Host names for services: `bar.example.com` for `foo/bar`, and what to do when two want one.
+// Gives services their host names, such as `bar.example.com` for `foo/bar`.
 
-/** A host name's label may be this long (RFC 1035, section 2.3.4). */
+/** The longest label of a host name: RFC 1035, section 2.3.4. */
 const LABEL_LIMIT = 63;
 
 interface Claimant {
-  /** The name of its service, such as `foo/bar`. */
+  /** The name of the service, such as `foo/bar`. */
   readonly name: string;
-  /** When its oldest container was made, in milliseconds since 1970. */
+  /** When its oldest container was created, in milliseconds since 1970. */
   readonly created: number;
 }
 
@@ -17,8 +17,9 @@ interface Hosts {
 }
 
 /**
- * Gives every service the host name of its last part below the domain. Where several end in the
- * same part, the oldest keeps it and each also gets the long name, its parts from last to first.
+ * Gives every service a host name below the domain: the last part of its name. If several services
+ * end in the same part, the oldest gets that host name. Each of them also gets a long host name: all
+ * parts of its name, from last to first.
  */
 export function assignHosts(claimants: readonly Claimant[], domain: string): Hosts {
   const byAge = claimants.toSorted((a, b) => a.created - b.created || (a.name < b.name ? -1 : 1));
@@ -37,13 +38,13 @@ export function assignHosts(claimants: readonly Claimant[], domain: string): Hos
     }
   }
 
-  // All short names first: a long name must never take the short one of another.
+  // All short names come first: a long name must never take the short name of another service.
   for (const { name } of byAge) claim(shortLabel(name), name, "is older than");
   const shared = Map.groupBy(byAge, ({ name }) => shortLabel(name));
   for (const group of shared.values()) {
     if (group.length < 2) continue;
     for (const { name } of group) {
-      // Without a folder there is no longer name.
+      // A name of one part has no long form.
       if (name.includes("/")) claim(longLabel(name), name, "comes before");
     }
   }
@@ -58,7 +59,7 @@ function longLabel(name: string): string {
   return toLabel(name.split("/").toReversed().join("-"));
 }
 
-/** Letters, digits and hyphens only, as a host name wants it (RFC 1123, section 2.1). */
+/** A label of a host name has only letters, digits and hyphens: RFC 1123, section 2.1. */
 function toLabel(text: string): string {
   return text
     .toLowerCase()

@@ -1,6 +1,7 @@
-// The image reference as Docker's grammar has it, and the path a container is served at.
+// Parses image references. The repository of an image is the path that its containers are served at.
 
-// The grammar: https://pkg.go.dev/github.com/distribution/reference (regexp.go and normalize.go).
+// Source of the grammar: https://pkg.go.dev/github.com/distribution/reference, the files regexp.go
+// and normalize.go.
 const DOMAIN_PART = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
 const DOMAIN = new RegExp(
   String.raw`^(?:${DOMAIN_PART}(?:\.${DOMAIN_PART})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?$`,
@@ -10,11 +11,11 @@ const REPOSITORY = new RegExp(`^${PATH_PART}(?:/${PATH_PART})*$`);
 const TAG = /^\w[\w.-]{0,127}$/;
 const DIGEST = /^[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}$/;
 const FULL_ID = /^[a-f0-9]{64}$/;
-/** The longest name that the grammar allows, the registry's included. */
+/** The longest name that the grammar allows, with the registry. */
 const NAME_LIMIT = 255;
 
 export interface ImageReference {
-  /** The registry, such as `localhost:5000`; empty where the reference names none. */
+  /** The registry, such as `localhost:5000`; empty if the reference names none. */
   readonly domain: string;
   readonly repository: string;
   readonly tag: string;
@@ -27,9 +28,9 @@ export interface NoRepository {
 }
 
 /**
- * Takes an image reference apart.
- * @param reference as it was given when the container was made (`Config.Image`)
- * @param imageId the image's ID (`sha256:...`), to tell an ID's beginning from a name
+ * Parses an image reference.
+ * @param reference as it was given when the container was created (`Config.Image`)
+ * @param imageId the ID of the image (`sha256:...`), to tell the beginning of an ID from a name
  */
 export function parseImage(reference: string, imageId = ""): ImageReference | NoRepository {
   if (isImageId(reference, imageId)) {
@@ -38,19 +39,19 @@ export function parseImage(reference: string, imageId = ""): ImageReference | No
   const at = reference.indexOf("@");
   const digest = at < 0 ? "" : reference.slice(at + 1);
   const named = at < 0 ? reference : reference.slice(0, at);
-  // A colon before the last slash belongs to the registry's port.
+  // A colon before the last slash belongs to the port of the registry.
   const colon = named.indexOf(":", named.lastIndexOf("/") + 1);
   const tag = colon < 0 ? "" : named.slice(colon + 1);
   const name = colon < 0 ? named : named.slice(0, colon);
   const [domain, repository] = splitDomain(name);
 
-  const wrong =
+  const invalidPart =
     (!REPOSITORY.test(repository) && "repository") ||
     (domain !== "" && !DOMAIN.test(domain) && "registry") ||
     (colon >= 0 && !TAG.test(tag) && "tag") ||
     (at >= 0 && !DIGEST.test(digest) && "digest");
-  if (wrong || name.length > NAME_LIMIT) {
-    const part = wrong || "length";
+  if (invalidPart || name.length > NAME_LIMIT) {
+    const part = invalidPart || "length";
     return { reason: `image ${JSON.stringify(reference)} has no valid ${part}, hence no path` };
   }
   return { domain, repository, tag, digest };
@@ -71,6 +72,6 @@ function splitDomain(name: string): [domain: string, repository: string] {
   const isDomain = /[.:]/.test(first) || first === "localhost" || first !== first.toLowerCase();
   if (!isDomain) return ["", name];
   const rest = name.slice(slash + 1);
-  // `nginx` is short for `docker.io/library/nginx`, which Podman makes of it.
+  // `nginx` is short for `docker.io/library/nginx`, and Podman gives the long form.
   return [first, first === "docker.io" ? rest.replace(/^library\/(?=[^/]+$)/, "") : rest];
 }

@@ -1,13 +1,13 @@
-// What a container asks for, put together from everything that says a part of it.
+// Reads what a container asks for, from its image and its labels.
 
 import type { Container, Settings } from "../model.ts";
 import { parseImage } from "./image.ts";
 import { readLabels } from "./labels.ts";
 
-/** A value, and what said it: `image acme/shop:1.2`, `label gateway.port`. */
-interface Said<T> {
+/** A value and its source, such as `image acme/shop:1.2` or `label gateway.port`. */
+interface Sourced<T> {
   readonly value: T;
-  readonly by: string;
+  readonly source: string;
 }
 
 /** A route that a container asks for. */
@@ -18,54 +18,54 @@ export interface RouteIntent {
 }
 
 export interface Intent {
-  /** The name of the service: containers that say the same are its servers. */
-  readonly service: Said<string>;
-  readonly routes: Said<readonly RouteIntent[]>;
-  readonly port: Said<number> | undefined;
-  readonly network: Said<string> | undefined;
+  /** The name of the service. All containers with the same name are its servers. */
+  readonly service: Sourced<string>;
+  readonly routes: Sourced<readonly RouteIntent[]>;
+  readonly port: Sourced<number> | undefined;
+  readonly network: Sourced<string> | undefined;
   readonly settings: Settings;
-  /** The registry that the image was named with; empty where it named none. */
+  /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
-  /** Things that work but are probably not meant so. */
+  /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
 }
 
-/** Why a container is not to be served. */
+/** Why a container must not be served. */
 export interface Refusal {
   readonly reason: string;
-  /** Whether the container itself asked for it. */
-  readonly asked: boolean;
+  /** Whether the container's own label says that it is not to be routed. */
+  readonly optedOut: boolean;
 }
 
-/** Reads the part of an intent that one kind of words about a container says. */
-type IntentSource = (container: Container) => Partial<Intent> | Refusal;
+/** Reads a part of the intent from one source. */
+type IntentReader = (container: Container) => Partial<Intent> | Refusal;
 
-/** What is asked, the weakest first. Another kind of labels, or a default rule, is one more. */
-const SOURCES: readonly IntentSource[] = [fromImage, fromLabels];
+/** The readers, the weakest first. A further kind of label or a default rule is one more reader. */
+const READERS: readonly IntentReader[] = [fromImage, fromLabels];
 
-/** What a container asks for. What a stronger source says, or refuses, counts. */
-export function readIntent(container: Container, sources = SOURCES): Intent | Refusal {
-  const parts = sources.map((source) => source(container));
+/** Reads what a container asks for. A value or a refusal of a stronger source wins. */
+export function readIntent(container: Container, readers = READERS): Intent | Refusal {
+  const parts = readers.map((read) => read(container));
   const refusal = parts.findLast((part) => "reason" in part);
   if (refusal !== undefined) return refusal;
   const intent: Partial<Intent> = Object.assign({}, ...parts);
   const { service, routes, port, network, settings = {}, registry = "" } = intent;
   if (service === undefined || routes === undefined) {
-    return { reason: "nothing names its service", asked: false };
+    return { reason: "nothing names its service", optedOut: false };
   }
   const warnings = parts.flatMap((part) => ("warnings" in part ? part.warnings : []));
   return { service, routes, port, network, settings, registry, warnings };
 }
 
-/** The service of a container is the repository of its image, and its path is the same. */
+/** The service is the repository of the image, and its path is the same. */
 function fromImage({ image, imageId }: Container): Partial<Intent> | Refusal {
   const reference = parseImage(image, imageId);
-  if ("reason" in reference) return { reason: reference.reason, asked: false };
+  if ("reason" in reference) return { reason: reference.reason, optedOut: false };
   const { repository, domain } = reference;
-  const by = `image ${image}`;
+  const source = `image ${image}`;
   return {
-    service: { value: repository, by },
-    routes: { value: [{ host: "", path: `/${repository}` }], by },
+    service: { value: repository, source },
+    routes: { value: [{ host: "", path: `/${repository}` }], source },
     registry: domain,
   };
 }
@@ -73,13 +73,15 @@ function fromImage({ image, imageId }: Container): Partial<Intent> | Refusal {
 /** The labels `gateway.*`. */
 function fromLabels({ name, labels }: Container): Partial<Intent> | Refusal {
   const read = readLabels(labels);
-  if ("reason" in read) return { reason: read.reason, asked: false };
-  if (!read.enable) return { reason: "label gateway.enable is false", asked: true };
+  if ("reason" in read) return { reason: read.reason, optedOut: false };
+  if (!read.enable) return { reason: "label gateway.enable is false", optedOut: true };
   return {
-    ...(read.port === undefined ? {} : { port: { value: read.port, by: "label gateway.port" } }),
+    ...(read.port === undefined
+      ? {}
+      : { port: { value: read.port, source: "label gateway.port" } }),
     ...(read.network === undefined
       ? {}
-      : { network: { value: read.network, by: "label gateway.network" } }),
+      : { network: { value: read.network, source: "label gateway.network" } }),
     warnings: read.warnings.map((warning) => `container ${name}: ${warning}`),
   };
 }

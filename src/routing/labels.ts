@@ -1,4 +1,4 @@
-// The container labels that the gateway obeys, read and checked.
+// Reads and checks the container labels `gateway.*`.
 
 import { distance } from "fastest-levenshtein";
 
@@ -6,11 +6,11 @@ export interface Labels {
   readonly enable: boolean;
   readonly port: number | undefined;
   readonly network: string | undefined;
-  /** Labels that look like a misspelt one of ours. */
+  /** One for each label that looks like a misspelt `gateway.*` label. */
   readonly warnings: readonly string[];
 }
 
-/** Why a container's labels cannot be obeyed. */
+/** Why the labels of a container are refused. */
 export interface InvalidLabels {
   readonly reason: string;
 }
@@ -19,7 +19,7 @@ const KNOWN = ["gateway.enable", "gateway.port", "gateway.network"];
 const YES = new Set(["true", "1", "yes", "on"]);
 const NO = new Set(["false", "0", "no", "off"]);
 
-/** Reads the `gateway.*` labels of a container. An invalid one costs that container its route. */
+/** Reads the `gateway.*` labels of a container. With an invalid one, the container is not routed. */
 export function readLabels(labels: Readonly<Record<string, string>>): Labels | InvalidLabels {
   const enable = labels["gateway.enable"]?.trim().toLowerCase();
   if (enable !== undefined && !YES.has(enable) && !NO.has(enable)) {
@@ -36,7 +36,7 @@ export function readLabels(labels: Readonly<Record<string, string>>): Labels | I
     enable: enable === undefined || YES.has(enable),
     port,
     network,
-    warnings: Object.keys(labels).flatMap(misspelt),
+    warnings: Object.keys(labels).flatMap(spellingWarnings),
   };
 }
 
@@ -47,9 +47,9 @@ export function parsePort(text: string): number | undefined {
   return port >= 1 && port <= 65535 ? port : undefined;
 }
 
-function misspelt(label: string): string[] {
+function spellingWarnings(label: string): string[] {
   if (!label.startsWith("gateway") || KNOWN.includes(label)) return [];
-  // Two slips of the finger; anything further away is somebody else's label.
+  // At most two typing errors. With more differences it is a label of another program.
   const meant = KNOWN.find((known) => distance(known, label) <= 2);
   return meant === undefined ? [] : [`label ${label} is unknown, ${meant} was probably meant`];
 }

@@ -1,4 +1,6 @@
-// From the containers to the model: which are routed, and under which host and path.
+// src/routing decides from the containers what is served: containers become intents, intents become
+// services, and services have routes and servers. Every container that is not routed gets a reason.
+// It may import only lib and model.ts, and does no input or output.
 
 import { isDeepStrictEqual } from "node:util";
 import { sameItems } from "../lib/lists.ts";
@@ -6,43 +8,45 @@ import { Memory } from "../lib/memo.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Rejection, Service, Snapshot } from "../model.ts";
 import type { AddressOptions } from "./address.ts";
+import {
+  createContainerRouter,
+  type RoutedContainer,
+  type UnroutedContainer,
+} from "./container.ts";
 import { assignHosts } from "./hosts.ts";
-import { placer, type Member, type NotRouted } from "./placement.ts";
-import { toGroup, toService, warningsOf, type Group } from "./service.ts";
+import { toGroup, toService, warningsOf, type ServiceGroup } from "./service.ts";
 
 export interface RoutingOptions extends AddressOptions {
-  /** Routes go by host names below this domain; undefined: by path. */
+  /** Services are served at host names below this domain; undefined: at paths. */
   readonly domain: string | undefined;
-  /** Containers left out whatever else holds, by their ID, each with the reason. */
+  /** Containers that are not routed for a reason from outside: the reason by container ID. */
   readonly excluded?: Readonly<Record<string, string>>;
 }
 
-/** Decides for every container whether and where it is served. Same containers, same model. */
+/** Decides which containers are served, and where. The same containers give the same model. */
 export type Router = (snapshot: Snapshot, reach: Reach, options: RoutingOptions) => Model;
-
-type Placed = Member | NotRouted;
 
 /** Decides once. */
 export const route: Router = (...input) => createRouter()(...input);
 
 /**
- * Makes a router that decides again and again: what it gives is the same as of a new one, and a
- * service that did not change is the same object as before.
+ * Makes a router that is called for each new snapshot. It gives the same model as a new router would,
+ * but a service that did not change is the same object as before.
  */
 export function createRouter(): Router {
-  let surroundings = "";
-  let placed = new Memory<Container, Placed>();
-  let served = new Map<string, Served>();
+  let lastContext = "";
+  let decisions = new Memory<Container, RoutedContainer | UnroutedContainer>();
+  let lastServed = new Map<string, ServedGroup>();
 
   return (snapshot, reach, options) => {
     const { domain, excluded = {}, ports, network, ownPorts } = options;
-    const place = placer(snapshot, reach, options);
-    // Everything but the container itself that decides where it is placed.
-    const now = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-    if (now !== surroundings) placed = new Memory();
-    surroundings = now;
+    const routeContainer = createContainerRouter(snapshot, reach, options);
+    // All that decisions depend on besides the container itself.
+    const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
+    if (context !== lastContext) decisions = new Memory();
+    lastContext = context;
 
-    const members = new Map<string, Member[]>();
+    const members = new Map<string, RoutedContainer[]>();
     const rejections: Rejection[] = [];
     for (const container of snapshot.containers) {
       const reason = excluded[container.id];
@@ -50,65 +54,69 @@ export function createRouter(): Router {
         rejections.push(toRejection(container, reason, false));
         continue;
       }
-      // Its place hangs on another container.
-      const isOnAnother = container.networkMode.startsWith("container:");
-      const member = isOnAnother ? place(container) : placed.of(container, place);
-      if ("reason" in member) {
-        rejections.push(toRejection(container, member.reason, member.asked));
+      // With another container's network, the decision depends on that container too.
+      const sharesNetwork = container.networkMode.startsWith("container:");
+      const decision = sharesNetwork
+        ? routeContainer(container)
+        : decisions.of(container, routeContainer);
+      if ("reason" in decision) {
+        rejections.push(toRejection(container, decision.reason, decision.optedOut));
         continue;
       }
-      const { value: name } = member.intent.service;
+      const { value: name } = decision.intent.service;
       const others = members.get(name);
-      if (others === undefined) members.set(name, [member]);
-      else others.push(member);
+      if (others === undefined) members.set(name, [decision]);
+      else others.push(decision);
     }
     const groups = [...members.keys()].toSorted(compare).map((name) => {
-      const own = members.get(name) ?? [];
-      const before = served.get(name)?.group;
-      return before !== undefined && sameItems(before.asListed, own) ? before : toGroup(name, own);
+      const listed = members.get(name) ?? [];
+      const last = lastServed.get(name)?.group;
+      return last !== undefined && sameItems(last.asListed, listed) ? last : toGroup(name, listed);
     });
     const hosts = domain === undefined ? undefined : assignHosts(groups, domain);
-    const all = groups.map((group) =>
-      serve(group, hosts?.names.get(group.name), served.get(group.name)),
+    const served = groups.map((group) =>
+      serveGroup(group, hosts?.names.get(group.name), lastServed.get(group.name)),
     );
-    served = new Map(all.map((each) => [each.group.name, each]));
+    lastServed = new Map(served.map((each) => [each.group.name, each]));
     return {
-      services: all.map(({ service }) => service),
+      services: served.map(({ service }) => service),
       rejections: rejections.toSorted((a, b) => compare(a.id, b.id)),
-      warnings: [...all.flatMap(({ warnings }) => warnings), ...(hosts?.warnings ?? [])],
+      warnings: [...served.flatMap(({ warnings }) => warnings), ...(hosts?.warnings ?? [])],
     };
   };
 }
 
-/** A service with what it was made of. */
-interface Served {
-  readonly group: Group;
+/** A service with the input that it was made from. */
+interface ServedGroup {
+  readonly group: ServiceGroup;
   readonly hosts: readonly string[] | undefined;
   readonly service: Service;
   readonly warnings: readonly string[];
 }
 
-function serve(
-  group: Group,
+/** @param last the result for the snapshot before, which is reused if the service is the same */
+function serveGroup(
+  group: ServiceGroup,
   hosts: readonly string[] | undefined,
-  before: Served | undefined,
-): Served {
-  if (before?.group === group && sameHosts(before.hosts, hosts)) return before;
+  last: ServedGroup | undefined,
+): ServedGroup {
+  if (last?.group === group && sameHosts(last.hosts, hosts)) return last;
   const service = toService(group, hosts);
-  // Such as when a container that was told to stop goes on as the last of its service.
-  const isEqual = isDeepStrictEqual(before?.service, service);
+  // A changed group can give an equal service. One example is a container that was told to stop and
+  // goes on as the last of its service.
+  const isEqual = isDeepStrictEqual(last?.service, service);
   return {
     group,
     hosts,
-    service: isEqual && before !== undefined ? before.service : service,
+    service: isEqual && last !== undefined ? last.service : service,
     warnings: warningsOf(group),
   };
 }
 
-function sameHosts(a: Served["hosts"], b: Served["hosts"]): boolean {
+function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {
   return a === undefined || b === undefined ? a === b : sameItems(a, b);
 }
 
-function toRejection({ id, name, image }: Container, reason: string, asked: boolean): Rejection {
-  return { id, container: name, image, reason, asked };
+function toRejection({ id, name, image }: Container, reason: string, optedOut: boolean): Rejection {
+  return { id, container: name, image, reason, optedOut };
 }

@@ -1,26 +1,27 @@
-// One service: its containers, the servers they are, and the routes that lead there.
+// Makes a service from its containers, with its servers and routes.
 
 import { compare } from "../lib/text.ts";
-import type { Route, Server, Service, Waiting } from "../model.ts";
+import type { Route, Server, Service, WaitingContainer } from "../model.ts";
+import type { RoutedContainer } from "./container.ts";
 import type { RouteIntent } from "./intent.ts";
-import type { Member } from "./placement.ts";
 
-/** The section `defaults` of a service without settings. */
-const PROFILE = "_backend";
+/** The `defaults` section for a service without settings. */
+const DEFAULT_PROFILE = "_backend";
 
-/** The containers that ask for one service, in the order of their names. */
-export interface Group {
+/** The containers of one service. */
+export interface ServiceGroup {
   /** The name of the service. */
   readonly name: string;
-  readonly members: readonly Member[];
-  /** The same in the order in which they were listed. */
-  readonly asListed: readonly Member[];
-  /** When its oldest container was made, in milliseconds since 1970. */
+  /** The containers, sorted by name. */
+  readonly members: readonly RoutedContainer[];
+  /** The same containers in the order in which they were listed. */
+  readonly asListed: readonly RoutedContainer[];
+  /** When the oldest container was created, in milliseconds since 1970. */
   readonly created: number;
 }
 
-/** Puts the containers of a service in their order. */
-export function toGroup(name: string, members: readonly Member[]): Group {
+/** Sorts the containers of a service, so that the order of the list does not matter. */
+export function toGroup(name: string, members: readonly RoutedContainer[]): ServiceGroup {
   const ordered = members.toSorted(
     ({ container: a }, { container: b }) => compare(a.name, b.name) || compare(a.id, b.id),
   );
@@ -28,28 +29,31 @@ export function toGroup(name: string, members: readonly Member[]): Group {
   return { name, members: ordered, asListed: members, created };
 }
 
-/** @param hosts the names that it is served at; undefined: its routes are what its containers ask for */
-export function toService({ name, members }: Group, hosts: readonly string[] | undefined): Service {
-  // A colon cannot occur in a name, so that no two services have one backend.
+/** @param hosts the host names of the service; undefined: it has the routes of its containers */
+export function toService(
+  { name, members }: ServiceGroup,
+  hosts: readonly string[] | undefined,
+): Service {
+  // The name of a service has no colon, so two services never have the same backend.
   const backend = name.replaceAll("/", ":");
-  const wanted = hosts?.map((host) => ({ host, path: "/" })) ?? routesOf(members);
+  const routes = hosts?.map((host) => ({ host, path: "/" })) ?? routesOf(members);
   return {
     name,
     backend,
-    profile: PROFILE,
+    profile: DEFAULT_PROFILE,
     settings: {},
-    routes: wanted.map((route) => toRoute(route, backend)),
-    servers: keepLast(members),
-    waiting: members.filter(({ servers }) => servers.length === 0).map(toWaiting),
+    routes: routes.map((route) => toRoute(route, backend)),
+    servers: serversOf(members),
+    waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
   };
 }
 
-/** What is probably not meant so about the containers of a service. */
-export function warningsOf({ members }: Group): readonly string[] {
-  return [...members.flatMap(({ intent }) => intent.warnings), ...mixedRegistries(members)];
+/** Warnings about the containers of a service: things that work, but are probably a mistake. */
+export function warningsOf({ members }: ServiceGroup): readonly string[] {
+  return [...members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(members)];
 }
 
-function routesOf(members: readonly Member[]): RouteIntent[] {
+function routesOf(members: readonly RoutedContainer[]): RouteIntent[] {
   const all = members.flatMap(({ intent }) => intent.routes.value);
   return [...new Map(all.map((route) => [`${route.host}${route.path}`, route])).values()];
 }
@@ -58,24 +62,28 @@ function toRoute({ host, path }: RouteIntent, backend: string): Route {
   return { host, path, key: `${host}${path === "/" ? "" : path}/`, backend };
 }
 
-function toWaiting({ container: { id, name, state } }: Member): Waiting {
+function toWaitingContainer({ container: { id, name, state } }: RoutedContainer): WaitingContainer {
   return { id, container: name, why: state };
 }
 
-/** Where nothing else is left, the container that was told to stop last goes on: it may answer. */
-function keepLast(members: readonly Member[]): readonly Server[] {
+/**
+ * The servers of a service. If all of them are disabled, those of the container that was told to stop
+ * last are enabled again: it may still answer.
+ */
+function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
   const servers = members.flatMap((member) => member.servers);
   if (servers.some(({ disabled }) => !disabled)) return servers;
-  const last = members
+  const lastStopping = members
     .filter((member) => member.servers.some(({ why }) => why === "stopping"))
     .toSorted((a, b) => a.container.stopping - b.container.stopping)
     .at(-1);
   return servers.map((server) =>
-    server.id === last?.container.id ? { ...server, disabled: false, why: "" } : server,
+    server.id === lastStopping?.container.id ? { ...server, disabled: false, why: "" } : server,
   );
 }
 
-function mixedRegistries(members: readonly Member[]): string[] {
+/** A warning if the images of a service come from more than one registry. */
+function registryWarnings(members: readonly RoutedContainer[]): string[] {
   const [first] = members;
   if (first === undefined) return [];
   const registries = [...new Set(members.map(({ intent }) => intent.registry))].toSorted();

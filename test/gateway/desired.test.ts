@@ -37,7 +37,7 @@ describe("a container with a label that the template cannot write is left out", 
         container: "bad",
         image: bad.image,
         reason: `its label note ${breaks}`,
-        asked: false,
+        optedOut: false,
       },
     ]);
     expect(model.services.map(({ name }) => `/${name}`)).toEqual(["/good"]);

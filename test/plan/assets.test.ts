@@ -1,15 +1,15 @@
 // What changed between two versions of a map: the operations make the one of the other.
 
 import { expect, test } from "bun:test";
-import { mapEntries, mapOf } from "../../src/config/map-file.ts";
+import { mapEntries, valuesByKey } from "../../src/config/map-file.ts";
 import type { Operation } from "../../src/config/operations.ts";
-import { changedAssets } from "../../src/plan/assets.ts";
+import { planAssets } from "../../src/plan/assets.ts";
 import { files, randomNumbers } from "../lab/make.ts";
 
 const LINES = ["k/ v", "k/ w", "l/ v|1", "l/ v|2", "m/ x", "# k/ y", "", "  n/ z  "];
 
 function operations(before: string, after: string): readonly Operation[] {
-  const changes = changedAssets(files("", { "/m": before }), files("", { "/m": after }), {});
+  const changes = planAssets(files("", { "/m": before }), files("", { "/m": after }), {});
   expect(changes.flatMap(({ reasons }) => reasons)).toEqual([]);
   return changes.flatMap((change) => change.operations);
 }
@@ -24,7 +24,7 @@ test("whatever changed, keys that stand there twice too", () => {
     const at = Math.floor(random() * (lines.length + 1));
     text = lines.toSpliced(at, Math.floor(random() * 3), line).join("\n");
     if (text.length > 200) text = "";
-    const wanted = Object.fromEntries(mapOf(mapEntries(text.split("\n"))));
+    const wanted = Object.fromEntries(valuesByKey(mapEntries(text.split("\n"))));
     expect(applied(before, operations(before, text))).toEqual(wanted);
   }
 });
@@ -44,11 +44,11 @@ test.each([
 
 /** The entries of a map after operations, by the first of each key. */
 function applied(before: string, done: readonly Operation[]): object {
-  const entries = new Map(mapOf(mapEntries(before.split("\n"))));
+  const entries = new Map(valuesByKey(mapEntries(before.split("\n"))));
   for (const operation of done) {
     if (operation.do === "replace map") {
       entries.clear();
-      for (const [key, value] of mapOf(operation.entries)) entries.set(key, value);
+      for (const [key, value] of valuesByKey(operation.entries)) entries.set(key, value);
     } else if (operation.do === "delete entry") entries.delete(operation.key);
     else if ("value" in operation) entries.set(operation.key, operation.value);
   }

@@ -77,11 +77,11 @@ describe("a server whose check asks for more than a connection", () => {
     [false, "", "check agent-check agent-port 5"],
     [false, "", "check healthcheck hc"],
     [false, "default-server port 8081", "check"],
-  ])("%p: %s; %s", (connecting, line, server) => {
+  ])("%p: %s; %s", (connectCheckOnly, line, server) => {
     const after = BASE + backendOf(line, `server x 1.1.1.1:1 ${server}`);
     const before = after.replace(/^ {2}server .*\n/m, "");
     expect(plan(files(before), files(after), V34)).toMatchObject({
-      operations: [{ do: "add server", server: { connecting } }],
+      operations: [{ do: "add server", server: { connectCheckOnly } }],
     });
   });
 
@@ -89,7 +89,7 @@ describe("a server whose check asks for more than a connection", () => {
     const http = BASE.replace("defaults d\n", "defaults d\n  option httpchk\n");
     const before = `${http}backend b from d\n`;
     expect(plan(files(before), files(`${before}  server x 1.1.1.1:1 check\n`), V34)).toMatchObject({
-      operations: [{ server: { connecting: false } }],
+      operations: [{ server: { connectCheckOnly: false } }],
     });
   });
 });

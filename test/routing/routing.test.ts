@@ -193,9 +193,9 @@ test.each<[string, Partial<Container>, string]>([
   const bad = container("bad", rest);
   const { routes, rejections } = model([bad, container("good", { image: "good" })]);
   expect(routes.map(({ path }) => path)).toEqual(["/good"]);
-  const asked = reason.startsWith("label gateway.enable");
+  const optedOut = reason.startsWith("label gateway.enable");
   const { id, image } = bad;
-  expect(rejections).toEqual([{ id, container: "bad", image, reason, asked }]);
+  expect(rejections).toEqual([{ id, container: "bad", image, reason, optedOut }]);
 });
 
 test("left out from outside, whatever else holds", () => {

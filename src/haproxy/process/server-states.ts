@@ -6,7 +6,7 @@ import { forEachLimited } from "../../lib/async.ts";
 import { serverStateFile, type Section } from "../../config/sections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { ServerLine } from "../../config/operations.ts";
-import { bareAddress, isChecked, isLiteral, serversIn } from "../../config/servers.ts";
+import { bareAddress, isChecked, hasIpAndPort, serversIn } from "../../config/servers.ts";
 import { answers } from "../runtime/probe.ts";
 import { askHaproxy } from "../runtime/socket.ts";
 
@@ -51,17 +51,17 @@ export async function saveServerStates(
   const lines: string[] = [];
   // One that HAProxy does not check would never come up again.
   const checked = serversIn(sections).filter(
-    ({ server }) => isChecked(server) && isLiteral(server),
+    ({ server }) => isChecked(server) && hasIpAndPort(server),
   );
   await forEachLimited(checked, PROBES_AT_ONCE, async ({ backend, server }) => {
-    const { name, port, connecting } = server;
+    const { name, port, connectCheckOnly } = server;
     const address = bareAddress(server);
     const state = known.get(`${runningName(backend)}/${name}`);
     const same = state?.address === address && state.port === port && !state.withoutRequests;
     if (same) lines.push(state.fields.with(1, backend).join(" "));
     // Where the check asks for more, that the port answers says too little.
     else {
-      const up = connecting && (await answers(address, Number(port)));
+      const up = connectCheckOnly && (await answers(address, Number(port)));
       lines.push(newState(backend, server, up));
     }
   });

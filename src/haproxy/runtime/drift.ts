@@ -1,10 +1,10 @@
 // What HAProxy says it runs, compared with what its files say.
 
 import { sectionsOf } from "../../config/sections.ts";
-import { backendOf, mapEntries, mapOf, mapsOf, runningValue } from "../../config/map-file.ts";
+import { backendOf, mapEntries, valuesByKey, mapsOf, runningValue } from "../../config/map-file.ts";
 import type { Files } from "../../model.ts";
 import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
-import { bareAddress, serversIn, isLiteral } from "../../config/servers.ts";
+import { bareAddress, serversIn, hasIpAndPort } from "../../config/servers.ts";
 import { readServerStates } from "../process/server-states.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -38,7 +38,7 @@ export async function observeAliases(runtime: Runtime, files: Files): Promise<Al
   const aliases: Record<string, string> = {};
   for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
-    for (const [key, value] of mapOf(mapEntries(text.split("\n")))) {
+    for (const [key, value] of valuesByKey(mapEntries(text.split("\n")))) {
       const [name, other] = [backendOf(value), backendOf(running.get(key) ?? value)];
       if (name !== other && isSpare(other)) aliases[name] = other;
     }
@@ -73,7 +73,7 @@ async function serverDifferences(
     else {
       const address = bareAddress(server);
       const moved = address !== state.address || server.port !== state.port;
-      if (isLiteral(server) && moved) {
+      if (hasIpAndPort(server) && moved) {
         differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
       }
       if (server.disabled !== state.withoutRequests && !runtime.drained.has(key)) {
@@ -94,7 +94,7 @@ async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases):
   const differences: string[] = [];
   for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
-    const expected = mapOf(mapEntries(text.split("\n")));
+    const expected = valuesByKey(mapEntries(text.split("\n")));
     const isSame =
       running.size === expected.size &&
       [...expected].every(([key, value]) => running.get(key) === runningValue(value, aliases));

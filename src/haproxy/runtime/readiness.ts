@@ -4,7 +4,7 @@ import { forEachLimited, pause } from "../../lib/async.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Operation, ServerLine } from "../../config/operations.ts";
-import { bareAddress, isChecked, isLiteral } from "../../config/servers.ts";
+import { bareAddress, isChecked, hasIpAndPort } from "../../config/servers.ts";
 import { answers, awaitAnswer } from "./probe.ts";
 
 /** A server whose port does not answer by then is left to HAProxy's checks, in milliseconds. */
@@ -92,7 +92,7 @@ export class Arrivals {
     this.#latest.delete(comer.key);
     const comesUp = ["add server", "enable server", "move server"].includes(operation.do);
     // Where the check asks for more, that the port answers says too little.
-    const isProbed = isChecked(server) && server.connecting && isLiteral(server);
+    const isProbed = isChecked(server) && server.connectCheckOnly && hasIpAndPort(server);
     if (!comesUp || server.disabled || !isProbed) return [];
     this.#latest.set(comer.key, comer);
     return [comer];

@@ -2,7 +2,7 @@
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { COMING, type Capabilities, type Operation } from "../../config/operations.ts";
+import { BRING_UP, type Capabilities, type Operation } from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { Arrivals } from "./readiness.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
@@ -246,7 +246,7 @@ function setUp(key: string): string {
 
 /** Whether an operation brings something up. */
 function isComing(operation: Operation): boolean {
-  return COMING.includes(operation.do);
+  return BRING_UP.includes(operation.do);
 }
 
 function refusal(answer: string, line = ""): GatewayError {

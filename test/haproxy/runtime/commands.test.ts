@@ -13,7 +13,7 @@ const SERVER: ServerLine = {
   port: "8000",
   settings: ["inter", "2s", "check"],
   disabled: false,
-  connecting: true,
+  connectCheckOnly: true,
 };
 const SIX: ServerLine = { ...SERVER, name: "six", address: "[fd00::2]" };
 const UNCHECKED: ServerLine = { ...SERVER, name: "u", settings: ["weight", "5"] };

@@ -1,63 +1,63 @@
-// One container: whether it is routed, and which servers it is.
+// Decides for one container whether it is routed, and which servers it has.
 
 import { addressChooser, choosePorts, type AddressOptions } from "./address.ts";
 import { readIntent, type Intent } from "./intent.ts";
 import type { Container, Reach, Server, Snapshot } from "../model.ts";
 
-/** A routed container: what it asks for and its servers, of which a restarting one has none. */
-export interface Member {
+/** A container that is routed. It has no servers while it restarts. */
+export interface RoutedContainer {
   readonly container: Container;
   readonly intent: Intent;
   readonly servers: readonly Server[];
   readonly decisions: readonly Decision[];
 }
 
-/** Why a container is not routed, and what was decided before. */
-export interface NotRouted {
+/** A container that is not routed, the reason, and the decisions before that one. */
+export interface UnroutedContainer {
   readonly container: Container;
   readonly reason: string;
-  /** Whether the container itself asked for it. */
-  readonly asked: boolean;
+  /** Whether the container's own label says that it is not to be routed. */
+  readonly optedOut: boolean;
   readonly decisions: readonly Decision[];
 }
 
-/** Something that was decided about a container, for a person. */
+/** One decision about a container, as text for a person. */
 interface Decision {
   readonly about: "state" | "path" | "address" | "port" | "health";
   readonly text: string;
 }
 
-/** Makes the function that places a container. */
-export function placer(
+/** Makes the function that decides about a container. */
+export function createContainerRouter(
   snapshot: Snapshot,
   reach: Reach,
   options: AddressOptions,
-): (container: Container) => Member | NotRouted {
+): (container: Container) => RoutedContainer | UnroutedContainer {
   const chooseAddress = addressChooser(snapshot, reach, options);
-  return place;
+  return routeContainer;
 
-  function place(container: Container): Member | NotRouted {
+  function routeContainer(container: Container): RoutedContainer | UnroutedContainer {
     const decisions: Decision[] = [];
-    const no = (reason: string, asked = false): NotRouted => {
-      return { container, reason, asked, decisions };
+    const unrouted = (reason: string, optedOut = false): UnroutedContainer => {
+      return { container, reason, optedOut, decisions };
     };
     if (!["running", "paused", "restarting"].includes(container.state)) {
-      return no(`it is ${container.state}`);
+      return unrouted(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
     const intent = readIntent(container);
-    if ("reason" in intent) return no(intent.reason, intent.asked);
+    if ("reason" in intent) return unrouted(intent.reason, intent.optedOut);
     for (const { path } of intent.routes.value) {
-      decisions.push({ about: "path", text: `${path}, from ${intent.routes.by}` });
+      decisions.push({ about: "path", text: `${path}, from ${intent.routes.source}` });
     }
-    // Docker will start it again: the route stays, and answers 503 until then.
+    // Docker will start it again. Its route stays until then and answers 503.
     if (container.state === "restarting") return { container, intent, servers: [], decisions };
 
     const address = chooseAddress(container, intent.network?.value);
-    if ("reason" in address) return no(address.reason);
+    if ("reason" in address) return unrouted(address.reason);
     decisions.push({ about: "address", text: `${address.address}, ${address.why}` });
     const candidates = choosePorts(container, intent.port?.value, address, options);
-    if ("reason" in candidates) return no(candidates.reason);
+    if ("reason" in candidates) return unrouted(candidates.reason);
     const numbers = candidates.ports.join(", then ");
     decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
     decisions.push({ about: "health", text: describeHealth(container) });
@@ -81,8 +81,8 @@ function describeHealth({ health }: Container): string {
 }
 
 /**
- * A server's name holds its container's ID: a container that is made anew under the same name must
- * not inherit what HAProxy knew of the old one.
+ * The name of a server contains the ID of its container. So a new container with the name of an old
+ * one does not get the state that HAProxy has for the old one.
  */
 function serverName(container: Container, port: number | undefined): string {
   const name = container.name.replaceAll(/[^A-Za-z0-9_.-]/g, "_");
