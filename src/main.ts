@@ -1,48 +1,19 @@
 // The command tree; the only place with the console and with exit codes.
 
 import { fstatSync } from "node:fs";
-import manifest from "../package.json" with { type: "json" };
 import type { Command, CommandIo, Signals } from "./cli/command.ts";
-import { tellingCommands } from "./cli/completion/completion.ts";
-import { doctorCommand } from "./cli/doctor/doctor.ts";
-import { explainCommand } from "./cli/explain.ts";
-import { gatewayCommand } from "./cli/gateway.ts";
-import { installCommand } from "./cli/service/install.ts";
-import { renderCommand } from "./cli/render.ts";
-import { routesCommand } from "./cli/routes.ts";
-import { templateCommand } from "./cli/template.ts";
-import { uninstallCommand } from "./cli/service/uninstall.ts";
-import { upgradeCommand } from "./cli/service/upgrade.ts";
+import { COMMANDS, findCommand, PROGRAM } from "./cli/commands.ts";
 import { describeError, EXIT_STATUS, GatewayError, systemCode } from "./lib/errors.ts";
 import { nearest, normalise, readFlags } from "./cli/flags.ts";
 import { helpOf } from "./cli/help.ts";
 import { createLogger } from "./lib/log.ts";
 import { isJournal } from "./cli/setup.ts";
 
-const NAME = manifest.name;
-const OWN_COMMANDS: readonly Command[] = [
-  routesCommand,
-  explainCommand,
-  doctorCommand,
-  renderCommand,
-  templateCommand,
-  installCommand,
-  uninstallCommand,
-  upgradeCommand,
-];
-
 /** The commit that a built binary was made from. */
 declare const GATEWAY_COMMIT: string | undefined;
-const VERSION = `${manifest.version} (${typeof GATEWAY_COMMIT === "string" ? GATEWAY_COMMIT : "not built"})`;
+const COMMIT = typeof GATEWAY_COMMIT === "string" ? GATEWAY_COMMIT : "not built";
+const VERSION = `${PROGRAM.version} (${COMMIT})`;
 
-/** The commands with a name; without one it is the gateway that runs. */
-const COMMANDS: readonly Command[] = [
-  ...OWN_COMMANDS,
-  ...tellingCommands({ name: NAME, version: manifest.version, description: manifest.description }, [
-    gatewayCommand,
-    ...OWN_COMMANDS,
-  ]),
-];
 /** The size of a terminal that does not tell. */
 const [USUAL_COLUMNS, USUAL_ROWS] = [100, 24];
 
@@ -81,25 +52,23 @@ function listenToSignals(): Signals {
 }
 
 async function main(argv: readonly string[]): Promise<number> {
-  const words = normalise(argv);
-  const named = COMMANDS.find(({ name }) => name === words[0]);
-  const command = named ?? gatewayCommand;
-  const rest = named === undefined ? words : words.slice(1);
+  const { command, rest } = findCommand(normalise(argv));
   const asked = rest.includes("--") ? rest.slice(0, rest.indexOf("--")) : rest;
   if (asked.includes("--help")) {
-    const commands = named === undefined ? COMMANDS : [];
+    const commands = command.name === "" ? COMMANDS.filter(({ name }) => name !== "") : [];
     const { columns } = process.stdout;
-    io.write(await helpOf(command, { name: NAME, version: VERSION, commands }, { ...io, columns }));
+    const program = { name: PROGRAM.name, version: VERSION, commands };
+    io.write(helpOf(command, program, { ...io, columns }));
     return 0;
   }
   if (asked.includes("--version")) {
-    io.write(`${NAME} ${VERSION}\n`);
+    io.write(`${PROGRAM.name} ${VERSION}\n`);
     return 0;
   }
   const { values, positionals } = readFlags(rest, command.flags, process.env);
   const [argument, extra] =
     command.argument === undefined ? [undefined, ...positionals] : positionals;
-  if (extra !== undefined) throw unknownWord(extra, named);
+  if (extra !== undefined) throw unknownWord(extra, command);
   if (argument === undefined && command.argument?.required) {
     const what = command.argument.name.toUpperCase();
     throw new GatewayError("usage", `Cannot run ${command.name}: ${what} is missing`, {
@@ -109,15 +78,10 @@ async function main(argv: readonly string[]): Promise<number> {
   return command.run({ values, argument }, io);
 }
 
-function unknownWord(word: string, command: Command | undefined): GatewayError {
-  const meant =
-    command === undefined
-      ? nearest(
-          word,
-          COMMANDS.map(({ name }) => name),
-        )
-      : undefined;
-  const state = command === undefined ? "there is no such command" : "it is one word too many";
+function unknownWord(word: string, { name }: Command): GatewayError {
+  const names = COMMANDS.map((command) => command.name).filter((each) => each !== "");
+  const meant = name === "" ? nearest(word, names) : undefined;
+  const state = name === "" ? "there is no such command" : "it is one word too many";
   return new GatewayError("usage", `Cannot understand "${word}": ${state}`, {
     hint: meant === undefined ? "--help lists what there is" : `did you mean ${meant}?`,
   });

@@ -15,12 +15,17 @@ export interface Command {
   run(words: Words, io: CommandIo): Promise<number> | number;
 }
 
+/** Names of what runs: containers, their images and routes; or Docker's networks. */
+export type RunningNames = "served" | "networks";
+
 interface Argument {
   readonly name: string;
   readonly description: string;
   readonly required: boolean;
   /** What can stand there, for completions; undefined where that is not known. */
   readonly choices?: readonly string[];
+  /** What can stand there of what runs, for completions. */
+  readonly names?: RunningNames;
 }
 
 /** What the user typed behind a command's name. */

@@ -36,6 +36,7 @@ export const explainCommand: Command = {
     name: "what",
     description: "a container, an image, or a URL",
     required: true,
+    names: "served",
   },
   examples: [
     ["docker-api-gateway explain web-1", "a container, running or not, by name or ID"],

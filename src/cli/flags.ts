@@ -3,6 +3,7 @@
 import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
 import { GatewayError } from "../lib/errors.ts";
+import type { RunningNames } from "./command.ts";
 import type { RawOptions } from "./options.ts";
 
 /** A flag: what its value is, if it has one, and whether it may be repeated. */
@@ -14,6 +15,8 @@ export type FlagDef =
       readonly valueHint: string;
       readonly alias?: string;
       readonly multiple?: boolean;
+      /** The value is a name of what runs. */
+      readonly names?: RunningNames;
     };
 export type FlagDefs = Readonly<Record<string, FlagDef>>;
 

@@ -64,6 +64,7 @@ export const GATEWAY_FLAGS: FlagDefs = {
   network: {
     type: "string",
     valueHint: "NAME",
+    names: "networks",
     description: "the Docker network to prefer (default: bridge)",
   },
   wait: {

@@ -10,11 +10,25 @@ interface Program {
   readonly description: string;
 }
 
+/** Makes the command that prints the manual page of all commands. */
+export function manualCommand(program: Program, all: () => readonly Command[]): Command {
+  return {
+    name: "man",
+    description: "Print the manual page",
+    flags: {},
+    examples: [
+      ["docker-api-gateway man | man -l -", "read it"],
+      ["docker-api-gateway man > /usr/local/share/man/man8/docker-api-gateway.8", "keep it"],
+    ],
+    run(_, io) {
+      io.write(manualPage(program, all()));
+      return 0;
+    },
+  };
+}
+
 /** The manual page in roff. @param commands the one without a name is the program itself */
-export function manualPage(
-  { name, version, description }: Program,
-  commands: readonly Command[],
-): string {
+function manualPage({ name, version, description }: Program, commands: readonly Command[]): string {
   const shared = commands.find((command) => command.name === "")?.flags ?? {};
   const lines = [
     `.TH ${name.toUpperCase()} 8 "" "${roff(version)}"`,

@@ -59,26 +59,32 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
  * Makes a container from its entry in the list. The list lags behind and lacks a few fields, so
  * this is only for a container that cannot be inspected.
  */
-export function fromList(info: ContainerInfo): Container {
+export function fromList(info: ListedContainer): Container {
   // A link gives a container more names, such as `/other/name`.
-  const name = info.Names.find((each) => each.lastIndexOf("/") === 0) ?? info.Names[0] ?? "";
+  const names = info.Names ?? [];
+  const name = names.find((each) => each.lastIndexOf("/") === 0) ?? names[0] ?? "";
   return {
     id: info.Id,
     name: name.replace(/^\//, ""),
-    image: info.Image,
-    imageId: info.ImageID,
-    created: info.Created * 1000,
-    labels: info.Labels,
-    state: STATES[info.State] ?? "dead",
+    image: info.Image ?? "",
+    imageId: info.ImageID ?? "",
+    created: (info.Created ?? 0) * 1000,
+    labels: info.Labels ?? {},
+    state: STATES[info.State ?? ""] ?? "dead",
     // `Up 5 minutes (healthy)`, `(unhealthy)`, `(health: starting)`
-    health: toHealth(/\((?:health: )?(\w+)\)/.exec(info.Status)?.[1]),
+    health: toHealth(/\((?:health: )?(\w+)\)/.exec(info.Status ?? "")?.[1]),
     stopping: 0,
     stopTimeout: toStopTimeout(),
-    networkMode: info.HostConfig.NetworkMode,
-    attachments: toAttachments(info.NetworkSettings.Networks),
-    exposed: toPorts(info.Ports.map(({ PrivatePort, Type }) => `${PrivatePort}/${Type}`)),
+    networkMode: info.HostConfig?.NetworkMode ?? "default",
+    attachments: toAttachments(info.NetworkSettings?.Networks),
+    exposed: toPorts((info.Ports ?? []).map((port) => `${port.PrivatePort}/${port.Type}`)),
   };
 }
+
+/** An entry of the list; other Engines than Docker's leave out what is empty. */
+type ListedContainer = Pick<ContainerInfo, "Id"> & {
+  readonly [Field in Exclude<keyof ContainerInfo, "Id">]?: ContainerInfo[Field] | null;
+};
 
 /** How long a container has to end, in milliseconds. */
 function toStopTimeout(seconds = DEFAULT_STOP_TIMEOUT): number {

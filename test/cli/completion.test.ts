@@ -1,17 +1,21 @@
 // The completions in bash, zsh and fish themselves, read from the program and installed as files.
 
-import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { basename, join } from "node:path";
 import { documents } from "../../.ci/release/documents.ts";
 import type { Command } from "../../src/cli/command.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { PlayedEngine } from "../lab/played-engine.ts";
 import { openDir, run } from "../release/commands.ts";
+import { binary } from "../e2e/program.ts";
 import { ask, shellEnvironment, SHELLS, type Way } from "./shells.ts";
-import { commandTree, flagsOf, NAME, namesOf } from "./tree.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { flagsOf, NAME, namesOf } from "./tree.ts";
 
 setDefaultTimeout(60_000);
 
-const commands = await commandTree();
+const commands = COMMANDS;
 const LEVELS = ["debug", "info", "warn", "error"];
 const TEMPLATE_NAMES = [...Object.keys(TEMPLATES), ...Object.keys(PARTIALS)];
 
@@ -64,6 +68,18 @@ const FILES: readonly (readonly [string, readonly string[]])[] = [
   ["install --bin-dir ", ["folder"]],
 ];
 
+/** With two containers running. */
+const NAMES: readonly (readonly [string, readonly string[]])[] = [
+  ["explain ", ["/acme/shop", "/db", "acme/shop:1.2", "db", "shop-1"]],
+  ["explain s", ["shop-1"]],
+  ["explain acme/shop:", ["acme/shop:1.2"]],
+  ["explain /a", ["/acme/shop"]],
+  ["--network ", ["bridge"]],
+  ["routes --network br", ["bridge"]],
+  // Whose Engine is named on the line is asked there.
+  ["--docker-host unix:///none --network ", []],
+];
+
 const WAYS: readonly Way[] = ["read", "installed"];
 
 /** Shells that take offence at everything. */
@@ -72,6 +88,15 @@ const STRICT: Readonly<Record<string, readonly string[]>> = {
   zsh: ["zsh", "-feuc"],
   fish: ["fish", "-c"],
 };
+
+const engine = new PlayedEngine(join(labDir("engine"), "docker.sock"));
+for (const [name, image] of [
+  ["shop-1", "acme/shop:1.2"],
+  ["db", "db"],
+] as const) {
+  engine.add({ id: name.repeat(8), name, image, ip: "127.0.0.1", port: 8000 });
+}
+afterAll(() => engine.stop());
 
 let documented: Promise<Record<string, string>>;
 beforeAll(() => {
@@ -97,10 +122,11 @@ describe.each(Object.keys(SHELLS))("%s", (name) => {
     let answers: Map<string, string[]>;
 
     beforeAll(async () => {
-      const typed = [...CASES, ...FILES].map(([line]) => line);
+      const typed = [...CASES, ...NAMES, ...FILES].map(([line]) => line);
       const lines = [...typed, ...ASSIGNED.map(([before, word]) => before + word)];
       const asked = lines.map((line) => `${NAME} ${line}`);
-      answers = await ask(shell, way, asked, await documented);
+      const { dockerHost } = engine;
+      answers = await ask(shell, way, asked, await documented, { DOCKER_HOST: dockerHost });
     });
 
     const offers = (line: string): string[] | undefined => answers.get(`${NAME} ${line}`);
@@ -113,6 +139,10 @@ describe.each(Object.keys(SHELLS))("%s", (name) => {
       const flag = word.replace(/[^=]*$/, "");
       const found = offers(before + word)?.map((each) => each.replace(flag, ""));
       expect(found?.toSorted()).toEqual([...values].toSorted());
+    });
+
+    test.each(NAMES)("offers for %j the names of what runs", (line, names) => {
+      expect(offers(line)?.toSorted()).toEqual([...names].toSorted());
     });
 
     test.each(FILES)("offers for %j the files", (line, files) => {
@@ -138,3 +168,27 @@ async function completionFiles(): Promise<Record<string, string>> {
       .map(([name, text]) => [basename(name), text]),
   );
 }
+
+describe("an Engine that gives no names", () => {
+  const silent = Bun.serve({
+    unix: join(labDir("engine"), "silent.sock"),
+    fetch: () => new Promise<Response>(() => undefined),
+  });
+  afterAll(() => silent.stop(true));
+
+  test.each([
+    ["unix:///none"],
+    [`unix://${silent.url.pathname}`],
+    ["ssh://nobody@none.invalid"],
+    ["nonsense"],
+  ])("at %s costs no word and hardly any time", async (host) => {
+    const begun = performance.now();
+    const words = [await binary(), "complete", "--line=explain ", "served"];
+    expect(await run(words, { env: { DOCKER_HOST: host } })).toEqual({
+      status: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect(performance.now() - begun).toBeLessThan(3_000);
+  });
+});

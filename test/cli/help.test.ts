@@ -3,7 +3,8 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { binary, cleanEnvironment, runToEnd } from "../e2e/program.ts";
 import { inTerminal } from "./terminal.ts";
-import { commandTree, NAME } from "./tree.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { NAME } from "./tree.ts";
 
 setDefaultTimeout(60_000);
 
@@ -11,7 +12,7 @@ setDefaultTimeout(60_000);
 const NARROW = 60;
 const ESCAPE = "\u001b";
 
-const commands = await commandTree();
+const commands = COMMANDS;
 
 /** What a command prints into a terminal of that width. */
 async function shownIn(

@@ -8,13 +8,14 @@ import { EXIT_STATUS } from "../../src/lib/errors.ts";
 import { runToEnd } from "../e2e/program.ts";
 import { openDir, run } from "../release/commands.ts";
 import { shellEnvironment } from "./shells.ts";
-import { commandTree, NAME, namesOf } from "./tree.ts";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { NAME, namesOf } from "./tree.ts";
 
 setDefaultTimeout(60_000);
 
 const WIDTH = 80;
 
-const commands = await commandTree();
+const commands = COMMANDS;
 let source: string;
 /** What a reader sees. */
 let page: string;

@@ -95,12 +95,17 @@ const fish: Shell = {
 
 export const SHELLS: Readonly<Record<string, Shell>> = { bash, zsh, fish };
 
-/** Asks a shell all these lines. @param files where the release's completions are, by name */
+/**
+ * Asks a shell all these lines.
+ * @param files where the release's completions are, by name
+ * @param more further variables of its environment
+ */
 export async function ask(
   shell: Shell,
   way: Way,
   lines: readonly string[],
   files: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string>> = {},
 ): Promise<Map<string, string[]>> {
   const home = labDir("shell");
   const cwd = join(home, "here");
@@ -114,7 +119,7 @@ export async function ask(
       writeFileSync(join(home, shell.folder, name), text);
     }
   }
-  const env = { ...(await shellEnvironment(home)), ANSWERS: join(home, "answers") };
+  const env = { ...(await shellEnvironment(home)), ANSWERS: join(home, "answers"), ...more };
   const answers = await shell.ask(lines, way, { env, cwd });
   return new Map(lines.map((line, index) => [line, answers[index] ?? []]));
 }

@@ -116,6 +116,21 @@ describe("help and version", () => {
   );
 });
 
+test("flags may stand before the command", async () => {
+  const dir = gatewayDir();
+  const [before, behind] = [
+    await runToEnd([...flags(dir), "render"]),
+    await runToEnd(["render", ...flags(dir)]),
+  ];
+  expect(before).toEqual(behind);
+  expect(before.status).toBe(0);
+  const { stderr, status } = await runToEnd(["--once", "template", "path"]);
+  expect([status, stderr]).toEqual([
+    2,
+    expect.stringContaining('Cannot read flag "--once": there is no such flag'),
+  ]);
+});
+
 describe("exit status", () => {
   test.each([
     [["--no-such-flag"], "--no-such-flag"],

@@ -65,7 +65,7 @@ export class PlayedEngine {
       return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
     }
     if (path === "/containers/json") {
-      return Response.json([...this.#containers.keys()].map((Id) => ({ Id })));
+      return Response.json([...this.#containers.values()].map(listing));
     }
     const id = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
     const container = id === undefined ? undefined : this.#containers.get(id);
@@ -98,6 +98,20 @@ export class PlayedEngine {
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     for (const listener of this.#listeners) listener.enqueue(line);
   }
+}
+
+function listing({ id, name, image, ip, port, labels = {} }: PlayedContainer) {
+  return {
+    Id: id,
+    Names: [`/${name}`],
+    Image: image,
+    Labels: labels,
+    State: "running",
+    Status: "Up 5 minutes",
+    Ports: [{ PrivatePort: port, Type: "tcp" }],
+    HostConfig: { NetworkMode: "bridge" },
+    NetworkSettings: { Networks: { bridge: { IPAddress: ip, GlobalIPv6Address: "" } } },
+  };
 }
 
 function inspection({ id, name, image, ip, port, labels = {} }: PlayedContainer) {

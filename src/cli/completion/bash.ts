@@ -1,6 +1,6 @@
 // The completion script for bash.
 
-import { choicesOf, type Completed, type CompletedFlag } from "./words.ts";
+import { choicesOf, namesOf, type Completed, type CompletedFlag } from "./words.ts";
 
 /** The script that completes the program in bash; its file has the program's name. */
 export function forBash(program: string, commands: readonly Completed[]): string {
@@ -15,9 +15,12 @@ export function forBash(program: string, commands: readonly Completed[]): string
   return `# Completion for bash: source <(${program} completion bash)
 ${name}() {
   local IFS=$' \\t\\n' current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
-  local command= flags= words= assigned=
+  local command= flags= words= names= asked= assigned= line=\${COMP_LINE:0:COMP_POINT}
+  local -a typed
   COMPREPLY=()
-  # Bash takes \`=\` for a word of its own.
+  # Bash takes \`:\` for the end of a word, and \`=\` for a word of its own: here only blanks count.
+  read -ra typed <<<"$line"
+  [[ $line == *[[:space:]] ]] && typed+=("")
   if [[ $current == = ]]; then
     assigned=yes current=
   elif [[ $previous == = ]]; then
@@ -33,9 +36,9 @@ ${[...named, ...own].map(commandCase).join("\n")}
 ${valueCases(flags).join("\n")}
     *)
       [[ -n $assigned ]] && return
-      case $COMP_CWORD in
+      case $(( \${#typed[@]} - 1 )) in
         1) words="${named.map((command) => command.name).join(" ")}" ;;
-        2) ;;
+        2) [[ $current == -* ]] || asked=$names ;;
         *) words= ;;
       esac
       [[ $current == -* || -z $words ]] && words=$flags
@@ -43,7 +46,14 @@ ${valueCases(flags).join("\n")}
       [[ $current == -[a-z]* ]] && words=\${words//--/-}
       ;;
   esac
+  if [[ -n $asked ]]; then
+    current=\${typed[-1]}
+    words=$(${program} complete "--line=$line" $asked 2>/dev/null)
+  fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
+  if [[ -n $asked && $current == *:* && $COMP_WORDBREAKS == *:* ]]; then
+    COMPREPLY=("\${COMPREPLY[@]#"\${current%:*}:"}")
+  fi
 }
 complete -F ${name} ${program}
 `;
@@ -52,7 +62,9 @@ complete -F ${name} ${program}
 /** The program itself comes last: its pattern takes everything. */
 function commandCase({ name, flags, argument }: Completed): string {
   const words = argument?.choices ?? [];
-  const also = words.length === 0 ? "" : ` words="${words.join(" ")}"`;
+  const choices = words.length === 0 ? "" : ` words="${words.join(" ")}"`;
+  const names = argument?.names === undefined ? "" : ` names=${argument.names}`;
+  const also = choices + names;
   return `    ${name || "*"}) flags="${flags.map((flag) => `--${flag.name}`).join(" ")}"${also} ;;`;
 }
 
@@ -67,6 +79,9 @@ function valueCases(flags: readonly CompletedFlag[]): string[] {
     ...flags
       .filter((flag) => choicesOf(flag).length > 0)
       .map((flag) => `    --${flag.name}) words="${choicesOf(flag).join(" ")}" ;;`),
+    ...flags
+      .filter((flag) => namesOf(flag) !== undefined)
+      .map((flag) => `    --${flag.name}) asked=${namesOf(flag)} ;;`),
     // Readline's own completion knows quotes and `~`.
     `    ${pattern("file")}) compopt -o default; return ;;`,
     `    ${pattern("folder")}) compopt -o dirnames; return ;;`,

@@ -1,16 +1,19 @@
-// `docker-api-gateway completion` and `man`: what shells and man(1) know of the commands.
+// `docker-api-gateway completion`, and what its scripts ask: the names of what runs.
 
-import type { Command } from "../command.ts";
-import { completionFor, SHELLS } from "./scripts.ts";
 import { GatewayError } from "../../lib/errors.ts";
-import { manualPage } from "../manual.ts";
+import type { Command } from "../command.ts";
+import { runningNames } from "./names.ts";
+import { completionFor, SHELLS } from "./scripts.ts";
 
-/** Makes the commands that tell of all commands, themselves included. */
-export function tellingCommands(
-  program: { readonly name: string; readonly version: string; readonly description: string },
-  others: readonly Command[],
-): readonly Command[] {
-  const all = (): readonly Command[] => [...others, completion, manual];
+/**
+ * Makes the command that prints the completion script of a shell, and the one that the scripts ask.
+ * @param program the program's name
+ * @param all gives all commands, the first of these two included
+ */
+export function completionCommands(
+  program: string,
+  all: () => readonly Command[],
+): readonly [completion: Command, names: Command] {
   const completion: Command = {
     name: "completion",
     description: "Print the completion script of a shell",
@@ -30,27 +33,25 @@ export function tellingCommands(
         throw new GatewayError(
           "usage",
           `Cannot complete for "${argument}": it is no shell known here`,
-          {
-            hint: `there are ${SHELLS.join(", ")}`,
-          },
+          { hint: `there are ${SHELLS.join(", ")}` },
         );
       }
-      io.write(completionFor(shell, program.name, all()));
+      io.write(completionFor(shell, program, all()));
       return 0;
     },
   };
-  const manual: Command = {
-    name: "man",
-    description: "Print the manual page",
-    flags: {},
-    examples: [
-      ["docker-api-gateway man | man -l -", "read it"],
-      ["docker-api-gateway man > /usr/local/share/man/man8/docker-api-gateway.8", "keep it"],
-    ],
-    run(_, io) {
-      io.write(manualPage(program, all()));
+  const names: Command = {
+    name: "complete",
+    description: "Print names of what runs, for completion scripts",
+    flags: { line: { type: "string", valueHint: "LINE", description: "what was typed so far" } },
+    argument: { name: "kind", description: "served, networks", required: true },
+    examples: [["docker-api-gateway complete served", "containers, their images and routes"]],
+    async run({ argument, values }, io) {
+      const kind = argument === "networks" ? "networks" : "served";
+      const found = await runningNames(kind, String(values["line"] ?? ""), io.env);
+      io.write(found.map((name) => `${name}\n`).join(""));
       return 0;
     },
   };
-  return [completion, manual];
+  return [completion, names];
 }

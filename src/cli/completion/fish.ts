@@ -1,6 +1,6 @@
 // The completion script for fish.
 
-import { choicesOf, type Completed, type CompletedFlag } from "./words.ts";
+import { choicesOf, namesOf, type Completed, type CompletedFlag } from "./words.ts";
 
 /** The script that completes the program in fish; its file has the program's name. */
 export function forFish(program: string, commands: readonly Completed[]): string {
@@ -27,16 +27,20 @@ end
 ${complete} -e
 ${complete} -f
 ${named.map((command) => `${complete} -n 'test (count (commandline -opc)) -eq 1' -a ${command.name} -d ${quote(command.description)}`).join("\n")}
-${commands.flatMap((command) => forCommand(command, name).map((words) => `${complete} ${words}`)).join("\n")}
+${commands.flatMap((command) => forCommand(command, program, name).map((words) => `${complete} ${words}`)).join("\n")}
 `;
 }
 
-function forCommand({ name, flags, argument }: Completed, prefix: string): string[] {
+function forCommand(
+  { name, flags, argument }: Completed,
+  program: string,
+  prefix: string,
+): string[] {
   const condition = (kind: string): string => `-n ${quote(`${prefix}_${kind} ${name}`.trim())}`;
   const choices = argument?.choices ?? [];
   return [
     ...flags.flatMap((flag) => {
-      const behind = `${value(flag)} -d ${quote(flag.description)}`;
+      const behind = `${value(flag, program)} -d ${quote(flag.description)}`;
       const letter = flag.letter === undefined ? "" : ` -s ${flag.letter}`;
       return [
         `${condition("behind")} -l ${flag.name}${letter}${behind}`,
@@ -44,13 +48,25 @@ function forCommand({ name, flags, argument }: Completed, prefix: string): strin
       ];
     }),
     ...(choices.length === 0 ? [] : [`${condition("argument")} -a ${quote(choices.join(" "))}`]),
+    ...(argument?.names === undefined
+      ? []
+      : [`${condition("argument")} -a ${running(program, argument.names)}`]),
   ];
 }
 
-function value(flag: CompletedFlag): string {
+/** The names of what runs, which fish asks for when it completes. */
+function running(program: string, names: string): string {
+  return quote(
+    `(${program} complete --line=(commandline -cp | string collect) ${names} 2>/dev/null)`,
+  );
+}
+
+function value(flag: CompletedFlag, program: string): string {
   if (flag.value === undefined) return "";
   if (flag.value === "file") return " -r -F";
   if (flag.value === "folder") return " -x -a '(__fish_complete_directories)'";
+  const names = namesOf(flag);
+  if (names !== undefined) return ` -x -a ${running(program, names)}`;
   const choices = choicesOf(flag);
   return choices.length === 0 ? " -x" : ` -x -a ${quote(choices.join(" "))}`;
 }

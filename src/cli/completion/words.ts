@@ -1,6 +1,6 @@
 // What there is to complete: for each command its flags, what their values are, and its argument.
 
-import type { Command } from "../command.ts";
+import type { Command, RunningNames } from "../command.ts";
 import type { FlagDef } from "../flags.ts";
 
 /** A command, as a shell completes it; the one without a name is the program itself. */
@@ -8,7 +8,14 @@ export interface Completed {
   readonly name: string;
   readonly description: string;
   readonly flags: readonly CompletedFlag[];
-  readonly argument: { readonly name: string; readonly choices: readonly string[] } | undefined;
+  readonly argument:
+    | {
+        readonly name: string;
+        readonly choices: readonly string[];
+        /** Names of what runs, which the program itself is asked for. */
+        readonly names: RunningNames | undefined;
+      }
+    | undefined;
 }
 
 export interface CompletedFlag {
@@ -23,8 +30,13 @@ export interface CompletedFlag {
   readonly value: Value | undefined;
 }
 
-/** What a value is: some words, a path, or what no shell can know. */
-type Value = { readonly choices: readonly string[] } | "file" | "folder" | "anything";
+/** What a value is: some words, a path, names of what runs, or what no shell can know. */
+type Value =
+  | { readonly choices: readonly string[] }
+  | { readonly names: RunningNames }
+  | "file"
+  | "folder"
+  | "anything";
 
 /** What every command has. */
 const COMMON: readonly CompletedFlag[] = [
@@ -45,15 +57,20 @@ export function completedFor({ name, description, flags, argument }: Command): C
     name,
     description,
     flags: [...Object.entries(flags).map(([flag, def]) => completedFlag(flag, def)), ...COMMON],
-    argument: argument && { name: argument.name, choices: argument.choices ?? [] },
+    argument: argument && {
+      name: argument.name,
+      choices: argument.choices ?? [],
+      names: argument.names,
+    },
   };
 }
 
 function completedFlag(name: string, def: FlagDef): CompletedFlag {
   const { description } = def;
   if (def.type === "boolean") return { name, description, repeated: false, value: undefined };
-  const { alias, multiple = false, valueHint } = def;
-  return { name, alias, description, repeated: multiple, value: valueOf(valueHint) };
+  const { alias, multiple = false, names, valueHint } = def;
+  const value = names === undefined ? valueOf(valueHint) : { names };
+  return { name, alias, description, repeated: multiple, value };
 }
 
 function valueOf(hint: string): Value {
@@ -64,5 +81,10 @@ function valueOf(hint: string): Value {
 
 /** The words among which a value is. */
 export function choicesOf({ value }: CompletedFlag): readonly string[] {
-  return typeof value === "object" ? value.choices : [];
+  return typeof value === "object" && "choices" in value ? value.choices : [];
+}
+
+/** What kind of names of what runs a value is; undefined for any other value. */
+export function namesOf({ value }: CompletedFlag): RunningNames | undefined {
+  return typeof value === "object" && "names" in value ? value.names : undefined;
 }

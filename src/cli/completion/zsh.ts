@@ -1,6 +1,6 @@
 // The completion script for zsh.
 
-import { choicesOf, type Completed, type CompletedFlag } from "./words.ts";
+import { choicesOf, namesOf, type Completed, type CompletedFlag } from "./words.ts";
 
 /** The script that completes the program in zsh; its file has the name of its function. */
 export function forZsh(program: string, commands: readonly Completed[]): string {
@@ -10,6 +10,12 @@ export function forZsh(program: string, commands: readonly Completed[]): string 
   const names = named.map(({ name: each, description }) => quote(`${each}:${escape(description)}`));
   return `#compdef ${program}
 # Completion for zsh: put it into a folder of $fpath as ${name}
+${name}_names() {
+  local -a names=(\${(f)"$(${program} complete "--line=$BUFFER" $1 2>/dev/null)"})
+  compadd "\${@:2}" -a names
+}
+${name}_served() { ${name}_names served "$@" }
+${name}_networks() { ${name}_names networks "$@" }
 ${name}() {
   local -a subcommands=(
     ${names.join("\n    ")}
@@ -22,8 +28,8 @@ ${name}() {
     return
   fi
   case $words[2] in
-${named.map((command) => `    ${command.name}) shift words; (( CURRENT-- )); ${specifications(command)} ;;`).join("\n")}
-${own.map((command) => `    *) ${specifications(command)} ;;`).join("\n")}
+${named.map((command) => `    ${command.name}) shift words; (( CURRENT-- )); ${specifications(command, name)} ;;`).join("\n")}
+${own.map((command) => `    *) ${specifications(command, name)} ;;`).join("\n")}
   esac
 }
 # Loaded by zsh itself it is the function; read by a user's file it says what it is for.
@@ -35,17 +41,26 @@ fi
 `;
 }
 
-function specifications({ flags, argument }: Completed): string {
+function specifications({ flags, argument }: Completed, prefix: string): string {
   const choices = argument?.choices ?? [];
-  const words = choices.length === 0 ? " " : `(${choices.join(" ")})`;
+  const words =
+    argument?.names === undefined
+      ? choices.length === 0
+        ? " "
+        : `(${choices.join(" ")})`
+      : `${prefix}_${argument.names}`;
   const positional = argument === undefined ? [] : [quote(`1:${argument.name}:${words}`)];
-  return ["_arguments", ...flags.flatMap(flagSpecifications), ...positional].join(" \\\n      ");
+  return [
+    "_arguments",
+    ...flags.flatMap((flag) => flagSpecifications(flag, prefix)),
+    ...positional,
+  ].join(" \\\n      ");
 }
 
 /** A flag as `_arguments` wants it, under each of its names; behind `!` are those not offered. */
-function flagSpecifications(flag: CompletedFlag): string[] {
+function flagSpecifications(flag: CompletedFlag, prefix: string): string[] {
   const { name, letter, alias, description, repeated } = flag;
-  const value = flag.value === undefined ? "" : `:${name}:${action(flag)}`;
+  const value = flag.value === undefined ? "" : `:${name}:${action(flag, prefix)}`;
   const behind = `${value === "" ? "" : "="}[${escape(description)}]${value}`;
   const star = repeated ? "*" : "";
   return [
@@ -57,9 +72,11 @@ function flagSpecifications(flag: CompletedFlag): string[] {
 }
 
 /** What completes a value; a blank where nothing does. */
-function action(flag: CompletedFlag): string {
+function action(flag: CompletedFlag, prefix: string): string {
   if (flag.value === "file") return "_files";
   if (flag.value === "folder") return "_files -/";
+  const names = namesOf(flag);
+  if (names !== undefined) return `${prefix}_${names}`;
   const choices = choicesOf(flag);
   return choices.length === 0 ? " " : `(${choices.join(" ")})`;
 }

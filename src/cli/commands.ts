@@ -1,0 +1,78 @@
+// This room is what a person types and reads: the options, the help, and a file for each command. It
+// may import every other room; only main.ts may import it. Here is the command tree, which help,
+// completions and manual page are made from.
+
+import manifest from "../../package.json" with { type: "json" };
+import type { Command } from "./command.ts";
+import { completionCommands } from "./completion/completion.ts";
+import { doctorCommand } from "./doctor/doctor.ts";
+import { explainCommand } from "./explain.ts";
+import { gatewayCommand } from "./gateway.ts";
+import { manualCommand } from "./manual.ts";
+import { renderCommand } from "./render.ts";
+import { routesCommand } from "./routes.ts";
+import { installCommand } from "./service/install.ts";
+import { uninstallCommand } from "./service/uninstall.ts";
+import { upgradeCommand } from "./service/upgrade.ts";
+import { templateCommand } from "./template.ts";
+
+const { name, version, description } = manifest;
+
+/** The program, as its help and its manual page name it. */
+export const PROGRAM = { name, version, description };
+
+/** The command that scripts of shells ask: it is in no list. */
+const [completionCommand, namesCommand] = completionCommands(name, () => COMMANDS);
+
+/** All commands that a person types. The one without a name is the gateway itself. */
+export const COMMANDS: readonly Command[] = [
+  gatewayCommand,
+  routesCommand,
+  explainCommand,
+  doctorCommand,
+  renderCommand,
+  templateCommand,
+  installCommand,
+  uninstallCommand,
+  upgradeCommand,
+  completionCommand,
+  manualCommand(PROGRAM, () => COMMANDS),
+];
+
+/**
+ * Finds the command in the words behind the program's name. Flags may stand before it: they are its own.
+ * @param words normalised words
+ * @returns the command, the gateway itself if none is named, and the other words
+ */
+export function findCommand(words: readonly string[]): {
+  readonly command: Command;
+  readonly rest: readonly string[];
+} {
+  const commands = [...COMMANDS, namesCommand];
+  const at = firstWord(words);
+  const command = commands.find(({ name: own }) => own !== "" && own === words[at]);
+  return command === undefined
+    ? { command: gatewayCommand, rest: words }
+    : { command, rest: words.toSpliced(at, 1) };
+}
+
+/** Where the first word stands that is neither a flag nor a flag's value; -1 where there is none. */
+function firstWord(words: readonly string[]): number {
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] ?? "";
+    if (word === "--") return -1;
+    if (!word.startsWith("--")) return index;
+    const takesValue = VALUED.has(word.slice(2)) && words[index + 1]?.startsWith("--") === false;
+    if (takesValue) index++;
+  }
+  return -1;
+}
+
+/** The names of all flags that take a value. */
+const VALUED: ReadonlySet<string> = new Set(
+  COMMANDS.flatMap(({ flags }) =>
+    Object.entries(flags).flatMap(([flag, def]) =>
+      def.type === "boolean" ? [] : [flag, ...(def.alias === undefined ? [] : [def.alias])],
+    ),
+  ),
+);
