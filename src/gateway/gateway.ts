@@ -133,13 +133,13 @@ export class Gateway {
     if (due.at > now) await this.#wakeup.wait(due.at - now, signal);
     else if (due.task === "late") await this.#warnOfUnanswering();
     else if (due.task === "resync") {
-      this.#schedule = { ...this.#schedule, resyncAt: now + RESYNC_INTERVAL };
+      this.#reschedule({ resyncAt: now + RESYNC_INTERVAL });
       this.#markAll();
     } else await this.#tryReconcile(signal);
   }
 
   async #tryReconcile(signal: AbortSignal): Promise<void> {
-    this.#schedule = { ...this.#schedule, awake: false };
+    this.#reschedule({ awake: false });
     const afterResync = this.#afterResync.splice(0);
     try {
       if ((await this.#reconcile(signal)) === "again") this.#wake();
@@ -150,11 +150,8 @@ export class Gateway {
       const now = Date.now();
       const { retryAt = 0 } = this.#schedule;
       // An event may start a pass before the retry is due. Such a pass does not put the retry off.
-      if (retryAt <= now) {
-        this.#schedule = { ...this.#schedule, retryAt: now + this.#backoff.next() };
-      }
-      const { counters } = this.#state;
-      this.#publish({ counters: { ...counters, failures: counters.failures + 1 } });
+      if (retryAt <= now) this.#reschedule({ retryAt: now + this.#backoff.next() });
+      this.#count("failures");
     }
     for (const resolve of afterResync) resolve();
   }
@@ -185,7 +182,7 @@ export class Gateway {
     if (plan.kind === "none") return this.#done(desired.model);
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
-    this.#schedule = { ...this.#schedule, retryAt: undefined };
+    this.#reschedule({ retryAt: undefined });
     if (plan.kind === "reload") return this.#reload(desired, plan.reasons, isNew);
     const refusal = await this.#change(desired, plan);
     return refusal === undefined ? "done" : this.#reload(desired, [refusal], true);
@@ -211,8 +208,7 @@ export class Gateway {
     const ms = Date.now() - started;
     const done = plan.operations.map((operation) => operation.do).join(", ");
     this.parts.log.debug(`changed without a reload: ${done} (${ms} ms)`);
-    const { counters } = this.#state;
-    this.#publish({ counters: { ...counters, runtimeChanges: counters.runtimeChanges + 1 } });
+    this.#count("runtimeChanges");
     this.#done(desired.model);
     return undefined;
   }
@@ -221,7 +217,7 @@ export class Gateway {
   async #reload(desired: Desired, reasons: readonly string[], isNew: boolean): Promise<Outcome> {
     const started = Date.now();
     const quiet = isNew ? withChange(this.#schedule.quiet, started) : this.#schedule.quiet;
-    this.#schedule = { ...this.#schedule, quiet };
+    this.#reschedule({ quiet });
     if (quiet.waiting !== undefined && quietEnd(quiet) > started) return "waiting";
     try {
       await this.parts.applier.reload(desired.files);
@@ -231,12 +227,12 @@ export class Gateway {
       this.parts.log.failure(error, "the template before it is used on");
       return "again";
     } finally {
-      const after = { ...withoutChange(this.#schedule.quiet), lastReload: Date.now() };
-      this.#schedule = { ...this.#schedule, quiet: after };
+      this.#reschedule({
+        quiet: { ...withoutChange(this.#schedule.quiet), lastReload: Date.now() },
+      });
     }
     const now = Date.now();
-    const { counters } = this.#state;
-    this.#publish({ counters: { ...counters, reloads: counters.reloads + 1 } });
+    this.#count("reloads");
     return this.#done(desired.model, [{ event: "reload", reasons, ms: now - started, at: now }]);
   }
 
@@ -249,11 +245,7 @@ export class Gateway {
     const routes = changesBetween(applied, model, (id) => source.waited(id));
     source.settled();
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
-    this.#schedule = {
-      ...this.#schedule,
-      retryAt: undefined,
-      quiet: withoutChange(this.#schedule.quiet),
-    };
+    this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
     this.#backoff.reset();
     const changes = [...reloads, ...routes.map((change) => ({ ...change, at }))];
     this.#publish({
@@ -291,14 +283,23 @@ export class Gateway {
   }
 
   #setConnected(connected: boolean): void {
-    this.#schedule = { ...this.#schedule, connected };
+    this.#reschedule({ connected });
     this.#publish({ engine: { name: this.parts.source.name, connected } });
     this.#wakeup.set();
   }
 
   #wake(): void {
-    this.#schedule = { ...this.#schedule, awake: true };
+    this.#reschedule({ awake: true });
     this.#wakeup.set();
+  }
+
+  #reschedule(news: Partial<Schedule>): void {
+    this.#schedule = { ...this.#schedule, ...news };
+  }
+
+  #count(counter: keyof State["counters"]): void {
+    const { counters } = this.#state;
+    this.#publish({ counters: { ...counters, [counter]: counters[counter] + 1 } });
   }
 
   #publish(news: Partial<State>): void {
