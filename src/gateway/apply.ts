@@ -78,7 +78,7 @@ export class Applier {
     this.#applied = { files: onDisk, aliases: await this.#aliases(onDisk) };
     const differences = await this.#differences(onDisk);
     if (differences.length > 0) this.#doubt(differences.join(", "));
-    // If HAProxy cannot be asked what it runs, the times must do.
+    // If HAProxy cannot be asked, only times can show that it did not read the last files.
     else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
       this.#doubt("HAProxy started before its configuration was last written");
     }

@@ -64,7 +64,7 @@ export class Readiness {
 
 /** Whether a server has been down from the start. One that broke down later is another matter. */
 function hasNeverAnswered({ state, since }: ServerStats): boolean {
-  // HAProxy counts whole seconds, and begins a moment later than this clock.
+  // HAProxy counts whole seconds and begins a moment later than this clock: hence the 2 s less.
   return state === "down" && since * 1_000 >= WARN_AFTER - 2_000;
 }
 
