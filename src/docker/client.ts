@@ -86,6 +86,7 @@ export class DockerClient {
     }
   }
 
+  /** @param absent the statuses that mean that there is no such thing: then it returns undefined */
   async #json<T>(path: string, signal: AbortSignal, absent: readonly number[] = []): Promise<T> {
     return this.#ask(`${this.#prefix()}${path}`, signal, async (response) => {
       if (absent.includes(response.status)) {
@@ -99,9 +100,7 @@ export class DockerClient {
         throw new GatewayError(
           "docker",
           `Cannot read "${path}" of Docker: ${errorMessage(error)}`,
-          {
-            cause: error,
-          },
+          { cause: error },
         );
       }
     });

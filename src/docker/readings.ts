@@ -12,7 +12,7 @@ export interface Ended<T> {
 }
 
 export class Readings<T> {
-  /** Resolved when a reading ends; for each container that is being read or about to be, by ID. */
+  /** The containers that are being read or about to be, by ID. Each is resolved when that ends. */
   readonly #running = new Map<string, PromiseWithResolvers<void>>();
   #results = new Map<string, T>();
   #failures = new Map<string, unknown>();

@@ -1,6 +1,6 @@
-// One Docker Engine as a source of containers: its events are watched, and what they are about is read
-// again. This room only reads from Docker, and only it knows the Engine's JSON. It may import only lib
-// and model.ts.
+// One Docker Engine as a source of containers: it watches the events and reads again what they are
+// about. This room only reads from Docker, and no other room knows the Engine's JSON. It may import
+// only lib and model.ts.
 
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";

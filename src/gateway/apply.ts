@@ -1,4 +1,4 @@
-// Carries out a plan: changes the running HAProxy, or proves new files and makes it read them.
+// Carries out a plan: changes the running HAProxy, or checks new files and reloads HAProxy.
 
 import { newAddresses } from "../config/bind-addresses.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
@@ -31,8 +31,8 @@ type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 export class Applier {
   #applied: Applied = { aliases: {} };
   readonly #persist: Persist;
-  /** Why the states of the servers were not kept at the last reload; told once. */
-  #unkept: string | undefined;
+  /** Why the servers' states were not saved at the last reload; the same reason is logged once. */
+  #stateProblem: string | undefined;
 
   constructor(private readonly parts: ApplierParts) {
     this.#persist = new Persist(parts.files, parts.program, parts.log);
@@ -49,12 +49,15 @@ export class Applier {
     return files === undefined ? undefined : statsSocket(sectionsOf(files));
   }
 
-  /** The name that HAProxy has a backend under. */
+  /** The name that a backend has in the running HAProxy. */
   runningName(backend: string): string {
     return this.#applied.aliases[backend] ?? backend;
   }
 
-  /** Finds out what HAProxy runs from what an earlier gateway left. Once, before the first plan. */
+  /**
+   * Finds out what HAProxy runs, from the files of an earlier gateway. Once, before the first plan.
+   * @param like the files that the configuration may name, by path
+   */
   async recover(like: Files["assets"]): Promise<void> {
     const { files, haproxy, log } = this.parts;
     if (await files.isUnconfirmed()) {
@@ -70,21 +73,21 @@ export class Applier {
     if (onDisk === undefined || !isOwnConfig(onDisk.config)) return;
     const [lastRead, lastWritten] = [await haproxy.lastRead(), await files.lastWritten()];
     this.#persist.note(onDisk);
-    // Set first, as it tells where HAProxy can be asked.
+    // Set before HAProxy is asked: the files name the stats socket.
     this.#applied = { files: onDisk, aliases: {} };
     this.#applied = { files: onDisk, aliases: await this.#aliases(onDisk) };
     const differences = await this.#differences(onDisk);
     if (differences.length > 0) this.#doubt(differences.join(", "));
-    // Where HAProxy cannot be asked what it runs, the times have to tell.
+    // If HAProxy cannot be asked, only times can show that it did not read the last files.
     else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
       this.#doubt("HAProxy started before its configuration was last written");
     }
   }
 
   /**
-   * Compares what HAProxy says it runs with what it should run, and what is on disk with what was
-   * written. Files are written again; any other difference makes the next plan a reload.
-   * @param process whether it is the process that was changed
+   * Looks for drift: compares what HAProxy says it runs with what it should run, and the files with
+   * what was written. Edited files are written again. Any other difference causes a reload.
+   * @param process whether HAProxy is still the process that the gateway changed
    */
   async verify(process: Recognised): Promise<void> {
     await this.#persist.settle();
@@ -95,7 +98,7 @@ export class Applier {
       this.#doubt(`${this.parts.files.output} was changed by somebody else`);
       return;
     }
-    // It read its files, which know no other names and may lack the last changes.
+    // A new process runs what the files say: they have no aliases and may lack the last changes.
     const written = process === "another" ? this.#persist.files : undefined;
     if (written !== undefined) this.#applied = { files: written, aliases: {} };
     const differences = await this.#differences(written ?? before);
@@ -109,8 +112,8 @@ export class Applier {
   }
 
   /**
-   * Changes the running HAProxy; its files follow in the background.
-   * @throws GatewayError `haproxy` where HAProxy refuses an operation; what it runs is unknown then
+   * Changes the running HAProxy. The files are written later, in the background.
+   * @throws GatewayError `haproxy` if HAProxy refuses an operation; what it runs is in doubt then
    */
   async change(desired: Files, { operations, aliases }: RuntimePlan): Promise<void> {
     const before = this.#applied;
@@ -130,7 +133,7 @@ export class Applier {
 
   /**
    * Makes HAProxy run the desired files by a reload.
-   * @throws GatewayError; HAProxy goes on with what it had, and that is on disk
+   * @throws GatewayError if that fails; HAProxy goes on as before, and the files are rolled back
    */
   async reload(desired: Files): Promise<void> {
     const { files, haproxy, runtime } = this.parts;
@@ -139,11 +142,11 @@ export class Applier {
     await this.#persist.replace(desired);
     try {
       await this.#saveStates(desired);
-      // Nothing is to be said to the old worker any more, nor to the new one before it is there.
+      // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();
       await haproxy.reload();
     } catch (error) {
-      // It may have taken the new files and failed to say so: only the next reload will tell.
+      // HAProxy may have taken the new files without saying so. Only another reload makes it sure.
       this.#doubt("the last reload failed");
       await files.putBack();
       throw error;
@@ -153,13 +156,17 @@ export class Applier {
     this.#persist.note(desired);
   }
 
-  /** Waits for the files to be written. */
+  /** Waits until the files are written. HAProxy gets no more commands. */
   async close(): Promise<void> {
     await this.#persist.settle();
     this.parts.runtime.reset();
   }
 
-  /** HAProxy pauses what it serves while it tries an address, and its check does not try. */
+  /**
+   * Makes sure that new addresses are free. `haproxy -c` does not try them, and while HAProxy tries
+   * them at a reload, it pauses what it serves.
+   * @throws RefusedConfig if one is not free
+   */
   async #checkAddresses(desired: Files): Promise<void> {
     const { files, haproxy } = this.parts;
     const running = this.#applied.files ?? (await files.read());
@@ -167,31 +174,33 @@ export class Applier {
     if (addresses.length === 0) return;
     const pids = await haproxy.pids();
     for (const address of addresses) {
-      const notFree = await whyNotFree(address, ({ pid = 0, ownPid = 0, program }) =>
+      const conflict = await whyNotFree(address, ({ pid = 0, ownPid = 0, program }) =>
         pids === undefined ? program === "haproxy" : pids.includes(pid) || pids.includes(ownPid),
       );
-      if (notFree === undefined) continue;
-      const { problem, hint } = notFree;
+      if (conflict === undefined) continue;
+      const { problem, hint } = conflict;
       throw new RefusedConfig("config", `Cannot listen on ${address}: ${problem}`, { hint });
     }
   }
 
+  /** Lists the backends that HAProxy runs under another name. Empty if it cannot be asked. */
   async #aliases(onDisk: Files): Promise<Aliases> {
     const { runtime } = this.parts;
     try {
-      const isAsked = (await runtime.capabilities()) !== undefined;
-      return isAsked ? await observeAliases(runtime, onDisk) : {};
+      const canBeAsked = (await runtime.capabilities()) !== undefined;
+      return canBeAsked ? await observeAliases(runtime, onDisk) : {};
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       return {};
     }
   }
 
-  /** It is no longer sure what HAProxy runs. It can still be asked, and told to drain. */
+  /** Notes why it is in doubt what HAProxy runs. It can still be asked, and told to drain. */
   #doubt(why: string): void {
     this.#applied = { ...this.#applied, doubt: why };
   }
 
+  /** Lists how HAProxy differs from the files. Empty if it cannot be asked; an error is a difference. */
   async #differences(files: Files): Promise<string[]> {
     const { runtime } = this.parts;
     try {
@@ -204,7 +213,7 @@ export class Applier {
     }
   }
 
-  /** Without the states a reload still works; servers are then only found down by their checks. */
+  /** Saves the servers' states for the new worker. Without them, its checks must find out again. */
   async #saveStates(desired: Files): Promise<void> {
     const socket = this.statsSocket ?? statsSocket(sectionsOf(desired));
     const running = (backend: string): string => this.runningName(backend);
@@ -216,7 +225,7 @@ export class Applier {
       this.parts.log.debug(`the states of the servers are not kept: ${errorMessage(error)}`);
       problem = await saveServerStates(sectionsOf(desired), undefined, running);
     }
-    if (problem !== undefined && problem !== this.#unkept) this.parts.log.warn(problem);
-    this.#unkept = problem;
+    if (problem !== undefined && problem !== this.#stateProblem) this.parts.log.warn(problem);
+    this.#stateProblem = problem;
   }
 }

@@ -1,27 +1,27 @@
-// When the loop goes on: one value that holds every due time, and one function that reads it.
+// Decides when the loop goes on: one value holds every due time, and one function reads it.
 
-/** The quiet period before a reload. All times are in milliseconds since 1970. */
+/** What decides how long a reload waits. All times are in milliseconds since 1970. */
 export interface QuietPeriod {
-  /** How long nothing may change before a reload, and the longest that a change waits, in ms. */
+  /** The quiet period before a reload and the longest that a change waits, in milliseconds. */
   readonly limits: { readonly min: number; readonly max: number };
-  /** The first and the last change that wait; undefined where none does. */
+  /** When the first and the last waiting change came; undefined if none waits. */
   readonly waiting?: { readonly since: number; readonly last: number } | undefined;
   readonly lastReload: number;
 }
 
 /** Everything that the loop waits for. All times are in milliseconds since 1970. */
 export interface Schedule {
-  /** Whether something happened that no pass has looked at. */
+  /** Whether something happened since the last pass began. */
   readonly awake: boolean;
   /** Whether the Engine can be read. */
   readonly connected: boolean;
-  /** When everything is read again. */
+  /** When everything is read again: the resync. */
   readonly resyncAt: number;
-  /** When a container is read again by itself. */
+  /** When a container is read again without an event. */
   readonly rereadAt?: number | undefined;
-  /** When what failed is tried again. */
+  /** When a failed pass is tried again. */
   readonly retryAt?: number | undefined;
-  /** When it is looked for containers that do not answer. */
+  /** When the gateway looks for containers that do not answer. */
   readonly lateAt?: number | undefined;
   readonly quiet: QuietPeriod;
 }
@@ -29,14 +29,14 @@ export interface Schedule {
 export interface Due {
   /** In milliseconds since 1970; never before now. */
   readonly at: number;
-  /** `late`: only to look for containers that do not answer. */
+  /** `pass`: reconcile. `late`: only look for containers that do not answer. */
   readonly task: "pass" | "resync" | "late";
 }
 
-/** What comes next, and when. Without the Engine nothing is read, however long it is away. */
+/** Decides what comes next, and when. There is no pass as long as the Engine cannot be read. */
 export function nextDue(schedule: Schedule, now: number): Due {
   const { awake, connected, resyncAt, rereadAt, retryAt, lateAt = Infinity, quiet } = schedule;
-  // A change that failed waits for its retry: the quiet period has been waited for already.
+  // A change that failed waits only for its retry. Its quiet period is over.
   const changeAt = retryAt ?? quietEnd(quiet);
   const passAt = awake ? now : Math.min(rereadAt ?? Infinity, changeAt);
   const dues: Due[] = [
@@ -49,22 +49,23 @@ export function nextDue(schedule: Schedule, now: number): Due {
 }
 
 /**
- * When the changes that wait for a reload go; Infinity where none does. The first change after a
- * calm goes at once; later ones when nothing has changed for `min`, but never later than `max`.
+ * Decides when the reload for the waiting changes comes; Infinity if none waits. The first change
+ * after a calm is not delayed. Later ones wait until nothing has changed for `min`, but no longer
+ * than `max`.
  */
 export function quietEnd({ limits: { min, max }, waiting, lastReload }: QuietPeriod): number {
   if (waiting === undefined) return Infinity;
-  // A calm is as long as the longest wait: then a single change is never delayed.
+  // A calm is a time of `max` without a reload, so that a single change is not delayed.
   if (waiting.since - lastReload >= max) return waiting.since;
   return Math.min(waiting.last + min, waiting.since + max);
 }
 
-/** The quiet period with one more change that waits. */
+/** Adds a waiting change. */
 export function withChange(quiet: QuietPeriod, now: number): QuietPeriod {
   return { ...quiet, waiting: { since: quiet.waiting?.since ?? now, last: now } };
 }
 
-/** The quiet period when nothing waits any more. */
+/** Removes the waiting changes. */
 export function withoutChange(quiet: QuietPeriod): QuietPeriod {
   return { ...quiet, waiting: undefined };
 }

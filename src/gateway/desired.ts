@@ -1,4 +1,4 @@
-// The desired state: the files that HAProxy should run, made of what Docker has.
+// Makes the desired state: the files that HAProxy should run, from the containers that Docker has.
 
 import { UnsafeValueError } from "../template/escape.ts";
 import { GatewayError } from "../lib/errors.ts";
@@ -11,7 +11,7 @@ import { toContext, type ContextOptions, type HaproxyContext } from "../template
 import { currentReach } from "./host.ts";
 import type { TemplateSlot } from "./template-file.ts";
 
-/** Everything that decides the files besides what Docker has. */
+/** Everything besides Docker's containers that decides what is in the files. */
 export interface DesiredSettings {
   readonly routing: RoutingOptions;
   readonly template: ContextOptions;
@@ -24,38 +24,38 @@ export interface Desired {
   readonly files: Files;
 }
 
-/** Makes the desired state again and again, with the newest template that works. */
+/** Makes the desired state at every pass, with the newest template that works. */
 export class DesiredState {
   readonly #router = createRouter();
-  /** What was made last, and with which template. */
+  /** The last desired state and the template that made it. */
   #last: { readonly template: Template; readonly desired: Desired } | undefined;
-  /** What templates see as the time: that of the last change, so that time alone is none. */
+  /** What templates see as `Time`: when the files last changed. The clock alone is no change. */
   #time = new Date();
 
   constructor(
     private readonly template: TemplateSlot,
     private readonly settings: DesiredSettings,
-    /** The Engine's host name where it is another machine. */
+    /** The Engine's host name if it runs on another machine. */
     private readonly remoteHost: string | undefined,
     private readonly log: Logger,
   ) {}
 
-  /** HAProxy took what was made last. */
+  /** Notes that HAProxy took the last desired state. */
   accepted(): void {
     if (this.#last !== undefined) this.template.accepted(this.#last.template);
   }
 
-  /** HAProxy refused what was made last. True where an older template is there to go on with. */
+  /** Notes that HAProxy refused the last desired state. Returns whether an older template is left. */
   refused(): boolean {
     return this.#last !== undefined && this.template.refused(this.#last.template);
   }
 
   /**
-   * Makes the files. A template that became broken is complained of, and the one before it used.
-   * @param isKnown whether files say what HAProxy runs already, or is about to
-   * @throws GatewayError `template` where no template works
+   * Makes the desired state. If the newest template is broken, that is logged and an older one used.
+   * @param isUnchanged whether files bring no change: HAProxy runs them, or they are desired already
+   * @throws GatewayError `template` if no template works
    */
-  make(snapshot: Snapshot, isKnown: (files: Files) => boolean): Desired {
+  make(snapshot: Snapshot, isUnchanged: (files: Files) => boolean): Desired {
     try {
       this.template.refresh();
     } catch (error) {
@@ -65,16 +65,16 @@ export class DesiredState {
     const candidates = this.template.candidates();
     let failure: unknown;
     for (const template of candidates) {
-      let asksForTime = false;
+      let usesTime = false;
       const time = (): string => {
-        asksForTime = true;
+        usesTime = true;
         return this.#time.toISOString();
       };
       const make = (last?: Desired): Desired =>
         makeDesired(snapshot, reach, this.settings, template, time, this.#router, last);
       try {
         let desired = make(this.#last?.template === template ? this.#last.desired : undefined);
-        if (asksForTime && !isKnown(desired.files)) {
+        if (usesTime && !isUnchanged(desired.files)) {
           this.#time = new Date();
           desired = make();
         }
@@ -92,11 +92,11 @@ export class DesiredState {
 }
 
 /**
- * Makes the files once. A container with a value that no file can hold is left out, not the others.
- * @param time what a template sees as `Time`
- * @param router one that remembers what it decided last
- * @param last what the same template made last: its files are given again for the same services
- * @throws GatewayError `template` where the template fails
+ * Makes the desired state once. A container is left out if no file can hold a value of it.
+ * @param time returns what a template sees as `Time`
+ * @param router reuses what it decided at earlier calls
+ * @param last what the same template made before: if the services are the same, so are the files
+ * @throws GatewayError `template` if the template fails
  */
 export function makeDesired(
   snapshot: Snapshot,

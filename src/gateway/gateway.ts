@@ -19,7 +19,7 @@ import { firstState, withChanges, type Change, type State } from "./state.ts";
 import { graceOf, serversToDrain } from "./termination.ts";
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
-/** `again`: another pass is needed at once. */
+/** `waiting`: a change waits for quiet or for its retry. `again`: another pass is needed at once. */
 type Outcome = "done" | "waiting" | "again";
 
 interface GatewayParts {
@@ -32,15 +32,15 @@ interface GatewayParts {
   readonly log: Logger;
 }
 
-/** Everything is read and compared again this often, in ms, should something have been lost. */
-const RESYNC = 60_000;
-/** The first wait before what failed is tried again, and the longest, in milliseconds. */
+/** How often everything is read and compared again, in milliseconds: an event may have been lost. */
+const RESYNC_INTERVAL = 60_000;
+/** The first and the longest wait before a failed pass is tried again, in milliseconds. */
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
 
-const NOTHING: Model = { services: [], rejections: [], warnings: [] };
+const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
 
-/** Told of each new state, and of the one before. */
+/** Called with each new state and the one before it. */
 export type StateListener = (state: State, before: State) => void;
 
 export class Gateway {
@@ -49,14 +49,14 @@ export class Gateway {
   readonly #failure: RepeatedFailure;
   readonly #readiness: Readiness;
   readonly #listeners: StateListener[] = [];
-  /** Who waits for everything to be read again. */
-  readonly #resyncs: (() => void)[] = [];
+  /** Called after the next pass: each resolves a promise that `resync` returned. */
+  readonly #afterResync: (() => void)[] = [];
   #schedule: Schedule;
   #state: State;
-  /** Whether it was found out what an earlier gateway left. */
+  /** Whether the files that an earlier gateway left have been looked at. */
   #recovered = false;
   /** Whether the next pass compares HAProxy with what it should run. */
-  #verify = false;
+  #mustVerify = false;
   #desired: Desired | undefined;
 
   constructor(private readonly parts: GatewayParts) {
@@ -66,7 +66,7 @@ export class Gateway {
     this.#schedule = {
       awake: false,
       connected: false,
-      resyncAt: now + RESYNC,
+      resyncAt: now + RESYNC_INTERVAL,
       quiet: { limits: wait, lastReload: -Infinity },
     };
     this.#failure = new RepeatedFailure(log);
@@ -77,7 +77,6 @@ export class Gateway {
     );
   }
 
-  /** What is known now. */
   get state(): State {
     return this.#state;
   }
@@ -87,14 +86,14 @@ export class Gateway {
     this.#listeners.push(listener);
   }
 
-  /** Runs until the signal is aborted; a pass under way is finished. */
+  /** Runs until the signal is aborted. A pass that is under way then is finished first. */
   async run(signal: AbortSignal): Promise<void> {
     const watching = this.parts.source.watch(
       {
-        connected: () => this.#connected(true),
+        connected: () => this.#setConnected(true),
         changed: () => this.#wake(),
         ending: (id) => this.#drain(id),
-        disconnected: () => this.#connected(false),
+        disconnected: () => this.#setConnected(false),
       },
       signal,
     );
@@ -103,7 +102,7 @@ export class Gateway {
     await this.parts.applier.close();
   }
 
-  /** One pass over everything. @throws GatewayError where it fails */
+  /** Reads everything once and brings HAProxy there. @throws GatewayError if that fails */
   async once(signal: AbortSignal): Promise<void> {
     await this.parts.source.connect(signal);
     while ((await this.#reconcile(signal)) === "again");
@@ -112,36 +111,36 @@ export class Gateway {
 
   /**
    * Reads everything again, the template too, and compares HAProxy with what it should run.
-   * @returns when a pass is done that began after this call
+   * Resolves after a pass that began after this call.
    */
   resync(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#resyncs.push(resolve);
+    this.#afterResync.push(resolve);
     this.#markAll();
     return promise;
   }
 
-  /** How long the connections of a server may last when it goes, in milliseconds. */
+  /** How long a server's connections may last after it is removed, in milliseconds. */
   grace(server: string): number {
-    return graceOf(this.#state.applied ?? NOTHING, server);
+    return graceOf(this.#state.applied ?? EMPTY_MODEL, server);
   }
 
-  /** Waits for what comes next, or does it. */
+  /** Does what is due now, or waits until something is due. */
   async #step(signal: AbortSignal): Promise<void> {
     const now = Date.now();
     const { rereadAt } = this.parts.source;
     const due = nextDue({ ...this.#schedule, rereadAt, lateAt: this.#readiness.dueAt }, now);
     if (due.at > now) await this.#wakeup.wait(due.at - now, signal);
-    else if (due.task === "late") await this.#lookForLate();
+    else if (due.task === "late") await this.#warnOfUnanswering();
     else if (due.task === "resync") {
-      this.#schedule = { ...this.#schedule, resyncAt: now + RESYNC };
+      this.#reschedule({ resyncAt: now + RESYNC_INTERVAL });
       this.#markAll();
     } else await this.#tryReconcile(signal);
   }
 
   async #tryReconcile(signal: AbortSignal): Promise<void> {
-    this.#schedule = { ...this.#schedule, awake: false };
-    const resyncs = this.#resyncs.splice(0);
+    this.#reschedule({ awake: false });
+    const afterResync = this.#afterResync.splice(0);
     try {
       if ((await this.#reconcile(signal)) === "again") this.#wake();
       else if (this.#schedule.retryAt === undefined) this.#failure.forget();
@@ -150,34 +149,32 @@ export class Gateway {
       this.#failure.tell(error, "what is served stays as it is; trying again");
       const now = Date.now();
       const { retryAt = 0 } = this.#schedule;
-      // What happens meanwhile is looked at at once, and does not put the retry off.
-      if (retryAt <= now) {
-        this.#schedule = { ...this.#schedule, retryAt: now + this.#backoff.next() };
-      }
-      const { counters } = this.#state;
-      this.#publish({ counters: { ...counters, failures: counters.failures + 1 } });
+      // An event may start a pass before the retry is due. Such a pass does not put the retry off.
+      if (retryAt <= now) this.#reschedule({ retryAt: now + this.#backoff.next() });
+      this.#count("failures");
     }
-    for (const resolve of resyncs) resolve();
+    for (const resolve of afterResync) resolve();
   }
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { applier, runtime, source } = this.parts;
     const [process] = await Promise.all([this.#recognise(), source.refresh(signal)]);
-    // Taken before: a comparison that is asked for meanwhile needs the next pass.
-    const verify = this.#verify;
-    this.#verify = false;
-    if (verify && this.#recovered) await applier.verify(process);
+    // Cleared before the comparison: a request that comes during it needs another one.
+    const mustVerify = this.#mustVerify;
+    this.#mustVerify = false;
+    if (mustVerify && this.#recovered) await applier.verify(process);
     const capabilities = await runtime.capabilities();
-    const isKnown = (files: Files): boolean =>
+    const isUnchanged = (files: Files): boolean =>
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
-    const desired = this.parts.desired.make(source.snapshot(), isKnown);
+    const desired = this.parts.desired.make(source.snapshot(), isUnchanged);
     if (!this.#recovered) await applier.recover(desired.files.assets);
     this.#recovered = true;
     const isNew = !isDeepStrictEqual(this.#desired?.files, desired.files);
     this.#desired = desired;
     this.#publish({ desired: desired.model });
 
+    // Asked again: `recover` may have found out where HAProxy can be asked.
     const running = await runtime.capabilities();
     const { applied } = applier;
     this.#publish({ haproxy: { version: running?.version, doubt: applied.doubt } });
@@ -185,20 +182,21 @@ export class Gateway {
     if (plan.kind === "none") return this.#done(desired.model);
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
-    this.#schedule = { ...this.#schedule, retryAt: undefined };
+    this.#reschedule({ retryAt: undefined });
     if (plan.kind === "reload") return this.#reload(desired, plan.reasons, isNew);
     const refusal = await this.#change(desired, plan);
     return refusal === undefined ? "done" : this.#reload(desired, [refusal], true);
   }
 
+  /** Finds out whether HAProxy is still the process that the gateway changed. */
   async #recognise(): Promise<Recognised> {
     const process = await this.parts.runtime.recognise();
-    // Kept, should the Engine not be there to be read.
-    if (process === "another") this.#verify = true;
+    // Set here and not in the pass, which fails before its comparison if the Engine cannot be read.
+    if (process === "another") this.#mustVerify = true;
     return process;
   }
 
-  /** Changes HAProxy while it runs; gives HAProxy's words where it refuses. */
+  /** Changes the running HAProxy. Returns the reason if HAProxy refuses. */
   async #change(desired: Desired, plan: RuntimePlan): Promise<string | undefined> {
     const started = Date.now();
     try {
@@ -210,36 +208,36 @@ export class Gateway {
     const ms = Date.now() - started;
     const done = plan.operations.map((operation) => operation.do).join(", ");
     this.parts.log.debug(`changed without a reload: ${done} (${ms} ms)`);
-    const { counters } = this.#state;
-    this.#publish({ counters: { ...counters, runtimeChanges: counters.runtimeChanges + 1 } });
+    this.#count("runtimeChanges");
     this.#done(desired.model);
     return undefined;
   }
 
+  /** @param isNew whether this change begins or prolongs the quiet period; a retry does not */
   async #reload(desired: Desired, reasons: readonly string[], isNew: boolean): Promise<Outcome> {
     const started = Date.now();
     const quiet = isNew ? withChange(this.#schedule.quiet, started) : this.#schedule.quiet;
-    this.#schedule = { ...this.#schedule, quiet };
+    this.#reschedule({ quiet });
     if (quiet.waiting !== undefined && quietEnd(quiet) > started) return "waiting";
     try {
       await this.parts.applier.reload(desired.files);
     } catch (error) {
       if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) throw error;
-      // One bad template must not keep the containers' changes from being served.
+      // A bad template must not hold up the changes of containers: an older one is used.
       this.parts.log.failure(error, "the template before it is used on");
       return "again";
     } finally {
-      const after = { ...withoutChange(this.#schedule.quiet), lastReload: Date.now() };
-      this.#schedule = { ...this.#schedule, quiet: after };
+      this.#reschedule({
+        quiet: { ...withoutChange(this.#schedule.quiet), lastReload: Date.now() },
+      });
     }
     const now = Date.now();
-    const { counters } = this.#state;
-    this.#publish({ counters: { ...counters, reloads: counters.reloads + 1 } });
+    this.#count("reloads");
     return this.#done(desired.model, [{ event: "reload", reasons, ms: now - started, at: now }]);
   }
 
-  /** HAProxy runs what it should. */
-  #done(model: Model, more: readonly Change[] = []): Outcome {
+  /** Notes that HAProxy runs what it should. @param reloads the reload that was needed, if any */
+  #done(model: Model, reloads: readonly Change[] = []): Outcome {
     const { source, desired } = this.parts;
     desired.accepted();
     const at = Date.now();
@@ -247,13 +245,9 @@ export class Gateway {
     const routes = changesBetween(applied, model, (id) => source.waited(id));
     source.settled();
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
-    this.#schedule = {
-      ...this.#schedule,
-      retryAt: undefined,
-      quiet: withoutChange(this.#schedule.quiet),
-    };
+    this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
     this.#backoff.reset();
-    const changes = [...more, ...routes.map((change) => ({ ...change, at }))];
+    const changes = [...reloads, ...routes.map((change) => ({ ...change, at }))];
     this.#publish({
       ...withChanges(this.#state, changes),
       applied: model,
@@ -262,41 +256,50 @@ export class Gateway {
     return "done";
   }
 
-  async #lookForLate(): Promise<void> {
+  async #warnOfUnanswering(): Promise<void> {
     try {
-      await this.#readiness.look(this.#state.applied ?? NOTHING);
+      await this.#readiness.look(this.#state.applied ?? EMPTY_MODEL);
     } catch (error) {
-      // HAProxy is not there, or is just starting.
+      // HAProxy does not run, or is just starting.
       if (error instanceof GatewayError) {
         this.parts.log.debug(`cannot tell which containers answer: ${errorMessage(error)}`);
       } else this.parts.log.failure(error);
     }
   }
 
-  /** A container that ends or has ended gets no new request, unless it is the last of its service. */
+  /** Drains the servers of a container that ends, unless it is the last one of its service. */
   #drain(id: string): void {
     const { applier, runtime, source } = this.parts;
     if (!runtime.mayChange) return;
     const isEnding = (other: string): boolean => source.isEnding(other);
-    const servers = serversToDrain(this.#state.applied ?? NOTHING, id, isEnding);
+    const servers = serversToDrain(this.#state.applied ?? EMPTY_MODEL, id, isEnding);
     for (const { backend, server } of servers) runtime.drain(applier.runningName(backend), server);
   }
 
   #markAll(): void {
-    this.#verify = true;
+    this.#mustVerify = true;
     this.parts.source.markAll();
     this.#wake();
   }
 
-  #connected(connected: boolean): void {
-    this.#schedule = { ...this.#schedule, connected };
+  #setConnected(connected: boolean): void {
+    this.#reschedule({ connected });
     this.#publish({ engine: { name: this.parts.source.name, connected } });
     this.#wakeup.set();
   }
 
   #wake(): void {
-    this.#schedule = { ...this.#schedule, awake: true };
+    this.#reschedule({ awake: true });
     this.#wakeup.set();
+  }
+
+  #reschedule(news: Partial<Schedule>): void {
+    this.#schedule = { ...this.#schedule, ...news };
+  }
+
+  #count(counter: keyof State["counters"]): void {
+    const { counters } = this.#state;
+    this.#publish({ counters: { ...counters, [counter]: counters[counter] + 1 } });
   }
 
   #publish(news: Partial<State>): void {

@@ -1,4 +1,4 @@
-// What is asked of this host: its addresses, its init system, who runs the gateway.
+// Finds out about this host: its addresses, its init system, the user that runs the gateway.
 
 import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
 import { networkInterfaces, tmpdir, type NetworkInterfaceInfo } from "node:os";
@@ -11,15 +11,15 @@ export interface Host {
   /** Whether systemd runs this host. Source: sd_booted(3). */
   readonly systemd: boolean;
   readonly hasMasterSocket: boolean;
-  /** Whether the directory of Debian's HAProxy for its sockets is there. */
+  /** Whether the folder exists that Debian's HAProxy has for its sockets. */
   readonly hasRunHaproxy: boolean;
-  /** Whether there are a user, a group and a folder `haproxy` to run as and to be shut in. */
+  /** Whether there are a user and a group `haproxy`, and the folder for its chroot. */
   readonly hasHaproxyUser: boolean;
-  /** Whether something takes log lines at `/dev/log`. */
+  /** Whether there is a syslog socket at `/dev/log`. */
   readonly hasSyslog: boolean;
-  /** The folder for an ordinary user's files that need not outlive a boot. */
+  /** The folder for an ordinary user's files that may go at a reboot. */
   readonly runtimeDir: string;
-  /** Whether that is a folder where everybody may make one: nobody gave this user a place. */
+  /** Whether it is in a folder for all users, where others could make it first. */
   readonly runtimeDirIsShared: boolean;
 }
 
@@ -32,25 +32,26 @@ export function inspectHost(masterSocket: string, env: NodeJS.ProcessEnv): Host 
     systemd: existsSync("/run/systemd/system"),
     hasMasterSocket: existsSync(masterSocket),
     hasRunHaproxy: existsSync("/run/haproxy"),
-    hasHaproxyUser: hasEntry("/etc/passwd") && hasEntry("/etc/group") && existsSync(HAPROXY_CHROOT),
+    hasHaproxyUser:
+      hasHaproxyEntry("/etc/passwd") && hasHaproxyEntry("/etc/group") && existsSync(HAPROXY_CHROOT),
     hasSyslog: existsSync("/dev/log"),
     runtimeDir: env["XDG_RUNTIME_DIR"] || `${tmpdir()}/docker-api-gateway-${uid}`,
     runtimeDirIsShared: !env["XDG_RUNTIME_DIR"],
   };
 }
 
-/** The mode bits by which others than a folder's owner may change what is in it. */
+/** The mode bits that let others than its owner change a folder's content. */
 const WRITABLE_BY_OTHERS = 0o022;
 
-/** Makes a folder for nobody else. @throws GatewayError `config` where somebody else made it first */
+/** Makes a folder for this user only. @throws GatewayError `config` if somebody else made it first */
 export function makePrivate(path: string): void {
   if (!lstatSync(path, { throwIfNoEntry: false })) mkdirSync(path, { mode: 0o700 });
   requirePrivate(path);
 }
 
 /**
- * Makes sure of a folder that somebody else could make: what is in it decides what HAProxy does.
- * @throws GatewayError `config` where another user may change what is in it
+ * Makes sure that only this user can change a folder's content, which decides what HAProxy does.
+ * @throws GatewayError `config` if another user can change it
  */
 export function requirePrivate(path: string): void {
   const problem = whyNotPrivate(path, process.getuid?.() ?? 0);
@@ -60,6 +61,7 @@ export function requirePrivate(path: string): void {
   });
 }
 
+/** Why others could change a folder's content; empty if they cannot or there is no such folder. */
 function whyNotPrivate(path: string, user: number): string {
   const found = lstatSync(path, { throwIfNoEntry: false });
   if (found === undefined) return "";
@@ -70,15 +72,17 @@ function whyNotPrivate(path: string, user: number): string {
   return `others may write there (mode ${(found.mode & 0o7777).toString(8)})`;
 }
 
-/** Which addresses HAProxy, who is where the gateway is, can reach now. */
+/** Finds out which addresses HAProxy can reach now. It runs where the gateway runs. */
 export function currentReach(snapshot: Snapshot, remoteHost: string | undefined): Reach {
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
-  // In a container, unless it shares the network of the host whose bridges these are.
+  // A container that shares the network of the Engine's host counts as that host: it has its bridges.
   const addresses = [...own.map(({ address }) => address), ...localAddresses()];
   const onHost = addresses.some((address) => snapshot.gateways.includes(address));
   const inContainer = !onHost && (existsSync("/.dockerenv") || existsSync("/run/.containerenv"));
   return {
-    interfaces: [...new Set(own.filter(isUsable).map(({ cidr }) => cidr ?? ""))].toSorted(),
+    interfaces: [
+      ...new Set(own.filter(reachesBeyondLink).map(({ cidr }) => cidr ?? "")),
+    ].toSorted(),
     inContainer,
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
@@ -86,17 +90,17 @@ export function currentReach(snapshot: Snapshot, remoteHost: string | undefined)
 }
 
 /**
- * Whether others can be reached through an address. Every container brings the host an interface
- * with an IPv6 address that is good for that link alone (RFC 4291, section 2.5.6): left out, so that
- * what this host reaches does not seem to change with each of them.
+ * Whether an address can reach others than its own link. Every container gives the host an interface
+ * with a link-local IPv6 address (RFC 4291, section 2.5.6). These are left out: otherwise what this
+ * host reaches would seem to change with every container.
  */
-function isUsable({ cidr, address }: NetworkInterfaceInfo): boolean {
+function reachesBeyondLink({ cidr, address }: NetworkInterfaceInfo): boolean {
   return cidr !== null && !/^fe[89ab]/i.test(address);
 }
 
 /**
- * This host's own IPv4 addresses, also those of bridges that no container is on now, which
- * `networkInterfaces` leaves out. Source: the kernel's routes that are its own (`host LOCAL`).
+ * This host's own IPv4 addresses. `networkInterfaces` leaves out those of bridges that have no
+ * container now. Source: the kernel's routes to itself (`host LOCAL`).
  */
 function localAddresses(): string[] {
   const path = "/proc/net/fib_trie";
@@ -105,6 +109,7 @@ function localAddresses(): string[] {
   return [...routes].map(([, address = ""]) => address);
 }
 
-function hasEntry(path: string): boolean {
+/** Whether a file such as `/etc/passwd` has an entry `haproxy`. */
+function hasHaproxyEntry(path: string): boolean {
   return existsSync(path) && /^haproxy:/m.test(readFileSync(path, "utf8"));
 }

@@ -1,34 +1,34 @@
-// Telling systemd how the gateway is: sd_notify(3), by its datagram socket.
+// Tells systemd how the gateway is, by the datagram socket of sd_notify(3).
 
 import { FFIType, ptr } from "bun:ffi";
 import { errorMessage } from "../lib/errors.ts";
 import { openLibc } from "../lib/libc.ts";
 import type { Logger } from "../lib/log.ts";
 
-/** Tells systemd, where it runs the gateway and wants to know. */
+/** What systemd can be told. Nothing happens if systemd does not run the gateway. */
 export interface Notifier {
-  /** It serves: systemd may start what waits for it. */
+  /** The gateway serves: systemd may start the units that wait for it. */
   readonly ready: () => void;
-  /** It reads everything again; `ready` follows. */
+  /** The gateway reads everything again; `ready` follows. */
   readonly reloading: () => void;
   readonly stopping: () => void;
-  /** One line for `systemctl status`. */
+  /** Sets the line that `systemctl status` shows. */
   readonly status: (text: string) => void;
-  /** Stops telling that it is alive. */
+  /** Stops telling the watchdog that the gateway is alive. */
   readonly close: () => void;
 }
 
 /** Linux's numbers: socket(2), unix(7). */
 const AF_UNIX = 1;
 const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
-/** To go on where systemd does not read: send(2). What is lost so is told again. */
+/** Not to wait if systemd does not read: send(2). A message that is lost like this is repeated. */
 const MSG_DONTWAIT = 0x40;
 const SOCKET = { args: [FFIType.int, FFIType.int, FFIType.int], returns: FFIType.int };
 const SENDTO = {
   args: [FFIType.int, FFIType.ptr, FFIType.u64, FFIType.int, FFIType.ptr, FFIType.int],
   returns: FFIType.i64,
 };
-const NOTHING: Notifier = {
+const SILENT: Notifier = {
   ready: () => undefined,
   reloading: () => undefined,
   stopping: () => undefined,
@@ -36,20 +36,20 @@ const NOTHING: Notifier = {
   close: () => undefined,
 };
 
-/** Makes a notifier; one that does nothing where systemd does not run the gateway. */
+/** Makes a notifier. It does nothing if systemd does not run the gateway. */
 export function createNotifier(
   env: Readonly<Record<string, string | undefined>>,
   log: Logger,
 ): Notifier {
   const address = env["NOTIFY_SOCKET"] ?? "";
   const send = address === "" ? undefined : openSender(address, log);
-  if (send === undefined) return NOTHING;
-  // Half of the time systemd allows, as sd_watchdog_enabled(3) advises.
-  const isOurs = (env["WATCHDOG_PID"] ?? String(process.pid)) === String(process.pid);
-  const watchdog = isOurs ? Number(env["WATCHDOG_USEC"] ?? 0) / 1000 / 2 : 0;
+  if (send === undefined) return SILENT;
+  // Half of the time that systemd allows, as sd_watchdog_enabled(3) advises.
+  const isWatched = (env["WATCHDOG_PID"] ?? String(process.pid)) === String(process.pid);
+  const watchdog = isWatched ? Number(env["WATCHDOG_USEC"] ?? 0) / 1000 / 2 : 0;
   const timer = watchdog > 0 ? setInterval(() => send("WATCHDOG=1"), watchdog) : undefined;
   return {
-    // Not told again, so it waits until there is room for it.
+    // This one is never repeated, so it waits until there is room for it.
     ready: () => send("READY=1", 0),
     reloading: () => send("RELOADING=1"),
     stopping: () => send("STOPPING=1"),
@@ -58,7 +58,7 @@ export function createNotifier(
   };
 }
 
-/** A function that sends one datagram; undefined where that cannot be done. */
+/** Returns a function that sends one datagram; undefined if that is not possible. */
 function openSender(
   address: string,
   log: Logger,
@@ -78,7 +78,7 @@ function openSender(
   }
 }
 
-/** `struct sockaddr_un`; a path that begins with `@` is in the abstract namespace (unix(7)). */
+/** A `struct sockaddr_un`. A path that begins with `@` is in the abstract namespace: unix(7). */
 function socketAddress(address: string): Uint8Array {
   const path = new TextEncoder().encode(address);
   if (address.startsWith("@")) path[0] = 0;

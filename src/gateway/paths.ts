@@ -1,4 +1,4 @@
-// Where everything is: the configuration, HAProxy's sockets, its state file.
+// Decides where everything is: the configuration, HAProxy's sockets, its state file.
 
 import { basename, dirname, join, resolve } from "node:path";
 import { GatewayError } from "../lib/errors.ts";
@@ -9,15 +9,15 @@ export const DEFAULT_OUTPUT_FILE = "/etc/haproxy/haproxy.cfg";
 export const DEFAULT_RELOAD_COMMAND = ["/bin/systemctl", "reload", "haproxy.service"];
 export const DEFAULT_MASTER_SOCKET = "/run/haproxy-master.sock";
 
-/** What the user chose of where things are and who runs HAProxy. */
+/** The user's choice of paths, and of who runs HAProxy. */
 export interface PathChoice {
-  /** Undefined: the place that fits the way HAProxy is run. */
+  /** Undefined: it depends on who runs HAProxy. */
   readonly outputFile: string | undefined;
-  /** Undefined: the default one, where it exists. */
+  /** Undefined: the default one, if it exists. */
   readonly masterSocket: string | undefined;
-  /** Undefined: not said, so it depends on the machine. */
+  /** Undefined: it depends on the machine. */
   readonly manageHaproxy: boolean | undefined;
-  /** The user's reload command as words; undefined: none was given. */
+  /** The user's reload command in words; undefined if there is none. */
   readonly reloadCommand: readonly string[] | undefined;
 }
 
@@ -25,18 +25,18 @@ export interface Paths {
   /** Whether the gateway runs HAProxy itself. */
   readonly managed: boolean;
   readonly output: string;
-  /** Folders of the gateway's own that others could make before it, the outermost first. */
+  /** The gateway's own folders that other users could make first, the outermost first. */
   readonly privateFolders: readonly string[];
   readonly masterSocket: string;
   readonly haproxy: Omit<HaproxyContext, "version">;
 }
 
-/** HAProxy binds a socket under a longer, temporary name; a unix socket's path ends at 107 bytes. */
+/** A unix socket's path has at most 107 bytes. HAProxy first binds it under a longer name. */
 const SOCKET_PATH_LIMIT = 90;
 
 /**
  * Decides where everything is.
- * @throws GatewayError `usage` for an output file whose path HAProxy cannot take
+ * @throws GatewayError `usage` if HAProxy cannot take one of the paths
  */
 export function choosePaths(choice: PathChoice, host: Host): Paths {
   const managed = choice.manageHaproxy ?? needsOwnHaproxy(choice, host);
@@ -48,14 +48,14 @@ export function choosePaths(choice: PathChoice, host: Host): Paths {
   const folder = dirname(output);
   const isShared = folder === ownDir && host.uid !== 0 && host.runtimeDirIsShared;
   const stem = basename(output).replace(/\.cfg$/, "");
-  // Debian's HAProxy has a place for its sockets; elsewhere they are beside the configuration.
-  const packaged = !managed && folder === "/etc/haproxy" && host.hasRunHaproxy;
-  const statsSocket = packaged ? "/run/haproxy/admin.sock" : join(folder, `${stem}.admin.sock`);
+  // Debian's HAProxy has a folder for its sockets. Otherwise they are beside the configuration.
+  const isDebian = !managed && folder === "/etc/haproxy" && host.hasRunHaproxy;
+  const statsSocket = isDebian ? "/run/haproxy/admin.sock" : join(folder, `${stem}.admin.sock`);
   const masterSocket =
     choice.masterSocket ?? (managed ? join(folder, `${stem}.master.sock`) : DEFAULT_MASTER_SOCKET);
   for (const path of [output, statsSocket, masterSocket]) checkPath(path);
 
-  // Somebody else's HAProxy starts as root, as packages have it; our own as whoever we are.
+  // A packaged HAProxy starts as root. The gateway's own HAProxy starts as the gateway's user.
   const startsAsRoot = (!managed || host.uid === 0) && host.hasHaproxyUser;
   return {
     managed,
@@ -67,19 +67,19 @@ export function choosePaths(choice: PathChoice, host: Host): Paths {
       group: startsAsRoot ? "haproxy" : "",
       chroot: startsAsRoot ? HAPROXY_CHROOT : "",
       statsSocket,
-      stateFile: join(packaged ? "/run/haproxy" : folder, `${stem}.state`),
-      // The gateway passes on what its own HAProxy says of servers; requests go to syslog only.
+      stateFile: join(isDebian ? "/run/haproxy" : folder, `${stem}.state`),
+      // The gateway itself logs what its own HAProxy says about servers. Only syslog gets requests.
       log: managed || !host.hasSyslog ? [] : ["/dev/log local0", "/dev/log local1 notice"],
     },
   };
 }
 
-/** Where nothing else would run HAProxy. */
+/** Whether nothing else would run HAProxy. */
 function needsOwnHaproxy(choice: PathChoice, host: Host): boolean {
   return !host.systemd && choice.reloadCommand === undefined && !host.hasMasterSocket;
 }
 
-/** The paths are written into the configuration, where some characters mean something. */
+/** Refuses characters that have a meaning in the configuration, where the paths are written. */
 function checkPath(path: string): void {
   if (!/^\/[A-Za-z0-9_./@+-]*$/.test(path)) {
     throw new GatewayError(

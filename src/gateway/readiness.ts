@@ -1,20 +1,20 @@
-// Containers that are routed and do not answer: told after a while, as many only take long to start.
+// Warns of containers that are routed and do not answer, after a while: many are slow to start.
 
 import { readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Model, Server } from "../model.ts";
 
-/** What does not answer by then is worth a word, in milliseconds: longer than most take to start. */
-const LATE = 10_000;
+/** How long after a container was routed a warning is due, in milliseconds: most start faster. */
+const WARN_AFTER = 10_000;
 
 export class Readiness {
   /** When each container was routed, in milliseconds since 1970, by its ID. */
-  readonly #since = new Map<string, number>();
+  readonly #routedAt = new Map<string, number>();
 
   /**
-   * @param runningName the name that HAProxy has a backend under
-   * @param ask asks the running HAProxy
+   * @param runningName returns the name that a backend has in the running HAProxy
+   * @param ask sends a command to the running HAProxy
    */
   constructor(
     private readonly runningName: (backend: string) => string,
@@ -22,34 +22,35 @@ export class Readiness {
     private readonly log: Logger,
   ) {}
 
-  /** When to look at them, in milliseconds since 1970. */
+  /** When to call `look`, in milliseconds since 1970; undefined if there is nothing to look at. */
   get dueAt(): number | undefined {
-    const first = Math.min(...this.#since.values());
-    return Number.isFinite(first) ? first + LATE : undefined;
+    const first = Math.min(...this.#routedAt.values());
+    return Number.isFinite(first) ? first + WARN_AFTER : undefined;
   }
 
-  /** Notes containers that are routed from now on, by their IDs. */
+  /** Notes that containers are routed from now on, by their IDs. */
   note(ids: readonly string[]): void {
-    for (const id of ids) this.#since.set(id, Date.now());
+    for (const id of ids) this.#routedAt.set(id, Date.now());
   }
 
-  /** Tells of those that should answer by now and never did. @throws GatewayError `haproxy` */
+  /** Warns of containers that should answer by now and never did. @throws GatewayError `haproxy` */
   async look({ services }: Model): Promise<void> {
-    const due = [...this.#since].filter(([, since]) => Date.now() - since >= LATE);
+    const due = [...this.#routedAt].filter(([, routedAt]) => Date.now() - routedAt >= WARN_AFTER);
     const ids = new Set(due.map(([id]) => id));
-    for (const id of ids) this.#since.delete(id);
+    for (const id of ids) this.#routedAt.delete(id);
     for (const { backend, servers } of services) {
       const own = servers.filter(({ id, disabled }) => ids.has(id) && !disabled);
       if (own.length === 0) continue;
       const stats = await readStats(this.ask, this.runningName(backend));
-      for (const ofOne of Map.groupBy(own, ({ id }) => id).values()) {
-        const addresses = ofOne.map(addressOf);
+      for (const candidates of Map.groupBy(own, ({ id }) => id).values()) {
+        const addresses = candidates.map(addressOf);
         const seen = stats.filter(({ address }) => addresses.includes(address));
-        if (seen.length > 0 && seen.every(hasNeverAnswered)) this.#warn(ofOne);
+        if (seen.length > 0 && seen.every(hasNeverAnswered)) this.#warn(candidates);
       }
     }
   }
 
+  /** Warns of one container. @param servers its candidate ports */
   #warn(servers: readonly Server[]): void {
     const { container = "", id = "" } = servers[0] ?? {};
     const addresses = servers.map(addressOf).join(" or ");
@@ -61,10 +62,10 @@ export class Readiness {
   }
 }
 
-/** Whether a server is down, and was so from the start: one that broke down is another matter. */
+/** Whether a server has been down from the start. One that broke down later is another matter. */
 function hasNeverAnswered({ state, since }: ServerStats): boolean {
-  // HAProxy counts whole seconds, from a moment later.
-  return state === "down" && since * 1_000 >= LATE - 2_000;
+  // HAProxy counts whole seconds and begins a moment later than this clock: hence the 2 s less.
+  return state === "down" && since * 1_000 >= WARN_AFTER - 2_000;
 }
 
 function addressOf({ address, port }: Server): string {

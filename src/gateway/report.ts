@@ -1,4 +1,4 @@
-// What changed between two models, told as an operator understands it.
+// Writes to the log what changed between two states, in an operator's words.
 
 import { listDifference } from "../lib/lists.ts";
 import type { LogFields, Logger } from "../lib/log.ts";
@@ -11,7 +11,7 @@ export interface Line {
   readonly fields: LogFields;
 }
 
-/** A container in its service. */
+/** A container's place in a service. */
 interface Place {
   readonly container: string;
   readonly id: string;
@@ -21,9 +21,9 @@ interface Place {
 }
 
 /**
- * What changed.
- * @param before undefined: nothing was served
- * @param waited for each container how long ago its change was noticed, in milliseconds, by ID
+ * Finds the containers that came, went or changed their place.
+ * @param before undefined if nothing was served
+ * @param waited returns how long ago a container's change was noticed, in milliseconds, by its ID
  */
 export function changesBetween(
   before: Model | undefined,
@@ -31,7 +31,7 @@ export function changesBetween(
   waited: (id: string) => number | undefined,
 ): RouteChange[] {
   const { services = [] } = before ?? {};
-  // A service that did not change is the same object still.
+  // A service that did not change is the same object, so only the differing ones are looked at.
   const cut = listDifference(services, after.services);
   const old = places(services.slice(cut.start, cut.before));
   const now = places(after.services.slice(cut.start, cut.after));
@@ -57,14 +57,14 @@ export function changesBetween(
   }
 }
 
-/** Writes what is new in each state to the log. */
+/** Returns a listener that logs what is new in each state. */
 export function logState(log: Logger): (state: State, before: State) => void {
   const complaints = new Complaints();
   return (state, before) => {
     const { desired } = state;
-    const isDecided = desired !== undefined && desired !== before.desired;
+    const isNewModel = desired !== undefined && desired !== before.desired;
     for (const { level, message, fields } of [
-      ...(isDecided ? complaints.fresh(desired) : []),
+      ...(isNewModel ? complaints.fresh(desired) : []),
       ...changesSince(before, state).map(lineOf),
     ]) {
       log[level](message, fields);
@@ -72,7 +72,7 @@ export function logState(log: Logger): (state: State, before: State) => void {
   };
 }
 
-/** The line for a change. */
+/** Makes the log line for a change. */
 export function lineOf(change: Change): Line {
   if (change.event === "reload") {
     const { event, reasons, ms } = change;
@@ -101,15 +101,16 @@ export function lineOf(change: Change): Line {
   };
 }
 
-/** The lines for containers that are not routed and for doubtful things, each told once. */
+/** Log lines for containers that are not routed, and for warnings: each comes once. */
 export class Complaints {
-  #told = new Set<string>();
+  /** The messages of the last call. */
+  #lastMessages = new Set<string>();
 
-  /** What is new since the last call; what has gone may be told again. */
+  /** Returns the lines that are new since the last call. One that has gone may come again. */
   fresh(model: Model): Line[] {
     const lines: Line[] = [
       ...model.rejections.map(({ id, container, image, reason, optedOut }) => ({
-        // Who left it out knows why.
+        // A user who optedOut to leave it out knows why.
         level: optedOut ? ("info" as const) : ("warn" as const),
         message: `not routed: container ${container} (image ${image}): ${reason}`,
         fields: { event: "not routed", container, id, image, reason },
@@ -120,20 +121,20 @@ export class Complaints {
         fields: { event: "warning" },
       })),
     ];
-    const fresh = lines.filter(({ message }) => !this.#told.has(message));
-    this.#told = new Set(lines.map(({ message }) => message));
+    const fresh = lines.filter(({ message }) => !this.#lastMessages.has(message));
+    this.#lastMessages = new Set(lines.map(({ message }) => message));
     return fresh;
   }
 }
 
-/** Every container of these services with its place, by service and ID. */
+/** The place of every container, by the service's name and the container's ID. */
 function places(services: readonly Service[]): Map<string, Place> {
   const found = new Map<string, Place>();
   for (const { name, routes, servers, waiting } of services) {
     const route = routes.map(toUrl).join(", ") || name;
     for (const { id, container, why } of servers) {
-      const own = servers.filter((server) => server.id === id);
-      found.set(`${name}/${id}`, { container, id, route, server: addressesOf(own), why });
+      const ofContainer = servers.filter((server) => server.id === id);
+      found.set(`${name}/${id}`, { container, id, route, server: addressesOf(ofContainer), why });
     }
     for (const { id, container, why } of waiting) {
       found.set(`${name}/${id}`, { container, id, route, server: "", why });
@@ -142,7 +143,7 @@ function places(services: readonly Service[]): Map<string, Place> {
   return found;
 }
 
-/** `172.17.0.2:8000 or 80` */
+/** Such as `172.17.0.2:8000 or 80`. */
 function addressesOf(servers: readonly Server[]): string {
   return `${servers[0]?.address}:${servers.map(({ port }) => port).join(" or ")}`;
 }
@@ -151,7 +152,7 @@ function toUrl({ host, path }: Route): string {
   return host === "" ? path : `http://${host}${path}`;
 }
 
-/** All reasons where they are few; the first ones and how many more otherwise. */
+/** Joins the reasons. Of many, only the first ones and the number of the others are shown. */
 function summarise(reasons: readonly string[]): string {
   const shown = 5;
   if (reasons.length <= shown) return reasons.join(", ");

@@ -1,23 +1,22 @@
-// What the loop knows, as one immutable value: the log and systemd are told from it.
+// What the loop knows, as one immutable value. The log lines and systemd's status are made from it.
 
 import { formatDuration } from "../lib/text.ts";
 import type { Model } from "../model.ts";
 
-/** Something that happened to a container's place in HAProxy. */
+/** What happened to a container in HAProxy. */
 export interface RouteChange {
   readonly event: "routed" | "no requests for" | "removed";
   readonly route: string;
-  /** `address:port`; several ports where several may answer; empty where it never had one. */
+  /** `address:port`, with several ports if there are candidates; empty if it never had a server. */
   readonly server: string;
   readonly container: string;
   readonly id: string;
-  /** Why it gets no requests; empty where it gets them. */
+  /** Why it gets no requests; empty if it gets them. */
   readonly reason: string;
-  /** How long it took from Docker's word, in milliseconds; undefined where that is not known. */
+  /** The time from Docker's event until HAProxy had the change, in ms; undefined if not known. */
   readonly ms: number | undefined;
 }
 
-/** A reload with its reasons. */
 interface ReloadChange {
   readonly event: "reload";
   readonly reasons: readonly string[];
@@ -25,7 +24,7 @@ interface ReloadChange {
   readonly ms: number;
 }
 
-/** Something that changed at HAProxy. */
+/** Something that changed in HAProxy. */
 export type Change = (RouteChange | ReloadChange) & {
   /** In milliseconds since 1970. */
   readonly at: number;
@@ -34,16 +33,16 @@ export type Change = (RouteChange | ReloadChange) & {
 export interface State {
   readonly engine: { readonly name: string; readonly connected: boolean };
   readonly haproxy: {
-    /** Of the HAProxy that runs; undefined where it cannot be asked. */
+    /** The version of the running HAProxy; undefined if it cannot be asked. */
     readonly version: string | undefined;
-    /** Why it is not known what HAProxy runs; undefined where it is. */
+    /** Why it is not known what HAProxy runs; undefined if it is known. */
     readonly doubt: string | undefined;
   };
-  /** What should be served, as it was last decided; undefined before the first pass. */
+  /** What should be served; undefined before the first pass. */
   readonly desired: Model | undefined;
   /** What is served; undefined before the first pass. */
   readonly applied: Model | undefined;
-  /** The last changes, the newest last. */
+  /** The last changes, the oldest first. */
   readonly changes: readonly Change[];
   readonly counters: {
     readonly changes: number;
@@ -57,10 +56,10 @@ export interface State {
   readonly lastChange: number;
 }
 
-/** So many changes are kept. */
+/** How many changes are kept. */
 const CHANGES_KEPT = 1_000;
 
-/** The state of a gateway that has not begun. */
+/** The state of a gateway before its first pass. */
 export function firstState(engine: string, now: number): State {
   return {
     engine: { name: engine, connected: false },
@@ -73,7 +72,7 @@ export function firstState(engine: string, now: number): State {
   };
 }
 
-/** The state with further changes. */
+/** Adds changes to the state. */
 export function withChanges(state: State, changes: readonly Change[]): State {
   const { counters } = state;
   return {
@@ -83,13 +82,13 @@ export function withChanges(state: State, changes: readonly Change[]): State {
   };
 }
 
-/** What is new in the state: the changes since another one, the oldest first. */
+/** The changes that came after an earlier state, the oldest first. */
 export function changesSince(before: State, { changes, counters }: State): readonly Change[] {
   const count = counters.changes - before.counters.changes;
   return count === 0 ? [] : changes.slice(-count);
 }
 
-/** How the gateway is, in one line. @param now in milliseconds since 1970 */
+/** Says in one line how the gateway is. @param now in milliseconds since 1970 */
 export function statusLine({ applied, engine, lastChange }: State, now: number): string {
   if (applied === undefined) return "waiting for Docker";
   const { length } = applied.services.flatMap(({ routes }) => routes);

@@ -1,4 +1,4 @@
-// The built-in templates, embedded, and the user's own, read again when it changes.
+// The template in use: a built-in one, or the user's own file, which is read again when it changes.
 
 import { readFileSync, statSync } from "node:fs";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
@@ -7,20 +7,20 @@ import { compileTemplate, type Template } from "../template/compile.ts";
 
 /** A template that may change while the gateway runs. */
 export interface TemplateSlot {
-  /** The newest version that compiles, and the last one that HAProxy took where they differ. */
+  /** The versions to try: the newest that compiles, then the last that HAProxy took if it differs. */
   candidates(): readonly Template[];
-  /** Notes that HAProxy took what a version made: older ones are forgotten. */
+  /** Notes that HAProxy took the files of a version. Older versions are forgotten. */
   accepted(template: Template): void;
-  /** Notes that HAProxy refused it. True where there is an older version to go on with. */
+  /** Notes that HAProxy refused the files of a version. Returns whether there is an older one. */
   refused(template: Template): boolean;
   /**
-   * Reads the file again where it changed. What is wrong with it is thrown once, until it changes.
-   * @throws GatewayError `template` for a file or a new version that cannot be read or parsed
+   * Reads the file again if it changed. An error is thrown only once, until the file changes again.
+   * @throws GatewayError `template` if it cannot be read or parsed
    */
   refresh(): void;
 }
 
-/** The slot of a built-in template, or of the user's own. @throws GatewayError `template` */
+/** Opens a built-in template, or the user's own file. @throws GatewayError `template` */
 export function openTemplate(name: TemplateName, file: string | undefined): TemplateSlot {
   if (file !== undefined) return new TemplateFile(file);
   const template = compileTemplate({ name, text: TEMPLATES[name] }, PARTIALS);
@@ -32,44 +32,45 @@ export function openTemplate(name: TemplateName, file: string | undefined): Temp
   };
 }
 
-/** A file that was emptied so lately is just being written, as a shell does it, in milliseconds. */
-const BEING_WRITTEN = 1_000;
+/** How long an empty file counts as being written, in ms: a shell empties a file before it writes. */
+const WRITING_TIME = 1_000;
 
 class TemplateFile implements TemplateSlot {
-  /** What tells the version that was looked at last; or why there was none. */
+  /** Identifies the version that was read last; or the error if it could not be read. */
   #stamp = "";
   #newest: Template | undefined;
-  #proven: Template | undefined;
+  /** The last version whose files HAProxy took. */
+  #accepted: Template | undefined;
 
   constructor(private readonly file: string) {
     this.refresh();
   }
 
   candidates(): readonly Template[] {
-    const all = [this.#newest, this.#proven].filter((template) => template !== undefined);
+    const all = [this.#newest, this.#accepted].filter((template) => template !== undefined);
     return [...new Set(all)];
   }
 
   accepted(template: Template): void {
-    this.#proven = template;
+    this.#accepted = template;
   }
 
   refused(template: Template): boolean {
-    if (this.#proven === undefined || this.#proven === template) return false;
+    if (this.#accepted === undefined || this.#accepted === template) return false;
     if (this.#newest === template) this.#newest = undefined;
     return true;
   }
 
   refresh(): void {
     const { stamp, text, age } = this.#read();
-    const isBeingWritten = text === "" && this.#newest !== undefined && age < BEING_WRITTEN;
+    const isBeingWritten = text === "" && this.#newest !== undefined && age < WRITING_TIME;
     if (text === undefined || isBeingWritten) return;
-    // Noted first: a broken version is complained of once, not at every pass.
+    // Set before compiling: a broken version throws once, not at every pass.
     this.#stamp = stamp;
     this.#newest = compileTemplate({ name: this.file, text }, PARTIALS);
   }
 
-  /** The text, where it is another than last time, and how old it is, in milliseconds. */
+  /** Reads the text; undefined if it is the same version as last time. Its age is in milliseconds. */
   #read(): { stamp: string; text: string | undefined; age: number } {
     try {
       const { mtimeMs, size, ino } = statSync(this.file);

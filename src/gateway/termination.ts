@@ -1,18 +1,18 @@
-// Containers that are told to end: which of their servers are drained, and how long connections may last.
+// What happens to a container that is told to end: which servers are drained, and for how long.
 
 import type { Model, Server } from "../model.ts";
 
 /**
- * The least time for the connections of a server that goes, in milliseconds: Docker's own stop time.
- * A container that is stopped at once has requests too that wait for a connection, and HAProxy sends
- * them elsewhere after some seconds.
+ * The shortest time for the connections of a removed server, in milliseconds: Docker's default stop
+ * time. Even if a container ends at once, requests may still wait for a connection to it. HAProxy
+ * sends those to another server after some seconds.
  */
 const SHORTEST_GRACE = 10_000;
 
 /**
- * The servers of a container that get no new requests when it is told to end: none where it is the
- * last of its service.
- * @param isEnding whether another container was told to end too, by its ID
+ * The servers to drain when a container is told to end. There are none in a service of which it is
+ * the last container.
+ * @param isEnding whether another container has ended or was told to, by its ID
  */
 export function serversToDrain(
   { services }: Model,
@@ -30,7 +30,7 @@ export function serversToDrain(
     );
 }
 
-/** How long the connections of a server may last when it goes, in milliseconds. */
+/** How long a server's connections may last after it is removed, in milliseconds. */
 export function graceOf({ services }: Model, name: string): number {
   const servers = services.flatMap((service) => service.servers);
   const server = servers.find((each) => each.name === name);

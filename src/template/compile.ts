@@ -1,5 +1,5 @@
-// Compiles templates: Handlebars that writes HAProxy's configuration and its map files. This room turns
-// values into text and does nothing else: no file, no clock, no environment. It may import only lib and
+// Compiles templates: Handlebars that writes HAProxy's configuration and its map files. This room only
+// turns values into text: it knows no file, no clock and no environment. It may import only lib and
 // model.ts.
 
 import Handlebars from "handlebars";
@@ -16,7 +16,7 @@ import {
   TemplateRewriter,
 } from "./rewriter.ts";
 
-/** The first line of every configuration that the gateway writes: it tells its own files by it. */
+/** The first line of every configuration that the gateway writes. It marks a file as its own. */
 const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.";
 
 /** Handlebars' own blocks that test whether a text is empty. */

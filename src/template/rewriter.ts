@@ -112,6 +112,7 @@ function dependsOnlyOnItem(node: object, depth = 0): boolean {
   return Object.entries(fields).every(([key, value]) => {
     if (typeof value !== "object" || value === null || key === "loc") return true;
     if (isCall && key === "path") return true;
+    // Names that a block gives by `as |item|` are not followed here.
     if (key === "blockParams") return false;
     return dependsOnlyOnItem(value, key === "program" && name === "each" ? depth + 1 : depth);
   });

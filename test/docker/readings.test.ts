@@ -3,8 +3,8 @@ import { Readings } from "../../src/docker/readings.ts";
 
 const { signal } = new AbortController();
 
-/** Readings whose answers are given by hand, and how often one came late. */
-function byHand() {
+/** Readings that the test answers, and a count of those that ended late. */
+function answeredByTest() {
   const asked = new Map<string, PromiseWithResolvers<string>>();
   const counts = { late: 0 };
   const readings = new Readings(
@@ -18,8 +18,8 @@ function byHand() {
   return { readings, asked, counts };
 }
 
-test("what answers is given, what does not goes on and is given later", async () => {
-  const { readings, asked, counts } = byHand();
+test("a reading that takes too long goes on and is returned later", async () => {
+  const { readings, asked, counts } = answeredByTest();
   const first = readings.take(["a", "b"], 1, signal);
   asked.get("a")?.resolve("A");
   const { results, failures } = await first;
@@ -34,8 +34,8 @@ test("what answers is given, what does not goes on and is given later", async ()
   expect([...(await readings.take([], 1, signal)).results]).toEqual([]);
 });
 
-test("one that is being read is not read again, and waited for as if it were", async () => {
-  const { readings, asked, counts } = byHand();
+test("a container that is being read is not read twice, but waited for", async () => {
+  const { readings, asked, counts } = answeredByTest();
   await readings.take(["a"], 1, signal);
   expect([readings.has("a"), readings.has("b")]).toEqual([true, false]);
   const first = asked.get("a");
@@ -47,16 +47,16 @@ test("one that is being read is not read again, and waited for as if it were", a
   expect(counts.late).toBe(0);
 });
 
-test("nobody waits longer than it takes, nor is told of it", async () => {
-  const { readings, asked, counts } = byHand();
+test("take returns as soon as everything has been read", async () => {
+  const { readings, asked, counts } = answeredByTest();
   const reading = readings.take(["a"], 60_000, signal);
   asked.get("a")?.resolve("A");
   expect((await reading).results.get("a")).toBe("A");
   expect(counts.late).toBe(0);
 });
 
-test("one that fails costs no other, late or not", async () => {
-  const { readings, asked, counts } = byHand();
+test("a reading that fails does not affect the others, late or not", async () => {
+  const { readings, asked, counts } = answeredByTest();
   const reading = readings.take(["a", "b", "c"], 1, signal);
   asked.get("a")?.reject(new Error("no"));
   asked.get("b")?.resolve("B");
@@ -68,8 +68,8 @@ test("one that fails costs no other, late or not", async () => {
   expect([...(await readings.take([], 1, signal)).failures.keys()]).toEqual(["c"]);
 });
 
-test("so many are asked at a time, the others after them", async () => {
-  const { readings, asked } = byHand();
+test("eight containers are read at the same time, the others after them", async () => {
+  const { readings, asked } = answeredByTest();
   const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
   const reading = readings.take(ids, 60_000, signal);
   await Bun.sleep(0);

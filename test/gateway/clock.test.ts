@@ -26,20 +26,20 @@ const IDLE: Schedule = { awake: false, connected: true, resyncAt: NOW + 60_000, 
 
 test.each<[string, Partial<Schedule>, Due["task"], after: number]>([
   ["nothing happens until everything is read again", {}, "resync", 60_000],
-  ["what happened is looked at at once", { awake: true }, "pass", 0],
-  ["but not without the Engine", { awake: true, connected: false }, "resync", 60_000],
+  ["an event causes a pass at once", { awake: true }, "pass", 0],
+  ["no pass without the Engine", { awake: true, connected: false }, "resync", 60_000],
   ["a container is read again at its time", { rereadAt: NOW + 300 }, "pass", 300],
-  ["or at once, where that is over", { rereadAt: NOW - 300 }, "pass", 0],
-  ["what failed is tried again at its time", { retryAt: NOW + 4_000 }, "pass", 4_000],
-  ["changes wait for quiet", { quiet: BUSY }, "pass", 150],
-  ["and go when that is over", { quiet: OVERDUE }, "pass", 0],
-  ["after a failure they wait for the retry", { quiet: OVERDUE, retryAt: NOW + 900 }, "pass", 900],
-  ["which does not hold up what happens", { awake: true, retryAt: NOW + 900 }, "pass", 0],
-  ["nor a container", { rereadAt: NOW + 10, retryAt: NOW + 900 }, "pass", 10],
-  ["containers that do not answer are told of", { lateAt: NOW + 70 }, "late", 70],
-  ["without the Engine too", { lateAt: NOW + 70, connected: false }, "late", 70],
-  ["what is due at the same time is read first", { lateAt: NOW, awake: true }, "pass", 0],
-  ["a comparison that is overdue comes at once", { resyncAt: NOW - 5 }, "resync", 0],
+  ["a container whose time is over is read at once", { rereadAt: NOW - 300 }, "pass", 0],
+  ["a failed pass is tried again at its time", { retryAt: NOW + 4_000 }, "pass", 4_000],
+  ["changes wait for the quiet period", { quiet: BUSY }, "pass", 150],
+  ["changes go when the quiet period is over", { quiet: OVERDUE }, "pass", 0],
+  ["failed changes wait for the retry", { quiet: OVERDUE, retryAt: NOW + 900 }, "pass", 900],
+  ["a retry does not hold up an event", { awake: true, retryAt: NOW + 900 }, "pass", 0],
+  ["a retry does not hold up a reread", { rereadAt: NOW + 10, retryAt: NOW + 900 }, "pass", 10],
+  ["silent containers are looked for", { lateAt: NOW + 70 }, "late", 70],
+  ["silent ones, without the Engine too", { lateAt: NOW + 70, connected: false }, "late", 70],
+  ["at the same time, a pass comes first", { lateAt: NOW, awake: true }, "pass", 0],
+  ["an overdue resync comes at once", { resyncAt: NOW - 5 }, "resync", 0],
   [
     "nothing is read without the Engine",
     { connected: false, rereadAt: NOW, retryAt: NOW, quiet: OVERDUE },
@@ -51,7 +51,7 @@ test.each<[string, Partial<Schedule>, Due["task"], after: number]>([
 });
 
 describe("a quiet period of 200 ms, 2 s at most", () => {
-  /** Each step: how late it is, what happens, and how long is left then. */
+  /** The time, what happens then, and how long changes still wait; in milliseconds. */
   type Step = readonly [at: number, what: "changed" | "reloaded" | "forget" | "look", left: number];
 
   test.each<[string, Step[]]>([
@@ -67,7 +67,7 @@ describe("a quiet period of 200 ms, 2 s at most", () => {
       ],
     ],
     [
-      "every further change starts the quiet time anew",
+      "every further change begins the quiet period again",
       [
         [0, "reloaded", 0],
         [100, "changed", 200],
@@ -77,7 +77,7 @@ describe("a quiet period of 200 ms, 2 s at most", () => {
       ],
     ],
     [
-      "but none waits longer than 2 s",
+      "no change waits longer than 2 s",
       [
         [0, "reloaded", 0],
         [100, "changed", 200],
@@ -87,7 +87,7 @@ describe("a quiet period of 200 ms, 2 s at most", () => {
       ],
     ],
     [
-      "the first after a calm goes at once",
+      "the first change after a calm goes at once",
       [
         [0, "reloaded", 0],
         [1999, "changed", 101 + 99],
@@ -96,7 +96,7 @@ describe("a quiet period of 200 ms, 2 s at most", () => {
       ],
     ],
     [
-      "a change that was taken back starts nothing",
+      "a change that was taken back does not count",
       [
         [0, "reloaded", 0],
         [100, "changed", 200],

@@ -43,7 +43,7 @@ describe("a container with a label that the template cannot write is left out", 
     expect(model.services.map(({ name }) => `/${name}`)).toEqual(["/good"]);
   });
 
-  test("every one of them", () => {
+  test("several containers are left out", () => {
     const worse = container("worse", { image: "good", labels: { note: "a\0b" } });
     const { config, model } = make(SERVERS.replace("BODY", "{{label this 'note'}}"), [
       bad,
@@ -57,7 +57,7 @@ describe("a container with a label that the template cannot write is left out", 
     ]);
   });
 
-  test("not where the template does not write it", () => {
+  test("a container stays if the template does not write the label", () => {
     const { config, model } = make(SERVERS.replace("BODY", "{{label this 'fine' '-'}}"), [
       bad,
       good,
@@ -66,11 +66,11 @@ describe("a container with a label that the template cannot write is left out", 
     expect(model.rejections).toEqual([]);
   });
 
-  test("what is written raw is the template's own affair", () => {
+  test("a label that is written raw is not checked", () => {
     expect(make(SERVERS.replace("BODY", "{{{labels.note}}}"), [bad]).config).toBe("bad one\ntwo;");
   });
 
-  test("in a map, where a blank is too much already", () => {
+  test("in a map a blank is enough", () => {
     const text = `{{#map "m"}}{{#each backends}}{{#each servers}}
       {{container}} {{label this "note" "-"}}
     {{/each}}{{/each}}{{/map}}`;
@@ -162,7 +162,7 @@ describe("the label that is blamed is the one that was written", () => {
     expect(Object.fromEntries(reasons)).toEqual(expected);
   });
 
-  test("in a map: the one that was chosen, though the other could not be written either", () => {
+  test("in a map: of two unsafe labels, the one that default chose", () => {
     const text = `{{#map "m"}}{{#each backends}}{{#each servers}}
       x {{default (label this "blank") (label this "note")}}
     {{/each}}{{/each}}{{/map}}`;
@@ -177,7 +177,7 @@ describe("the label that is blamed is the one that was written", () => {
     expect(code).toBe("template");
   });
 
-  test("and each time again, though the rest is remembered", () => {
+  test("the same labels at every call, though other results are reused", () => {
     const text = SERVERS.replace("BODY", "{{label this 'note' '-'}}");
     const template = compileTemplate({ name: "my.hbs", text }, {});
     const router = createRouter();
@@ -191,7 +191,7 @@ describe("the label that is blamed is the one that was written", () => {
   });
 });
 
-test("a label with blanks is to a template what any other text is", () => {
+test("templates treat a label with blanks as any other text", () => {
   const labels = { note: "it's B", empty: "" };
   const only = [container("one", { labels })];
   const cases = [
@@ -220,7 +220,7 @@ test("a label with blanks is to a template what any other text is", () => {
   }
 });
 
-test("a line that is a label alone goes into a map as a text", () => {
+test("a map line that is only a label is written as its text", () => {
   const text = `{{#map "m"}}{{#each backends}}{{#each servers}}{{{labels.note}}}{{/each}}{{/each}}{{/map}}`;
   const { files } = make(text, [container("one", { labels: { note: "a b" } })]);
   expect(files.assets["/x/m.map"]?.text).toBe("a b\n");
@@ -231,14 +231,14 @@ test("a line that is a label alone goes into a map as a text", () => {
   ).toBe("a b");
 });
 
-test("a line break that is no container's fails the template, not the program", () => {
+test("a line break of the template itself is a failure of the template", () => {
   const { message } = failureOf("template", () => make("{{concat 'a\nb'}}", [container("c")]));
   expect(message).toBe(
     String.raw`Cannot render the template: the value "a\nb" has a line break, which no HAProxy configuration can hold`,
   );
 });
 
-test("and a label that says the same does not hide that", () => {
+test("it is the template's failure even if a label has the same text", () => {
   const same = container("same", { labels: { note: "a\nb" } });
   const { code } = failureOf("template", () => make("{{concat 'a\nb'}}", [same]));
   expect(code).toBe("template");

@@ -144,7 +144,7 @@ test("how long it took, and the facts for machines", () => {
   ]);
 });
 
-test("by host name all names are told, and a change of them", () => {
+test("by host name, a line names all hosts of its service", () => {
   const old = container("old", { image: "a/web", created: 1 });
   const young = container("young", { image: "b/web", created: 2 });
   const [before, after] = [model([old], "ex.org"), model([old, young], "ex.org")];

@@ -10,7 +10,7 @@ import { createRouter } from "../../src/routing/routing.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { at, container, HOST, randomNumbers, ROUTING, SETTINGS } from "../lab/make.ts";
 
-test("what was made of an object is made once", () => {
+test("a value is made once for each object", () => {
   let made = 0;
   const memory = new Memory<{ readonly text: string }, string>();
   const [one, other] = [{ text: "a" }, { text: "a" }];
@@ -71,7 +71,7 @@ function change(containers: readonly Container[], random: () => number): Contain
 }
 
 describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s", (name, text) => {
-  test("after any changes the same as what nothing was remembered for", () => {
+  test("after random changes, the result with memory is the result without", () => {
     const random = randomNumbers(name.length);
     const template = compileTemplate({ name, text }, PARTIALS);
     const router = createRouter();

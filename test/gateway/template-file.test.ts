@@ -5,7 +5,7 @@ import { openTemplate } from "../../src/gateway/template-file.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { failureOf } from "../lab/make.ts";
 
-test("a file that is emptied to be written anew is not taken, one that stays empty is", () => {
+test("an empty file is taken only when it has stayed empty for a while", () => {
   const file = join(labDir("t"), "own.hbs");
   writeFileSync(file, "first");
   const slot = openTemplate("path", file);
@@ -27,7 +27,7 @@ test("a file that is emptied to be written anew is not taken, one that stays emp
   expect(slot.candidates()[0]).not.toBe(second);
 });
 
-test("a file that is gone is told once each time, and read when it is there again", () => {
+test("a missing file throws once, and is read when it is back", () => {
   const file = join(labDir("t"), "own.hbs");
   writeFileSync(file, "first");
   const slot = openTemplate("path", file);

@@ -21,11 +21,11 @@ const drained = (of: Model, id: string, ending: readonly string[] = []): string[
 
 const nameOf = ({ name, id }: Container): string => `${name}:${id.slice(0, 12)}`;
 
-test("one of two is drained", () => {
+test("one of two containers is drained", () => {
   expect(drained(model(one, two, other), one.id)).toEqual([`foo:bar/${nameOf(one)}`]);
 });
 
-test("all its ports are", () => {
+test("all ports of a container are drained", () => {
   const ports = { ...one, exposed: [80, 8000] };
   expect(drained(model(ports, two), one.id)).toEqual([
     `foo:bar/${nameOf(one)}:8000`,
