@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { sameItems } from "../lib/lists.ts";
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Rejection, Service, Snapshot } from "../model.ts";
 import type { AddressOptions } from "./address.ts";
@@ -35,7 +35,7 @@ export const route: Router = (...input) => createRouter()(...input);
  */
 export function createRouter(): Router {
   let lastContext = "";
-  let decisions = new Memory<Container, RoutedContainer | UnroutedContainer>();
+  let decisions = new WeakCache<Container, RoutedContainer | UnroutedContainer>();
   let lastServed = new Map<string, ServedGroup>();
 
   return (snapshot, reach, options) => {
@@ -43,7 +43,7 @@ export function createRouter(): Router {
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
     const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-    if (context !== lastContext) decisions = new Memory();
+    if (context !== lastContext) decisions = new WeakCache();
     lastContext = context;
 
     const members = new Map<string, RoutedContainer[]>();
@@ -58,7 +58,7 @@ export function createRouter(): Router {
       const sharesNetwork = container.networkMode.startsWith("container:");
       const decision = sharesNetwork
         ? routeContainer(container)
-        : decisions.of(container, routeContainer);
+        : decisions.get(container, routeContainer);
       if ("reason" in decision) {
         rejections.push(toRejection(container, decision.reason, decision.optedOut));
         continue;

@@ -1,6 +1,6 @@
 // What a template sees: the model, the options, HAProxy's surroundings, and the old names.
 
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
 import { compareVersions } from "../lib/text.ts";
 
@@ -62,7 +62,7 @@ export interface Context {
 /** As many new services as these need no reload; they start like no repository's name does. */
 const SPARES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
-const backendOf = new Memory<Service, Backend>();
+const backendOf = new WeakCache<Service, Backend>();
 
 /** Puts together what a template sees. */
 export function toContext(
@@ -71,7 +71,7 @@ export function toContext(
   haproxy: HaproxyContext,
   time: () => string,
 ): Context {
-  const backends = model.services.map((service) => backendOf.of(service, toBackend));
+  const backends = model.services.map((service) => backendOf.get(service, toBackend));
   return {
     routes: model.services.flatMap((service) => service.routes),
     backends,
