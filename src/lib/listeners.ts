@@ -135,12 +135,12 @@ function ownersOf(inodes: ReadonlySet<string>): Listener[] {
     .filter((pid) => socketsOf(pid).some((inode) => inodes.has(inode)))
     .map((pid) => ({
       pid: Number(pid),
-      ownPid: ownPid(pid),
+      ownPid: ownPidOf(pid),
       program: readText(`/proc/${pid}/comm`).trim(),
     }));
 }
 
-function ownPid(pid: string): number {
+function ownPidOf(pid: string): number {
   const [, own] = /^NSpid:.*\s(\d+)$/m.exec(readText(`/proc/${pid}/status`)) ?? [];
   return Number(own ?? pid);
 }

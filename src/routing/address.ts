@@ -42,8 +42,8 @@ const DEFAULT_NETWORKS = ["bridge", "podman"];
 const HOST_ISOLATING_DRIVERS = ["macvlan", "ipvlan"];
 
 /** Makes the function that chooses the address of a container. */
-export function addressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
-  const reachableAddress = reachableAddressFinder(reach, snapshot.drivers);
+export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
+  const reachableAddress = createAddressFinder(reach, snapshot.drivers);
 
   return choose;
 
@@ -158,7 +158,7 @@ function knownPorts(
 }
 
 /** Makes the function that gives an address to reach in a network, IPv4 first; empty if none is. */
-function reachableAddressFinder(
+function createAddressFinder(
   reach: Reach,
   drivers: Snapshot["drivers"],
 ): (attachment: Attachment) => string {

@@ -1,6 +1,6 @@
 // src/routing decides from the containers what is served: containers become intents, intents become
 // services, and services have routes and servers. Every container that is not routed gets a reason.
-// It may import only lib and model.ts, and does no input or output.
+// It may import only lib and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
 import { sameItems } from "../lib/lists.ts";

@@ -1,7 +1,7 @@
 // The address that is chosen for a container, with the reason.
 
 import { describe, expect, test } from "bun:test";
-import { addressChooser, type AddressOptions } from "../../src/routing/address.ts";
+import { createAddressChooser, type AddressOptions } from "../../src/routing/address.ts";
 import type { Attachment, Container, Reach } from "../../src/model.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -28,7 +28,11 @@ function choose(
   } = {},
 ) {
   const all = snapshot([subject, ...others], DRIVERS);
-  return addressChooser(all, { ...HOST, ...reach }, { ...ROUTING, ...options })(subject, wanted);
+  return createAddressChooser(
+    all,
+    { ...HOST, ...reach },
+    { ...ROUTING, ...options },
+  )(subject, wanted);
 }
 
 describe("the container's networks", () => {
