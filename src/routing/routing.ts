@@ -101,16 +101,11 @@ function serveGroup(
   last: ServedGroup | undefined,
 ): ServedGroup {
   if (last?.group === group && sameHosts(last.hosts, hosts)) return last;
-  const service = toService(group, hosts);
+  const made = toService(group, hosts);
   // A changed group can give an equal service. One example is a container that was told to stop and
   // goes on as the last of its service.
-  const isEqual = isDeepStrictEqual(last?.service, service);
-  return {
-    group,
-    hosts,
-    service: isEqual && last !== undefined ? last.service : service,
-    warnings: warningsOf(group),
-  };
+  const service = last !== undefined && isDeepStrictEqual(last.service, made) ? last.service : made;
+  return { group, hosts, service, warnings: warningsOf(group) };
 }
 
 function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {
