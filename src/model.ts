@@ -126,7 +126,7 @@ export interface Server {
 export interface Route {
   /** Empty: any host. */
   readonly host: string;
-  /** The prefix, which is stripped before the request goes to a server; `/`: nothing is stripped. */
+  /** The prefix. It is stripped before the request goes to a server; `/`: nothing is stripped. */
   readonly path: string;
   /** The key in the map file. It ends in a slash, so that only whole segments match. */
   readonly key: string;

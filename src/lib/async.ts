@@ -15,8 +15,8 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Runs a task with a signal that is aborted together with the given one, or after `ms` milliseconds.
- * The timer ends with the task. That of `AbortSignal.timeout` would go on until its time is up.
+ * Runs a task with a signal. It is aborted together with the given signal, or after `ms`
+ * milliseconds. The timer ends with the task, while that of `AbortSignal.timeout` would go on.
  */
 export async function withTimeout<T>(
   ms: number,

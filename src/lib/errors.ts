@@ -1,6 +1,6 @@
-// src/lib has what knows nothing of gateways: errors, logs, waits, lists, locks and processes. It may
-// import only itself, so every other folder can use it. This file has the kinds of errors, and the
-// exit status of each.
+// src/lib has the general tools: errors, logs, waits, lists, locks and processes. It knows nothing of
+// containers or HAProxy, and may import only itself, so every other folder can use it. This file has
+// the kinds of errors, and the exit status of each.
 
 /** The kinds of failure. Each has its own exit status. */
 export type ErrorCode = "usage" | "docker" | "template" | "config" | "haproxy" | "release" | "bug";
@@ -24,7 +24,7 @@ interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** A failure to report to the user. Its message has the form `Cannot <action> "<thing>": <state>`. */
+/** A failure to report to the user. Its message reads `Cannot <action> "<thing>": <state>`. */
 export class GatewayError extends Error {
   override readonly name = "GatewayError";
   readonly code: ErrorCode;

@@ -19,7 +19,7 @@ import { pause } from "./async.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { openLibc } from "./libc.ts";
 
-/** The holder of a lock may be about to end, or to write its process number. So it is tried again. */
+/** The holder may be about to end, or to write its process number. So the lock is tried again. */
 const TRIES = 5;
 /** The time between two tries, in milliseconds. */
 const PAUSE = 50;
@@ -35,7 +35,7 @@ const FUNCTIONS = {
   flock: { args: [FFIType.int, FFIType.int], returns: FFIType.int },
   __errno_location: { args: [], returns: FFIType.ptr },
 } as const;
-/** Links are not followed. In a folder for everybody, one could lead to another file of this user. */
+/** Links are not followed. In a public folder, one could lead to another file of this user. */
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
 /**
@@ -108,7 +108,7 @@ function lockedBy(holder: string, output: string): GatewayError {
   });
 }
 
-/** Where this process's number is valid: the kernel's name of the PID namespace, and the host name. */
+/** Where the number of this process is valid: its PID namespace in the kernel, and the host name. */
 function pidScope(): [namespace: string, host: string] {
   return [readlinkSync("/proc/self/ns/pid"), hostname()];
 }

@@ -30,8 +30,8 @@ export type Router = (snapshot: Snapshot, reach: Reach, options: RoutingOptions)
 export const route: Router = (...input) => createRouter()(...input);
 
 /**
- * Makes a router that is called for each new snapshot. It gives the same model as a new router would,
- * but a service that did not change is the same object as before.
+ * Makes a router to call for each new snapshot. It gives the same model as a new router would, but
+ * a service that did not change is the same object as before.
  */
 export function createRouter(): Router {
   let lastContext = "";

@@ -67,8 +67,8 @@ function toWaitingContainer({ container: { id, name, state } }: RoutedContainer)
 }
 
 /**
- * The servers of a service. If all of them are disabled, those of the container that was told to stop
- * last are enabled again: it may still answer.
+ * The servers of a service. If all of them are disabled, the container that was told to stop last
+ * gets its servers enabled again: it may still answer.
  */
 function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
   const servers = members.flatMap((member) => member.servers);
