@@ -1,4 +1,5 @@
-// The types everyone speaks: what Docker has, what should be served, and the files that say so.
+// The types that all folders share: the containers of Docker, the services that they make up, and
+// the files of HAProxy.
 
 export type ContainerState =
   | "created"
@@ -12,19 +13,19 @@ export type ContainerState =
 /** `none`: the container has no HEALTHCHECK. */
 export type Health = "none" | "starting" | "healthy" | "unhealthy";
 
-/** A container's place in one network; an address it lacks is empty. */
+/** A container's addresses in one network. An address that it does not have is empty. */
 export interface Attachment {
   readonly network: string;
   readonly ipv4: string;
   readonly ipv6: string;
 }
 
-/** What is known of one container. */
+/** One container, as Docker describes it. */
 export interface Container {
   readonly id: string;
   /** The name without Docker's leading slash. */
   readonly name: string;
-  /** The image reference as it was given when the container was made. */
+  /** The image reference as it was given when the container was created. */
   readonly image: string;
   readonly imageId: string;
   /** Milliseconds since 1970. */
@@ -32,9 +33,9 @@ export interface Container {
   readonly labels: Readonly<Record<string, string>>;
   readonly state: ContainerState;
   readonly health: Health;
-  /** When a signal that ends it was sent, in milliseconds since 1970; 0 where none was. */
+  /** When it was told to stop by a signal, in milliseconds since 1970; 0 if it was not. */
   readonly stopping: number;
-  /** How long it has from that signal until it is killed, in milliseconds. */
+  /** The time from that signal until Docker kills it, in milliseconds. */
   readonly stopTimeout: number;
   /** `host`, `none`, `container:<id>`, or the name of a network. */
   readonly networkMode: string;
@@ -43,112 +44,112 @@ export interface Container {
   readonly exposed: readonly number[];
 }
 
-/** What of this machine decides which addresses HAProxy can reach. */
+/** The facts about this machine that decide which addresses HAProxy can reach. */
 export interface Reach {
-  /** The machine's own interfaces, such as `172.17.0.1/16`. */
+  /** The addresses of the machine's own interfaces, such as `172.17.0.1/16`. */
   readonly interfaces: readonly string[];
   /** Whether the gateway itself runs in a container. */
   readonly inContainer: boolean;
-  /** Where containers in the host's network are reached; undefined where they cannot be. */
+  /** The address of containers in the host's network; undefined if they cannot be reached. */
   readonly hostAddress: string | undefined;
   /** Whether the Engine runs on this machine. */
   readonly local: boolean;
 }
 
-/** One moment of the Docker host. */
+/** The state of the Docker host at one moment. */
 export interface Snapshot {
   readonly containers: readonly Container[];
-  /** The driver of each network by the network's name. */
+  /** The driver of each network, by the name of the network. */
   readonly drivers: Readonly<Record<string, string>>;
-  /** The addresses that the Engine's own machine has in its networks. */
+  /** The addresses of the Engine's own machine in Docker's networks. */
   readonly gateways: readonly string[];
 }
 
-/** One Engine, or whatever else containers come from. */
+/** A source of containers, such as a Docker Engine. */
 export interface Source {
   /** Such as `unix:///var/run/docker.sock`. */
   readonly name: string;
-  /** Tells what happens, until the signal is aborted. Nothing else ends it. */
+  /** Calls the listener for every event, until the signal is aborted. No failure ends it. */
   watch(listener: SourceListener, signal: AbortSignal): Promise<void>;
-  /** Makes it ready to be read once. @throws GatewayError `docker` */
+  /** Connects for a single reading, without watching. @throws GatewayError `docker` */
   connect(signal: AbortSignal): Promise<void>;
   /** Marks everything to be read again. */
   markAll(): void;
-  /** Reads what is marked. @throws GatewayError `docker` where nothing can be read */
+  /** Reads what is marked. @throws GatewayError `docker` if nothing can be read */
   refresh(signal: AbortSignal): Promise<void>;
-  /** What was last read. A container that did not change is the same object. */
+  /** The result of the last reading. A container that did not change is the same object. */
   snapshot(): Snapshot;
-  /** Whether a container has ended or was told to, by its ID. */
+  /** Whether the container with this ID has ended or was told to stop. */
   isEnding(id: string): boolean;
-  /** When something is to be read again by itself, in milliseconds since 1970. */
+  /** When the source itself wants to read something again, in milliseconds since 1970. */
   readonly rereadAt: number | undefined;
-  /** How long ago a container's change was noticed, in milliseconds, by its ID. */
+  /** How long ago a change of the container with this ID was noticed, in milliseconds. */
   waited(id: string): number | undefined;
-  /** Everything that was noticed is live. */
+  /** Tells the source that HAProxy serves every change that was noticed. */
   settled(): void;
 }
 
-/** Who is told by a source. */
+/** Receives the events of a source. */
 export interface SourceListener {
-  /** It can be read from now on. */
+  /** The source can be read from now on. */
   connected(): void;
   /** There is something to read. */
   changed(): void;
-  /** A container has ended or was told to, by its ID. */
+  /** The container with this ID has ended or was told to stop. */
   ending(id: string): void;
-  /** Nothing is told any more until it is connected again. */
+  /** There are no events until the source is connected again. */
   disconnected(): void;
 }
 
 /** One `address:port` that HAProxy sends requests to. */
 export interface Server {
-  /** Unique in its backend, and the container's for life. */
+  /** Unique in its backend. A container keeps it for life. */
   readonly name: string;
   readonly container: string;
   readonly id: string;
   /** IPv6 in brackets. */
   readonly address: string;
   readonly port: number;
-  /** Whether it gets no requests now: paused, stopping, or not (yet) healthy. */
+  /** Whether it gets no requests now, because it is paused, stopping or not (yet) healthy. */
   readonly disabled: boolean;
-  /** Why it is disabled; empty where it is not. */
+  /** Why it is disabled; empty if it is not. */
   readonly why: string;
-  /** Whether it only serves where the first port of its container does not. */
+  /** Whether it serves only while the first port of its container does not. */
   readonly backup: boolean;
   readonly labels: Readonly<Record<string, string>>;
   readonly image: string;
-  /** How long the container has to end once it is told to, in milliseconds. */
+  /** The time from the signal to stop until Docker kills the container, in milliseconds. */
   readonly stopTimeout: number;
 }
 
-/** Host pattern and path prefix -> backend. */
+/** Leads requests for a host and a path prefix to a backend. */
 export interface Route {
   /** Empty: any host. */
   readonly host: string;
-  /** Stripped before the request goes to a server; `/` is nothing to strip. */
+  /** The prefix. It is stripped before the request goes to a server; `/`: nothing is stripped. */
   readonly path: string;
-  /** What the map file is asked for: it ends in a slash, so that whole segments match. */
+  /** The key in the map file. It ends in a slash, so that only whole segments match. */
   readonly key: string;
   readonly backend: string;
 }
 
-/** What containers say of how their service is served, by name. There are no settings yet. */
+/** The settings of a service by name, from its containers. There are none yet. */
 export type Settings = Readonly<Record<string, never>>;
 
-/** A container of a service that has no server now, and why. */
+/** A container of a service that has no server at the moment, and the reason. */
 export interface WaitingContainer {
   readonly id: string;
   readonly container: string;
   readonly why: string;
 }
 
-/** What is served under one name. */
+/** All containers that are served under one name. */
 export interface Service {
-  /** The same for as long as it is served, such as `foo/bar`. */
+  /** Such as `foo/bar`. It stays the same as long as the service exists. */
   readonly name: string;
   /** The name of its backend in HAProxy. */
   readonly backend: string;
-  /** The section `defaults` that its backend takes everything from but its servers. */
+  /** The `defaults` section of its backend, which has everything but the servers. */
   readonly profile: string;
   readonly settings: Settings;
   readonly routes: readonly Route[];
@@ -156,7 +157,7 @@ export interface Service {
   readonly waiting: readonly WaitingContainer[];
 }
 
-/** A container that is not routed, and why. */
+/** A container that is not routed, and the reason. */
 export interface Rejection {
   readonly id: string;
   readonly container: string;
@@ -166,11 +167,11 @@ export interface Rejection {
   readonly optedOut: boolean;
 }
 
-/** What should be served. */
+/** The desired services, and the containers that are not routed. */
 export interface Model {
   readonly services: readonly Service[];
   readonly rejections: readonly Rejection[];
-  /** Things that work but are probably not meant so. */
+  /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
 }
 
@@ -186,6 +187,6 @@ export interface Asset {
 /** The files that HAProxy reads. */
 export interface Files {
   readonly config: string;
-  /** What the configuration names, by path. */
+  /** The files that the configuration names, by path. */
   readonly assets: Readonly<Record<string, Asset>>;
 }

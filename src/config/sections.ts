@@ -1,9 +1,9 @@
 // src/config reads HAProxy's files as text: sections, servers, addresses and maps. It also defines
-// the operations that change a running HAProxy. It may import only lib and model.ts, and does no
-// input or output.
+// the operations that change a running HAProxy. It may import only lib and model.ts, and it only
+// computes: no input or output, no clock, no environment.
 
 import { listDifference } from "../lib/lists.ts";
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files } from "../model.ts";
 
 /** A section of the configuration. Its lines have no comments, and one space between words. */
@@ -33,14 +33,14 @@ const SECTION_START = new RegExp(
   "m",
 );
 
-const parsed = new Memory<Files, readonly Section[]>();
+const parsedFiles = new WeakCache<Files, readonly Section[]>();
 
 /**
  * The sections of the configuration, in their order. The same files give the same objects.
  * @param previous sections to reuse, see `parseConfig`
  */
 export function sectionsOf(files: Files, previous?: readonly Section[]): readonly Section[] {
-  return parsed.of(files, ({ config }) => parseConfig(config, previous));
+  return parsedFiles.get(files, ({ config }) => parseConfig(config, previous));
 }
 
 /**

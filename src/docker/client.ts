@@ -1,7 +1,7 @@
 // The Engine's API by native fetch. It only reads.
 
 import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
-import { withLimit } from "../lib/async.ts";
+import { withTimeout } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { Transport } from "./transport.ts";
 
@@ -130,7 +130,7 @@ export class DockerClient {
     read: (response: Response) => Promise<T>,
     ms = ANSWER_TIMEOUT,
   ): Promise<T> {
-    return withLimit(ms, signal, async (limit) => {
+    return withTimeout(ms, signal, async (limit) => {
       try {
         return await read(await this.#request(path, limit));
       } catch (error) {

@@ -1,6 +1,6 @@
-// Waiting: every wait takes a signal and has a limit.
+// Waits, timeouts and retry delays. Every wait takes a signal and has a limit.
 
-/** Waits `ms` milliseconds, or less if the signal is aborted; never throws. */
+/** Waits `ms` milliseconds, or until the signal is aborted. Never throws. */
 export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return Promise.resolve();
   return new Promise((resolve) => {
@@ -15,35 +15,35 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
 }
 
 /**
- * Runs a task with a signal that is aborted when the given one is, or after `ms` milliseconds.
- * Nothing of it outlives the task: `AbortSignal.timeout` would, until its time has come.
+ * Runs a task with a signal. It is aborted together with the given signal, or after `ms`
+ * milliseconds. The timer ends with the task, while that of `AbortSignal.timeout` would go on.
  */
-export async function withLimit<T>(
+export async function withTimeout<T>(
   ms: number,
   signal: AbortSignal,
   task: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const limit = new AbortController();
-  const abort = (): void => limit.abort(signal.reason);
+  const controller = new AbortController();
+  const abort = (): void => controller.abort(signal.reason);
   const timer = setTimeout(() => {
-    limit.abort(new DOMException("The operation timed out.", "TimeoutError"));
+    controller.abort(new DOMException("The operation timed out.", "TimeoutError"));
   }, ms);
   signal.addEventListener("abort", abort, { once: true });
   if (signal.aborted) abort();
   try {
-    return await task(limit.signal);
+    return await task(controller.signal);
   } finally {
     clearTimeout(timer);
     signal.removeEventListener("abort", abort);
   }
 }
 
-/** Lets a task go on that nobody waits for. What it fails with is told, and ends nothing. */
-export function inBackground(task: Promise<unknown>, tell: (error: unknown) => void): void {
-  task.catch(tell);
+/** Lets a task run without waiting for it. If it fails, only `onError` learns of it. */
+export function inBackground(task: Promise<unknown>, onError: (error: unknown) => void): void {
+  task.catch(onError);
 }
 
-/** Delays that double from `first` to `cap` milliseconds and have no end. */
+/** An endless series of delays that double, from `first` to `cap` milliseconds. */
 export class Backoff {
   #next: number;
 
@@ -54,11 +54,11 @@ export class Backoff {
     this.#next = first;
   }
 
-  /** The delay before the next try, in milliseconds, up to a fifth longer at random. */
+  /** The delay before the next try, in milliseconds. It is up to a fifth longer at random. */
   next(): number {
     const delay = this.#next;
     this.#next = Math.min(delay * 2, this.cap);
-    // Many gateways that lost the same Engine should not all come back in the same moment.
+    // Many gateways may lose the same Engine. They should not all come back at the same moment.
     return delay + Math.random() * delay * 0.2;
   }
 
@@ -67,32 +67,35 @@ export class Backoff {
   }
 }
 
-/** A flag that can be waited for: set by many, taken by one. */
+/** A flag for one waiting caller. Anyone can set it. */
 export class Wakeup {
-  #set = false;
-  #resolve: (() => void) | undefined;
+  #isSet = false;
+  #wake: (() => void) | undefined;
 
-  /** Wakes the one that waits, or the next that will. */
+  /** Wakes the caller that waits. If there is none, the next call of `wait` returns at once. */
   set(): void {
-    this.#set = true;
-    this.#resolve?.();
+    this.#isSet = true;
+    this.#wake?.();
   }
 
-  /** Waits until it is set, at most `ms` milliseconds, and takes it. True where it was set. */
+  /**
+   * Waits at most `ms` milliseconds until the flag is set, and clears it.
+   * @returns whether it was set
+   */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
-    if (!this.#set && !signal.aborted) {
-      const early = new AbortController();
-      this.#resolve = () => early.abort();
-      await pause(ms, AbortSignal.any([signal, early.signal]));
-      this.#resolve = undefined;
+    if (!this.#isSet && !signal.aborted) {
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      await pause(ms, AbortSignal.any([signal, woken.signal]));
+      this.#wake = undefined;
     }
-    const was = this.#set;
-    this.#set = false;
-    return was;
+    const wasSet = this.#isSet;
+    this.#isSet = false;
+    return wasSet;
   }
 }
 
-/** Runs `task` over all items, at most `width` at a time. The first failure is thrown. */
+/** Runs `task` for every item, at most `width` at a time. Throws the first failure. */
 export async function forEachLimited<T>(
   items: readonly T[],
   width: number,

@@ -1,15 +1,15 @@
-// A command line split as a shell splits it, quotes included, without a shell.
+// Splits a command line as a shell does, with quotes, but without running a shell.
 
 import { parse } from "shell-quote";
 import { GatewayError } from "./errors.ts";
 
-/** What is escaped or in quotes, its quotes included. */
+/** An escaped character, or text in quotes together with the quotes. */
 const QUOTED = /\\.|'[^']*'|"(?:\\.|[^"\\])*"/gs;
 
 /**
  * Splits a command into the program and its arguments.
- * @param flag the flag it came from, for the error
- * @throws GatewayError `usage` for an empty one, and for what only a shell could do
+ * @param flag the flag that the command was given with, for the error message
+ * @throws GatewayError `usage` if the command is empty, or if only a shell could run it
  */
 export function splitCommand(command: string, flag: string): readonly string[] {
   if (/["']/.test(command.replaceAll(QUOTED, ""))) {
@@ -26,10 +26,10 @@ export function splitCommand(command: string, flag: string): readonly string[] {
   );
 }
 
-/** A backtick that a shell would obey; the parser takes it, escaped or not, for a letter. */
+/** A backtick that a shell would act on. The parser takes every backtick for an ordinary letter. */
 function findBacktick(command: string): object | undefined {
-  const obeyed = command.replaceAll(QUOTED, (quoted) => (quoted.startsWith('"') ? quoted : ""));
-  return obeyed.includes("`") ? { op: "`" } : undefined;
+  const active = command.replaceAll(QUOTED, (quoted) => (quoted.startsWith('"') ? quoted : ""));
+  return active.includes("`") ? { op: "`" } : undefined;
 }
 
 function describe(word: object): string {

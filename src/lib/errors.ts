@@ -1,9 +1,11 @@
-// What can go wrong, and the exit status each kind ends with.
+// src/lib has the general tools: errors, logs, waits, lists, locks and processes. It knows nothing of
+// containers or HAProxy, and may import only itself, so every other folder can use it. This file has
+// the kinds of errors, and the exit status of each.
 
-/** The kinds of failure; each has its own exit status. */
+/** The kinds of failure. Each has its own exit status. */
 export type ErrorCode = "usage" | "docker" | "template" | "config" | "haproxy" | "release" | "bug";
 
-/** The exit status of each kind of failure; also listed in the README. */
+/** The exit status of each kind of failure. The README lists them too. */
 export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   bug: 1,
   usage: 2,
@@ -15,17 +17,14 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
 };
 
 interface ErrorDetails {
-  /** Lines of the program that refused, HAProxy's mostly, as it printed them. */
+  /** The output of the program that failed, line by line. Mostly that is HAProxy. */
   readonly lines?: readonly string[];
   /** What the user can do about it. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
 }
 
-/**
- * A failure that is told to the user. Its message has the form
- * `Cannot <action> "<thing>": <state>`.
- */
+/** A failure to report to the user. Its message reads `Cannot <action> "<thing>": <state>`. */
 export class GatewayError extends Error {
   override readonly name = "GatewayError";
   readonly code: ErrorCode;
@@ -40,7 +39,7 @@ export class GatewayError extends Error {
   }
 }
 
-/** An error as lines for a person: the message, the refusing program's own lines, the hint. */
+/** An error as lines for a person: the message, the output of the failed program, and the hint. */
 export function describeError(error: unknown): string[] {
   if (!(error instanceof GatewayError)) return [errorMessage(error)];
   return [
@@ -50,12 +49,12 @@ export function describeError(error: unknown): string[] {
   ];
 }
 
-/** The message of anything that was thrown. */
+/** The message of a thrown value of any type. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The system's code of an error, such as `ENOENT`; empty where it has none. */
+/** The system's code of an error, such as `ENOENT`; empty if it has none. */
 export function systemCode(error: unknown): string {
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return typeof error.code === "string" ? error.code : "";

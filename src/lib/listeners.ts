@@ -1,13 +1,17 @@
-// Who listens on a TCP address of this machine, and whether it is free.
+// Finds the programs that listen on a TCP address of this machine, and tells whether it is free.
 
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { BlockList, createServer } from "node:net";
 import { systemCode } from "./errors.ts";
 
-/** A program that listens; its number is undefined where only root may know it. */
+/** A program that listens. */
 export interface Listener {
+  /** Its process number; undefined if only root may see it. */
   readonly pid: number | undefined;
-  /** Its number as it knows itself: another one in a container. Source: proc_pid_status(5), NSpid. */
+  /**
+   * Its process number in its own PID namespace, which is a different one in a container.
+   * Source: proc_pid_status(5), NSpid.
+   */
   readonly ownPid: number | undefined;
   readonly program: string;
 }
@@ -17,20 +21,21 @@ const LISTEN = "0A";
 const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
 
 /**
- * The programs that keep others from listening on an address, as `--listen` has it; undefined where
- * this system does not tell.
+ * The programs that keep others from listening on an address.
+ * @param address in the form of `--listen`
+ * @returns undefined if this system has no list of listening sockets
  */
 export function listenersOn(address: string): Listener[] | undefined {
   if (!TABLES.some((path) => existsSync(path))) return undefined;
-  const inodes = TABLES.flatMap((path) => inodesOn(path, address));
+  const inodes = TABLES.flatMap((path) => listeningSockets(path, address));
   if (inodes.length === 0) return [];
-  const holders = holdersOf(new Set(inodes));
-  return holders.length > 0
-    ? holders
+  const owners = ownersOf(new Set(inodes));
+  return owners.length > 0
+    ? owners
     : [{ pid: undefined, ownPid: undefined, program: "another user's program" }];
 }
 
-/** Why an address cannot be listened on, and what to do about it. */
+/** Why the gateway cannot listen on an address, and what to do about it. */
 export interface NotFree {
   readonly problem: string;
   readonly hint: string;
@@ -39,8 +44,8 @@ export interface NotFree {
 /**
  * Tries to listen on an address for a moment.
  * @param address as `host:port`
- * @param isOurs whether a program that listens there already may go on
- * @returns undefined where the address can be used
+ * @param isOurs whether a program that listens there already belongs to the gateway
+ * @returns undefined if the address can be used
  */
 export async function whyNotFree(
   address: string,
@@ -54,45 +59,47 @@ export async function whyNotFree(
     };
   }
   if (code !== "EADDRINUSE") return undefined;
-  const holders = listenersOn(address) ?? [];
-  if (holders.some(isOurs)) return undefined;
-  const names = holders.map(
+  const listeners = listenersOn(address) ?? [];
+  if (listeners.some(isOurs)) return undefined;
+  const names = listeners.map(
     ({ program, pid }) => program + (pid === undefined ? "" : ` (process ${pid})`),
   );
   const who = names.length === 0 ? "another program" : names.join(", ");
   return { problem: `${who} has it`, hint: "end that program, or use another --listen" };
 }
 
-/** Listens for a moment; gives the system's code where that fails, or "". */
+/** Listens for a moment. Gives the system's code if that fails, or an empty text. */
 async function listenOnce(address: string): Promise<string> {
-  const colon = address.lastIndexOf(":");
-  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
+  const [host, port] = splitAddress(address);
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const server = createServer();
   server.once("error", (error) => resolve(systemCode(error)));
   server.once("listening", () => {
     server.close((error) => (error === undefined ? resolve("") : reject(error)));
   });
-  server.listen({ host: host === "*" ? "0.0.0.0" : host, port: Number(address.slice(colon + 1)) });
+  server.listen({ host, port: Number(port) });
   return promise;
 }
 
-function inodesOn(path: string, wanted: string): string[] {
-  return readIfAllowed(path)
+/** The inodes of the sockets in a table that keep others from listening on an address. */
+function listeningSockets(path: string, address: string): string[] {
+  return readText(path)
     .split("\n")
     .slice(1)
     .map((line) => line.trim().split(/\s+/))
-    .filter(([, local = "", , state]) => state === LISTEN && isInTheWay(toAddress(local), wanted))
+    .filter(
+      ([, local = "", , state]) => state === LISTEN && conflicts(decodeAddress(local), address),
+    )
     .map((fields) => fields[9] ?? "");
 }
 
-/** Whether two listening addresses exclude each other: the same port, of one interface or of all. */
-function isInTheWay(held: string, wanted: string): boolean {
-  const [hostA, portA] = takeApart(held);
-  const [hostB, portB] = takeApart(wanted);
+/** Whether only one program can listen: on the same port, with the same host or one for all. */
+function conflicts(a: string, b: string): boolean {
+  const [hostA, portA] = splitAddress(a);
+  const [hostB, portB] = splitAddress(b);
   if (portA !== portB) return false;
   const [familyA, familyB] = [hostA, hostB].map((host) => (host.includes(":") ? "ipv6" : "ipv4"));
-  // All of IPv6 are those of IPv4 too, unless the program asked otherwise; see ipv6(7).
+  // All IPv6 addresses include all IPv4 addresses, unless the program chose otherwise: ipv6(7).
   if (isAny(hostA) && (familyA === "ipv6" || familyB === "ipv4")) return true;
   if (isAny(hostB) && (familyB === "ipv6" || familyA === "ipv4")) return true;
   const list = new BlockList();
@@ -100,7 +107,7 @@ function isInTheWay(held: string, wanted: string): boolean {
   return list.check(hostB, familyB);
 }
 
-function takeApart(address: string): [host: string, port: string] {
+function splitAddress(address: string): [host: string, port: string] {
   const colon = address.lastIndexOf(":");
   const host = address.slice(0, colon).replace(/^\[(.*)\]$/, "$1");
   return [host === "*" ? "0.0.0.0" : host, address.slice(colon + 1)];
@@ -110,8 +117,8 @@ function isAny(host: string): boolean {
   return /^[0:.]+$/.test(host);
 }
 
-/** `127.0.0.1:80` of `0100007F:0050`: words of 32 bits, each with its last byte first. */
-function toAddress(text: string): string {
+/** `127.0.0.1:80` for `0100007F:0050`: words of 32 bits, each with its last byte first. */
+function decodeAddress(text: string): string {
   const [hex = "", port = ""] = text.split(":");
   const words = (hex.match(/.{8}/g) ?? []).map((word) => (word.match(/../g) ?? []).toReversed());
   const host =
@@ -121,38 +128,39 @@ function toAddress(text: string): string {
   return `${host}:${Number.parseInt(port, 16)}`;
 }
 
-function holdersOf(inodes: ReadonlySet<string>): Listener[] {
+/** The programs that have one of these sockets open. */
+function ownersOf(inodes: ReadonlySet<string>): Listener[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
   return pids
     .filter((pid) => socketsOf(pid).some((inode) => inodes.has(inode)))
     .map((pid) => ({
       pid: Number(pid),
-      ownPid: ownPid(pid),
-      program: readIfAllowed(`/proc/${pid}/comm`).trim(),
+      ownPid: ownPidOf(pid),
+      program: readText(`/proc/${pid}/comm`).trim(),
     }));
 }
 
-function ownPid(pid: string): number {
-  const [, own] = /^NSpid:.*\s(\d+)$/m.exec(readIfAllowed(`/proc/${pid}/status`)) ?? [];
+function ownPidOf(pid: string): number {
+  const [, own] = /^NSpid:.*\s(\d+)$/m.exec(readText(`/proc/${pid}/status`)) ?? [];
   return Number(own ?? pid);
 }
 
 function socketsOf(pid: string): string[] {
-  return allowed(() => readdirSync(`/proc/${pid}/fd`), []).flatMap((fd) => {
-    const target = allowed(() => readlinkSync(`/proc/${pid}/fd/${fd}`), "");
+  return readOr([], () => readdirSync(`/proc/${pid}/fd`)).flatMap((fd) => {
+    const target = readOr("", () => readlinkSync(`/proc/${pid}/fd/${fd}`));
     return /^socket:\[(\d+)\]$/.exec(target)?.[1] ?? [];
   });
 }
 
-function readIfAllowed(path: string): string {
-  return allowed(() => readFileSync(path, "utf8"), "");
+function readText(path: string): string {
+  return readOr("", () => readFileSync(path, "utf8"));
 }
 
-/** Processes end while they are looked at, and not every one may be looked at. */
-function allowed<T>(look: () => T, otherwise: T): T {
+/** A process may end while it is read, or belong to another user. Then `fallback` is the result. */
+function readOr<T>(fallback: T, read: () => T): T {
   try {
-    return look();
+    return read();
   } catch {
-    return otherwise;
+    return fallback;
   }
 }

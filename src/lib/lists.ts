@@ -1,16 +1,16 @@
-// Two versions of a list: of thousands of items few differ, and only these need a look.
+// Compares two versions of a list. Of thousands of items few differ, and only those are looked at.
 
-/** What lies between the common beginning and the common end of two lists. */
+/** The range in which two lists differ, between their common beginning and their common end. */
 export interface Difference {
-  /** Where the common beginning ends, in both. */
+  /** The index after the common beginning, in both lists. */
   readonly start: number;
-  /** Where the common end begins in the first list. */
+  /** The index of the common end in the first list. */
   readonly before: number;
-  /** Where the common end begins in the second list. */
+  /** The index of the common end in the second list. */
   readonly after: number;
 }
 
-/** Where two lists differ. */
+/** Finds the range in which two lists differ. */
 export function listDifference<A, B>(
   first: readonly A[],
   second: readonly B[],

@@ -1,4 +1,4 @@
-// One gateway for each output file: two would undo each other's work.
+// Locks the output file, so that only one gateway writes it. Two would undo each other's work.
 
 import { FFIType, read as readMemory } from "bun:ffi";
 import {
@@ -19,10 +19,11 @@ import { pause } from "./async.ts";
 import { errorMessage, GatewayError } from "./errors.ts";
 import { openLibc } from "./libc.ts";
 
-/** Who has a lock may just be ending, or about to write who it is: asked so often, this far apart. */
+/** The holder may be about to end, or to write its process number. So the lock is tried again. */
 const TRIES = 5;
+/** The time between two tries, in milliseconds. */
 const PAUSE = 50;
-/** Linux's numbers: flock(2), errno(3). */
+/** The numbers on Linux. Source: flock(2), errno(3). */
 const LOCK_EX_NB = 2 | 4;
 const UNSUPPORTED: Readonly<Record<number, string>> = {
   22: "EINVAL",
@@ -34,16 +35,16 @@ const FUNCTIONS = {
   flock: { args: [FFIType.int, FFIType.int], returns: FFIType.int },
   __errno_location: { args: [], returns: FFIType.ptr },
 } as const;
-/** No link is followed: in a folder for everybody it could lead to a file of the user's own. */
+/** Links are not followed. In a public folder, one could lead to another file of this user. */
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
 /**
- * Takes the lock of an output file until the returned function is called, or the process ends. It
- * is the kernel's (flock(2)), so it holds between containers that share a folder too, and nothing is
- * left of it when its holder dies. Bun opens files so that no child has them (`O_CLOEXEC`), so a
- * HAProxy that lives on does not keep it. Whoever deletes the lock file takes the lock away.
- * @param warn called where the file system has no locks: the gateway goes on without one
- * @throws GatewayError `config` where another gateway has it
+ * Takes the lock of an output file, until the returned function is called or the process ends. The
+ * kernel has the lock (flock(2)). So it also holds between containers that share a folder, and it
+ * ends when its holder dies. Bun opens files with `O_CLOEXEC`: no child inherits them, so a HAProxy
+ * that lives on does not keep the lock. If somebody deletes the lock file, the lock is lost.
+ * @param warn called if the file system has no locks; the gateway then goes on without one
+ * @throws GatewayError `config` if another gateway has the lock
  */
 export async function lockOutput(
   output: string,
@@ -54,13 +55,13 @@ export async function lockOutput(
     for (let tries = 1; ; tries++) {
       const fd = openSync(path, OPEN_FLAGS, 0o644);
       const outcome = lockFile(fd);
-      // A holder that ends removes its file: a lock on that one would keep nobody out.
+      // A holder that ends removes its lock file. A lock on a removed file would keep nobody out.
       if (outcome !== "held" && isAt(path, fd)) {
         if (outcome !== "locked") {
           warn(`${output} cannot be locked: a second gateway would not be noticed (${outcome})`);
         }
         ftruncateSync(fd);
-        writeSync(fd, [process.pid, ...here()].join(" "), 0);
+        writeSync(fd, [process.pid, ...pidScope()].join(" "), 0);
         return () => {
           if (isAt(path, fd)) rmSync(path, { force: true });
           closeSync(fd);
@@ -68,7 +69,7 @@ export async function lockOutput(
       }
       const holder = readFileSync(fd, "utf8");
       closeSync(fd);
-      if (tries === TRIES) throw refusal(output, holder);
+      if (tries === TRIES) throw lockedBy(holder, output);
       await pause(PAUSE);
     }
   } catch (error) {
@@ -80,37 +81,41 @@ export async function lockOutput(
   }
 }
 
-/** Locks an open file, without waiting; says why where locks are not to be had. */
+/**
+ * Tries to lock an open file, without waiting.
+ * @returns `locked`, or `held` by another process, or else why there are no locks
+ */
 function lockFile(fd: number): string {
   try {
     const { flock, __errno_location: errno } = openLibc(FUNCTIONS);
     if (flock(fd, LOCK_EX_NB) === 0) return "locked";
     const at = errno();
-    // In doubt somebody has it.
+    // Any other error counts as held by another process.
     return (at === null ? undefined : UNSUPPORTED[readMemory.i32(at)]) ?? "held";
   } catch (error) {
     return errorMessage(error);
   }
 }
 
-function refusal(output: string, holder: string): GatewayError {
-  const [pid = "", ...where] = holder.split(" ");
-  // A process number means something only in the container or on the host that gave it.
-  const isHere = where.join(" ") === here().join(" ");
-  const who = isHere ? `process ${pid}` : `in the container or on the host "${where[1] ?? "?"}"`;
+/** @param holder the content of the lock file */
+function lockedBy(holder: string, output: string): GatewayError {
+  const [pid = "", ...scope] = holder.split(" ");
+  // A process number is valid only in the container or on the host that it comes from.
+  const isHere = scope.join(" ") === pidScope().join(" ");
+  const who = isHere ? `process ${pid}` : `in the container or on the host "${scope[1] ?? "?"}"`;
   return new GatewayError("config", `Cannot use "${output}": another gateway (${who}) writes it`, {
     hint: `end that one${isHere ? ` (kill ${pid})` : ""}, or name another --output-file`,
   });
 }
 
-/** Where process numbers are those of this one: the kernel's name for it, and the host's name. */
-function here(): [string, string] {
+/** Where the number of this process is valid: its PID namespace in the kernel, and the host name. */
+function pidScope(): [namespace: string, host: string] {
   return [readlinkSync("/proc/self/ns/pid"), hostname()];
 }
 
 /** Whether an open file is still the one at a path. */
 function isAt(path: string, fd: number): boolean {
-  const there = statSync(path, { throwIfNoEntry: false });
-  const own = fstatSync(fd);
-  return there?.ino === own.ino && there.dev === own.dev;
+  const atPath = statSync(path, { throwIfNoEntry: false });
+  const opened = fstatSync(fd);
+  return atPath?.ino === opened.ino && atPath.dev === opened.dev;
 }

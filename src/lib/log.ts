@@ -7,7 +7,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
-/** Facts of a line for machines; the text form has them in its message already. */
+/** The facts of a line for machines. In the text format the message has them already. */
 export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 export interface Logger {
@@ -15,49 +15,49 @@ export interface Logger {
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Logs a failure with all its lines: what could not be done, who refused it, what to do. */
+  /** Logs a failure with all its lines: the message, the output of the failed program, the hint. */
   failure(error: unknown, note?: string): void;
 }
 
-/** A failure that stays the same is told again after this time, in milliseconds. */
-const TELL_AGAIN_AFTER = 60_000;
+/** A failure that stays the same is logged again after this time, in milliseconds. */
+const LOG_AGAIN_AFTER = 60_000;
 
-/** Tells of a failure once, and while it lasts again from time to time, with a count. */
+/** Logs a failure once, and again from time to time while it lasts, with a count. */
 export class RepeatedFailure {
-  #told: { readonly text: string; readonly at: number; count: number } | undefined;
+  #logged: { readonly text: string; readonly at: number; count: number } | undefined;
 
   constructor(private readonly log: Pick<Logger, "failure">) {}
 
   tell(error: unknown, note: string): void {
     const text = describeError(error).join("\n");
     const now = Date.now();
-    const before = this.#told?.text === text ? this.#told : undefined;
-    if (before !== undefined && now - before.at < TELL_AGAIN_AFTER) {
+    const before = this.#logged?.text === text ? this.#logged : undefined;
+    if (before !== undefined && now - before.at < LOG_AGAIN_AFTER) {
       before.count++;
       return;
     }
     const more =
       before === undefined || before.count === 0 ? "" : `; ${before.count + 1} times since`;
-    this.#told = { text, at: now, count: 0 };
+    this.#logged = { text, at: now, count: 0 };
     this.log.failure(error, note + more);
   }
 
-  /** It works again: the next failure is told at once. */
+  /** Call it when things work again. The next failure is then logged at once. */
   forget(): void {
-    this.#told = undefined;
+    this.#logged = undefined;
   }
 }
 
 interface LoggerOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
-  /** Whether systemd's journal reads the lines: it adds the time and understands priorities. */
+  /** Whether systemd's journal reads the lines. It adds the time and understands priorities. */
   readonly journal: boolean;
   readonly write: (line: string) => void;
   readonly now: () => Date;
 }
 
-/** The priorities of syslog, which systemd reads from a line's start (sd-daemon(3)). */
+/** Syslog's priorities, which systemd reads at the start of a line. Source: sd-daemon(3). */
 const PRIORITY: Readonly<Record<LogLevel, string>> = {
   debug: "<7>",
   info: "<6>",
@@ -65,7 +65,7 @@ const PRIORITY: Readonly<Record<LogLevel, string>> = {
   error: "<3>",
 };
 
-/** Makes a logger that writes lines of the given level and above. */
+/** Makes a logger that writes the lines of the given level and above. */
 export function createLogger(options: LoggerOptions): Logger {
   const lowest = LOG_LEVELS.indexOf(options.level);
 
@@ -78,7 +78,7 @@ export function createLogger(options: LoggerOptions): Logger {
     }
     const label = level === "info" ? "" : `${level}: `;
     const start = options.journal ? PRIORITY[level] : `${time} `;
-    // A line break inside a message (a container's label, say) must not look like a line of ours.
+    // A message may contain line breaks, for example from a label. They must not start a new line.
     options.write(start + label + message.replaceAll(/[\r\n]+/g, " "));
   }
 

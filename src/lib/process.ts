@@ -1,23 +1,24 @@
-// Running another program to its end, within a limit.
+// Runs another program to its end, within a time limit.
 
 import { errorMessage, GatewayError, systemCode } from "./errors.ts";
 
-export interface Finished {
+export interface ProgramResult {
   readonly exitCode: number;
-  /** What it printed on both outputs, without empty lines. */
+  /** The lines of standard output and standard error, without empty lines. */
   readonly lines: readonly string[];
   readonly timedOut: boolean;
 }
 
-/** How long is waited for what a program printed last, once it has ended, in milliseconds. */
-const LAST_WORDS = 200;
+/** The time to read the rest of the output after the program has ended, in milliseconds. */
+const OUTPUT_GRACE = 200;
 
 /**
- * Runs a program and waits for its end; past the limit it is killed with all its children.
+ * Runs a program and waits for its end. After the limit it is killed with all its children.
+ * @param words the program and its arguments
  * @param limit in milliseconds
- * @throws GatewayError `haproxy` where the program cannot be started
+ * @throws GatewayError `haproxy` if the program cannot be started
  */
-export async function runProgram(words: readonly string[], limit: number): Promise<Finished> {
+export async function runProgram(words: readonly string[], limit: number): Promise<ProgramResult> {
   const child = spawn(words);
   const chunks: Uint8Array[] = [];
   const output = Promise.all([child.stdout, child.stderr].map((each) => collect(each, chunks)));
@@ -28,8 +29,8 @@ export async function runProgram(words: readonly string[], limit: number): Promi
   }, limit);
   try {
     const exitCode = await child.exited;
-    // A grandchild that went on in the background may hold the pipes open for ever.
-    await Promise.race([output, Bun.sleep(LAST_WORDS)]);
+    // A grandchild that still runs in the background may hold the pipes open for ever.
+    await Promise.race([output, Bun.sleep(OUTPUT_GRACE)]);
     const text = new TextDecoder().decode(Buffer.concat(chunks));
     const lines = text.split("\n").filter((line) => line.trim() !== "");
     return { exitCode, lines, timedOut };
@@ -44,7 +45,7 @@ function spawn(words: readonly string[]): Bun.Subprocess<"ignore", "pipe", "pipe
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",
-      // A group of its own, so that all of it can be ended.
+      // With a process group of its own, the program can be killed together with its children.
       detached: true,
     });
   } catch (error) {

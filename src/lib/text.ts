@@ -1,11 +1,11 @@
-// Text for people and for sorting: order, versions, tables, durations.
+// Compares and formats text: order, versions, tables, durations.
 
-/** Orders by code unit, whatever the machine's locale. */
+/** Compares by code units, so that the order does not depend on the machine's locale. */
 export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Negative where `a` is older than `b`, 0 where they are the same; missing parts count as 0. */
+/** Negative if `a` is older than `b`, 0 if they are the same. Missing parts count as 0. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((version) => version.split(".").map(Number));
   for (let index = 0; index < Math.max(left?.length ?? 0, right?.length ?? 0); index++) {
@@ -15,7 +15,10 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
-/** Rows as lines with aligned columns; numbers to the right, long last columns cut to the width. */
+/**
+ * Formats rows as lines with aligned columns. Numbers are aligned to the right.
+ * @param columns the width of the terminal; longer lines are cut
+ */
 export function formatTable(
   head: readonly string[],
   rows: readonly (readonly (string | number)[])[],
@@ -36,7 +39,7 @@ export function formatTable(
   return [head, ...rows].map((row) => `${line(row)}\n`).join("");
 }
 
-/** A duration in its largest unit, such as `3 s`, `5 min`, `2 h`, `4 d`. */
+/** Formats a duration in its largest unit, such as `3 s`, `5 min`, `2 h`, `4 d`. */
 export function formatDuration(seconds: number): string {
   const units = [
     [86_400, "d"],

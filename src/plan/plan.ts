@@ -1,6 +1,6 @@
-// src/plan compares the files that HAProxy runs with the desired ones, and plans the way from the
-// one to the other: nothing, operations at run time, or a reload with its reasons. It may import
-// only lib, config and model.ts, and does no input or output.
+// src/plan compares the files that HAProxy runs with the desired ones. The plan is how HAProxy gets
+// from the one to the other: nothing, operations at run time, or a reload with its reasons. It may
+// import only lib, config and model.ts, and it only computes: no input or output, no clock.
 
 import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
 import { isMapped } from "../config/map-file.ts";

@@ -2,7 +2,7 @@
 
 import { splitWords, type Section } from "../config/sections.ts";
 import { sameItems } from "../lib/lists.ts";
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import { isSpare } from "../config/operations.ts";
 import type { Capabilities, Operation, ServerLine } from "../config/operations.ts";
 import { hasIpAndPort, isServerLine, serversOf, type DefaultsLookup } from "../config/servers.ts";
@@ -101,11 +101,11 @@ export function planRemovedSection(
   return { operations: [...operations, { do: "remove backend", backend, defaults }], reasons };
 }
 
-const plainBackends = new Memory<Section, boolean>();
+const plainBackends = new WeakCache<Section, boolean>();
 
 /** Whether a section is a backend with only `server` lines, which names its defaults. */
 export function isPlainBackend(section: Section): boolean {
-  return plainBackends.of(section, (each) => parsePlainBackend(each, () => []) !== undefined);
+  return plainBackends.get(section, (each) => parsePlainBackend(each, () => []) !== undefined);
 }
 
 /** The backends that are provided for new services, and are still empty in the configuration. */

@@ -42,8 +42,8 @@ const DEFAULT_NETWORKS = ["bridge", "podman"];
 const HOST_ISOLATING_DRIVERS = ["macvlan", "ipvlan"];
 
 /** Makes the function that chooses the address of a container. */
-export function addressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
-  const reachableAddress = reachableAddressFinder(reach, snapshot.drivers);
+export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
+  const reachableAddress = createAddressFinder(reach, snapshot.drivers);
 
   return choose;
 
@@ -98,18 +98,16 @@ export function addressChooser(snapshot: Snapshot, reach: Reach, options: Addres
     const preferred = usable.find(({ network }) => network === options.network);
     if (preferred !== undefined) return onNetwork(preferred, "which --network names");
     const [first, ...others] = usable;
-    if (first !== undefined && others.length === 0) {
+    if (first === undefined) {
+      return { reason: `none of its networks (${names.join(", ")}) can be reached from here` };
+    }
+    if (others.length === 0) {
       return onNetwork(first, "the only one of its networks that this host reaches");
     }
     const standard = usable.find(({ network }) => DEFAULT_NETWORKS.includes(network));
     if (standard !== undefined) return onNetwork(standard, "Docker's default network");
-    if (first !== undefined) {
-      return onNetwork(
-        first,
-        `the first by name of ${usable.map(({ network }) => network).join(", ")}`,
-      );
-    }
-    return { reason: `none of its networks (${names.join(", ")}) can be reached from here` };
+    const usableNames = usable.map(({ network }) => network).join(", ");
+    return onNetwork(first, `the first by name of ${usableNames}`);
   }
 }
 
@@ -158,7 +156,7 @@ function knownPorts(
 }
 
 /** Makes the function that gives an address to reach in a network, IPv4 first; empty if none is. */
-function reachableAddressFinder(
+function createAddressFinder(
   reach: Reach,
   drivers: Snapshot["drivers"],
 ): (attachment: Attachment) => string {

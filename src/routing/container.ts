@@ -1,6 +1,6 @@
 // Decides for one container whether it is routed, and which servers it has.
 
-import { addressChooser, choosePorts, type AddressOptions } from "./address.ts";
+import { createAddressChooser, choosePorts, type AddressOptions } from "./address.ts";
 import { readIntent, type Intent } from "./intent.ts";
 import type { Container, Reach, Server, Snapshot } from "../model.ts";
 
@@ -33,7 +33,7 @@ export function createContainerRouter(
   reach: Reach,
   options: AddressOptions,
 ): (container: Container) => RoutedContainer | UnroutedContainer {
-  const chooseAddress = addressChooser(snapshot, reach, options);
+  const chooseAddress = createAddressChooser(snapshot, reach, options);
   return routeContainer;
 
   function routeContainer(container: Container): RoutedContainer | UnroutedContainer {

@@ -18,8 +18,8 @@ interface Hosts {
 
 /**
  * Gives every service a host name below the domain: the last part of its name. If several services
- * end in the same part, the oldest gets that host name. Each of them also gets a long host name: all
- * parts of its name, from last to first.
+ * end in the same part, the oldest gets that host name. Each of them also gets a long host name, with
+ * all parts of its name from last to first.
  */
 export function assignHosts(claimants: readonly Claimant[], domain: string): Hosts {
   const byAge = claimants.toSorted((a, b) => a.created - b.created || (a.name < b.name ? -1 : 1));

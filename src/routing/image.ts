@@ -1,4 +1,4 @@
-// Parses image references. The repository of an image is the path that its containers are served at.
+// Parses image references. The repository of an image is the path of its containers.
 
 // Source of the grammar: https://pkg.go.dev/github.com/distribution/reference, the files regexp.go
 // and normalize.go.

@@ -19,7 +19,7 @@ const KNOWN = ["gateway.enable", "gateway.port", "gateway.network"];
 const YES = new Set(["true", "1", "yes", "on"]);
 const NO = new Set(["false", "0", "no", "off"]);
 
-/** Reads the `gateway.*` labels of a container. With an invalid one, the container is not routed. */
+/** Reads the `gateway.*` labels of a container. An invalid one means that it is not routed. */
 export function readLabels(labels: Readonly<Record<string, string>>): Labels | InvalidLabels {
   const enable = labels["gateway.enable"]?.trim().toLowerCase();
   if (enable !== undefined && !YES.has(enable) && !NO.has(enable)) {

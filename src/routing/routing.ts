@@ -1,10 +1,10 @@
 // src/routing decides from the containers what is served: containers become intents, intents become
 // services, and services have routes and servers. Every container that is not routed gets a reason.
-// It may import only lib and model.ts, and does no input or output.
+// It may import only lib and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
 import { sameItems } from "../lib/lists.ts";
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Rejection, Service, Snapshot } from "../model.ts";
 import type { AddressOptions } from "./address.ts";
@@ -30,12 +30,12 @@ export type Router = (snapshot: Snapshot, reach: Reach, options: RoutingOptions)
 export const route: Router = (...input) => createRouter()(...input);
 
 /**
- * Makes a router that is called for each new snapshot. It gives the same model as a new router would,
- * but a service that did not change is the same object as before.
+ * Makes a router to call for each new snapshot. It gives the same model as a new router would, but
+ * a service that did not change is the same object as before.
  */
 export function createRouter(): Router {
   let lastContext = "";
-  let decisions = new Memory<Container, RoutedContainer | UnroutedContainer>();
+  let decisions = new WeakCache<Container, RoutedContainer | UnroutedContainer>();
   let lastServed = new Map<string, ServedGroup>();
 
   return (snapshot, reach, options) => {
@@ -43,7 +43,7 @@ export function createRouter(): Router {
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
     const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-    if (context !== lastContext) decisions = new Memory();
+    if (context !== lastContext) decisions = new WeakCache();
     lastContext = context;
 
     const members = new Map<string, RoutedContainer[]>();
@@ -58,7 +58,7 @@ export function createRouter(): Router {
       const sharesNetwork = container.networkMode.startsWith("container:");
       const decision = sharesNetwork
         ? routeContainer(container)
-        : decisions.of(container, routeContainer);
+        : decisions.get(container, routeContainer);
       if ("reason" in decision) {
         rejections.push(toRejection(container, decision.reason, decision.optedOut));
         continue;
@@ -101,16 +101,11 @@ function serveGroup(
   last: ServedGroup | undefined,
 ): ServedGroup {
   if (last?.group === group && sameHosts(last.hosts, hosts)) return last;
-  const service = toService(group, hosts);
+  const made = toService(group, hosts);
   // A changed group can give an equal service. One example is a container that was told to stop and
   // goes on as the last of its service.
-  const isEqual = isDeepStrictEqual(last?.service, service);
-  return {
-    group,
-    hosts,
-    service: isEqual && last !== undefined ? last.service : service,
-    warnings: warningsOf(group),
-  };
+  const service = last !== undefined && isDeepStrictEqual(last.service, made) ? last.service : made;
+  return { group, hosts, service, warnings: warningsOf(group) };
 }
 
 function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {

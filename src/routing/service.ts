@@ -49,8 +49,8 @@ export function toService(
 }
 
 /** Warnings about the containers of a service: things that work, but are probably a mistake. */
-export function warningsOf({ members }: ServiceGroup): readonly string[] {
-  return [...members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(members)];
+export function warningsOf(group: ServiceGroup): readonly string[] {
+  return [...group.members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(group)];
 }
 
 function routesOf(members: readonly RoutedContainer[]): RouteIntent[] {
@@ -67,8 +67,8 @@ function toWaitingContainer({ container: { id, name, state } }: RoutedContainer)
 }
 
 /**
- * The servers of a service. If all of them are disabled, those of the container that was told to stop
- * last are enabled again: it may still answer.
+ * The servers of a service. If all of them are disabled, the container that was told to stop last
+ * gets its servers enabled again: it may still answer.
  */
 function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
   const servers = members.flatMap((member) => member.servers);
@@ -83,12 +83,9 @@ function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
 }
 
 /** A warning if the images of a service come from more than one registry. */
-function registryWarnings(members: readonly RoutedContainer[]): string[] {
-  const [first] = members;
-  if (first === undefined) return [];
+function registryWarnings({ name, members }: ServiceGroup): string[] {
   const registries = [...new Set(members.map(({ intent }) => intent.registry))].toSorted();
-  if (registries.length === 1) return [];
-  const name = first.intent.service.value;
+  if (registries.length <= 1) return [];
   const names = registries.map((registry) => [registry, name].filter(Boolean).join("/"));
   return [`images ${names.join(" and ")} share one path, so requests are spread over all of them`];
 }

@@ -3,7 +3,7 @@
 // model.ts.
 
 import Handlebars from "handlebars";
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
@@ -163,10 +163,10 @@ function toText(value: unknown): string {
 
 type EscapeWord = (text: string) => string;
 /** The texts that one block gave for its items. */
-type BlockMemory = Memory<object, string>;
+type BlockMemory = WeakCache<object, string>;
 
 function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemory {
-  const memory = blocks.get(block) ?? new Memory();
+  const memory = blocks.get(block) ?? new WeakCache();
   blocks.set(block, memory);
   return memory;
 }
@@ -180,7 +180,7 @@ function eachRemembered(
   const list = toList(items);
   if (list.length === 0) return inverse({});
   return list
-    .map((item) => (typeof item === "object" && item !== null ? memory.of(item, fn) : fn(item)))
+    .map((item) => (typeof item === "object" && item !== null ? memory.get(item, fn) : fn(item)))
     .join("");
 }
 

@@ -1,6 +1,6 @@
 // The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
-import { Memory } from "../lib/memo.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
 import { compareVersions } from "../lib/text.ts";
 import { traceLabels } from "./origin.ts";
@@ -63,7 +63,7 @@ export interface Context {
 /** So many new services need no reload. No repository's name starts with `_`. */
 const SPARE_NAMES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
-const backendMemory = new Memory<Service, Backend>();
+const backendMemory = new WeakCache<Service, Backend>();
 
 /** Makes the data that a template sees. @param time returns the value of `Time` */
 export function toContext(

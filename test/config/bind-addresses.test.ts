@@ -1,4 +1,4 @@
-// The addresses a configuration listens on, as far as its text alone tells them.
+// The addresses that a configuration listens on, as its text gives them.
 
 import { expect, test } from "bun:test";
 import { bindAddresses, newAddresses } from "../../src/config/bind-addresses.ts";
@@ -25,7 +25,7 @@ test.each<[string, string[]]>([
   ["bind [::]:80 v6only", []],
   ["binding :80", []],
   ["# bind :80", []],
-])("%s", (line, expected) => {
+])("the addresses of %s", (line, expected) => {
   expect(bindAddresses(parseConfig(`frontend f\n    ${line}\n`))).toEqual(expected);
   expect(bindAddresses(parseConfig(`backend b\n    ${line}\n`))).toEqual([]);
 });
@@ -36,7 +36,7 @@ test.each<[string, string, string[]]>([
   ["bind 127.0.0.1:80", "bind *:80", []],
   ["bind :80", "bind :80\n bind :81", ["*:81"]],
   ["bind :80\n bind :81", "bind :80", []],
-])("from %j to %j", (running, desired, expected) => {
+])("the new addresses from %j to %j", (running, desired, expected) => {
   expect(
     newAddresses(parseConfig(`frontend f\n ${running}\n`), parseConfig(`listen f\n ${desired}\n`)),
   ).toEqual(expected);

@@ -1,4 +1,4 @@
-// HAProxy's configuration as text: sections, words, and the few things read from it.
+// HAProxy's configuration as text: its sections, words, sockets, state file and servers.
 
 import { expect, test } from "bun:test";
 import {
@@ -27,12 +27,12 @@ test.each([
   expect(splitWords(line)).toEqual(words);
 });
 
-/** The sections with what stands in them. */
+/** The sections without the fields that repeat their text. */
 function parse(text: string) {
   return parseConfig(text).map(({ kind, name, head, lines }) => ({ kind, name, head, lines }));
 }
 
-test("the sections of a configuration, without comments, blanks as one", () => {
+test("the sections of a configuration have no comments, and one space between words", () => {
   const text = `
 # heading
 global
@@ -71,7 +71,7 @@ backend foo:bar from base
   ]);
 });
 
-test("lines before any section are kept, for HAProxy reads them", () => {
+test("lines before the first section are kept, because HAProxy reads them", () => {
   expect(parse(".if version_atleast(3.0)\nglobal\n  daemon\n")).toEqual([
     { kind: "", name: "", head: "", lines: [".if version_atleast(3.0)"] },
     { kind: "global", name: "", head: "global", lines: ["daemon"] },
@@ -86,7 +86,7 @@ test.each([
   expect(parseConfig(text).some((section) => section.conditional)).toBe(conditional);
 });
 
-test("a word that opens a section opens none elsewhere", () => {
+test("a word opens a section only at the start of a line", () => {
   const text = "backend b\n  http-request set-header backend global\n  globally x\n# frontend f\n";
   expect(parse(text)).toHaveLength(1);
   expect(parse("backend b # first\n\tlisten\nglobal").map(({ kind }) => kind)).toEqual([
@@ -145,7 +145,7 @@ test.each([
   expect(serverStateFile(parseConfig(text))).toBe(path);
 });
 
-test("the server lines with their backends", () => {
+test("the servers of a configuration, with their backends", () => {
   const text = `
 defaults
     default-server check
@@ -169,7 +169,7 @@ listen l
   ]);
 });
 
-/** Lines that open sections, belong to them, or only look as if. */
+/** Lines that open a section, belong to one, or only look as if they opened one. */
 const LINES = [
   "backend a",
   "backend b from x",
@@ -184,17 +184,17 @@ const LINES = [
   ".if x",
 ];
 
-test("sections that are taken from another text say what they say read anew", () => {
+test("sections taken over from an earlier version equal those parsed again", () => {
   const random = randomNumbers(7);
-  let [text, like] = ["", parseConfig("")];
+  let [text, previous] = ["", parseConfig("")];
   for (let round = 0; round < 3_000; round++) {
     const lines = text.split("\n");
     const line = LINES[Math.floor(random() * LINES.length)] ?? "";
     const at = Math.floor(random() * (lines.length + 1));
     text = lines.toSpliced(at, Math.floor(random() * 3), line).join("\n");
     if (text.length > 600) text = "";
-    const sections = parseConfig(text, like);
+    const sections = parseConfig(text, previous);
     expect(sections).toEqual(parseConfig(text));
-    like = sections;
+    previous = sections;
   }
 });

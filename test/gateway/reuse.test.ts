@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import { makeDesired, type DesiredSettings } from "../../src/gateway/desired.ts";
 import { sameItems } from "../../src/lib/lists.ts";
-import { Memory } from "../../src/lib/memo.ts";
+import { WeakCache } from "../../src/lib/weak-cache.ts";
 import type { Container, Reach, Snapshot } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
 import { createRouter } from "../../src/routing/routing.ts";
@@ -12,11 +12,11 @@ import { at, container, HOST, randomNumbers, ROUTING, SETTINGS } from "../lab/ma
 
 test("a value is made once for each object", () => {
   let made = 0;
-  const memory = new Memory<{ readonly text: string }, string>();
+  const cache = new WeakCache<{ readonly text: string }, string>();
   const [one, other] = [{ text: "a" }, { text: "a" }];
   const upper = (): string[] =>
     [one, other, one].map((each) =>
-      memory.of(each, ({ text }) => `${text.toUpperCase()} ${++made}`),
+      cache.get(each, ({ text }) => `${text.toUpperCase()} ${++made}`),
     );
   expect([upper(), upper()]).toEqual([
     ["A 1", "A 2", "A 1"],

@@ -1,15 +1,15 @@
-// Waiting, without waiting: under fake timers and a clock of the test's own.
+// Waits and retry delays, tested with fake timers.
 
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { Backoff, forEachLimited, pause, Wakeup } from "../../src/lib/async.ts";
 import { errorMessage } from "../../src/lib/errors.ts";
 
-/** Lets everything run that waits for no timer. */
+/** Lets all promises settle that do not wait for a timer. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 10; turn++) await Promise.resolve();
 }
 
-/** Whether a promise is done, and with what. */
+/** Tells whether a promise is resolved, and its value. */
 function watch<T>(promise: Promise<T>): { value?: T; done: boolean } {
   const state: { value?: T; done: boolean } = { done: false };
   void promise.then((value) => {
@@ -33,7 +33,7 @@ describe("pause and Wakeup", () => {
     expect(state.done).toBe(true);
   });
 
-  test("an aborted signal ends it, and leaves no timer", async () => {
+  test("an aborted signal ends a pause, and leaves no timer", async () => {
     const end = new AbortController();
     const state = watch(pause(100, end.signal));
     end.abort();
@@ -44,7 +44,7 @@ describe("pause and Wakeup", () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  test("what is set wakes the one that waits, before its time", async () => {
+  test("a set flag wakes the waiting caller before the time is up", async () => {
     const wakeup = new Wakeup();
     const state = watch(wakeup.wait(1000, new AbortController().signal));
     await settle();
@@ -56,7 +56,7 @@ describe("pause and Wakeup", () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  test("what was set before is not lost, and is taken once", async () => {
+  test("a flag that was set before the wait is not lost, and wakes only once", async () => {
     const wakeup = new Wakeup();
     const { signal } = new AbortController();
     wakeup.set();
@@ -67,7 +67,7 @@ describe("pause and Wakeup", () => {
     expect(second).toEqual({ done: true, value: false });
   });
 
-  test("it ends with the signal", async () => {
+  test("an aborted signal ends the wait for a flag", async () => {
     const end = new AbortController();
     const state = watch(new Wakeup().wait(1000, end.signal));
     end.abort();
@@ -77,7 +77,7 @@ describe("pause and Wakeup", () => {
 });
 
 describe("Backoff", () => {
-  test("doubles up to its cap, a fifth longer at most, for ever", () => {
+  test("doubles up to its cap and stays there, at most a fifth longer", () => {
     const backoff = new Backoff(100, 1000);
     for (const expected of [100, 200, 400, 800, 1000, 1000, 1000]) {
       const delay = backoff.next();
@@ -88,14 +88,14 @@ describe("Backoff", () => {
     expect(backoff.next()).toBeLessThanOrEqual(120);
   });
 
-  test("differs from one to the next, so that many do not come back at once", () => {
+  test("is random, so that many gateways do not retry at the same moment", () => {
     const delays = Array.from({ length: 20 }, () => new Backoff(100, 1000).next());
     expect(new Set(delays).size).toBeGreaterThan(1);
   });
 });
 
 describe("forEachLimited", () => {
-  test("runs over all, so many at a time", async () => {
+  test("runs for all items, at most so many at a time", async () => {
     let running = 0;
     let most = 0;
     const seen: number[] = [];
@@ -109,7 +109,7 @@ describe("forEachLimited", () => {
     expect(most).toBe(3);
   });
 
-  test("none, and fewer than may run", async () => {
+  test("takes an empty list, and fewer items than may run at a time", async () => {
     const seen: number[] = [];
     const note = (item: number): Promise<void> => Promise.resolve(void seen.push(item));
     await forEachLimited([], 3, note);

@@ -1,4 +1,4 @@
-// A command line, split as a shell splits it, and what only a shell could do.
+// Command lines that are split as a shell does, and those that need a shell.
 
 import { expect, test } from "bun:test";
 import { splitCommand } from "../../src/lib/command-line.ts";
@@ -19,7 +19,7 @@ test.each([
   [`a "b\\\\c" "d\\e"`, ["a", "b\\c", "d\\e"]],
   ["a \\$b", ["a", "$b"]],
   ["a --b=c d:e", ["a", "--b=c", "d:e"]],
-])("%s", (command, words) => {
+])("the words of %s", (command, words) => {
   expect(splitCommand(command, "--reload-cmd")).toEqual(words);
 });
 

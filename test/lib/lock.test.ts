@@ -1,4 +1,4 @@
-// One gateway for each output file, told apart by real processes.
+// The lock of an output file, taken by real processes.
 
 import { ptr } from "bun:ffi";
 import { afterEach, describe, expect, mock, test } from "bun:test";
@@ -21,8 +21,12 @@ afterEach(async () => {
   }
 });
 
-/** Another process that takes the lock; resolves with what it says of it. */
-async function takeElsewhere(output: string, within: readonly string[] = []) {
+/**
+ * Starts another process that takes the lock.
+ * @param wrapper a program to run it with, such as `unshare`
+ * @returns the process, and its output: `locked` or the error message
+ */
+async function lockElsewhere(output: string, wrapper: readonly string[] = []) {
   const script = `
     import { lockOutput } from ${JSON.stringify(LOCK)};
     try {
@@ -31,7 +35,7 @@ async function takeElsewhere(output: string, within: readonly string[] = []) {
       for await (const _ of process.stdin) {}
       unlock();
     } catch (error) { console.log(error.message); }`;
-  const child = Bun.spawn([...within, process.execPath, "-e", script, output], {
+  const child = Bun.spawn([...wrapper, process.execPath, "-e", script, output], {
     stdin: "pipe",
     stdout: "pipe",
     stderr: "inherit",
@@ -39,26 +43,26 @@ async function takeElsewhere(output: string, within: readonly string[] = []) {
   started.push(child);
   const reader = child.stdout.getReader();
   const { value } = await reader.read();
-  return { child, said: new TextDecoder().decode(value).trim() };
+  return { child, answer: new TextDecoder().decode(value).trim() };
 }
 
-function raise(message: string): never {
+function fail(message: string): never {
   throw new Error(message);
 }
 
-async function refusal(output: string): Promise<GatewayError> {
+async function refusalOf(output: string): Promise<GatewayError> {
   const error: unknown = await lockOutput(output).catch((reason: unknown) => reason);
   if (error instanceof GatewayError) return error;
   throw new Error("it was not refused");
 }
 
-function place(): { output: string; lock: string } {
+function newOutput(): { output: string; lock: string } {
   const dir = labDir("lock");
   return { output: join(dir, "haproxy.cfg"), lock: join(dir, ".haproxy.cfg.lock") };
 }
 
-test("it is taken, and given back", async () => {
-  const { output, lock } = place();
+test("the lock is taken and released", async () => {
+  const { output, lock } = newOutput();
   const unlock = await lockOutput(output);
   expect(readFileSync(lock, "utf8")).toStartWith(`${process.pid} `);
   unlock();
@@ -66,11 +70,11 @@ test("it is taken, and given back", async () => {
   (await lockOutput(output))();
 });
 
-test("the second is refused and told of the first, which goes on having it", async () => {
-  const { output, lock } = place();
-  const first = await takeElsewhere(output);
-  expect(first.said).toBe("locked");
-  const error = await refusal(output);
+test("a second gateway is refused, the error names the first, and the first keeps the lock", async () => {
+  const { output, lock } = newOutput();
+  const first = await lockElsewhere(output);
+  expect(first.answer).toBe("locked");
+  const error = await refusalOf(output);
   expect(error.code).toBe("config");
   expect(error.message).toBe(
     `Cannot use "${output}": another gateway (process ${first.child.pid}) writes it`,
@@ -83,16 +87,16 @@ test("the second is refused and told of the first, which goes on having it", asy
   (await lockOutput(output))();
 });
 
-test("files beside each other have their own", async () => {
-  const { output } = place();
-  const first = await takeElsewhere(output);
-  expect(first.said).toBe("locked");
+test("each output file of a folder has its own lock", async () => {
+  const { output } = newOutput();
+  const first = await lockElsewhere(output);
+  expect(first.answer).toBe("locked");
   (await lockOutput(`${output}.other`))();
 });
 
-test("one that died without giving it back does not keep it", async () => {
-  const { output, lock } = place();
-  const first = await takeElsewhere(output);
+test("a process that was killed does not keep the lock", async () => {
+  const { output, lock } = newOutput();
+  const first = await lockElsewhere(output);
   first.child.kill("SIGKILL");
   await first.child.exited;
   expect(existsSync(lock)).toBe(true);
@@ -102,33 +106,33 @@ test("one that died without giving it back does not keep it", async () => {
 });
 
 test.each([
-  ["another process has its number since", `${process.ppid} 1`],
-  ["it is empty", ""],
-  ["it is not ours", "nonsense"],
-])("what was left does not count: %s", async (_, content) => {
-  const { output, lock } = place();
+  ["with the number of another process", `${process.ppid} 1`],
+  ["that is empty", ""],
+  ["with other content", "nonsense"],
+])("a lock file that nobody holds does not count: one %s", async (_, content) => {
+  const { output, lock } = newOutput();
   writeFileSync(lock, content);
   const unlock = await lockOutput(output);
   unlock();
   expect(existsSync(lock)).toBe(false);
 });
 
-test("of two that find a dead one's lock at once, one gets it", async () => {
-  const { output, lock } = place();
+test("if two processes find an old lock file at once, one gets the lock", async () => {
+  const { output, lock } = newOutput();
   writeFileSync(lock, `${process.ppid} 1`);
-  const both = await Promise.all([takeElsewhere(output), takeElsewhere(output)]);
-  const winners = both.filter(({ said }) => said === "locked");
+  const both = await Promise.all([lockElsewhere(output), lockElsewhere(output)]);
+  const winners = both.filter(({ answer }) => answer === "locked");
   expect(winners).toHaveLength(1);
   const [winner] = winners;
   expect(readFileSync(lock, "utf8")).toStartWith(`${winner?.child.pid} `);
-  const other = both.find(({ said }) => said !== "locked");
-  expect(other?.said).toBe(
+  const other = both.find(({ answer }) => answer !== "locked");
+  expect(other?.answer).toBe(
     `Cannot use "${output}": another gateway (process ${winner?.child.pid}) writes it`,
   );
 });
 
-test("who lost the lock does not take it from the one that has it now", async () => {
-  const { output, lock } = place();
+test("a gateway whose lock file was replaced does not remove the new one", async () => {
+  const { output, lock } = newOutput();
   const unlock = await lockOutput(output);
   rmSync(lock);
   writeFileSync(lock, "1 1");
@@ -136,26 +140,26 @@ test("who lost the lock does not take it from the one that has it now", async ()
   expect(readFileSync(lock, "utf8")).toBe("1 1");
 });
 
-test("what is written into the lock does not open it", async () => {
-  const { output, lock } = place();
+test("a change of the lock file's content does not release the lock", async () => {
+  const { output, lock } = newOutput();
   const unlock = await lockOutput(output);
   writeFileSync(lock, "");
-  expect((await takeElsewhere(output)).said).toContain("another gateway");
+  expect((await lockElsewhere(output)).answer).toContain("another gateway");
   unlock();
 });
 
-test("who waits for one that is just ending gets a lock that counts", async () => {
-  const { output } = place();
+test("a process that waits for the release of a lock gets a valid one", async () => {
+  const { output } = newOutput();
   const unlock = await lockOutput(output);
-  const next = takeElsewhere(output);
+  const next = lockElsewhere(output);
   await Bun.sleep(20);
   unlock();
-  expect((await next).said).toBe("locked");
-  expect((await takeElsewhere(output)).said).toContain("another gateway");
+  expect((await next).answer).toBe("locked");
+  expect((await lockElsewhere(output)).answer).toContain("another gateway");
 });
 
-test("a lock on a file that its holder just removed does not count", async () => {
-  const { output, lock } = place();
+test("a lock on a file that its holder just removed is not valid", async () => {
+  const { output, lock } = newOutput();
   const real = { ...libc };
   let isFirst = true;
   const openLibc: typeof libc.openLibc = (functions) => {
@@ -166,15 +170,15 @@ test("a lock on a file that its holder just removed does not count", async () =>
   try {
     await mock.module(LIBC, () => ({ openLibc }));
     const unlock = await lockOutput(output);
-    expect((await takeElsewhere(output)).said).toContain("another gateway");
+    expect((await lockElsewhere(output)).answer).toContain("another gateway");
     unlock();
   } finally {
     await mock.module(LIBC, () => real);
   }
 });
 
-test("a program that lives on does not keep the lock of the gateway that started it", async () => {
-  const { output } = place();
+test("a child that outlives the gateway does not keep its lock", async () => {
+  const { output } = newOutput();
   const script = `
     import { lockOutput } from ${JSON.stringify(LOCK)};
     await lockOutput(process.argv[1]);
@@ -182,55 +186,55 @@ test("a program that lives on does not keep the lock of the gateway that started
     console.log(child.pid);
     process.kill(process.pid, "SIGKILL");`;
   const { stdout } = Bun.spawnSync([process.execPath, "-e", script, output]);
-  const left = Number(stdout.toString());
+  const child = Number(stdout.toString());
   try {
-    process.kill(left, 0);
+    process.kill(child, 0);
     (await lockOutput(output))();
   } finally {
-    process.kill(left, "SIGKILL");
+    process.kill(child, "SIGKILL");
   }
 });
 
-test("one in another container that shares the folder is kept out, and told by its name", async () => {
-  const { output } = place();
-  const first = await takeElsewhere(output, [
+test("a holder in another container that shares the folder is named by its host name", async () => {
+  const { output } = newOutput();
+  const first = await lockElsewhere(output, [
     "unshare",
     "--pid",
     "--fork",
     "--mount-proc",
     "--uts",
   ]);
-  expect(first.said).toBe("locked");
-  const error = await refusal(output);
+  expect(first.answer).toBe("locked");
+  const error = await refusalOf(output);
   expect(error.message).toBe(
     `Cannot use "${output}": another gateway (in the container or on the host "${hostname()}") writes it`,
   );
   expect(error.hint).toBe("end that one, or name another --output-file");
 });
 
-test("a link is not followed: where it leads is nobody's lock", async () => {
-  const { output, lock } = place();
+test("a symbolic link is not followed, and its target is not changed", async () => {
+  const { output, lock } = newOutput();
   const precious = `${output}.precious`;
   writeFileSync(precious, "precious");
   symlinkSync(precious, lock);
-  const error = await refusal(output);
+  const error = await refusalOf(output);
   expect(error.message).toStartWith(`Cannot lock "${output}": ELOOP`);
   expect(readFileSync(precious, "utf8")).toBe("precious");
 });
 
-describe("where there are no locks the gateway goes on, with a warning", () => {
+describe("without locks the gateway goes on with a warning", () => {
   const errno = new Int32Array([37]);
 
   test.each([
     [
-      "the file system has none",
+      "the file system has no locks",
       () => ({ flock: () => -1, __errno_location: () => ptr(errno) }),
       "ENOLCK",
     ],
-    ["there is no C library", () => raise("no such library"), "no such library"],
+    ["there is no C library", () => fail("no such library"), "no such library"],
   ])("%s", async (_, openLibc, why) => {
     const real = { ...libc };
-    const { output, lock } = place();
+    const { output, lock } = newOutput();
     const warnings: string[] = [];
     try {
       await mock.module(LIBC, () => ({ openLibc }));
@@ -246,12 +250,12 @@ describe("where there are no locks the gateway goes on, with a warning", () => {
   });
 });
 
-test("a folder that is not there, or is none, is told with a hint", async () => {
-  const { output } = place();
-  const missing = await refusal(join(output, "x.cfg"));
+test("a missing folder, or a file in its place, is an error with a hint", async () => {
+  const { output } = newOutput();
+  const missing = await refusalOf(join(output, "x.cfg"));
   expect(missing.message).toStartWith(`Cannot lock "${output}/x.cfg": ENOENT`);
   expect(missing.hint).toContain("--output-file");
   writeFileSync(output, "a file");
-  const file = await refusal(join(output, "x.cfg"));
+  const file = await refusalOf(join(output, "x.cfg"));
   expect(file.message).toStartWith(`Cannot lock "${output}/x.cfg": ENOTDIR`);
 });

@@ -8,7 +8,7 @@ const TIME = "2026-01-02T03:04:05.678Z";
 
 function lines(
   options: { level?: LogLevel; format?: "text" | "json"; journal?: boolean },
-  say: (log: Logger) => void,
+  write: (log: Logger) => void,
 ): string[] {
   const written: string[] = [];
   const log = createLogger({
@@ -19,22 +19,22 @@ function lines(
     write: (line) => written.push(line),
     now: () => new Date(TIME),
   });
-  say(log);
+  write(log);
   return written;
 }
 
-function sayAll(log: Logger): void {
+function logAll(log: Logger): void {
   for (const level of LOG_LEVELS) log[level](`a ${level}`, { route: "/foo", ms: 12 });
 }
 
-function sayBroken(log: Logger): void {
+function logLineBreaks(log: Logger): void {
   log.info("a\nb\r\n<3>c");
 }
 
 const FAILURE = new GatewayError("config", "Cannot x: y", { lines: ["[ALERT] z"], hint: "do" });
 
-test("text has the time and the level, but for the ordinary one", () => {
-  expect(lines({}, sayAll)).toEqual([
+test("text has the time, and the level if it is not info", () => {
+  expect(lines({}, logAll)).toEqual([
     `${TIME} debug: a debug`,
     `${TIME} a info`,
     `${TIME} warn: a warn`,
@@ -42,8 +42,8 @@ test("text has the time and the level, but for the ordinary one", () => {
   ]);
 });
 
-test("the journal adds the time itself and reads a priority", () => {
-  expect(lines({ journal: true }, sayAll)).toEqual([
+test("the journal gets a priority and no time, which it adds itself", () => {
+  expect(lines({ journal: true }, logAll)).toEqual([
     "<7>debug: a debug",
     "<6>a info",
     "<4>warn: a warn",
@@ -51,8 +51,8 @@ test("the journal adds the time itself and reads a priority", () => {
   ]);
 });
 
-test("JSON has the fields, one object a line, whoever reads it", () => {
-  const written = lines({ format: "json", journal: true }, sayAll);
+test("JSON has one object with all fields in each line, for the journal too", () => {
+  const written = lines({ format: "json", journal: true }, logAll);
   expect(written.map((line) => JSON.parse(line) as unknown)).toEqual(
     LOG_LEVELS.map((level) => ({
       time: TIME,
@@ -69,15 +69,15 @@ test.each<[LogLevel, number]>([
   ["info", 3],
   ["warn", 2],
   ["error", 1],
-])("at level %s, %i of the four", (level, count) => {
-  expect(lines({ level }, sayAll)).toHaveLength(count);
-  expect(lines({ level, format: "json" }, sayAll)).toHaveLength(count);
+])("level %s logs %i of the four levels", (level, count) => {
+  expect(lines({ level }, logAll)).toHaveLength(count);
+  expect(lines({ level, format: "json" }, logAll)).toHaveLength(count);
 });
 
-test("a line break within a message makes no line of its own", () => {
-  expect(lines({}, sayBroken)).toEqual([`${TIME} a b <3>c`]);
-  expect(lines({ format: "json" }, sayBroken)).toHaveLength(1);
-  expect(lines({ format: "json" }, sayBroken)[0]).not.toContain("\n");
+test("a line break in a message does not start a new line", () => {
+  expect(lines({}, logLineBreaks)).toEqual([`${TIME} a b <3>c`]);
+  expect(lines({ format: "json" }, logLineBreaks)).toHaveLength(1);
+  expect(lines({ format: "json" }, logLineBreaks)[0]).not.toContain("\n");
 });
 
 test("a failure is several lines of text", () => {

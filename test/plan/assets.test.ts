@@ -1,4 +1,4 @@
-// What changed between two versions of a map: the operations make the one of the other.
+// Plans for maps: the operations bring the old version to the new one.
 
 import { expect, test } from "bun:test";
 import { mapEntries, valuesByKey } from "../../src/config/map-file.ts";
@@ -14,7 +14,7 @@ function operations(before: string, after: string): readonly Operation[] {
   return changes.flatMap((change) => change.operations);
 }
 
-test("whatever changed, keys that stand there twice too", () => {
+test("the operations give the new map after any change, with repeated keys too", () => {
   const random = randomNumbers(7);
   let text = "";
   for (let round = 0; round < 3_000; round++) {
@@ -24,17 +24,17 @@ test("whatever changed, keys that stand there twice too", () => {
     const at = Math.floor(random() * (lines.length + 1));
     text = lines.toSpliced(at, Math.floor(random() * 3), line).join("\n");
     if (text.length > 200) text = "";
-    const wanted = Object.fromEntries(valuesByKey(mapEntries(text.split("\n"))));
-    expect(applied(before, operations(before, text))).toEqual(wanted);
+    const expected = Object.fromEntries(valuesByKey(mapEntries(text.split("\n"))));
+    expect(applied(before, operations(before, text))).toEqual(expected);
   }
 });
 
 test.each([
-  ["nothing", "a/ 1\nb/ 2\n", "a/ 1\nb/ 2\n", []],
+  ["no change", "a/ 1\nb/ 2\n", "a/ 1\nb/ 2\n", []],
   ["only a comment, or the order", "a/ 1\nb/ 2\n", "b/ 2\n# x\na/ 1\n", []],
   ["one value", "a/ 1\nb/ 2\n", "a/ 1\nb/ 3\n", ["set entry b/"]],
-  ["one more and one less", "a/ 1\n", "b/ 2\n", ["add entry b/", "delete entry a/"]],
-  ["the order of a key that stands there twice", "a/ 1\na/ 2\n", "a/ 2\na/ 1\n", ["replace map "]],
+  ["one key added and one removed", "a/ 1\n", "b/ 2\n", ["add entry b/", "delete entry a/"]],
+  ["the order of a repeated key", "a/ 1\na/ 2\n", "a/ 2\na/ 1\n", ["replace map "]],
 ])("%s", (_, before, after, expected) => {
   const done = operations(before, after).map(
     (each) => `${each.do} ${"key" in each ? each.key : ""}`,
@@ -42,7 +42,7 @@ test.each([
   expect(done).toEqual(expected);
 });
 
-/** The entries of a map after operations, by the first of each key. */
+/** The value of each key in a map after operations. */
 function applied(before: string, done: readonly Operation[]): object {
   const entries = new Map(valuesByKey(mapEntries(before.split("\n"))));
   for (const operation of done) {

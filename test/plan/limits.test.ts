@@ -1,22 +1,22 @@
-// Where a change of servers or backends cannot be made at run time, and what was done ahead of it.
+// The limits of changes at run time, and servers that are drained already when the plan is made.
 
 import { describe, expect, test } from "bun:test";
 import { planChange } from "../../src/plan/plan.ts";
 import { files } from "../lab/make.ts";
 import { BASE, plan, tell, V26, V34, withServers } from "../lab/plans.ts";
 
-describe("a server that HAProxy would have to resolve takes a reload", () => {
+describe("a server without an IP address and a port takes a reload", () => {
   const reason = 'backend "b" changed (server y is not at an address and port)';
 
   test.each([
-    ["a name", "y db.example.com:80 check"],
+    ["a host name", "y db.example.com:80 check"],
     ["no port", "y 1.1.1.1"],
     ["port 0", "y 1.1.1.1:0"],
-    ["a port of the client's, one up", "y 1.1.1.1:+1"],
+    ["a port relative to the client's", "y 1.1.1.1:+1"],
     ["IPv6 without a port", "y [fd00::1]"],
-    ["a socket", "y unix@/run/app.sock"],
-    ["no such address", "y 1.1.1.256:80"],
-    ["nothing", "y :80"],
+    ["a unix socket", "y unix@/run/app.sock"],
+    ["an invalid address", "y 1.1.1.256:80"],
+    ["no address", "y :80"],
   ])("%s", (_, server) => {
     expect(plan(withServers(), withServers(server), V34)).toEqual({
       kind: "reload",
@@ -27,7 +27,7 @@ describe("a server that HAProxy would have to resolve takes a reload", () => {
     });
   });
 
-  test("in a new backend", () => {
+  test("in a new backend too", () => {
     const backend = "backend web from d\n  server x web:80\n";
     expect(plan(files(BASE), files(BASE + backend), V34)).toEqual({
       kind: "reload",
@@ -35,7 +35,7 @@ describe("a server that HAProxy would have to resolve takes a reload", () => {
     });
   });
 
-  test("but it can be disabled, enabled and removed", () => {
+  test("but it can be disabled, enabled and removed at run time", () => {
     const [on, off] = [withServers("y db:80"), withServers("y db:80 disabled")];
     expect(tell(plan(on, off, V34))).toEqual(["drain server b/y"]);
     expect(tell(plan(off, on, V34))).toEqual(["enable server b/y"]);
@@ -43,13 +43,13 @@ describe("a server that HAProxy would have to resolve takes a reload", () => {
   });
 });
 
-describe("disabled, by whatever says so", () => {
+describe("whether a server is disabled comes from", () => {
   const inherited = BASE.replace("inter 2s", "inter 2s disabled");
   test.each<[string, string, boolean]>([
-    ["its own word", BASE + backendOf("server x 1.1.1.1:1 disabled"), true],
+    ["its own line", BASE + backendOf("server x 1.1.1.1:1 disabled"), true],
     ["its defaults", inherited + backendOf("server x 1.1.1.1:1"), true],
     [
-      "its own word against its defaults",
+      "its own line, though its defaults say otherwise",
       inherited + backendOf("server x 1.1.1.1:1 enabled"),
       false,
     ],
@@ -61,7 +61,7 @@ describe("disabled, by whatever says so", () => {
   });
 });
 
-describe("a server whose check asks for more than a connection", () => {
+describe("whether a health check only opens a connection", () => {
   test.each<[boolean, string, string]>([
     [true, "", "check"],
     [true, "option httplog", "check weight 5"],
@@ -85,7 +85,7 @@ describe("a server whose check asks for more than a connection", () => {
     });
   });
 
-  test("by its defaults", () => {
+  test("depends on the defaults too", () => {
     const http = BASE.replace("defaults d\n", "defaults d\n  option httpchk\n");
     const before = `${http}backend b from d\n`;
     expect(plan(files(before), files(`${before}  server x 1.1.1.1:1 check\n`), V34)).toMatchObject({
@@ -94,7 +94,7 @@ describe("a server whose check asks for more than a connection", () => {
   });
 });
 
-test("what a default-server line says holds for the servers behind it", () => {
+test("a default-server line holds for the servers after it", () => {
   const before = `${BASE}backend b from d\n  default-server weight 1\n`;
   const lines = ["server x 1.1.1.1:1", "default-server weight 1", "server y 1.1.1.1:2"];
   expect(plan(files(before), files(BASE + backendOf(...lines)), V34)).toMatchObject({
@@ -112,17 +112,17 @@ describe("a new backend", () => {
 
   test.each([
     ["no map", {}],
-    ["a map that leads elsewhere", { "/m": "/web/ other|1\n" }],
-    ["a map that says more in front of it", { "/m": "/web/ 1|web\n" }],
-    ["a map with it as the key", { "/m": "web other\n" }],
-  ])("takes no spare one where its name is asked for: %s", (_, maps) => {
+    ["a map that leads to another backend", { "/m": "/web/ other|1\n" }],
+    ["a map with its name after a |", { "/m": "/web/ 1|web\n" }],
+    ["a map with its name as a key", { "/m": "web other\n" }],
+  ])("does not get a spare one if no map leads to it: %s", (_, maps) => {
     expect(plan(files(BASE + spares, maps), files(BASE + spares + web, maps), V26)).toEqual({
       kind: "reload",
       reasons: [cannot],
     });
   });
 
-  test("takes a reload when the spare ones are all taken", () => {
+  test("takes a reload when all spare ones are in use", () => {
     const backends = ["one", "two", "web"].map((name) => web.replace("web", name));
     const map = { "/m": "/one/ one\n/two/ two\n/web/ web\n" };
     expect(
@@ -130,7 +130,7 @@ describe("a new backend", () => {
     ).toEqual({ kind: "reload", reasons: [cannot] });
   });
 
-  test("takes a reload where HAProxy would not compress in it", () => {
+  test("takes a reload if its defaults compress, which HAProxy ignores at run time", () => {
     const gzip = BASE.replace("defaults d\n", "defaults d\n  compression algo gzip\n");
     expect(plan(files(gzip), files(gzip + web), V34)).toEqual({
       kind: "reload",
@@ -138,53 +138,53 @@ describe("a new backend", () => {
     });
     const map = { "/m": "/web/ web\n" };
     expect(tell(plan(files(gzip + spares, { "/m": "" }), files(gzip + spares + web, map), V26)))
-      // A spare one has been there from the start.
+      // A spare backend is in the configuration from the start, so it compresses.
       .toEqual(["add server _spare_1/x", "add entry /web/ _spare_1"]);
   });
 });
 
-describe("a server that was drained ahead of all else", () => {
+describe("a server that was drained before the plan", () => {
   const [on, off] = [withServers("x 1.1.1.1:1"), withServers("x 1.1.1.1:1 disabled")];
   const drained = new Set(["b/x"]);
 
-  test("is enabled again if it should serve", () => {
-    const known = { files: on, aliases: {}, drained };
-    expect(tell(planChange(known, on, V34))).toEqual(["enable server b/x"]);
-    expect(planChange(known, on, undefined).kind).toBe("reload");
+  test("is enabled again if it is not disabled", () => {
+    const applied = { files: on, aliases: {}, drained };
+    expect(tell(planChange(applied, on, V34))).toEqual(["enable server b/x"]);
+    expect(planChange(applied, on, undefined).kind).toBe("reload");
   });
 
-  test("is drained once more if it should not", () => {
-    // What is written must say so, too.
-    const known = { files: on, aliases: {}, drained };
-    expect(tell(planChange(known, off, V34))).toEqual(["drain server b/x"]);
+  test("is drained again if it is disabled now", () => {
+    // The plan must not be empty, so that the files are written too.
+    const applied = { files: on, aliases: {}, drained };
+    expect(tell(planChange(applied, off, V34))).toEqual(["drain server b/x"]);
   });
 
-  test("and stays so while nothing else is wanted", () => {
+  test("needs nothing if it is disabled in both versions", () => {
     expect(planChange({ files: off, aliases: {}, drained }, off, V34)).toEqual({ kind: "none" });
   });
 
-  test("by the name that HAProxy has", () => {
-    const known = { files: on, aliases: { b: "_spare_1" }, drained };
-    expect(planChange(known, on, V26)).toEqual({ kind: "none" });
-    const other = { ...known, drained: new Set(["_spare_1/x"]) };
+  test("is known by its backend's name in HAProxy", () => {
+    const applied = { files: on, aliases: { b: "_spare_1" }, drained };
+    expect(planChange(applied, on, V26)).toEqual({ kind: "none" });
+    const other = { ...applied, drained: new Set(["_spare_1/x"]) };
     expect(tell(planChange(other, on, V26))).toEqual(["enable server _spare_1/x"]);
   });
 
-  test("moved or removed, it is that", () => {
-    const known = { files: on, aliases: {}, drained };
+  test("is moved or removed like any other", () => {
+    const applied = { files: on, aliases: {}, drained };
     const moved = withServers("x 1.1.1.2:1");
-    expect(tell(planChange(known, moved, V34))).toEqual(["move server b/x"]);
-    expect(tell(planChange(known, withServers(), V34))).toEqual(["remove server b/x"]);
+    expect(tell(planChange(applied, moved, V34))).toEqual(["move server b/x"]);
+    expect(tell(planChange(applied, withServers(), V34))).toEqual(["remove server b/x"]);
   });
 
-  test("takes a reload among conditions", () => {
+  test("takes a reload if the configuration has conditions", () => {
     const conditional = files(`${on.config}.if true\n  server y 1.1.1.1:2\n.endif\n`);
-    const known = { files: conditional, aliases: {}, drained };
-    expect(planChange(known, conditional, V34).kind).toBe("reload");
+    const applied = { files: conditional, aliases: {}, drained };
+    expect(planChange(applied, conditional, V34).kind).toBe("reload");
   });
 });
 
-test("everything at once is done in an order in which no request is lost", () => {
+test("operations are in an order in which no request is lost", () => {
   const gone = "backend gone from d\n  server g 1.1.1.9:1\n";
   const before = files(
     `${withServers("stays 1.1.1.1:1", "stops 1.1.1.2:1", "moves 1.1.1.3:1", "back 1.1.1.4:1 disabled", "old 1.1.1.5:1").config}${gone}`,

@@ -1,4 +1,4 @@
-// What a running HAProxy is told instead of a reload.
+// Plans that change a running HAProxy without a reload.
 
 import { describe, expect, test } from "bun:test";
 import type { Files } from "../../src/model.ts";
@@ -6,7 +6,7 @@ import type { Plan } from "../../src/plan/plan.ts";
 import { files } from "../lab/make.ts";
 import { withServers, BASE, plan, routes, tell, V26, V34 } from "../lab/plans.ts";
 
-describe("commands, where HAProxy can be asked; else a reload with the reasons", () => {
+describe("operations if HAProxy's capabilities are known, else a reload with the reasons", () => {
   test.each<[string, Files, Files, string[], string[]]>([
     [
       "one more server",
@@ -16,7 +16,7 @@ describe("commands, where HAProxy can be asked; else a reload with the reasons",
       ['backend "b" changed (server y)'],
     ],
     [
-      "one less",
+      "one server less",
       withServers("x 1.1.1.1:1", "y 1.1.1.2:1"),
       withServers("x 1.1.1.1:1"),
       ["remove server b/y"],
@@ -73,14 +73,14 @@ describe("commands, where HAProxy can be asked; else a reload with the reasons",
       ["map /m changed"],
     ],
     [
-      "a key twice: the map as a whole",
+      "a repeated key: the map as a whole",
       routes("/a/ a\n"),
       routes("/a/ a\n/a/ b\n"),
       ["replace map with 2"],
       ["map /m changed"],
     ],
     [
-      "very many: the map as a whole",
+      "very many changes: the map as a whole",
       routes("/z/ z\n"),
       routes(Array.from({ length: 100 }, (_, index) => `/${index}/ a\n`).join("")),
       ["replace map with 100"],
@@ -93,7 +93,7 @@ describe("commands, where HAProxy can be asked; else a reload with the reasons",
     expect(plan(before, after, undefined)).toEqual({ kind: "reload", reasons });
   });
 
-  test("an added server is told what the others inherit", () => {
+  test("an added server gets the settings of its defaults", () => {
     const done = plan(withServers(), withServers("x [fd00::1]:8000 check disabled"), V34);
     expect(done).toMatchObject({
       operations: [
@@ -113,25 +113,45 @@ describe("commands, where HAProxy can be asked; else a reload with the reasons",
   });
 });
 
-describe("what an added server inherits", () => {
+describe("the settings of an added server come from", () => {
   const first = "defaults\n  default-server inter 1s check\n";
   const second = "defaults\n  default-server inter 2s\n";
   const named = "defaults n\n  default-server inter 3s\n";
-  const heir = "defaults h from n\n  default-server fall 2\n";
+  const child = "defaults h from n\n  default-server fall 2\n";
 
-  // HERE is where the server comes.
+  // HERE marks the place of the added server.
   test.each<[string, string, string[]]>([
-    ["the defaults it names", `${first}${named}backend b from n\nHERE`, ["inter", "3s"]],
-    ["what these inherit", `${named}${heir}backend b from h\nHERE`, ["inter", "3s", "fall", "2"]],
-    ["those before it", `${first}frontend f\nbackend b\nHERE`, ["inter", "1s", "check"]],
-    ["the last before it", `${first}frontend f\n${second}backend b\nHERE${named}`, ["inter", "2s"]],
-    ["named ones before it", `${first}frontend f\n${named}backend b\nHERE`, ["inter", "3s"]],
     [
-      "its backend's own",
+      "the defaults that its backend names",
+      `${first}${named}backend b from n\nHERE`,
+      ["inter", "3s"],
+    ],
+    [
+      "the parent of those defaults too",
+      `${named}${child}backend b from h\nHERE`,
+      ["inter", "3s", "fall", "2"],
+    ],
+    [
+      "the defaults before its backend",
+      `${first}frontend f\nbackend b\nHERE`,
+      ["inter", "1s", "check"],
+    ],
+    [
+      "the last of several defaults before it",
+      `${first}frontend f\n${second}backend b\nHERE${named}`,
+      ["inter", "2s"],
+    ],
+    [
+      "the last defaults before it, with a name too",
+      `${first}frontend f\n${named}backend b\nHERE`,
+      ["inter", "3s"],
+    ],
+    [
+      "the default-server line of its backend too",
       `${second}backend b\n  default-server fall 3\nHERE`,
       ["inter", "2s", "fall", "3"],
     ],
-    ["nothing", "frontend f\nbackend b\nHERE", []],
+    ["its own line alone without defaults", "frontend f\nbackend b\nHERE", []],
   ])("%s", (_, config, settings) => {
     const before = files(config.replace("HERE", ""));
     const after = files(config.replace("HERE", "  server x 1.1.1.1:1 weight 5\n"));
@@ -141,7 +161,7 @@ describe("what an added server inherits", () => {
   });
 });
 
-describe("backends that come and go", () => {
+describe("backends that are added and removed", () => {
   const spare = "backend _spare_1 from d\nbackend _spare_2 from d\n";
   const otherSpare = "backend _spare_3 from other\n";
   const other = "defaults other\n  timeout server 1s\n";
@@ -149,7 +169,7 @@ describe("backends that come and go", () => {
   const api = "backend api from other\n  server y 1.1.1.1:2\n";
   const entry = { "/m": "/web/ web|1\n" };
 
-  test("3.4 adds one, and publishes it before a route leads there", () => {
+  test("3.4 adds a backend, and publishes it before a route leads there", () => {
     expect(tell(plan(files(BASE, { "/m": "" }), files(BASE + web, entry), V34))).toEqual([
       "add backend web",
       "add server web/x",
@@ -158,7 +178,7 @@ describe("backends that come and go", () => {
     ]);
   });
 
-  test("3.4 removes one, after its routes and servers", () => {
+  test("3.4 removes a backend after its routes and servers", () => {
     expect(tell(plan(files(BASE + web, entry), files(BASE, { "/m": "" }), V34))).toEqual([
       "delete entry /web/",
       "remove server web/x",
@@ -166,7 +186,7 @@ describe("backends that come and go", () => {
     ]);
   });
 
-  test("2.6 serves it by a spare one, and knows it by that name", () => {
+  test("2.6 uses a spare backend, and an alias for its name", () => {
     const before = files(BASE + spare, { "/m": "" });
     const after = files(BASE + spare + web, entry);
     const done = plan(before, after, V26);
@@ -182,7 +202,7 @@ describe("backends that come and go", () => {
     ]);
   });
 
-  test("2.6 takes no spare one twice", () => {
+  test("2.6 uses no spare backend twice", () => {
     const second = web.replace("web", "shop");
     const after = files(BASE + spare + web + second, { "/m": "/web/ web|1\n/shop/ shop|1\n" });
     const done = plan(files(BASE + spare + web, entry), after, V26, { web: "_spare_1" });
@@ -190,13 +210,13 @@ describe("backends that come and go", () => {
     expect(tell(done)).toEqual(["add server _spare_2/x", "add entry /shop/ _spare_2|1"]);
   });
 
-  test("2.6 without a spare one reloads", () => {
+  test("2.6 without a spare backend reloads", () => {
     const reason = 'backend "web" is new (HAProxy 2.6 cannot add one at run time)';
     const expected: Plan = { kind: "reload", reasons: [reason] };
     expect(plan(files(BASE), files(BASE + web), V26)).toEqual(expected);
   });
 
-  test("2.6 takes no spare one that has other defaults", () => {
+  test("2.6 uses no spare backend with other defaults", () => {
     const before = BASE + other + spare;
     const route = { "/m": "/api/ api|1\n" };
     expect(plan(files(before, route), files(before + api, route), V26)).toEqual({
@@ -209,7 +229,7 @@ describe("backends that come and go", () => {
     expect(tell(done)).toEqual(["add server _spare_3/y", "add entry /api/ _spare_3|1"]);
   });
 
-  test("a reload for one thing is a reload for all, with the reasons for it only", () => {
+  test("if one change takes a reload there are no operations, and only its reason is given", () => {
     const after = files(BASE.replace(":80", ":81") + web);
     expect(plan(files(BASE), after, V34)).toEqual({
       kind: "reload",
@@ -217,7 +237,7 @@ describe("backends that come and go", () => {
     });
   });
 
-  test("without HAProxy to ask, one that comes or goes is named", () => {
+  test("without known capabilities, the reasons name the backend", () => {
     expect(plan(files(BASE), files(BASE + web), undefined)).toEqual({
       kind: "reload",
       reasons: ['backend "web" is new', 'backend "web" changed (server x)'],

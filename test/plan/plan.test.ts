@@ -1,4 +1,4 @@
-// What takes a reload, and its reasons; what takes nothing at all.
+// Plans that take a reload, with their reasons, and plans that take nothing.
 
 import { describe, expect, test } from "bun:test";
 import type { Files } from "../../src/model.ts";
@@ -6,9 +6,9 @@ import { planChange, sameFiles } from "../../src/plan/plan.ts";
 import { files } from "../lab/make.ts";
 import { withServers, BASE, plan, V26, V34 } from "../lab/plans.ts";
 
-test("what is not known takes a reload, for that reason", () => {
-  const known = { aliases: {}, doubt: "the last reload failed" };
-  expect(planChange(known, files(BASE), V34)).toEqual({
+test("doubt about what HAProxy runs takes a reload, and is its reason", () => {
+  const applied = { aliases: {}, doubt: "the last reload failed" };
+  expect(planChange(applied, files(BASE), V34)).toEqual({
     kind: "reload",
     reasons: ["the last reload failed"],
   });
@@ -22,14 +22,14 @@ describe("nothing to do", () => {
       files(BASE),
       files(`# hello\n${BASE.replaceAll("  ", "\t ")}\n\n# bye`),
     ],
-    ["a comment behind a line", files(BASE), files(BASE.replace(":80", ":80 # web"))],
+    ["a comment after a line", files(BASE), files(BASE.replace(":80", ":80 # web"))],
     [
       "the order of servers",
       withServers("x 1.1.1.1:1", "y 1.1.1.1:2"),
       withServers("y 1.1.1.1:2", "x 1.1.1.1:1"),
     ],
     [
-      "the order of backends of nothing but servers",
+      "the order of backends with only servers",
       files(`${BASE}backend a from d\nbackend b from d\n`),
       files(`${BASE}backend b from d\nbackend a from d\n`),
     ],
@@ -51,7 +51,7 @@ describe("nothing to do", () => {
   });
 });
 
-describe("a reload, whatever HAProxy can do", () => {
+describe("a reload with any capabilities", () => {
   const conditional = `.if version_atleast(3.0)\n${BASE}.endif\n`;
   const [anonymous, other] = ["defaults\n  timeout client 1s\n", "defaults\n  timeout client 2s\n"];
   const [f, g] = ["frontend f\n  bind :1\n", "frontend g\n  bind :2\n"];
@@ -75,7 +75,7 @@ describe("a reload, whatever HAProxy can do", () => {
     ],
     ["a frontend is gone", files(`${BASE}listen l\n`), files(BASE), ['listen "l" is gone']],
     [
-      "a new backend of more than servers",
+      "a new backend with other lines than servers",
       files(BASE),
       files(`${BASE}backend b from d\n  balance source\n`),
       ['backend "b" is new'],
@@ -99,7 +99,7 @@ describe("a reload, whatever HAProxy can do", () => {
       ['backend "b" changed (the settings of server x)'],
     ],
     [
-      "two servers of one name",
+      "two servers with the same name",
       files(`${BASE}backend b from d\n  server x 1.1.1.1:1\n`),
       files(`${BASE}backend b from d\n  server x 1.1.1.1:1\n  server x 1.1.1.1:2\n`),
       ['backend "b" changed'],

@@ -1,7 +1,7 @@
-// The address at which HAProxy reaches a container.
+// The address that is chosen for a container, with the reason.
 
 import { describe, expect, test } from "bun:test";
-import { addressChooser, type AddressOptions } from "../../src/routing/address.ts";
+import { createAddressChooser, type AddressOptions } from "../../src/routing/address.ts";
 import type { Attachment, Container, Reach } from "../../src/model.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -28,29 +28,33 @@ function choose(
   } = {},
 ) {
   const all = snapshot([subject, ...others], DRIVERS);
-  return addressChooser(all, { ...HOST, ...reach }, { ...ROUTING, ...options })(subject, wanted);
+  return createAddressChooser(
+    all,
+    { ...HOST, ...reach },
+    { ...ROUTING, ...options },
+  )(subject, wanted);
 }
 
 describe("the container's networks", () => {
-  const two = ["127.0.0.1/8", "172.17.0.1/16", "172.18.0.1/16", "fd00:1::1/64"];
+  const interfaces = ["127.0.0.1/8", "172.17.0.1/16", "172.18.0.1/16", "fd00:1::1/64"];
   const bridge = at("bridge", "172.17.0.2");
   const back = at("back", "172.18.0.2");
   const alpha = at("alpha", "172.18.0.3");
 
   const only = "the only one of its networks that this host reaches";
   const label = "which label gateway.network names";
-  const usual = "Docker's default network";
+  const standard = "Docker's default network";
 
   test.each<[string, Attachment[], { wanted?: string; network?: string }, string, string, string]>([
-    ["one", [bridge], {}, "172.17.0.2", "bridge", only],
-    ["bridge before the others", [back, bridge], {}, "172.17.0.2", "bridge", usual],
+    ["one network", [bridge], {}, "172.17.0.2", "bridge", only],
+    ["bridge before the others", [back, bridge], {}, "172.17.0.2", "bridge", standard],
     [
       "podman before the others",
       [alpha, at("podman", "172.17.0.9")],
       {},
       "172.17.0.9",
       "podman",
-      usual,
+      standard,
     ],
     [
       "the first by name",
@@ -68,7 +72,14 @@ describe("the container's networks", () => {
       "back",
       "which --network names",
     ],
-    ["--network that it is not on", [bridge], { network: "nowhere" }, "172.17.0.2", "bridge", only],
+    [
+      "--network names one that it is not on",
+      [bridge],
+      { network: "nowhere" },
+      "172.17.0.2",
+      "bridge",
+      only,
+    ],
     [
       "the label before --network",
       [back, alpha],
@@ -78,23 +89,30 @@ describe("the container's networks", () => {
       label,
     ],
     ["the label before bridge", [back, bridge], { wanted: "back" }, "172.18.0.2", "back", label],
-    ["only what is reached", [at("away", "10.9.9.9"), back], {}, "172.18.0.2", "back", only],
-    ["bridge is not reached", [at("bridge", "10.9.9.9"), back], {}, "172.18.0.2", "back", only],
+    [
+      "only networks that can be reached",
+      [at("away", "10.9.9.9"), back],
+      {},
+      "172.18.0.2",
+      "back",
+      only,
+    ],
+    ["bridge cannot be reached", [at("bridge", "10.9.9.9"), back], {}, "172.18.0.2", "back", only],
     ["IPv4 before IPv6", [at("six", "172.18.0.4", "fd00:1::4")], {}, "172.18.0.4", "six", only],
     ["IPv6 only", [at("six", "", "fd00:1::4")], {}, "[fd00:1::4]", "six", only],
     [
-      "IPv6, its IPv4 is not reached",
+      "IPv6, because its IPv4 cannot be reached",
       [at("six", "10.9.9.9", "fd00:1::4")],
       {},
       "[fd00:1::4]",
       "six",
       only,
     ],
-    ["no address in one of two", [at("alpha", ""), back], {}, "172.18.0.2", "back", only],
+    ["no address in one of two networks", [at("alpha", ""), back], {}, "172.18.0.2", "back", only],
   ])("%s", (_, attachments, { wanted, network }, address, name, reason) => {
     const subject = container("c", { attachments });
     const settings = {
-      reach: { interfaces: two },
+      reach: { interfaces },
       options: { network },
       ...(wanted === undefined ? {} : { wanted }),
     };
@@ -106,31 +124,31 @@ describe("the container's networks", () => {
     ["no network", [], undefined, "it has no address"],
     ["no address", [at("bridge", "")], undefined, "it has no address"],
     [
-      "no network that is reached",
+      "no network that can be reached",
       [at("b", "10.9.9.9"), at("a", "10.9.9.8", "fd00:9::1")],
       undefined,
       "none of its networks (a, b) can be reached from here",
     ],
     [
-      "the label names another",
+      "the label names another network",
       [bridge],
       "back",
       "it is not on network back (label gateway.network)",
     ],
     [
-      "the label names one that is not reached",
+      "the label names one that cannot be reached",
       [bridge, at("away", "10.9.9.9")],
       "away",
       "its network away (label gateway.network) cannot be reached from here",
     ],
     [
-      "macvlan, though this host is in the same subnet",
+      "macvlan, even in the subnet of this host",
       [at("lan", "192.0.2.77")],
       undefined,
       "none of its networks (lan) can be reached from here",
     ],
     [
-      "ipvlan, likewise",
+      "ipvlan, even in the subnet of this host",
       [at("vlan", "192.0.2.78")],
       "vlan",
       "its network vlan (label gateway.network) cannot be reached from here",
@@ -141,7 +159,7 @@ describe("the container's networks", () => {
   });
 });
 
-describe("where the gateway is", () => {
+describe("the place of the gateway", () => {
   const lan = container("c", { attachments: [at("lan", "192.0.2.77")] });
   const far = container("c", { attachments: [at("swarm", "10.9.9.9")] });
   const host = container("c", { networkMode: "host", attachments: [] });
@@ -151,10 +169,15 @@ describe("where the gateway is", () => {
   test.each<[string, Container, Partial<Reach>, object]>([
     ["in a container on the macvlan", lan, inContainer, { address: "192.0.2.77" }],
     ["in a container on another network", far, inContainer, { reason: expect.any(String) }],
-    ["another machine than the Engine's", far, remote, { address: "10.9.9.9" }],
-    ["another machine, and a macvlan", lan, remote, { address: "192.0.2.77" }],
-    ["the host's network, here", host, {}, { address: "127.0.0.1", host: "own" }],
-    ["the host's network, there", host, remote, { address: "docker.example.com", host: "other" }],
+    ["on another machine than the Engine", far, remote, { address: "10.9.9.9" }],
+    ["on another machine, and a macvlan", lan, remote, { address: "192.0.2.77" }],
+    ["the host's network, on this machine", host, {}, { address: "127.0.0.1", host: "own" }],
+    [
+      "the host's network, on another machine",
+      host,
+      remote,
+      { address: "docker.example.com", host: "other" },
+    ],
     [
       "the host's network, from a container",
       host,
@@ -168,7 +191,7 @@ describe("where the gateway is", () => {
 
 describe("another container's network", () => {
   const other = container("other", { attachments: [at("bridge", "172.17.0.9")] });
-  const guest = container("guest", { networkMode: `container:${other.id}`, attachments: [] });
+  const sharing = container("sharing", { networkMode: `container:${other.id}`, attachments: [] });
   const notRunning = "it uses the network of a container that is not running";
 
   test.each<[string, Container[], object]>([
@@ -183,14 +206,14 @@ describe("another container's network", () => {
         host: undefined,
       },
     ],
-    ["it is not there", [], { reason: notRunning }],
+    ["that container does not run", [], { reason: notRunning }],
     [
-      "it is a guest itself",
-      [{ ...other, networkMode: `container:${guest.id}` }],
+      "that container uses another one's network too",
+      [{ ...other, networkMode: `container:${sharing.id}` }],
       { reason: notRunning },
     ],
     [
-      "it has the host's",
+      "that container uses the host's network",
       [{ ...other, networkMode: "host" }],
       {
         address: "127.0.0.1",
@@ -199,11 +222,11 @@ describe("another container's network", () => {
       },
     ],
     [
-      "it has none",
+      "that container has no network",
       [{ ...other, networkMode: "none", attachments: [] }],
       { reason: "it has no network (network mode none)" },
     ],
   ])("%s", (_, others, expected) => {
-    expect(choose(guest, { others })).toMatchObject(expected);
+    expect(choose(sharing, { others })).toMatchObject(expected);
   });
 });

@@ -1,10 +1,10 @@
-// Host names for repositories, and who gets one that several want.
+// The host names of services, and which service gets one that several could have.
 
 import { expect, test } from "bun:test";
 import { assignHosts } from "../../src/routing/hosts.ts";
 import { randomNumbers, shuffle } from "../lab/make.ts";
 
-/** Repositories in the order of their age, the oldest first. */
+/** @param repositories the oldest first */
 function assign(...repositories: string[]) {
   const claimants = repositories.map((name, created) => ({ name, created }));
   const { names, warnings } = assignHosts(claimants, "ex.org");
@@ -21,13 +21,13 @@ test.each([
   ["a".repeat(100), `${"a".repeat(63)}.ex.org`],
   // Cut where a hyphen would end it.
   [`${"a".repeat(62)}-b`, `${"a".repeat(62)}.ex.org`],
-])("%s is %s", (name, host) => {
+])("%s is served at %s", (name, host) => {
   expect(assign(name)).toEqual({ names: { [name]: [host] }, warnings: [] });
 });
 
 test.each([
   [
-    "the older has the short name, both have the long one",
+    "the older gets the short name, both get a long one",
     ["foo/bar", "baz/bar"],
     {
       "foo/bar": ["bar.ex.org", "bar-foo.ex.org"],
@@ -36,7 +36,7 @@ test.each([
     ["bar.ex.org goes to foo/bar, which is older than baz/bar"],
   ],
   [
-    "three of one name, one of them without a folder",
+    "three with the same last part, one of them has only that",
     ["a/x", "x", "b/c/x"],
     {
       "a/x": ["x.ex.org", "x-a.ex.org"],
@@ -58,7 +58,7 @@ test.each([
     ["foo-bar.ex.org goes to a/foo.bar, which is older than b/foo_bar"],
   ],
   [
-    "a long name never takes another's short one, however young that is",
+    "a long name never takes the short name of another service, even of a younger one",
     ["a/bar", "b/bar", "c/bar-b"],
     {
       "a/bar": ["bar.ex.org", "bar-a.ex.org"],
@@ -74,14 +74,14 @@ test.each([
   expect(assign(...repositories)).toEqual({ names, warnings });
 });
 
-test("of the same age: the first by name", () => {
+test("if both have the same age, the first by name gets the short name", () => {
   const claimants = ["b/x", "a/x"].map((name) => ({ name, created: 5 }));
   const { names } = assignHosts(claimants, "ex.org");
   expect(names.get("a/x")).toEqual(["x.ex.org", "x-a.ex.org"]);
   expect(names.get("b/x")).toEqual(["x-b.ex.org"]);
 });
 
-test("no host goes to two, and the order of asking changes nothing", () => {
+test("no host name goes to two services, and their order does not matter", () => {
   const random = randomNumbers(7);
   const parts = ["a", "b", "a-b", "a.b", "b-a", "a_b"];
   const pick = (): string => parts[Math.floor(random() * parts.length)] ?? "a";

@@ -1,4 +1,4 @@
-// Image references, by Docker's grammar, and what has no path.
+// Image references by Docker's grammar, and those that give no path.
 
 import { describe, expect, test } from "bun:test";
 import { parseImage } from "../../src/routing/image.ts";
@@ -31,16 +31,16 @@ test.each([
   ["0ad:_x", "", "0ad", "_x", ""],
   [`a:${"t".repeat(128)}`, "", "a", "t".repeat(128), ""],
   ["a".repeat(255), "", "a".repeat(255), "", ""],
-])("%s", (reference, domain, repository, tag, digest) => {
+])("the parts of %s", (reference, domain, repository, tag, digest) => {
   expect(parseImage(reference, IMAGE_ID)).toEqual({ domain, repository, tag, digest });
 });
 
-describe("what only names an image by its ID has no path", () => {
+describe("a bare image ID has no path", () => {
   test.each([
     ["in full", HEX],
     ["in full, of another image", "f".repeat(64)],
-    ["with its kind", IMAGE_ID],
-    ["with its kind, shortened", "sha256:0123"],
+    ["with its algorithm", IMAGE_ID],
+    ["with its algorithm, shortened", "sha256:0123"],
     ["its first 12 digits", HEX.slice(0, 12)],
     ["its first 4 digits", HEX.slice(0, 4)],
   ])("%s", (_, reference) => {
@@ -48,11 +48,14 @@ describe("what only names an image by its ID has no path", () => {
     expect(parseImage(reference, IMAGE_ID)).toEqual({ reason });
   });
 
-  test.each(["cafe", "0123456789ac", "012g"])("but %s is the name of another one", (name) => {
-    expect(parseImage(name, IMAGE_ID)).toMatchObject({ repository: name });
-  });
+  test.each(["cafe", "0123456789ac", "012g"])(
+    "but %s is a name, because the ID does not begin so",
+    (name) => {
+      expect(parseImage(name, IMAGE_ID)).toMatchObject({ repository: name });
+    },
+  );
 
-  test("nothing is known of the image's ID", () => {
+  test("but hexadecimal digits are a name if the ID is not known", () => {
     expect(parseImage("0123")).toMatchObject({ repository: "0123" });
   });
 });

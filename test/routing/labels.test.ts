@@ -1,4 +1,4 @@
-// The labels that the gateway obeys, and those it refuses.
+// The container labels `gateway.*`, valid, invalid and misspelt.
 
 import { expect, test } from "bun:test";
 import { parsePort, readLabels } from "../../src/routing/labels.ts";
@@ -7,7 +7,7 @@ const NONE = { enable: true, port: undefined, network: undefined, warnings: [] }
 
 test.each([
   ["none", {}, NONE],
-  ["others' labels", { "traefik.enable": "false", gate: "1" }, NONE],
+  ["labels of other programs", { "traefik.enable": "false", gate: "1" }, NONE],
   ["enable, true", { "gateway.enable": "true" }, NONE],
   ["enable, in capitals", { "gateway.enable": "YES" }, NONE],
   ["enable, 1", { "gateway.enable": "1" }, NONE],
@@ -45,7 +45,7 @@ test.each([
   ["gateway.middleware", []],
   ["gateways", []],
   ["other.port", []],
-])("%s is obeyed by nobody: %p", (name, warnings) => {
+])("%s is unknown, with the warnings %p", (name, warnings) => {
   expect(readLabels({ [name]: "8080" })).toEqual({ ...NONE, warnings });
 });
 

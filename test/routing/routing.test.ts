@@ -1,4 +1,4 @@
-// From containers to routes, backends and rejections.
+// The model that is made from containers: services, routes, servers, rejections and warnings.
 
 import { describe, expect, test } from "bun:test";
 import type { Container, ContainerState, Health } from "../../src/model.ts";
@@ -10,7 +10,7 @@ function model(containers: readonly Container[], options: Partial<RoutingOptions
   return { ...decided, routes: decided.services.flatMap((service) => service.routes) };
 }
 
-/** The servers of the only backend, as `container disabled-why`. */
+/** The servers of the only service, each as its container and why it is disabled. */
 function servers(containers: readonly Container[]): string[] {
   const [service, ...others] = model(containers).services;
   expect(others).toEqual([]);
@@ -20,7 +20,7 @@ function servers(containers: readonly Container[]): string[] {
   });
 }
 
-test("a container is a service with a route and a server", () => {
+test("a container gives a service with a route and a server", () => {
   const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" } });
   const { id, image, labels } = web;
   const routes = [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }];
@@ -56,14 +56,14 @@ test("a container is a service with a route and a server", () => {
   });
 });
 
-test("no container is no route", () => {
+test("without containers the model is empty", () => {
   expect(model([])).toEqual({ routes: [], services: [], rejections: [], warnings: [] });
 });
 
 test.each<[ContainerState, string[], string]>([
   ["running", ["c"], ""],
   ["paused", ["c paused"], ""],
-  // Docker will start it again: its route stays.
+  // Docker will start it again. Its route stays.
   ["restarting", [], ""],
   ["created", [], "it is created"],
   ["removing", [], "it is removing"],
@@ -88,7 +88,11 @@ test.each<[Health, string]>([
 test.each<[string, Partial<Container>[], string[]]>([
   ["told to stop while another serves", [{ stopping: 5 }, {}], ["c0 stopping", "c1"]],
   ["told to stop, the only one", [{ stopping: 5 }], ["c0"]],
-  ["all told to stop: the last goes on", [{ stopping: 6 }, { stopping: 5 }], ["c0", "c1 stopping"]],
+  [
+    "all told to stop: the last one goes on",
+    [{ stopping: 6 }, { stopping: 5 }],
+    ["c0", "c1 stopping"],
+  ],
   ["the other is paused", [{ stopping: 5 }, { state: "paused" }], ["c0", "c1 paused"]],
   ["the other is not healthy", [{ stopping: 5 }, { health: "unhealthy" }], ["c0", "c1 unhealthy"]],
   ["the other restarts", [{ stopping: 5 }, { state: "restarting" }], ["c0"]],
@@ -98,7 +102,7 @@ test.each<[string, Partial<Container>[], string[]]>([
   expect(servers(rest.map((each, index) => container(`c${index}`, each)))).toEqual(expected);
 });
 
-test("the last one goes on at all its ports", () => {
+test("the last container that was told to stop goes on at all its ports", () => {
   const both = { exposed: [80, 8000], stopping: 5 };
   expect(servers([container("c", both)])).toEqual(["c", "c"]);
   expect(servers([container("c", both), container("d", { ...both, stopping: 4 })])).toEqual([
@@ -110,14 +114,14 @@ test("the last one goes on at all its ports", () => {
 });
 
 describe("backends", () => {
-  test("all tags and registries of a repository are one", () => {
+  test("all tags and digests of a repository have one backend", () => {
     const images = ["foo/bar", "foo/bar:1", "foo/bar:2", `foo/bar@sha256:${"a".repeat(64)}`];
     const containers = images.map((image, index) => container(`c${index}`, { image }));
     expect(servers(containers)).toEqual(["c0", "c1", "c2", "c3"]);
     expect(model(containers).warnings).toEqual([]);
   });
 
-  test("two registries are one path, with a warning", () => {
+  test("a repository of several registries has one backend, with a warning", () => {
     const images = ["foo/bar", "b.example.com/foo/bar:1", "a.example.com/foo/bar", "foo/bar:2"];
     const containers = images.map((image, index) => container(`c${index}`, { image }));
     expect(servers(containers)).toEqual(["c0", "c1", "c2", "c3"]);
@@ -127,7 +131,7 @@ describe("backends", () => {
     ]);
   });
 
-  test("names are readable and never the same for two repositories", () => {
+  test("backend names are readable, and different for each repository", () => {
     const images = ["a/b", "a-b", "a_b", "a.b", "a/b/c", "a-b/c"];
     const containers = images.map((image, index) => container(`c${index}`, { image }));
     const names = model(containers).services.map(({ backend }) => backend);
@@ -135,7 +139,7 @@ describe("backends", () => {
     for (const name of names) expect(name).toMatch(/^[A-Za-z0-9_.:-]+$/);
   });
 
-  test("what is stripped", () => {
+  test("the path of a route is the repository, and its key ends in a slash", () => {
     const images = ["foo", "foo/bar", "a/b/c/d/e/f/g/h/i/j"];
     const { routes } = model(images.map((image, index) => container(`c${index}`, { image })));
     expect(routes.map(({ key, path }) => `${key} ${path}`)).toEqual([
@@ -147,7 +151,7 @@ describe("backends", () => {
 });
 
 describe("servers", () => {
-  test("one for each candidate port, the later ones as backup", () => {
+  test("there is one for each port to try, the later ones as backup", () => {
     const [service] = model([container("c", { exposed: [] })]).services;
     const id = container("c").id.slice(0, 12);
     expect(service?.servers.map(({ name, port, backup }) => [name, port, backup])).toEqual([
@@ -156,9 +160,11 @@ describe("servers", () => {
     ]);
   });
 
-  test("a container that is made anew under its name is another server", () => {
-    const [old, anew] = ["1", "2"].map((digit) => container("web", { id: digit.repeat(64) }));
-    const names = [old, anew].map((each) => each && model([each]).services[0]?.servers[0]?.name);
+  test("a new container with the name of an old one is another server", () => {
+    const [old, recreated] = ["1", "2"].map((digit) => container("web", { id: digit.repeat(64) }));
+    const names = [old, recreated].map(
+      (each) => each && model([each]).services[0]?.servers[0]?.name,
+    );
     expect(names).toEqual(["web:111111111111", "web:222222222222"]);
   });
 
@@ -189,7 +195,7 @@ test.each<[string, Partial<Container>, string]>([
     { networkMode: "host", exposed: [80] },
     "port 80 of the host is the gateway's own",
   ],
-])("not routed, and the others are: %s", (_, rest, reason) => {
+])("a bad container is not routed, and the others are: %s", (_, rest, reason) => {
   const bad = container("bad", rest);
   const { routes, rejections } = model([bad, container("good", { image: "good" })]);
   expect(routes.map(({ path }) => path)).toEqual(["/good"]);
@@ -198,7 +204,7 @@ test.each<[string, Partial<Container>, string]>([
   expect(rejections).toEqual([{ id, container: "bad", image, reason, optedOut }]);
 });
 
-test("left out from outside, whatever else holds", () => {
+test("an excluded container is not routed, for the reason that is given", () => {
   const [out, rest] = [container("out"), container("rest")];
   const { services, rejections } = model([out, rest], { excluded: { [out.id]: "it is odd" } });
   expect(services[0]?.servers.map((server) => server.container)).toEqual(["rest"]);
@@ -213,7 +219,7 @@ test("a label that is probably misspelt is a warning", () => {
   ]);
 });
 
-test("by host name: the age is that of a repository's oldest container", () => {
+test("host names: a service is as old as its oldest container", () => {
   const { routes, services, warnings } = model(
     [
       container("a", { image: "x/web", created: 30 }),
@@ -234,13 +240,13 @@ test("by host name: the age is that of a repository's oldest container", () => {
   expect(warnings).toEqual(["web.ex.org goes to x/web, which is older than y/web"]);
 });
 
-test("the order in which containers are listed changes nothing", () => {
+test("the order in which containers are listed does not matter", () => {
   const random = randomNumbers(1);
   const one = <T>(...items: T[]): T => items[Math.floor(random() * items.length)] as T;
   for (let round = 0; round < 100; round++) {
     const containers = Array.from({ length: 12 }, (_, index) =>
       container(`c${index}`, {
-        // One name twice happens while a container is renamed.
+        // Two containers can have one name while one is being renamed.
         name: one("same", `c${index}`),
         image: one("a", "a/b:1", "a/b:2", "reg:5000/a/b", "b", "c/b", "bad image"),
         created: one(1, 2),
