@@ -5,15 +5,13 @@ import { reply, startApp, type Answerer, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { Clients, MARK } from "./clients.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
-import { stateOf } from "./running-haproxy.ts";
+import { stateOf, underWay } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
 
 setDefaultTimeout(60_000);
 
 const ROUNDS = 12;
 const CLIENTS = 4;
-/** What a container does after the signal, in milliseconds: it finishes what it has. */
-const GRACE_MS = 100;
 /** So that requests are under way whenever a container ends, in milliseconds. */
 const THINKS_MS = 15;
 
@@ -65,7 +63,10 @@ describe.each(haproxyVersions())("under load, HAProxy %s", (version) => {
   test("containers that finish what they do lose nothing", async () => {
     const tally = await roll(async (name) => {
       stage.kill(name);
-      await Bun.sleep(GRACE_MS);
+      await gateway.until(async () => {
+        expect(await stateOf(gateway, name)).toBe("DRAIN");
+        expect(await underWay(gateway, name)).toBe(0);
+      });
       await apps.get(name)?.stop();
       stage.end(name);
     });

@@ -38,6 +38,8 @@ describe.each(haproxyVersions())("a websocket, HAProxy %s", (version) => {
     await gateway.answers("/", 403);
     stage.start("chat", { ...part("chat"), port: echo.port });
     await gateway.until(async () => expect(await stateOf(gateway, "chat")).toBe("UP"));
+    // Its server is up before its path is known.
+    await gateway.logged(/^routed \/chat/);
     socket = await connect({ port: gateway.port, timeoutMs: 50_000 });
     socket.send(
       requestBytes({

@@ -1,7 +1,7 @@
 // Proves that the lab works: its engines, its images and their server, its HAProxys and its client.
 
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { create, parseAnswer, removeAll, run, type Answer, type Container } from "./containers.ts";
 import { sharedEngine, startEngine, testFlavour, type Engine } from "./engine.ts";
@@ -245,9 +245,12 @@ describe(`an engine of its own, ${testFlavour()}`, () => {
     ENGINE_MS,
   );
 
-  test(
-    "is cleaned away when its process has died",
-    async () => {
+  test.each([
+    ["", []],
+    [", in a network namespace that goes with it", ["unshare", "--net", "--"]],
+  ])(
+    "is cleaned away when its process has died%s",
+    async (_, apart) => {
       const script = `
         const { startEngine } = await import("./engine.ts");
         const { importImage } = await import("./images.ts");
@@ -256,11 +259,12 @@ describe(`an engine of its own, ${testFlavour()}`, () => {
         await importImage(engine, "lab/plain");
         await engine.docker.createNetwork({ Name: "left" });
         const container = await run(engine, "lab/plain", { network: "left" });
-        console.log(JSON.stringify([engine.dir, (await container.inspect()).State.Pid]));
+        const network = require("node:fs").readlinkSync("/proc/self/ns/net");
+        console.log(JSON.stringify([engine.dir, (await container.inspect()).State.Pid, network]));
         process.kill(process.pid, "SIGKILL");`;
       const options = { cwd: import.meta.dir, timeout: ENGINE_MS };
-      const dead = Bun.spawnSync([process.execPath, "-e", script], options);
-      const [dir, pid] = JSON.parse(dead.stdout.toString()) as [string, number];
+      const dead = Bun.spawnSync([...apart, process.execPath, "-e", script], options);
+      const [dir, pid, network] = JSON.parse(dead.stdout.toString()) as [string, number, string];
       expect(existsSync(dir)).toBe(true);
       expect(running(pid)).toBe(true);
 
@@ -269,6 +273,7 @@ describe(`an engine of its own, ${testFlavour()}`, () => {
       expect(existsSync(dir)).toBe(false);
       expect(readFileSync("/proc/mounts", "utf8")).not.toContain(dir);
       await eventually(() => expect(running(pid)).toBe(false));
+      if (apart.length > 0) await eventually(() => expect(inNetwork(network)).toEqual([]));
     },
     ENGINE_MS,
   );
@@ -338,6 +343,17 @@ frontend web
   bind 127.0.0.1:${port}
   http-request return status 200 content-type text/plain lf-string "${text} %[path,map(${dir}/words.map,none)]"
 `;
+}
+
+// The processes that are in a network namespace, which keep it.
+function inNetwork(network: string): string[] {
+  return readdirSync("/proc").filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/ns/net`) === network;
+    } catch {
+      return false;
+    }
+  });
 }
 
 // A process that has ended and that nobody has waited for yet still has a number.

@@ -82,11 +82,12 @@ join_lanes() {
   lane_outputs=()
 }
 
-# finish: the last line counts what ran; the exit status tells whether all passed.
+# finish [--keep]: tells the slowest files, and keeps the times of all to deal them by from now on;
+# the last line counts what ran; the exit status tells whether all passed.
 finish() {
   # Not there where no lane came to its end.
   local timings=("$outputs"/*.json)
-  [ ! -e "${timings[0]}" ] || bun test/lab/slowest.ts ${KEEP_TIMINGS:+--keep} "${timings[@]}"
+  [ ! -e "${timings[0]}" ] || bun test/lab/slowest.ts "$@" "${timings[@]}"
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
 }
