@@ -1,5 +1,6 @@
 // What is known of the Docker host. Events only mark containers; reading those again tells what is true.
 
+import { isDeepStrictEqual } from "node:util";
 import type { ContainerInfo } from "dockerode";
 import type { Container, Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
@@ -279,7 +280,10 @@ export class Store {
     const event = this.#lifeEvents.get(id);
     const isOlder = event !== undefined && event.order > order;
     if (!isOlder) this.#lifeEvents.delete(id);
-    if (entry !== undefined) this.#entries.set(id, entry);
+    if (entry !== undefined) {
+      // An equal one keeps its identity: what was made of it can be used again.
+      if (!isDeepStrictEqual(this.#entries.get(id), entry)) this.#entries.set(id, entry);
+    }
     // A container that was started after the inspection began is not gone.
     else if (!(isOlder && event.isStart)) {
       this.#entries.delete(id);

@@ -145,15 +145,19 @@ export class Gateway {
       if ((await this.#reconcile(signal)) === "again") this.#wake();
       else if (this.#schedule.retryAt === undefined) this.#failure.forget();
     } catch (error) {
-      if (signal.aborted) return;
-      this.#failure.tell(error, "what is served stays as it is; trying again");
-      const now = Date.now();
-      const { retryAt = 0 } = this.#schedule;
-      // An event may start a pass before the retry is due. Such a pass does not put the retry off.
-      if (retryAt <= now) this.#reschedule({ retryAt: now + this.#backoff.next() });
-      this.#count("failures");
+      if (!signal.aborted) this.#fail(error);
     }
     for (const resolve of afterResync) resolve();
+  }
+
+  /** Notes that a pass failed. What is served stays, and a retry is due after the back-off. */
+  #fail(error: unknown): void {
+    this.#failure.tell(error, "what is served stays as it is; trying again");
+    const now = Date.now();
+    const { retryAt = 0 } = this.#schedule;
+    // An event may start a pass before the retry is due. Such a pass does not put the retry off.
+    if (retryAt <= now) this.#reschedule({ retryAt: now + this.#backoff.next() });
+    this.#count("failures");
   }
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {

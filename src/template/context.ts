@@ -72,7 +72,7 @@ export function toContext(
   haproxy: HaproxyContext,
   time: () => string,
 ): Context {
-  const backends = model.services.map((service) => backendMemory.of(service, toBackend));
+  const backends = model.services.map((service) => backendMemory.get(service, toBackend));
   return {
     routes: model.services.flatMap((service) => service.routes),
     backends,
