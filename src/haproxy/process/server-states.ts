@@ -7,7 +7,7 @@ import { serverStateFile, type Section } from "../../config/sections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { ServerLine } from "../../config/operations.ts";
 import { bareAddress, isChecked, hasIpAndPort, serversIn } from "../../config/servers.ts";
-import { answers } from "../runtime/probe.ts";
+import { answers } from "../runtime/readiness.ts";
 import { askHaproxy } from "../runtime/socket.ts";
 
 /** A server as `show servers state` has it. Source: management guide, section 9.3. */

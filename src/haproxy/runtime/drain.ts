@@ -1,12 +1,15 @@
-// Servers that get no new requests from now on, which is said to HAProxy before anything else.
+// Draining: a server first gets no new requests, and is removed when nobody uses it any more.
 
-import { errorMessage } from "../../lib/errors.ts";
+import { inBackground } from "../../lib/async.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { serverPath } from "./commands.ts";
+import type { ServerLine } from "../../config/operations.ts";
+import { serverPath, word } from "./commands.ts";
 
+/** The servers that are drained at once, before their removal is planned. */
 export class Drains {
   readonly #keys = new Set<string>();
-  readonly #waiting = new Set<string>();
+  readonly #unsent = new Set<string>();
   #sending: Promise<void> | undefined;
 
   constructor(
@@ -14,7 +17,7 @@ export class Drains {
     private readonly log: Logger,
   ) {}
 
-  /** What was drained and not changed since, as `backend/server`. */
+  /** The servers that were drained and not changed since, as `backend/server`. */
   get keys(): ReadonlySet<string> {
     return this.#keys;
   }
@@ -22,16 +25,16 @@ export class Drains {
   add(backend: string, server: string): void {
     const key = `${backend}/${server}`;
     this.#keys.add(key);
-    this.#waiting.add(key);
+    this.#unsent.add(key);
     this.#sending ??= this.#sendAll();
   }
 
-  /** Waits until HAProxy has them all: what is said of a server later must not come before. */
+  /** Waits until HAProxy knows all of them. A later command for such a server must not overtake it. */
   async sent(): Promise<void> {
     await this.#sending;
   }
 
-  /** Notes that something else is said of a server. */
+  /** Notes that a server got another command since. */
   forget(backend: string, server: string): void {
     this.#keys.delete(`${backend}/${server}`);
   }
@@ -40,18 +43,206 @@ export class Drains {
     this.#keys.clear();
   }
 
-  /** On one connection at a time: many containers may be told to end in one moment. */
+  /** Uses one connection at a time, as many containers may be told to end in the same moment. */
   async #sendAll(): Promise<void> {
-    while (this.#waiting.size > 0) {
-      const keys = [...this.#waiting];
-      this.#waiting.clear();
+    while (this.#unsent.size > 0) {
+      const keys = [...this.#unsent];
+      this.#unsent.clear();
       try {
         await this.send(keys.map((key) => `set server ${serverPath(key)} state drain`));
       } catch (error) {
-        // The pass that comes next says the same to HAProxy, or reloads it.
+        // The next pass drains them too, or reloads HAProxy.
         this.log.debug(`not drained: ${keys.join(", ")}: ${errorMessage(error)}`);
       }
     }
     this.#sending = undefined;
   }
+}
+
+/** How often it is checked whether they are idle: at first, and at the longest, in milliseconds. */
+const FIRST_CHECK = 100;
+const LONGEST_CHECK = 1_000;
+const GONE = /No such (server|backend)/i;
+/** What HAProxy still does not remove so long after the deadline is given up, in milliseconds. */
+const GIVE_UP = 60_000;
+
+interface DrainingServer {
+  readonly server: ServerLine;
+  /** When its connections are closed, in milliseconds since 1970. */
+  readonly deadline: number;
+}
+
+interface DrainingBackend {
+  readonly defaults: string;
+  /** Since when it has no server, in milliseconds since 1970. */
+  emptySince: number | undefined;
+}
+
+/** Removes drained servers, and backends without servers, in the background. */
+export class Removals {
+  /** By `backend/server`. */
+  readonly #servers = new Map<string, DrainingServer>();
+  readonly #backends = new Map<string, DrainingBackend>();
+  #timer: Timer | undefined;
+  #interval = FIRST_CHECK;
+  #isChecking = false;
+
+  /**
+   * @param ask sends one line of commands and returns the answer
+   * @param exclusively runs a task while nothing else adds or removes
+   */
+  constructor(
+    private readonly ask: (line: string) => Promise<string>,
+    private readonly exclusively: <T>(task: () => Promise<T>) => Promise<T>,
+    private readonly log: Logger,
+  ) {}
+
+  /** Whether a server, given as `backend/server`, is being removed. */
+  hasServer(key: string): boolean {
+    return this.#servers.has(key);
+  }
+
+  hasBackend(backend: string): boolean {
+    return this.#backends.has(backend);
+  }
+
+  /** @param grace how long its connections may last, in milliseconds */
+  addServer(backend: string, server: ServerLine, grace: number): void {
+    this.#servers.set(`${backend}/${server.name}`, { server, deadline: Date.now() + grace });
+    this.#checkSoon();
+  }
+
+  addBackend(backend: string, defaults: string): void {
+    this.#backends.set(backend, { defaults, emptySince: undefined });
+    this.#checkSoon();
+  }
+
+  /** Cancels the removal of a server. Returns the server, or undefined if it was not being removed. */
+  cancelServer(backend: string, name: string): ServerLine | undefined {
+    const key = `${backend}/${name}`;
+    const draining = this.#servers.get(key);
+    this.#servers.delete(key);
+    return draining?.server;
+  }
+
+  /** Cancels the removal of a backend. Returns its defaults, or undefined if it was not being removed. */
+  cancelBackend(backend: string): string | undefined {
+    const draining = this.#backends.get(backend);
+    this.#backends.delete(backend);
+    return draining?.defaults;
+  }
+
+  /** Forgets them all: a new worker never had them. */
+  clear(): void {
+    this.#servers.clear();
+    this.#backends.clear();
+    clearTimeout(this.#timer);
+  }
+
+  /** Removes those that are idle or overdue. */
+  async #removeIdle(): Promise<void> {
+    const byBackend = Map.groupBy(this.#servers, ([key]) => key.slice(0, key.indexOf("/")));
+    for (const [backend, servers] of byBackend) {
+      const busy = busyServers(await this.ask(`show stat ${word(backend)} 4 -1`));
+      for (const [key, draining] of servers) {
+        const isOverdue = Date.now() >= draining.deadline;
+        if (busy.has(key) && !isOverdue) continue;
+        await this.exclusively(() => this.#removeServer(key, draining, isOverdue));
+      }
+    }
+    for (const [backend, draining] of this.#backends) {
+      const hasServers = [...this.#servers.keys()].some((key) => key.startsWith(`${backend}/`));
+      if (!hasServers) await this.exclusively(() => this.#removeBackend(backend, draining));
+    }
+  }
+
+  async #removeServer(key: string, draining: DrainingServer, isOverdue: boolean): Promise<void> {
+    // The removal may have been cancelled since the check.
+    if (this.#servers.get(key) !== draining) return;
+    const name = serverPath(key);
+    const answer = await this.ask(
+      `${isOverdue ? `shutdown sessions server ${name};` : ""}set server ${name} state maint;` +
+        deleteAndConfirm(`del server ${name}`),
+    );
+    const isGone = GONE.test(answer);
+    const isGivenUp = Date.now() > draining.deadline + GIVE_UP;
+    if (isGone || isGivenUp) this.#servers.delete(key);
+    // It stays in maintenance. The next comparison finds it as drift.
+    if (!isGone && isGivenUp) this.log.debug(`server ${key} cannot be removed: ${answer.trim()}`);
+  }
+
+  async #removeBackend(backend: string, draining: DrainingBackend): Promise<void> {
+    if (this.#backends.get(backend) !== draining) return;
+    draining.emptySince ??= Date.now();
+    const answer = await this.ask(deleteAndConfirm(`del backend ${word(backend)}`));
+    const isGone = GONE.test(answer);
+    const isGivenUp = Date.now() > draining.emptySince + GIVE_UP;
+    if (isGone || isGivenUp) this.#backends.delete(backend);
+    if (!isGone && isGivenUp) {
+      this.log.debug(`backend ${backend} cannot be removed: ${answer.trim()}`);
+    }
+  }
+
+  #checkSoon(): void {
+    this.#interval = FIRST_CHECK;
+    this.#schedule(0);
+  }
+
+  #schedule(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      inBackground(this.#checkAndRepeat(), (error) => this.log.failure(error));
+    }, ms);
+  }
+
+  /** Checks again and again, ever more rarely while nothing changes: connections may last for hours. */
+  async #checkAndRepeat(): Promise<void> {
+    // What is added during a check is found by the one that follows it.
+    if (this.#isChecking) return;
+    const before = this.#count;
+    this.#isChecking = true;
+    try {
+      await this.#removeIdle();
+    } catch (error) {
+      // HAProxy may be restarting. What it no longer has then is found to be gone later.
+      if (!(error instanceof GatewayError)) throw error;
+      this.log.debug(`what is on its way out stays for now: ${errorMessage(error)}`);
+    } finally {
+      this.#isChecking = false;
+    }
+    const isStuck = this.#count === before;
+    this.#interval = isStuck ? Math.min(this.#interval * 1.5, LONGEST_CHECK) : FIRST_CHECK;
+    if (this.#count > 0) this.#schedule(Math.min(this.#interval, this.#untilDeadline()));
+  }
+
+  get #count(): number {
+    return this.#servers.size + this.#backends.size;
+  }
+
+  /** How long until the next deadline, in milliseconds; never shorter than the first interval. */
+  #untilDeadline(): number {
+    const deadlines = [...this.#servers.values()].map(({ deadline }) => deadline - Date.now());
+    return Math.max(FIRST_CHECK, Math.min(...deadlines.filter((ms) => ms > 0)));
+  }
+}
+
+/**
+ * A deletion whose outcome is certain. HAProxy answers with its messages about earlier commands
+ * first, and cuts the answer off after 1 kB, sometimes before the outcome. A second deletion answers
+ * that there is no such server.
+ */
+function deleteAndConfirm(deletion: string): string {
+  return `${deletion};${deletion}`;
+}
+
+/** The servers that have requests now, as `backend/server`. Source: section 9.1 (CSV format). */
+function busyServers(csv: string): Set<string> {
+  const busy = new Set<string>();
+  for (const line of csv.split("\n")) {
+    const [backend = "", server = "", queued = "0", , sessions = "0"] = line.split(",");
+    if (!line.startsWith("#") && (Number(queued) > 0 || Number(sessions) > 0)) {
+      busy.add(`${backend}/${server}`);
+    }
+  }
+  return busy;
 }

@@ -83,7 +83,7 @@ async function serverDifferences(
   }
   for (const key of running.keys()) {
     const isOurs = names.has(key.slice(0, key.indexOf("/")));
-    if (isOurs && !expected.has(key) && !runtime.departures.hasServer(key)) {
+    if (isOurs && !expected.has(key) && !runtime.removals.hasServer(key)) {
       differences.push(`HAProxy has a server ${key} that should be gone`);
     }
   }
@@ -114,7 +114,7 @@ async function backendDifferences(runtime: Runtime, files: Files): Promise<strin
       .filter((name) => !running.has(name))
       .map((name) => `HAProxy has no backend ${name}`),
     ...[...running]
-      .filter((name) => !names.has(name) && !runtime.departures.hasBackend(name))
+      .filter((name) => !names.has(name) && !runtime.removals.hasBackend(name))
       .map((name) => `HAProxy has a backend ${name} that should be gone`),
   ];
 }

@@ -1,100 +1,135 @@
-// Servers that are to come up: their ports are reached for, sooner than HAProxy's checks could tell.
+// Readiness of servers: their ports are probed directly, which is sooner than HAProxy's checks can tell.
 
-import { forEachLimited, pause } from "../../lib/async.ts";
+import { connect } from "node:net";
+import { bareAddress, hasIpAndPort, isChecked } from "../../config/servers.ts";
+import type { Operation, ServerLine } from "../../config/operations.ts";
+import { forEachLimited, inBackground, pause } from "../../lib/async.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { Operation, ServerLine } from "../../config/operations.ts";
-import { bareAddress, isChecked, hasIpAndPort } from "../../config/servers.ts";
-import { answers, awaitAnswer } from "./probe.ts";
 
-/** A server whose port does not answer by then is left to HAProxy's checks, in milliseconds. */
+/** A container on this host answers within a millisecond, or it is not there yet. In ms. */
+const CONNECT_TIMEOUT = 100;
+/**
+ * The first wait before a probe is repeated and the longest, in milliseconds. Most containers answer
+ * within 20 ms. The waits grow slowly, so that an answer is noticed within a few milliseconds.
+ */
+const FIRST_RETRY = 2;
+const LONGEST_RETRY = 20;
+const GROWTH = 1.25;
+/** A server that does not answer by then is left to HAProxy's checks, in milliseconds. */
 const PROBE_FOR = 500;
-/** One that answers at all does so within a millisecond; what hangs holds up nobody, in ms. */
-const AT_ONCE = 5;
-const PROBES_AT_ONCE = 32;
+/** A ready server answers within a millisecond. One that hangs must not hold up the others. In ms. */
+const FIRST_ANSWERS = 5;
+/** So many ports are probed at a time. */
+const MAX_PARALLEL = 32;
 
-interface Comer {
+/** A server that should get requests soon. */
+interface Candidate {
+  /** `backend/server` */
   readonly key: string;
   readonly server: ServerLine;
 }
 
-/** Servers that are to come up by some operations. */
-interface Expected {
-  /** Those whose ports answer at once, as `backend/server`: they can be up from the start. */
-  atOnce(): Promise<readonly string[]>;
-  /** Sets up the others, once HAProxy has them, when they answer; nobody waits for that. */
-  follow(): void;
+/** The probes of the servers that some operations add, move or enable. */
+interface Probes {
+  /** Returns the servers that answered at once, as `backend/server`. They can start as up. */
+  readyAtOnce(): Promise<readonly string[]>;
+  /** Goes on in the background with the others. Call it when HAProxy has these servers. */
+  goOn(): void;
 }
 
-export class Arrivals {
-  /** The last that was planned for each server, by `backend/server`: an older probe is void. */
-  readonly #latest = new Map<string, Comer>();
+export class ReadinessProbes {
+  /** The newest candidate for each key. The probe of an older one no longer counts. */
+  readonly #candidates = new Map<string, Candidate>();
 
-  /** @param setUp tells HAProxy that servers, given as `backend/server`, are up */
+  /** @param setUp tells HAProxy that these servers, given as `backend/server`, are up */
   constructor(
     private readonly setUp: (keys: readonly string[]) => Promise<void>,
     private readonly log: Logger,
   ) {}
 
-  /** Reaches for the ports of all that come up by these operations. */
-  expect(operations: readonly Operation[]): Expected {
-    const comers = operations.flatMap((operation) => this.#note(operation));
-    const up: Comer[] = [];
-    const late: Comer[] = [];
-    const asking = forEachLimited(comers, PROBES_AT_ONCE, async (comer) => {
-      const { server } = comer;
-      const isUp = await answers(bareAddress(server), Number(server.port));
-      (isUp ? up : late).push(comer);
+  /** Starts to probe the servers that these operations add, move or enable. */
+  start(operations: readonly Operation[]): Probes {
+    const candidates = operations.flatMap((operation) => this.#toCandidate(operation));
+    const ready: Candidate[] = [];
+    const silent: Candidate[] = [];
+    const firstProbes = forEachLimited(candidates, MAX_PARALLEL, async (candidate) => {
+      const { server } = candidate;
+      const isReady = await answers(bareAddress(server), Number(server.port));
+      (isReady ? ready : silent).push(candidate);
     });
+    const goOn = async (): Promise<void> => {
+      await firstProbes;
+      await this.#setUp(ready);
+      await forEachLimited(silent, MAX_PARALLEL, async (candidate) => {
+        const { server } = candidate;
+        const isReady = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
+        if (isReady) await this.#setUp([candidate]);
+        else this.#settle([candidate]);
+      });
+    };
     return {
-      atOnce: async () => {
-        if (comers.length > 0) await Promise.race([asking, pause(AT_ONCE)]);
-        return this.#take(up.splice(0));
+      readyAtOnce: async () => {
+        if (candidates.length > 0) await Promise.race([firstProbes, pause(FIRST_ANSWERS)]);
+        return this.#settle(ready.splice(0));
       },
-      follow: () => {
-        const following = asking.then(async () => {
-          await this.#follow(up);
-          await forEachLimited(late, PROBES_AT_ONCE, async (comer) => {
-            const { server } = comer;
-            const isUp = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
-            if (isUp) await this.#follow([comer]);
-            else this.#take([comer]);
-          });
-        });
-        following.catch((error: unknown) => {
+      goOn: () => {
+        inBackground(goOn(), (error) => {
           this.log.debug(`some servers are left to HAProxy's checks: ${errorMessage(error)}`);
         });
       },
     };
   }
 
-  /** Forgets them all. */
+  /** Forgets all candidates. */
   clear(): void {
-    this.#latest.clear();
+    this.#candidates.clear();
   }
 
-  async #follow(comers: readonly Comer[]): Promise<void> {
-    const keys = this.#take(comers);
+  async #setUp(candidates: readonly Candidate[]): Promise<void> {
+    const keys = this.#settle(candidates);
     if (keys.length > 0) await this.setUp(keys);
   }
 
-  /** Those that are still meant to come up; they are waited for no more. */
-  #take(comers: readonly Comer[]): readonly string[] {
-    const wanted = comers.filter((comer) => this.#latest.get(comer.key) === comer);
-    for (const { key } of wanted) this.#latest.delete(key);
-    return wanted.map(({ key }) => key);
+  /** Ends the wait for these candidates. Returns the keys of those that still count. */
+  #settle(candidates: readonly Candidate[]): readonly string[] {
+    const current = candidates.filter((each) => this.#candidates.get(each.key) === each);
+    for (const { key } of current) this.#candidates.delete(key);
+    return current.map(({ key }) => key);
   }
 
-  #note(operation: Operation): Comer[] {
+  #toCandidate(operation: Operation): Candidate[] {
     if (!("server" in operation)) return [];
     const { backend, server } = operation;
-    const comer = { key: `${backend}/${server.name}`, server };
-    this.#latest.delete(comer.key);
-    const comesUp = ["add server", "enable server", "move server"].includes(operation.do);
-    // Where the check asks for more, that the port answers says too little.
-    const isProbed = isChecked(server) && server.connectCheckOnly && hasIpAndPort(server);
-    if (!comesUp || server.disabled || !isProbed) return [];
-    this.#latest.set(comer.key, comer);
-    return [comer];
+    const candidate = { key: `${backend}/${server.name}`, server };
+    this.#candidates.delete(candidate.key);
+    const getsRequests = ["add server", "enable server", "move server"].includes(operation.do);
+    // An open port is not enough if the server's check asks for more.
+    const canBeProbed = isChecked(server) && server.connectCheckOnly && hasIpAndPort(server);
+    if (!getsRequests || server.disabled || !canBeProbed) return [];
+    this.#candidates.set(candidate.key, candidate);
+    return [candidate];
   }
+}
+
+/** Whether something accepts connections there now. */
+export function answers(host: string, port: number): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const socket = connect({ host, port });
+  socket.setTimeout(CONNECT_TIMEOUT, () => resolve(false));
+  socket.once("connect", () => resolve(true));
+  socket.once("error", () => resolve(false));
+  return promise.finally(() => socket.destroy());
+}
+
+/** Waits until something accepts connections there, at most `ms` milliseconds. True if it does. */
+async function awaitAnswer(host: string, port: number, ms: number): Promise<boolean> {
+  const deadline = Date.now() + ms;
+  let wait = FIRST_RETRY;
+  while (!(await answers(host, port))) {
+    if (Date.now() >= deadline) return false;
+    await pause(wait);
+    wait = Math.min(wait * GROWTH, LONGEST_RETRY);
+  }
+  return true;
 }

@@ -1,34 +1,36 @@
-// The running HAProxy, changed through its runtime API: no reload, no new worker.
+// The running HAProxy is changed here through its runtime API: no reload, no new worker. The room
+// src/haproxy speaks to HAProxy: while it runs (runtime/), to its processes (process/), and by its
+// files (files/). It may import config, lib and model.ts, and knows nothing of Docker and of routes.
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { BRING_UP, type Capabilities, type Operation } from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
-import { Arrivals } from "./readiness.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
-import { Departures } from "./departures.ts";
-import { Drains } from "./drain.ts";
+import { Drains, Removals } from "./drain.ts";
+import { ReadinessProbes } from "./readiness.ts";
 import { askHaproxy } from "./socket.ts";
 
-/** What HAProxy says of success; whatever else it says is a refusal. */
+/** HAProxy's answers to commands that succeeded. Any other answer is a refusal. */
 const SUCCESS =
   /^(New (server|backend) registered|(Server|Backend) (deleted|(un)?published)|(IP|port) changed from|no need to change|nothing changed|(Backup )?Server \S+ (is|was|enters|remains) )/i;
-/** Asked behind every line of commands: whatever comes before was carried out. */
+/** Sent behind every line of commands. Its answer shows that all before it was carried out. */
 const END = "show cli level";
 const END_ANSWER = /^(user|operator|admin)$/;
 
-/** One process of HAProxy, and what it can do. */
+/** A running HAProxy. */
 interface Running {
+  /** What tells its worker from any other. */
   readonly process: string;
   readonly capabilities: Capabilities;
 }
 
-/** Whether HAProxy is the process that was asked before. */
+/** Whether HAProxy is still the worker that was asked before. */
 export type Recognised = "same" | "another" | "unknown";
 
 export class Runtime {
-  readonly #arrivals: Arrivals;
-  readonly #departures: Departures;
+  readonly #probes: ReadinessProbes;
+  readonly #removals: Removals;
   readonly #drains: Drains;
   #queue: Promise<unknown> = Promise.resolve();
   #running: Running | undefined;
@@ -36,7 +38,7 @@ export class Runtime {
   /**
    * @param socket the path of the stats socket that the running configuration names
    * @param grace how long the connections of a server may last, in milliseconds
-   * @param mayChange false: the user wants a reload for every change
+   * @param mayChange false if the user wants a reload for every change
    */
   constructor(
     private readonly socket: () => string | undefined,
@@ -44,25 +46,25 @@ export class Runtime {
     readonly mayChange: boolean,
     log: Logger,
   ) {
-    this.#arrivals = new Arrivals((keys) => this.#send(keys.map(setUp)), log);
+    this.#probes = new ReadinessProbes((keys) => this.#send(keys.map(setUp)), log);
     this.#drains = new Drains((commands) => this.#send(commands), log);
-    this.#departures = new Departures(
+    this.#removals = new Removals(
       (line) => this.ask(line),
       (task) => this.#serially(task),
       log,
     );
   }
 
-  /** What the running HAProxy can do; undefined where it cannot be asked. */
+  /** What the running HAProxy can do; undefined if it does not answer. */
   async capabilities(): Promise<Capabilities | undefined> {
     if (!this.mayChange) return undefined;
-    this.#running ??= await this.#whoRuns();
+    this.#running ??= await this.#askIdentity();
     return this.#running?.capabilities;
   }
 
-  /** Asks again who runs: whether it is the process that was asked before. */
+  /** Asks HAProxy again whether it is the worker that was asked before. */
   async recognise(): Promise<Recognised> {
-    const [before, now] = [this.#running, await this.#whoRuns()];
+    const [before, now] = [this.#running, await this.#askIdentity()];
     if (now === undefined) return "unknown";
     if (before === undefined || before.process === now.process) {
       this.#running = now;
@@ -73,7 +75,7 @@ export class Runtime {
     return "another";
   }
 
-  async #whoRuns(): Promise<Running | undefined> {
+  async #askIdentity(): Promise<Running | undefined> {
     try {
       const info = await this.ask("show info");
       const field = (name: string): string =>
@@ -81,7 +83,7 @@ export class Runtime {
       const version = /^\d+\.\d+[.\d]*/.exec(field("Version"))?.[0]?.replace(/\.$/, "");
       if (version === undefined) return undefined;
       return {
-        // In a container's own world of processes the number alone says little.
+        // In a container's own PID namespace a number is soon used again.
         process: `${field("Pid")} since ${field("Start_time_sec")}`,
         capabilities: { version, backends: compareVersions(version, "3.4") >= 0 },
       };
@@ -91,45 +93,46 @@ export class Runtime {
     }
   }
 
-  /** What was drained before anything else, and not changed since, as `backend/server`. */
+  /** The servers that were drained at once and not changed since, as `backend/server`. */
   get drained(): ReadonlySet<string> {
     return this.#drains.keys;
   }
 
-  /** Whether something on its way out explains what HAProxy has too much. */
-  get departures(): Pick<Departures, "hasServer" | "hasBackend"> {
-    return this.#departures;
+  /** What is being removed: HAProxy may still have it, and that is no drift. */
+  get removals(): Pick<Removals, "hasServer" | "hasBackend"> {
+    return this.#removals;
   }
 
   /**
    * Carries out operations in their order.
-   * @throws GatewayError `haproxy` with HAProxy's own words where it refuses one
+   * @throws GatewayError `haproxy` with HAProxy's own words if it refuses one
    */
   async execute(operations: readonly Operation[]): Promise<void> {
     const capabilities = await this.capabilities();
     if (capabilities === undefined) {
       throw new GatewayError("haproxy", "Cannot change HAProxy while it runs: it does not answer");
     }
-    const expected = this.#arrivals.expect(operations);
+    const probes = this.#probes.start(operations);
     await this.#serially(async () => {
-      const up = await expected.atOnce();
-      await this.#carryOut(operations.filter(isComing), capabilities, up);
-      expected.follow();
+      const ready = await probes.readyAtOnce();
+      await this.#carryOut(operations.filter(bringsUp), capabilities, ready);
+      probes.goOn();
       await this.#carryOut(
-        operations.filter((operation) => !isComing(operation)),
+        operations.filter((operation) => !bringsUp(operation)),
         capabilities,
       );
     });
-    this.#depart(operations);
+    this.#scheduleRemovals(operations);
   }
 
-  /** @param up servers that are up from the start, as `backend/server` */
+  /** @param ready servers that start as up, as `backend/server` */
   async #carryOut(
     operations: readonly Operation[],
     capabilities: Capabilities,
-    up: readonly string[] = [],
+    ready: readonly string[] = [],
   ): Promise<void> {
-    // With nothing between this and the commands: what is drained later than they are made stays noted.
+    // Nothing may come between this and the commands: a server that is drained after they were made
+    // must stay noted as drained.
     await this.#drains.sent();
     const commands: string[] = [];
     for (const operation of operations.map((each) => this.#reuse(each))) {
@@ -141,23 +144,23 @@ export class Runtime {
       }
       if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
     }
-    await this.#send([...commands, ...up.map(setUp)]);
+    await this.#send([...commands, ...ready.map(setUp)]);
   }
 
-  /** Sends no new requests to a server, before anything else. */
+  /** Tells HAProxy at once to send no new requests to a server. */
   drain(backend: string, server: string): void {
     this.#drains.add(backend, server);
   }
 
-  /** Forgets what was known of the running HAProxy: another one runs now, or is about to. */
+  /** Forgets the running HAProxy. Another one runs now, or soon will. */
   reset(): void {
     this.#running = undefined;
-    this.#arrivals.clear();
-    this.#departures.clear();
+    this.#probes.clear();
+    this.#removals.clear();
     this.#drains.clear();
   }
 
-  /** Sends one line of commands and gives HAProxy's answer. @throws GatewayError `haproxy` */
+  /** Sends one line of commands and returns HAProxy's answer. @throws GatewayError `haproxy` */
   async ask(line: string): Promise<string> {
     const path = this.socket();
     if (path === undefined) {
@@ -169,18 +172,18 @@ export class Runtime {
     return askHaproxy(path, line);
   }
 
-  /** What is on its way out and wanted again is kept instead of made anew. */
+  /** Cancels the removal of what is wanted again, instead of adding it anew. */
   #reuse(operation: Operation): Operation | undefined {
     if (operation.do === "add backend") {
       const { backend, defaults } = operation;
-      const kept = this.#departures.keepBackend(backend);
+      const kept = this.#removals.cancelBackend(backend);
       if (kept === undefined) return operation;
       if (kept === defaults) return undefined;
       throw refusal(`backend ${backend} is on its way out, with other defaults`);
     }
     if (operation.do !== "add server") return operation;
     const { backend, server } = operation;
-    const kept = this.#departures.keepServer(backend, server.name);
+    const kept = this.#removals.cancelServer(backend, server.name);
     if (kept === undefined) return operation;
     if (kept.settings.join(" ") === server.settings.join(" ")) {
       return { do: "move server", backend, server };
@@ -188,13 +191,13 @@ export class Runtime {
     throw refusal(`server ${backend}/${server.name} is on its way out, with other settings`);
   }
 
-  #depart(operations: readonly Operation[]): void {
+  #scheduleRemovals(operations: readonly Operation[]): void {
     for (const operation of operations) {
       if (operation.do === "remove server") {
         const { backend, server } = operation;
-        this.#departures.addServer(backend, server, this.grace(server.name));
+        this.#removals.addServer(backend, server, this.grace(server.name));
       } else if (operation.do === "remove backend") {
-        this.#departures.addBackend(operation.backend, operation.defaults);
+        this.#removals.addBackend(operation.backend, operation.defaults);
       }
     }
   }
@@ -218,7 +221,7 @@ export class Runtime {
 
   async #check(lines: readonly string[]): Promise<void> {
     for (const line of lines) {
-      // A payload ends its line.
+      // Nothing can stand behind a payload.
       const hasEnd = !line.includes("\n");
       const answer = await this.ask(hasEnd ? `${line};${END}` : line);
       const said = answer
@@ -231,7 +234,7 @@ export class Runtime {
     }
   }
 
-  /** One after the other: what is added and what is removed must not cross. */
+  /** Runs tasks one after the other. Additions and removals must not overlap. */
   #serially<T>(task: () => Promise<T>): Promise<T> {
     const result = this.#queue.then(task);
     this.#queue = result.catch(() => undefined);
@@ -239,13 +242,13 @@ export class Runtime {
   }
 }
 
-/** The command that has a server, given as `backend/server`, up without a check of HAProxy's. */
+/** The command that sets a server, given as `backend/server`, up without waiting for a check. */
 function setUp(key: string): string {
   return `set server ${serverPath(key)} health up`;
 }
 
-/** Whether an operation brings something up. */
-function isComing(operation: Operation): boolean {
+/** Whether an operation adds or enables something. */
+function bringsUp(operation: Operation): boolean {
   return BRING_UP.includes(operation.do);
 }
 
