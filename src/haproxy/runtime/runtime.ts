@@ -83,7 +83,7 @@ export class Runtime {
       return {
         // In a container's own world of processes the number alone says little.
         process: `${field("Pid")} since ${field("Start_time_sec")}`,
-        capabilities: { version, backends: compareVersions(version, "3.4") >= 0 },
+        capabilities: { version, dynamicBackends: compareVersions(version, "3.4") >= 0 },
       };
     } catch (error) {
       if (error instanceof GatewayError) return undefined;
