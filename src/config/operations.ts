@@ -45,7 +45,7 @@ export interface Capabilities {
   /** Such as `2.6.12`. */
   readonly version: string;
   /** Whether backends can be added and removed: HAProxy 3.4 and later. */
-  readonly backends: boolean;
+  readonly dynamicBackends: boolean;
 }
 
 /**

@@ -123,7 +123,7 @@ export class Applier {
       this.#doubt(errorMessage(error));
       throw error;
     }
-    const canRemove = (await this.parts.runtime.capabilities())?.backends ?? false;
+    const canRemove = (await this.parts.runtime.capabilities())?.dynamicBackends ?? false;
     this.#applied = {
       files: canRemove ? desired : withUnremovedBackends(before, desired),
       aliases,

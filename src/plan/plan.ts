@@ -114,7 +114,7 @@ function inRuntimeOrder(operations: readonly Operation[]): Operation[] {
 }
 
 /** Used while HAProxy's version is not known. Every difference takes a reload then. */
-const UNKNOWN_VERSION: Capabilities = { version: "unknown", backends: true };
+const UNKNOWN_VERSION: Capabilities = { version: "unknown", dynamicBackends: true };
 
 /** @param aliases gets an entry for each spare backend that this change puts to use */
 function planSections(
@@ -161,7 +161,7 @@ function planSections(
       changes.push(planChangedSection(oldSection, section, runningName(name), newContext));
       continue;
     }
-    const needsSpare = !capabilities.backends && isMapped(name, desired);
+    const needsSpare = !capabilities.dynamicBackends && isMapped(name, desired);
     if (needsSpare) spares ??= unusedSpares(oldSections, aliases);
     const spare = needsSpare ? allocateSpare(spares ?? [], section) : undefined;
     if (spare !== undefined) aliases[name] = spare;

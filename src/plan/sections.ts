@@ -57,21 +57,21 @@ export function planChangedSection(
 export function planNewSection(
   section: Section,
   spare: string | undefined,
-  { capabilities: { version, backends }, defaultLines }: SectionContext,
+  { capabilities: { version, dynamicBackends }, defaultLines }: SectionContext,
 ): Change {
   const title = section.title;
   const isNew = (why = ""): Change => ({ operations: [], reasons: [`${title} is new${why}`] });
   const plain = parsePlainBackend(section, defaultLines);
   if (plain === undefined) return isNew();
-  const backend = backends ? section.name : spare;
+  const backend = dynamicBackends ? section.name : spare;
   if (backend === undefined) {
     return isNew(` (HAProxy ${shortVersion(version)} cannot add one at run time)`);
   }
-  if (backends && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
+  if (dynamicBackends && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
     return isNew(" (one that is added at run time does not compress)");
   }
   const { operations, reasons } = planServers(title, backend, [], plain.servers, NOTHING_DRAINED);
-  if (reasons.length > 0 || !backends) return { operations, reasons };
+  if (reasons.length > 0 || !dynamicBackends) return { operations, reasons };
   return {
     operations: [
       { do: "add backend", backend, defaults: plain.defaults },
@@ -89,14 +89,14 @@ export function planNewSection(
 export function planRemovedSection(
   section: Section,
   backend: string,
-  { capabilities: { backends }, defaultLines }: SectionContext,
+  { capabilities: { dynamicBackends }, defaultLines }: SectionContext,
 ): Change {
   const plain = parsePlainBackend(section, defaultLines);
   if (plain === undefined) return { operations: [], reasons: [`${section.title} is gone`] };
   const { operations, reasons } = planServers("", backend, plain.servers, [], NOTHING_DRAINED);
   // A backend that cannot be removed stays until the next reload. It has no servers, and no route
   // leads to it.
-  if (!backends) return { operations, reasons };
+  if (!dynamicBackends) return { operations, reasons };
   const { defaults } = plain;
   return { operations: [...operations, { do: "remove backend", backend, defaults }], reasons };
 }

@@ -5,8 +5,8 @@ import type { Aliases, Capabilities, Operation } from "../../src/config/operatio
 import { planChange, type Plan } from "../../src/plan/plan.ts";
 import { files } from "./make.ts";
 
-export const V26: Capabilities = { version: "2.6.12", backends: false };
-export const V34: Capabilities = { version: "3.4.7", backends: true };
+export const V26: Capabilities = { version: "2.6.12", dynamicBackends: false };
+export const V34: Capabilities = { version: "3.4.7", dynamicBackends: true };
 
 export const BASE = `global
   stats socket /x.sock

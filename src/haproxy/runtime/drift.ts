@@ -19,12 +19,12 @@ export async function observeDifferences(
   runtime: Runtime,
   files: Files,
   aliases: Aliases,
-  { backends }: Capabilities,
+  { dynamicBackends }: Capabilities,
 ): Promise<string[]> {
   const differences = [
     ...(await serverDifferences(runtime, files, aliases)),
     ...(await mapDifferences(runtime, files, aliases)),
-    ...(backends ? await backendDifferences(runtime, files) : []),
+    ...(dynamicBackends ? await backendDifferences(runtime, files) : []),
   ];
   return differences.slice(0, NAMED);
 }

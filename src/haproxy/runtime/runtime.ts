@@ -85,7 +85,7 @@ export class Runtime {
       return {
         // In a container's own PID namespace a number is soon used again.
         process: `${field("Pid")} since ${field("Start_time_sec")}`,
-        capabilities: { version, backends: compareVersions(version, "3.4") >= 0 },
+        capabilities: { version, dynamicBackends: compareVersions(version, "3.4") >= 0 },
       };
     } catch (error) {
       if (error instanceof GatewayError) return undefined;

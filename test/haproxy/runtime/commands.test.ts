@@ -19,7 +19,7 @@ const SIX: ServerLine = { ...SERVER, name: "six", address: "[fd00::2]" };
 const UNCHECKED: ServerLine = { ...SERVER, name: "u", settings: ["weight", "5"] };
 
 function commands(operation: Operation, version: string): string[] {
-  const capabilities: Capabilities = { version, backends: version.startsWith("3.4") };
+  const capabilities: Capabilities = { version, dynamicBackends: version.startsWith("3.4") };
   return toCommands(operation, capabilities);
 }
 
