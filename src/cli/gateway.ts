@@ -156,7 +156,7 @@ async function startManaged(
   );
   signals.onInsist(() => haproxy.closeNow());
   if (await haproxy.adopt()) return haproxy;
-  if (await files.isUnconfirmed()) await files.putBack();
+  if (await files.isUnconfirmed()) await files.rollBack();
   const config = (await files.read())?.config;
   if (config === undefined || !isOwnConfig(config)) return haproxy;
   try {

@@ -4,7 +4,7 @@ import { newAddresses } from "../config/bind-addresses.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { whyNotFree } from "../lib/listeners.ts";
 import type { ConfigFiles } from "../haproxy/files/files.ts";
-import { observeAliases, observeDifferences } from "../haproxy/runtime/drift.ts";
+import { findAliases, findDrift } from "../haproxy/runtime/drift.ts";
 import type { Haproxy } from "../haproxy/process/external.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
@@ -65,7 +65,7 @@ export class Applier {
         "an earlier gateway ended before HAProxy confirmed its last change: the files before it " +
           "are put back, and it is made again",
       );
-      await files.putBack();
+      await files.rollBack();
       this.#applied = { aliases: {}, doubt: "HAProxy never confirmed the last change" };
       return;
     }
@@ -148,7 +148,7 @@ export class Applier {
     } catch (error) {
       // HAProxy may have taken the new files without saying so. Only another reload makes it sure.
       this.#doubt("the last reload failed");
-      await files.putBack();
+      await files.rollBack();
       throw error;
     }
     await files.confirm();
@@ -188,7 +188,7 @@ export class Applier {
     const { runtime } = this.parts;
     try {
       const canBeAsked = (await runtime.capabilities()) !== undefined;
-      return canBeAsked ? await observeAliases(runtime, onDisk) : {};
+      return canBeAsked ? await findAliases(runtime, onDisk) : {};
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       return {};
@@ -206,7 +206,7 @@ export class Applier {
     try {
       const capabilities = await runtime.capabilities();
       if (capabilities === undefined) return [];
-      return await observeDifferences(runtime, files, this.#applied.aliases, capabilities);
+      return await findDrift(runtime, files, this.#applied.aliases, capabilities);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       return [errorMessage(error)];

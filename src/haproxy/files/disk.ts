@@ -1,4 +1,4 @@
-// Files on disk: found behind links, written to the disk itself, with the mode and owner they had.
+// Files on disk. Links are followed, writes are synced, and mode and owner are kept.
 
 import type { Stats } from "node:fs";
 import {
@@ -14,12 +14,12 @@ import {
 import { dirname, resolve } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 
-/** Of a file that is for everybody to read. */
+/** The mode of a file that everybody may read. */
 export const PUBLIC_MODE = 0o644;
-/** For nobody else's eyes until it is known for whose it is. */
+/** The mode of a new file until it has the mode and owner of its original. */
 const PRIVATE_MODE = 0o600;
 
-/** Where a file is, or would be: a link is followed, so that it can stay. */
+/** The path of a file behind all links, so that a link can stay. The file need not exist. */
 export async function realPath(path: string): Promise<string> {
   try {
     return await realpath(path);
@@ -30,12 +30,12 @@ export async function realPath(path: string): Promise<string> {
   }
 }
 
-/** A file's facts; undefined where there is none. */
+/** A file's status; undefined if there is none. */
 export async function statIfThere(path: string): Promise<Stats | undefined> {
   return stat(path).catch(absent);
 }
 
-/** A file's text; undefined where there is none. @throws GatewayError `config` */
+/** A file's text; undefined if there is none. @throws GatewayError `config` */
 export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, "utf8");
@@ -47,7 +47,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
   }
 }
 
-/** The first bytes of a file as text; undefined where there is none. */
+/** The first bytes of a file as text; undefined if there is none. */
 export async function readStart(path: string, bytes: number): Promise<string | undefined> {
   const file = await open(path).catch(absent);
   if (file === undefined) return undefined;
@@ -60,9 +60,9 @@ export async function readStart(path: string, bytes: number): Promise<string | u
 }
 
 /**
- * Writes a file to the disk itself, with the mode and owner of another where that exists.
- * @param flags `wx` for one that must not be there yet
- * @param mode of a file that has no original
+ * Writes a file and syncs it, with the mode and owner of its original.
+ * @param flags `wx` for a file that must not exist
+ * @param mode of a file without an original
  */
 export async function writeDurably(
   path: string,
@@ -78,7 +78,7 @@ export async function writeDurably(
     await file.writeFile(content);
     await file.sync();
   } catch (error) {
-    // Half a file is worse than none.
+    // No file is better than half of one.
     await rm(path, { force: true }).catch(() => undefined);
     throw error;
   } finally {
@@ -92,21 +92,21 @@ async function copyDurably(from: string, to: string): Promise<void> {
 }
 
 /**
- * Keeps a file under a second name before another is renamed over it: the same file where the file
- * system allows that, else a copy.
+ * Keeps a file under a second name before another is renamed over it. This is a hard link, or a copy
+ * if there can be no link.
  */
 export async function keepAs(path: string, kept: string): Promise<void> {
   await rm(kept, { force: true });
   try {
     await link(path, kept);
   } catch (error) {
-    // A mount of its own, a file of somebody else's, or a file system without links.
+    // The file may be a mount of its own or somebody else's, or the file system may know no links.
     if (!["EXDEV", "EPERM", "EMLINK", "ENOTSUP"].includes(systemCode(error))) throw error;
     await copyDurably(path, kept);
   }
 }
 
-/** Overwrites a file without making it anew; what it held is put back if that fails. */
+/** Overwrites a file in place. Its old content is written back if that fails. */
 export async function overwrite(path: string, content: Uint8Array): Promise<void> {
   const former = await readFile(path);
   const file = await open(path, "r+");
@@ -120,17 +120,17 @@ export async function overwrite(path: string, content: Uint8Array): Promise<void
   }
 
   async function write(bytes: Uint8Array): Promise<void> {
-    // A disk that is all but full takes less than it is given, and only then says so.
+    // A nearly full disk may write fewer bytes than it is given, without an error.
     for (let at = 0; at < bytes.length;) {
       at += (await file.write(bytes, at, bytes.length - at, at)).bytesWritten;
     }
-    // Shortened last: its old blocks are there to write into, even on a full disk.
+    // It is shortened last. Until then its old blocks can be written to, even on a full disk.
     await file.truncate(bytes.length);
     await file.sync();
   }
 }
 
-/** Writes a folder's entries to the disk itself. */
+/** Syncs the entries of a folder. */
 export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, "r");
   try {
@@ -143,7 +143,7 @@ export async function syncDirectory(path: string): Promise<void> {
 async function likeOriginal(file: FileHandle, wanted: Stats): Promise<void> {
   const own = await file.stat();
   if (own.uid !== wanted.uid || own.gid !== wanted.gid) await file.chown(wanted.uid, wanted.gid);
-  // After the owner: changing that may clear parts of the mode.
+  // The mode comes after the owner, because a change of the owner may clear parts of it.
   if (own.mode !== wanted.mode) await file.chmod(wanted.mode & 0o7777);
 }
 

@@ -1,4 +1,5 @@
-// The configuration and its map files on disk: replaced whole, with a way back.
+// The configuration and the files that it names, on disk. They are replaced as a whole, and a rollback
+// is prepared first.
 
 import { readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
@@ -17,19 +18,19 @@ import {
   writeDurably,
 } from "./disk.ts";
 
-/** A new configuration beside the old one, ready to be checked. */
+/** New files beside the old ones, ready to be checked. */
 interface Candidate {
-  /** A configuration that reads the candidate's own map files. */
+  /** The path of a configuration that names the new files. */
   readonly checkPath: string;
 }
 
-/** A file that somebody else changed, and where what he wrote is kept. */
+/** A file that somebody else changed, and the copy that was kept of it. */
 interface Edited {
   readonly path: string;
   readonly kept: string | undefined;
 }
 
-/** What the way back needs: written before anything is replaced. */
+/** What a rollback needs. It is written before anything is replaced. */
 interface Journal {
   readonly replaced: readonly { readonly path: string; readonly existed: boolean }[];
 }
@@ -40,7 +41,7 @@ const EDITED_SUFFIX = "edited";
 /** The mode that a new file of each kind is made with. */
 const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE };
 
-/** So many bytes hold the line by which the gateway knows its own configuration. */
+/** So many bytes hold the first line, which marks the gateway's own configuration. */
 const FIRST_LINE = 200;
 
 /** The files that HAProxy reads. */
@@ -49,7 +50,7 @@ export class ConfigFiles {
 
   /**
    * @param output the configuration's path
-   * @param isOwn whether a configuration's text was written by this program
+   * @param isOwn whether the gateway wrote this text of a configuration
    */
   constructor(
     readonly output: string,
@@ -57,15 +58,15 @@ export class ConfigFiles {
     private readonly log: Logger,
   ) {}
 
-  /** The path of the map file of a name: beside the configuration, named after it. */
+  /** The path of the map file of that name. It stands beside the configuration. */
   readonly mapPath = (name: string): string => {
     const stem = basename(this.output).replace(/\.cfg$/, "");
     return join(dirname(this.output), `${stem}.${name}.map`);
   };
 
   /**
-   * What is on disk; undefined where there is no configuration.
-   * @param like the files that it may name, by path
+   * What is on disk; undefined if there is no configuration.
+   * @param like the files to read besides, by path
    */
   async read(like: Files["assets"] = {}): Promise<Files | undefined> {
     const config = await readIfThere(this.output);
@@ -81,7 +82,7 @@ export class ConfigFiles {
   /**
    * Keeps copies of the files that somebody else changed.
    * @param written what should be on disk
-   * @returns what was changed, and where it is kept; undefined for a file that is gone
+   * @returns the changed files with their copies; a file that is gone has no copy
    * @throws GatewayError `config`
    */
   async keepEdited({ config, assets }: Files): Promise<readonly Edited[]> {
@@ -98,7 +99,7 @@ export class ConfigFiles {
     });
   }
 
-  /** Whether an earlier run ended between replacing the files and HAProxy's word that it runs them. */
+  /** Whether the files were replaced and HAProxy has not yet confirmed that it runs them. */
   async isUnconfirmed(): Promise<boolean> {
     return (await readIfThere(this.#journalPath)) !== undefined;
   }
@@ -110,7 +111,7 @@ export class ConfigFiles {
 
   /**
    * Writes new files beside the old ones.
-   * @throws GatewayError `config` where they cannot be written; nothing has changed then
+   * @throws GatewayError `config` if they cannot be written; nothing has changed then
    */
   async stage(files: Files): Promise<Candidate> {
     return explain("write", this.output, async () => {
@@ -127,7 +128,7 @@ export class ConfigFiles {
     });
   }
 
-  /** Removes what `stage` wrote; what cannot be removed is overwritten next time. */
+  /** Removes what `stage` wrote. What cannot be removed is overwritten next time. */
   async discard(files: Files): Promise<void> {
     for (const path of [this.output, ...Object.keys(files.assets)]) {
       await removeIfPossible(sibling(await realPath(path), "new"));
@@ -136,38 +137,38 @@ export class ConfigFiles {
   }
 
   /**
-   * Puts the staged files in place. The map files go first: a configuration never lacks its map.
+   * Puts the staged files in place. The configuration comes last, so that it never lacks its files.
    * @throws GatewayError `config`; the old files are in place then
    */
   async replace(files: Files): Promise<void> {
     await explain("replace", this.output, async () => {
-      // Where an earlier way back did not come to its end, its files are still the last good ones.
-      await this.putBack();
+      // If an earlier rollback was interrupted, its files are still the last good ones.
+      await this.rollBack();
       const paths: string[] = [];
       for (const path of [...Object.keys(files.assets), this.output]) {
         paths.push(await realPath(path));
       }
       await this.#keepForeign();
-      await this.#writeWayBack(paths);
+      await this.#prepareRollback(paths);
       try {
         for (const path of paths) await this.#moveInPlace(path, sibling(path, "new"));
         for (const folder of new Set(paths.map(dirname))) await syncDirectory(folder);
       } catch (error) {
-        await this.putBack();
+        await this.rollBack();
         throw error;
       }
     });
   }
 
-  /** Puts the files in place again that `replace` replaced. */
-  async putBack(): Promise<void> {
+  /** Puts the files back that `replace` replaced. */
+  async rollBack(): Promise<void> {
     await explain("put back", this.output, async () => {
       const text = await readIfThere(this.#journalPath);
       if (text === undefined) return;
       const failures: unknown[] = [];
       for (const { path, existed } of parseJournal(text).replaced.toReversed()) {
         const task = existed ? this.#restore(path) : rm(path, { force: true });
-        // One that cannot be put back must not keep the others from it.
+        // If one file cannot be put back, the others still are.
         await task.catch((error: unknown) => failures.push(error));
       }
       if (failures.length > 0) throw failures[0];
@@ -175,17 +176,17 @@ export class ConfigFiles {
     });
   }
 
-  /** Notes that what is in place is what HAProxy runs: there is nothing to put back. */
+  /** Notes that HAProxy runs the files in place. There is nothing to roll back any more. */
   async confirm(): Promise<void> {
     await rm(this.#journalPath, { force: true });
   }
 
   async #restore(path: string): Promise<void> {
     const lastGood = sibling(path, "last-good");
-    // It was moved already by a way back that did not come to its end.
+    // An interrupted rollback has moved it already.
     if (!(await statIfThere(lastGood))) return;
     if (await sameContent(path, lastGood)) await rm(lastGood);
-    // Moved, not copied: that works on a full disk too.
+    // A move works on a full disk too.
     else await this.#moveInPlace(path, lastGood);
   }
 
@@ -193,7 +194,7 @@ export class ConfigFiles {
     return sibling(this.output, "unconfirmed");
   }
 
-  /** Keeps a configuration that is not ours under another name, once. */
+  /** Keeps a copy of a configuration that is not the gateway's, once. */
   async #keepForeign(): Promise<void> {
     const start = await readStart(this.output, FIRST_LINE);
     if (start === undefined || this.isOwn(start)) return;
@@ -201,7 +202,7 @@ export class ConfigFiles {
     if (isNew) this.log.info(`kept the former ${this.output} as ${kept}`);
   }
 
-  async #writeWayBack(paths: readonly string[]): Promise<void> {
+  async #prepareRollback(paths: readonly string[]): Promise<void> {
     const replaced: { path: string; existed: boolean }[] = [];
     for (const path of paths) {
       const existed = (await statIfThere(path)) !== undefined;
@@ -217,7 +218,7 @@ export class ConfigFiles {
     try {
       await rename(from, path);
     } catch (error) {
-      // A single file mounted into a container cannot be renamed over.
+      // A file that is mounted into a container on its own cannot be replaced by a rename.
       if (systemCode(error) !== "EBUSY") throw error;
       if (!this.#warned.has(path)) {
         this.log.warn(
@@ -233,8 +234,8 @@ export class ConfigFiles {
 }
 
 /**
- * Keeps a copy of a file beside it, under a name that nothing else has.
- * @returns the copy's path, and whether there was none like it before
+ * Keeps a copy of a file beside it, under a new name.
+ * @returns the copy's path, and whether it is new: an equal copy is kept only once
  */
 async function keepCopy(
   path: string,
@@ -267,7 +268,7 @@ async function sameContent(path: string, other: string): Promise<boolean> {
   return (await readFile(path)).equals(await readFile(other));
 }
 
-/** A journal that is not whole was being written when the gateway ended: nothing was replaced yet. */
+/** An incomplete journal was being written when the gateway ended, so nothing was replaced yet. */
 function parseJournal(text: string): Journal {
   try {
     return JSON.parse(text) as Journal;

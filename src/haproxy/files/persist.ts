@@ -1,4 +1,4 @@
-// What is on disk: checked, replaced whole, and following what HAProxy runs.
+// Writes the files: they are checked before they are replaced, and they follow what HAProxy runs.
 
 import { pause } from "../../lib/async.ts";
 import { checkConfig } from "../process/check.ts";
@@ -7,18 +7,18 @@ import type { Logger } from "../../lib/log.ts";
 import type { Files } from "../../model.ts";
 
 /**
- * Files follow a change of the running HAProxy after so long, in milliseconds: what they cost is
- * not to be taken from the first requests to a container that has just started.
+ * After a change of the running HAProxy, the files are written so much later, in milliseconds. The
+ * check of the files takes CPU time, which the first requests to a new container need more.
  */
 const FOLLOW_AFTER = 50;
 
 export class Persist {
-  /** What was last put on disk; undefined where that is not known. */
+  /** The files that were last written; undefined if that is not known. */
   #files: Files | undefined;
-  /** What HAProxy runs already and its files do not say yet. */
+  /** The files that HAProxy runs already and that are not yet on disk. */
   #unwritten: Files | undefined;
   #writing: Promise<void> = Promise.resolve();
-  /** Aborted where somebody waits for the files. */
+  /** Aborted if somebody waits for the files. */
   #hurry = new AbortController();
 
   /** @param program the HAProxy program, which checks configurations */
@@ -28,12 +28,12 @@ export class Persist {
     private readonly log: Logger,
   ) {}
 
-  /** What was last put on disk; undefined where that is not known. */
+  /** The files that were last written; undefined if that is not known. */
   get files(): Files | undefined {
     return this.#files;
   }
 
-  /** Notes that this is what is on disk, and that nothing else is to be. */
+  /** Notes that these files are on disk and that nothing else is to be written. */
   note(files: Files): void {
     this.#files = files;
     this.#unwritten = undefined;
@@ -50,7 +50,7 @@ export class Persist {
     );
   }
 
-  /** Has what HAProxy runs written in the background. */
+  /** Writes the files that HAProxy runs, in the background. */
   follow(running: Files): void {
     this.#unwritten = running;
     this.#write();
@@ -61,13 +61,13 @@ export class Persist {
     if (this.#unwritten !== undefined) this.#write();
   }
 
-  /** Writes again what was written last, or what is to be written. */
+  /** Writes the last files again, or those that are to be written. */
   restore(): void {
     this.#unwritten ??= this.#files;
     this.retry();
   }
 
-  /** Waits until nothing is being written, nor to be. */
+  /** Waits until everything is written. */
   async settle(): Promise<void> {
     this.#hurry.abort();
     await this.#writing;
@@ -75,8 +75,8 @@ export class Persist {
   }
 
   /**
-   * Replaces the files on disk by proven ones; confirming them is left to the caller.
-   * @throws GatewayError `config` where HAProxy refuses them or they cannot be written
+   * Checks the files and replaces those on disk. The caller confirms them.
+   * @throws GatewayError `config` if HAProxy refuses them or they cannot be written
    */
   async replace(files: Files): Promise<void> {
     if (this.#files !== undefined && (await this.isEdited())) {
@@ -94,7 +94,7 @@ export class Persist {
     }
   }
 
-  /** Changes that come meanwhile are written together. */
+  /** Changes that come during a write are written together afterwards. */
   #write(): void {
     this.#writing = this.#writing.then(async () => {
       if (this.#unwritten !== undefined) await pause(FOLLOW_AFTER, this.#hurry.signal);

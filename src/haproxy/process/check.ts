@@ -1,17 +1,17 @@
-// The HAProxy program: its version, and its opinion of a configuration.
+// The HAProxy program: its version, and its check of a configuration.
 
 import { readFile } from "node:fs/promises";
 import { GatewayError } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
 
-/** Checking 10,000 backends takes 0.4 s; past this it hangs, in milliseconds. */
+/** The check of 10,000 backends takes 0.4 s. One that takes longer than this hangs. In ms. */
 const CHECK_TIMEOUT = 30_000;
 const INSTALL_HINT =
   "install HAProxy 2.6 or later (apt install haproxy), or name the program with --haproxy";
 
 /**
  * The version of the HAProxy program, such as `2.6.12`.
- * @throws GatewayError `haproxy` where there is none
+ * @throws GatewayError `haproxy` if there is no such program
  */
 export async function haproxyVersion(program: string): Promise<string> {
   const { lines } = await runProgram([program, "-v"], CHECK_TIMEOUT).catch((error: unknown) => {
@@ -20,7 +20,7 @@ export async function haproxyVersion(program: string): Promise<string> {
       cause: error,
     });
   });
-  // Up to 2.3 it calls itself HA-Proxy there.
+  // Up to 2.3 the name is written HA-Proxy.
   const version = /HA-?Proxy version (\d+\.\d+[.\d]*)/i.exec(lines.join("\n"))?.[1];
   if (version !== undefined) return version.replace(/\.$/, "");
   throw new GatewayError("haproxy", `Cannot read the version of "${program}"`, {
@@ -29,21 +29,21 @@ export async function haproxyVersion(program: string): Promise<string> {
   });
 }
 
-/** The exit status of a check that finds no listener. */
+/** The exit status for a configuration without a listener. */
 const NO_LISTENER = 2;
 
-/** A configuration cannot be used: another text may do, and the same one will not for now. */
+/** A configuration that cannot be used. A retry with the same text is of no use. */
 export class RefusedConfig extends GatewayError {}
 
-/** Of so many refused lines the text is shown, with so many lines before and after each. */
+/** So many refused lines are shown, with so many lines before and after each. */
 const PLACES = 3;
 const AROUND = 2;
 
 /**
- * Lets HAProxy check a configuration file without using it.
+ * Has HAProxy check a configuration file.
  * @param shownAs the path to show in HAProxy's lines in place of the file's own
- * @param shownText what to show of it, line by line, in place of what is in the file
- * @throws RefusedConfig with HAProxy's own lines where it refuses, and the lines that it speaks of
+ * @param shownText the text to show lines of, if it is not the file's own
+ * @throws RefusedConfig with HAProxy's own lines if it refuses, and the lines that they name
  */
 export async function checkConfig(
   program: string,
@@ -59,12 +59,12 @@ export async function checkConfig(
     );
   }
   if (result.exitCode === 0) return;
-  // It says nothing of it that it would do nothing.
+  // HAProxy itself prints nothing about this.
   const why = result.exitCode === NO_LISTENER ? ": it listens nowhere" : "";
   const said = result.lines
     .filter((line) => /ALERT|WARNING/.test(line))
     .map((line) => line.replaceAll(path, shownAs));
-  // A file that is not there is what HAProxy complains of, then.
+  // If there is no such file, HAProxy says so.
   const text = shownText ?? (await readFile(path, "utf8").catch(() => ""));
   throw new RefusedConfig(
     "config",
@@ -76,7 +76,7 @@ export async function checkConfig(
   );
 }
 
-/** HAProxy's lines, each place in the configuration that they refuse shown where it comes first. */
+/** HAProxy's lines. Behind the first one about a place stands that part of the configuration. */
 function withPlaces(said: readonly string[], path: string, config: readonly string[]): string[] {
   const shown = new Set<number>();
   return said.flatMap((line) => {
@@ -89,7 +89,7 @@ function withPlaces(said: readonly string[], path: string, config: readonly stri
   });
 }
 
-/** A line and its neighbours with their numbers, which count from 1. */
+/** A line and its neighbours with their numbers, counted from 1. */
 function around(config: readonly string[], at: number): string[] {
   const first = Math.max(1, at - AROUND);
   const width = String(at + AROUND).length;

@@ -1,33 +1,33 @@
-// A HAProxy that somebody else runs: how it is made to read its files again.
+// A HAProxy that somebody else runs, such as systemd.
 
 import { stat } from "node:fs/promises";
 import { GatewayError, systemCode } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
 import { awaitNewWorker, pidsOf, reloadMaster, showProcesses, type Processes } from "./master.ts";
 
-/** The running HAProxy, whoever runs it. */
+/** The processes of HAProxy, whether the gateway runs them or somebody else. */
 export interface Haproxy {
   /**
-   * Makes it read its files, and waits until it did where it can tell.
-   * @throws GatewayError `haproxy` where it did not
+   * Makes HAProxy read its files. Waits until it has, if HAProxy can tell.
+   * @throws GatewayError `haproxy` if it has not
    */
   reload(): Promise<void>;
-  /** When it last read its files, in milliseconds since 1970; undefined where it cannot tell. */
+  /** When it last read its files, in milliseconds since 1970; undefined if it cannot tell. */
   lastRead(): Promise<number | undefined>;
-  /** The numbers of its processes; undefined where it cannot tell. */
+  /** The IDs of its processes; undefined if it cannot tell. */
   pids(): Promise<readonly number[] | undefined>;
-  /** Ends what was started for it. */
+  /** Ends the HAProxy that the gateway runs. */
   close(): Promise<void>;
 }
 
 interface ExternalOptions {
-  /** The user's reload command; undefined: the master's socket, or else the default command. */
+  /** The user's reload command; undefined: use the master's socket, or else the default command. */
   readonly command: readonly string[] | undefined;
   readonly defaultCommand: readonly string[];
   readonly masterSocket: string;
 }
 
-/** `systemctl reload` waits for the unit; past this the command hangs, in milliseconds. */
+/** `systemctl reload` waits for the unit. A command that takes longer than this hangs. In ms. */
 const COMMAND_TIMEOUT = 30_000;
 
 export class ExternalHaproxy implements Haproxy {
@@ -44,7 +44,7 @@ export class ExternalHaproxy implements Haproxy {
   async lastRead(): Promise<number | undefined> {
     const processes = await this.#processes();
     const uptimes = processes?.workers.map(({ uptime }) => uptime) ?? [];
-    // HAProxy tells whole seconds, rounded down.
+    // HAProxy gives whole seconds, rounded down.
     return uptimes.length === 0 ? undefined : Date.now() - (Math.min(...uptimes) + 1) * 1000;
   }
 
@@ -57,7 +57,7 @@ export class ExternalHaproxy implements Haproxy {
     return Promise.resolve();
   }
 
-  /** The master's word; undefined where it has no socket or nobody listens there. */
+  /** What the master says; undefined if it has no socket or nobody listens there. */
   async #processes(): Promise<Processes | undefined> {
     try {
       await stat(this.options.masterSocket);

@@ -1,4 +1,4 @@
-// A HAProxy of the gateway's own: started, reloaded, restarted when it dies, ended gracefully.
+// The HAProxy that the gateway runs itself: started, reloaded, restarted if it dies, ended gracefully.
 
 import { Backoff, inBackground, pause } from "../../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
@@ -11,24 +11,24 @@ interface ManagedOptions {
   readonly program: string;
   readonly config: string;
   readonly masterSocket: string;
-  /** Called when it died and was started again: it runs what its files say, nothing newer. */
+  /** Called after a restart. HAProxy then runs what its files say, and nothing newer. */
   readonly restarted: () => void;
 }
 
-/** The first wait before it is started again, and the longest, in milliseconds. */
+/** The first wait before a restart and the longest, in milliseconds. */
 const FIRST_RESTART = 500;
 const LONGEST_RESTART = 30_000;
-/** It ran well if it lived for so long, in milliseconds. */
+/** After so long a run the waits start anew, in milliseconds. */
 const RAN_WELL = 10_000;
-/** How long requests under way may take when the gateway ends, in milliseconds. */
+/** When the gateway ends, open requests have so long to finish, in milliseconds. */
 const GRACE = 10_000;
-/** On a connection that was made before the end the request comes by then, in milliseconds. */
+/** By then the request has come on a connection that was just opened, in milliseconds. */
 const ARRIVING = 300;
-/** How long HAProxy may take to end once it is told to end at once, in milliseconds. */
+/** HAProxy has so long to end after SIGTERM, in milliseconds. */
 const TERM_TIMEOUT = 3_000;
-/** How often a HAProxy that is not our child is looked after, in milliseconds. */
+/** How often it is checked that an adopted HAProxy still runs, in milliseconds. */
 const WATCH_EVERY = 500;
-/** The last lines it printed, for the error when it does not start. */
+/** So many of its last lines are kept, for the error if it does not start. */
 const LINES_KEPT = 20;
 
 export class ManagedHaproxy implements Haproxy {
@@ -43,7 +43,7 @@ export class ManagedHaproxy implements Haproxy {
     private readonly log: Logger,
   ) {}
 
-  /** Takes over a HAProxy that an earlier gateway left running. True where there was one. */
+  /** Takes over the HAProxy that an earlier gateway left running. False if there is none. */
   async adopt(): Promise<boolean> {
     try {
       const { master } = await showProcesses(this.options.masterSocket);
@@ -61,7 +61,7 @@ export class ManagedHaproxy implements Haproxy {
   }
 
   async reload(): Promise<void> {
-    // One that is just starting may have read the files before.
+    // A HAProxy that is starting may have read the old files.
     await this.#starting?.catch(() => undefined);
     if (this.#pid === undefined) {
       await this.start();
@@ -79,14 +79,14 @@ export class ManagedHaproxy implements Haproxy {
   }
 
   async pids(): Promise<readonly number[]> {
-    // What listens while it does not run is somebody else's.
+    // While it does not run, every listener is somebody else's.
     if (this.#pid === undefined) return [];
     return pidsOf(await showProcesses(this.options.masterSocket));
   }
 
-  /** Starts it. @throws GatewayError `haproxy` with its own lines where it does not come up */
+  /** Starts it. @throws GatewayError `haproxy` with its own lines if it does not come up */
   start(): Promise<void> {
-    // Two would share its port: a reload and a restart may both find it dead.
+    // A reload and a restart may both find it dead. Two HAProxys would share the port.
     this.#starting ??= this.#start().finally(() => {
       this.#starting = undefined;
     });
@@ -97,7 +97,7 @@ export class ManagedHaproxy implements Haproxy {
     const { program, config, masterSocket } = this.options;
     this.#lastLines.length = 0;
     const master = ["-W", "-S", `${masterSocket},mode,600`];
-    // In the foreground, whatever the configuration says: `daemon` would hide it from us.
+    // `-db` keeps it in the foreground, even if the configuration says `daemon`.
     const child = this.#spawn([program, ...master, "-db", "-f", config]);
     const output = Promise.all([this.#pass(child.stdout), this.#pass(child.stderr)]);
     const up = awaitNewWorker(masterSocket, undefined).then(() => "up" as const);
@@ -110,7 +110,7 @@ export class ManagedHaproxy implements Haproxy {
         });
       }
     } catch (error) {
-      // What comes of the other one of the two is nobody's any more.
+      // Nobody waits for this promise any more.
       up.catch(() => undefined);
       child.kill("SIGKILL");
       throw error;
@@ -123,7 +123,7 @@ export class ManagedHaproxy implements Haproxy {
     );
   }
 
-  /** Ends it: requests under way are finished, within a limit. */
+  /** Ends it. Open requests may finish, within a limit. */
   async close(): Promise<void> {
     const pid = this.#pid;
     this.#closing.abort();
@@ -134,7 +134,7 @@ export class ManagedHaproxy implements Haproxy {
     await endProcess(pid, "SIGKILL", TERM_TIMEOUT);
   }
 
-  /** Whether nobody waits for an answer: whoever only keeps a connection need not be waited for. */
+  /** Whether no client waits for an answer. An idle connection does not count. */
   async #isIdle(): Promise<boolean> {
     try {
       await pause(ARRIVING);
@@ -154,7 +154,7 @@ export class ManagedHaproxy implements Haproxy {
     inBackground(this.#watch(pid, ended), (error) => this.log.failure(error));
   }
 
-  /** Starts it again whenever it ends by itself. */
+  /** Waits for its end, and starts it again if nobody asked for the end. */
   async #watch(pid: number, ended: Promise<void>): Promise<void> {
     const started = Date.now();
     await ended;
@@ -180,7 +180,7 @@ export class ManagedHaproxy implements Haproxy {
         stdin: "ignore",
         stdout: "pipe",
         stderr: "pipe",
-        // A session of its own: Ctrl-C is for the gateway, which ends HAProxy gracefully.
+        // In a session of its own it does not get Ctrl-C. The gateway ends it gracefully.
         detached: true,
       });
     } catch (error) {
@@ -195,7 +195,7 @@ export class ManagedHaproxy implements Haproxy {
     }
   }
 
-  /** Passes its lines on to the log. */
+  /** Passes its output on to the log. */
   async #pass(stream: ReadableStream<Uint8Array>): Promise<void> {
     const decoder = new TextDecoder();
     let rest = "";
@@ -231,7 +231,7 @@ async function waitForEnd(pid: number, signal: AbortSignal): Promise<void> {
   while (!signal.aborted && signalProcess(pid, 0)) await pause(WATCH_EVERY, signal);
 }
 
-/** Signals a process and waits for its end, at most `limit` milliseconds, or until it is enough. */
+/** Sends a signal and waits for the end of the process, or until `isEnough`; at most `limit` ms. */
 async function endProcess(
   pid: number,
   name: NodeJS.Signals,
@@ -243,7 +243,7 @@ async function endProcess(
   while (Date.now() < deadline && signalProcess(pid, 0) && !(await isEnough())) await pause(20);
 }
 
-/** Sends a signal; false where there is no such process. */
+/** Sends a signal. False if there is no such process. */
 function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
   try {
     process.kill(pid, signal);

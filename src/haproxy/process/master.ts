@@ -1,34 +1,34 @@
-// The master process of HAProxy: which workers there are, and reloading them.
+// HAProxy's master process: its workers, and how it reloads them.
 
 import { pause } from "../../lib/async.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import { RefusedConfig } from "./check.ts";
 import { askHaproxy } from "../runtime/socket.ts";
 
-/** What `show proc` says. Source: management guide, section 9.4 (Master CLI). */
+/** The answer to `show proc`. Source: management guide, section 9.4 (Master CLI). */
 export interface Processes {
   readonly master: number;
-  /** How many times it was told to reload. */
+  /** How many reloads it was asked for. */
   readonly reloads: number;
-  /** How many reloads failed since the last that succeeded; since 3.1 only whether the last did. */
+  /** How many reloads failed since the last good one. Since 3.1: whether the last one failed. */
   readonly failed: number;
   /** The workers of the newest configuration. */
   readonly workers: readonly { readonly pid: number; readonly uptime: number }[];
 }
 
-/** The numbers of the master and its workers. */
+/** The process IDs of the master and its workers. */
 export function pidsOf({ master, workers }: Processes): number[] {
   return [master, ...workers.map(({ pid }) => pid)];
 }
 
-/** How long a new worker may take to start, in milliseconds; 10,000 backends take 0.8 s. */
+/** How long a new worker may take to start, in milliseconds. 10,000 backends take 0.8 s. */
 const WORKER_TIMEOUT = 15_000;
-/** What a worker is asked while it starts is lost: it is asked again after so long, and longer. */
+/** A worker that is starting loses a question. It is asked again after ever longer waits, in ms. */
 const FIRST_PATIENCE = 50;
 const LONGEST_PATIENCE = 500;
 const POLL = 20;
 
-/** Asks the master for its workers. @throws GatewayError `haproxy` */
+/** Asks the master for its processes. @throws GatewayError `haproxy` */
 export function showProcesses(masterSocket: string): Promise<Processes> {
   return retry(() => askProcesses(masterSocket));
 }
@@ -36,19 +36,19 @@ export function showProcesses(masterSocket: string): Promise<Processes> {
 async function askProcesses(masterSocket: string): Promise<Processes> {
   const answer = await askHaproxy(masterSocket, "show proc;quit");
   if (answer.trim() !== "") return parseProcesses(answer);
-  // It hangs up so while it executes itself again; the cause tells that from a wrong answer.
+  // The master hangs up like this while it executes itself again. The cause marks that case.
   throw new GatewayError("haproxy", "Cannot read HAProxy's processes: it gave no answer", {
     cause: answer,
   });
 }
 
-/** Reads the answer to `show proc`. @throws GatewayError `haproxy` where it is none */
+/** Reads the answer to `show proc`. @throws GatewayError `haproxy` if it is something else */
 export function parseProcesses(answer: string): Processes {
   let master: number | undefined;
   let [reloads, failed] = [0, 0];
   const workers: { pid: number; uptime: number }[] = [];
   for (const line of answer.split("\n")) {
-    // Workers of former configurations only finish their connections.
+    // The old workers below this line only finish their connections.
     if (line.startsWith("# old workers")) break;
     const [pid = "", kind = ""] = line.trim().split(/\s+/);
     if (kind === "master") {
@@ -56,7 +56,7 @@ export function parseProcesses(answer: string): Processes {
       [reloads = 0, failed = 0] =
         /(\d+)\s+\[failed: (\d+)\]/.exec(line)?.slice(1).map(Number) ?? [];
     } else if (kind === "worker") {
-      // On 2.6 a failed reload leaves the worker here, as one that saw a reload.
+      // On 2.6 the worker stays in this list after a failed reload, with a higher reload count.
       workers.push({ pid: Number(pid), uptime: parseUptime(line) });
     }
   }
@@ -65,15 +65,15 @@ export function parseProcesses(answer: string): Processes {
 }
 
 /**
- * Whether any worker, an old one included, has a request under way. A connection that only waits for
- * the next one has none. Source: management guide, section 9.3 (`show sess`).
- * @throws GatewayError `haproxy` where one of them cannot be asked
+ * Whether any worker has an open request, old workers included. An idle connection is no request.
+ * Source: management guide, section 9.3 (`show sess`).
+ * @throws GatewayError `haproxy` if one of them cannot be asked
  */
 export async function hasRequests(masterSocket: string): Promise<boolean> {
   const processes = await askHaproxy(masterSocket, "show proc;quit");
   for (const [, pid] of processes.matchAll(/^(\d+)\s+worker\b/gm)) {
     const sessions = await askHaproxy(masterSocket, `@!${pid} show sess\nquit`);
-    // What is asked of HAProxy itself is no request.
+    // Sessions of HAProxy's own sockets are no requests.
     if (/ fe=(?!GLOBAL|MASTER)/.test(sessions)) return true;
   }
   return false;
@@ -88,8 +88,8 @@ function parseUptime(line: string): number {
 
 /**
  * Asks the master to reload.
- * @returns HAProxy's own lines; 2.6 has none and answers before it is done
- * @throws RefusedConfig where HAProxy says that it failed
+ * 2.6 answers before the reload is done, so wait for the new worker too.
+ * @throws RefusedConfig with HAProxy's own lines if it says that the reload failed
  */
 export async function reloadMaster(masterSocket: string): Promise<void> {
   const answer = await retry(() => askHaproxy(masterSocket, "reload"));
@@ -99,15 +99,15 @@ export async function reloadMaster(masterSocket: string): Promise<void> {
       .split("\n")
       .slice(1)
       .map((line) => line.trim())
-      // Its notices are about versions and processes.
+      // Notices only name versions and processes.
       .filter((line) => line !== "" && line !== "--" && !line.startsWith("[NOTICE]")),
   });
 }
 
 /**
- * Waits until a worker that was not there before has taken over.
+ * Waits until a new worker has taken over.
  * @param before the workers before the reload
- * @throws RefusedConfig where the new worker failed; GatewayError `haproxy` where none came
+ * @throws RefusedConfig if the new worker failed; GatewayError `haproxy` if none came
  */
 export async function awaitNewWorker(
   masterSocket: string,
@@ -137,7 +137,7 @@ export async function awaitNewWorker(
         if (await isReady(masterSocket, fresh.pid, limit)) return;
       }
     } catch (error) {
-      // While the master executes itself again its socket refuses connections.
+      // The socket refuses connections while the master executes itself again.
       if (!(error instanceof GatewayError) || error.cause === undefined) throw error;
       problem = error.message;
     }
@@ -149,7 +149,7 @@ export async function awaitNewWorker(
   );
 }
 
-/** Since 3.1 a worker is listed while it still starts, and may fail to; it answers only after. */
+/** Since 3.1 a worker is listed before it has started, and it may still fail. A ready one answers. */
 async function isReady(masterSocket: string, pid: number, limit: number): Promise<boolean> {
   const question = `@!${pid} show info\nquit`;
   const answer = await askHaproxy(masterSocket, question, AbortSignal.timeout(limit));

@@ -1,14 +1,14 @@
-// What HAProxy says, in the tone of the gateway's log.
+// HAProxy's own messages, at the levels of the gateway's log.
 
 import type { LogLevel } from "../../lib/log.ts";
 
 /**
- * What HAProxy says of every reload, at its end, and of what it was told to do to a server: nothing
- * is wrong, and the gateway has told of it in its own words.
+ * Messages that come with every reload, with the end of HAProxy, and with the gateway's own commands.
+ * Nothing is wrong, and the gateway logs these things in its own words.
  */
 const ORDINARY = new RegExp(
   [
-    // The gateway tells of what it was refused.
+    // The gateway itself logs the commands that were refused.
     String.raw`^'server \S+' : `,
     String.raw`^Proxy \S+ stopped `,
     "worker .* exited with code 0 ",
@@ -22,7 +22,7 @@ const ORDINARY = new RegExp(
     "has no server available!$",
   ].join("|"),
 );
-/** A server that passed its check again is told in the same tone as one that failed it. */
+/** A server that is up again is worth a line, as the one that it was down. */
 const RECOVERED = /^(Backup )?Server \S+ is UP, reason: /;
 const LEVELS: Readonly<Record<string, LogLevel>> = {
   ALERT: "error",
@@ -30,7 +30,7 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   NOTICE: "debug",
 };
 
-/** Reads a line that HAProxy printed: what it says, and how much that matters. */
+/** Reads a line that HAProxy printed: its text, and its level. */
 export function readMessage(line: string): { readonly level: LogLevel; readonly text: string } {
   const [, word = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (?:CLI : )?(.*)$/.exec(line) ?? [];
   if (ORDINARY.test(text)) return { level: "debug", text };

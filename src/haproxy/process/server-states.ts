@@ -1,4 +1,4 @@
-// The server state file: over a reload, what was up stays up, and what is new is not trusted yet.
+// The server state file. Over a reload, servers that were up stay up, and new ones start as down.
 
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
@@ -15,12 +15,12 @@ export interface ServerState {
   readonly fields: readonly string[];
   readonly address: string;
   readonly port: string;
-  /** Whether it is in maintenance or drained, whoever wanted that. */
+  /** Whether it is drained or in maintenance, for whatever reason. */
   readonly withoutRequests: boolean;
 }
 
 const PROBES_AT_ONCE = 32;
-/** The bit that tells only what its line says, also of one that was enabled since. */
+/** This bit only says that the line had `disabled`. It stays set after the server was enabled. */
 const WAS_DISABLED = 4;
 
 const HEADER =
@@ -30,13 +30,12 @@ const HEADER =
   "srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n";
 
 /**
- * Writes the file from which the next worker takes its servers' states, where the configuration
- * names one: for a server that HAProxy knows, what it knows; for a new one, whether its port
- * answers now.
- * @param statsSocket undefined where HAProxy does not run
- * @param runningName the name that HAProxy has a backend under
- * @returns why it could not be written, and what that means; undefined where it was
- * @throws GatewayError `haproxy` where HAProxy cannot be asked
+ * Writes the file from which the next worker reads the states of its servers, if the configuration
+ * names one. A server that HAProxy knows keeps its state. A new one is up if its port answers now.
+ * @param statsSocket undefined if HAProxy does not run
+ * @param runningName returns the name of a backend in HAProxy
+ * @returns why the file could not be written, and what that means; undefined if it was written
+ * @throws GatewayError `haproxy` if HAProxy cannot be asked
  */
 export async function saveServerStates(
   sections: readonly Section[],
@@ -49,7 +48,7 @@ export async function saveServerStates(
     statsSocket === undefined ? "" : await askHaproxy(statsSocket, "show servers state");
   const known = readServerStates(answer);
   const lines: string[] = [];
-  // One that HAProxy does not check would never come up again.
+  // A server without checks would stay down forever.
   const checked = serversIn(sections).filter(
     ({ server }) => isChecked(server) && hasIpAndPort(server),
   );
@@ -59,7 +58,7 @@ export async function saveServerStates(
     const state = known.get(`${runningName(backend)}/${name}`);
     const same = state?.address === address && state.port === port && !state.withoutRequests;
     if (same) lines.push(state.fields.with(1, backend).join(" "));
-    // Where the check asks for more, that the port answers says too little.
+    // An open port is not enough if the server's check asks for more.
     else {
       const up = connectCheckOnly && (await answers(address, Number(port)));
       lines.push(newState(backend, server, up));
@@ -73,7 +72,7 @@ export async function saveServerStates(
   }
 }
 
-/** Old states are worse than none: HAProxy takes even a server's port from them. False where they stay. */
+/** Removes old states: HAProxy would read even a server's port from them. False if that fails. */
 async function removeStale(file: string): Promise<boolean> {
   await rm(file, { force: true }).catch(() => undefined);
   return !existsSync(file);
@@ -101,9 +100,9 @@ export function readServerStates(answer: string): Map<string, ServerState> {
   return states;
 }
 
-/** The line of a server that HAProxy does not know, up or down, with its checks running. */
+/** The line of a new server, up or down, with its checks running. */
 function newState(backend: string, server: ServerLine, up: boolean): string {
-  // Running, a passed layer 4 check, full health; or stopped, of unknown health.
+  // Running, with a passed layer 4 check and full health; or stopped, with unknown health.
   const [operational, status, result, health] = up ? [2, 6, 3, 2] : [0, 1, 0, 0];
   return (
     `0 ${backend} 0 ${server.name} ${bareAddress(server)} ${operational} 0 1 1 0 ${status} ` +

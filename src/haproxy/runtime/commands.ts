@@ -1,17 +1,17 @@
-// Operations as the commands of HAProxy's runtime API, for each version as it wants them.
+// Operations as commands of HAProxy's runtime API, as each version wants them.
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Capabilities, Operation, ServerLine } from "../../config/operations.ts";
 import { bareAddress, isChecked } from "../../config/servers.ts";
 import { compareVersions } from "../../lib/text.ts";
 
-/** Lines and payloads end at `tune.bufsize` (16,384 by default), with some room left. */
+/** HAProxy reads at most `tune.bufsize` bytes of a line (16,384 by default). Some room is left. */
 const LONGEST = 15_000;
 
 /**
- * The commands of an operation. A server with checks starts as down: it is up after its first good
- * check, or when the gateway itself has reached its port.
- * Source: management guide, section 9.3; the order is what HAProxy was seen to need.
+ * The commands of an operation. A server with checks starts as down. It is up after its first good
+ * check, or as soon as the gateway itself has reached its port.
+ * Source: management guide, section 9.3; the order was found by trying.
  */
 export function toCommands(operation: Operation, { version }: Capabilities): string[] {
   switch (operation.do) {
@@ -62,7 +62,7 @@ export function toPayloads(entries: readonly (readonly [key: string, value: stri
   );
 }
 
-/** A word of a command: what could mean something gets a backslash. There are no quotes. */
+/** A word of a command. Special characters get a backslash, as commands know no quotes. */
 export function word(text: string): string {
   if (/[\0\r\n]/.test(text)) {
     throw new GatewayError("haproxy", `${JSON.stringify(text)} fits in no command`);
@@ -70,7 +70,7 @@ export function word(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_./:@,|=-]/g, String.raw`\$&`);
 }
 
-/** A server, given as `backend/server`, as a command has it. */
+/** A server, given as `backend/server`, as a word of a command. */
 export function serverPath(key: string): string {
   return key.split("/").map(word).join("/");
 }
@@ -84,7 +84,7 @@ function setServer({ backend, server }: OnServer, what: string): string {
 function enable(operation: OnServer): string[] {
   const ready = setServer(operation, "state ready");
   if (!isChecked(operation.server)) return [ready];
-  // Health can only be set down outside of maintenance; in drain no request comes meanwhile.
+  // Health cannot be set in maintenance. While the server drains, it gets no requests.
   return [setServer(operation, "state drain"), setServer(operation, "health down"), ready];
 }
 
@@ -94,7 +94,7 @@ function add(operation: Extract<Operation, { do: "add server" }>, version: strin
   const checked = isChecked(server);
   const startsDown = checked && compareVersions(version, "3.2") >= 0;
   const extra = [
-    // Before 3.0 a server that is added has no idle connections unless it is told to.
+    // Before 3.0 an added server keeps no idle connections by default.
     ...(compareVersions(version, "3.0") < 0
       ? ["pool-purge-delay", "5s", "pool-max-conn", "-1"]
       : []),
@@ -117,7 +117,7 @@ function joinWithin(parts: readonly string[], separator: string): string[] {
   let [current, size] = ["", 0];
   for (const part of parts) {
     const more = Buffer.byteLength(part) + separator.length;
-    // HAProxy would hang up, or for ever wait for the rest.
+    // HAProxy would hang up, or wait for the rest forever.
     if (more > LONGEST) throw new GatewayError("haproxy", `A command of ${more} bytes is too long`);
     if (size > 0 && size + more > LONGEST) {
       joined.push(current);

@@ -1,4 +1,4 @@
-// What HAProxy says it runs, compared with what its files say.
+// Drift: what HAProxy says it runs, compared with what its files say.
 
 import { sectionsOf } from "../../config/sections.ts";
 import { backendOf, mapEntries, valuesByKey, mapsOf, runningValue } from "../../config/map-file.ts";
@@ -8,14 +8,14 @@ import { bareAddress, serversIn, hasIpAndPort } from "../../config/servers.ts";
 import { readServerStates } from "../process/server-states.ts";
 import type { Runtime } from "./runtime.ts";
 
-/** So many differences are named; a reload mends them all. */
+/** So many differences are named. The reload that follows mends them all. */
 const NAMED = 3;
 
 /**
- * How the running HAProxy differs from what the files say: empty where it does not.
- * @throws GatewayError `haproxy` where it cannot be asked
+ * How the running HAProxy differs from what the files say. Empty if it does not.
+ * @throws GatewayError `haproxy` if it cannot be asked
  */
-export async function observeDifferences(
+export async function findDrift(
   runtime: Runtime,
   files: Files,
   aliases: Aliases,
@@ -30,11 +30,11 @@ export async function observeDifferences(
 }
 
 /**
- * The names that HAProxy has backends under besides those of the files: an earlier gateway served
- * them by spare ones, as the routes tell.
- * @throws GatewayError `haproxy` where it cannot be asked
+ * The backends that HAProxy has under another name than the files: an earlier gateway used spare
+ * backends for them. The running map tells which.
+ * @throws GatewayError `haproxy` if it cannot be asked
  */
-export async function observeAliases(runtime: Runtime, files: Files): Promise<Aliases> {
+export async function findAliases(runtime: Runtime, files: Files): Promise<Aliases> {
   const aliases: Record<string, string> = {};
   for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
@@ -46,7 +46,7 @@ export async function observeAliases(runtime: Runtime, files: Files): Promise<Al
   return aliases;
 }
 
-/** The entries of a map, the first of each key. */
+/** The entries of a running map. The first entry of a key counts. */
 async function runningEntries(runtime: Runtime, path: string): Promise<Map<string, string>> {
   const entries = new Map<string, string>();
   for (const line of (await runtime.ask(`show map ${path}`)).split("\n")) {

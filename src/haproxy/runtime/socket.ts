@@ -2,13 +2,13 @@
 
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 
-/** An answer takes longer only where HAProxy hangs, in milliseconds. */
+/** Only a HAProxy that hangs takes longer to answer, in milliseconds. */
 const ANSWER_TIMEOUT = 10_000;
 
 /**
- * Sends one line of commands and gives the answer, once HAProxy has closed the connection.
+ * Sends one line of commands and returns the answer when HAProxy has closed the connection.
  * @param line commands separated by `;` (management guide, section 9.3)
- * @throws GatewayError `haproxy` where nobody answers
+ * @throws GatewayError `haproxy` if nobody answers
  */
 export async function askHaproxy(
   path: string,
@@ -17,13 +17,13 @@ export async function askHaproxy(
 ): Promise<string> {
   const chunks: Uint8Array[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // Where the connection itself fails nobody waits for the answer.
+  // If the connection fails, nothing waits for this promise.
   promise.catch(() => undefined);
   const stop = (): void => reject(new Error(`no answer in ${ANSWER_TIMEOUT / 1000} s`));
   const leave = (): void => reject(new Error("no answer in time"));
-  // Not a signal with a time-out, which would live until its time, long after the answer.
+  // `AbortSignal.timeout` would live on until its time, long after the answer.
   const timer = setTimeout(stop, ANSWER_TIMEOUT);
-  // One that is aborted already tells nobody any more.
+  // A signal that is already aborted sends no event.
   if (signal?.aborted) leave();
   signal?.addEventListener("abort", leave, { once: true });
   try {
@@ -37,7 +37,7 @@ export async function askHaproxy(
       },
     });
     try {
-      // The master's socket waits for more until it is told to quit; the worker's closes by itself.
+      // A worker's socket closes by itself. The master's waits for more until it is told to quit.
       socket.write(`${line}\n`);
       socket.flush();
       await promise;

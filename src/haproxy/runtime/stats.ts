@@ -1,4 +1,4 @@
-// What HAProxy counts: servers with their state, and the routes that lead to them.
+// What HAProxy counts: servers with their states, and the entries of its maps.
 
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
@@ -13,7 +13,7 @@ export interface ServerStats {
   /** How long it has been in that state, in seconds. */
   readonly since: number;
   readonly requests: number;
-  /** What its last check found, as HAProxy's word: `L4CON`, `L7STS`; empty without checks. */
+  /** The result of its last check in HAProxy's words, such as `L4CON`; empty without checks. */
   readonly check: string;
   /** Failed connections, broken answers, and answers of status 500 to 599. */
   readonly errors: number;
@@ -22,13 +22,13 @@ export interface ServerStats {
 /** A line of a map in the running HAProxy. */
 export interface MapEntry {
   readonly key: string;
-  /** The name that HAProxy has the backend under. */
+  /** The backend's name in HAProxy. */
   readonly backend: string;
 }
 
 /**
- * The servers of all backends, or of one, by the name that HAProxy has it under.
- * @throws GatewayError `haproxy` where it does not answer
+ * The servers of all backends, or of the one with that name in HAProxy.
+ * @throws GatewayError `haproxy` if it does not answer
  */
 export async function readStats(ask: Runtime["ask"], backend?: string): Promise<ServerStats[]> {
   return parseStats(await ask(`show stat ${backend === undefined ? "-1" : word(backend)} 4 -1`));
@@ -49,7 +49,7 @@ function parseStats(csv: string): ServerStats[] {
       state: toState(text("status")),
       since: number("lastchg"),
       requests: number("stot"),
-      // A star stands before it while the next check goes on.
+      // While the next check runs, a star stands before it.
       check: text("check_status").replace(/^\* /, ""),
       errors: number("econ") + number("eresp") + number("hrsp_5xx"),
     };

@@ -47,7 +47,7 @@ describe("a single file that is mounted, as into a container", () => {
     const { place, outside } = mounted();
     const inode = statSync(outside).ino;
     await replace(place, place.wanted("a".repeat(2 * PAGE)));
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(readFileSync(outside, "utf8")).toBe("# foreign\n");
     expect(statSync(outside).ino).toBe(inode);
     expect(list(place.dir)).not.toContain("haproxy.routes.map");
@@ -131,7 +131,7 @@ describe("a full disk", () => {
     await place.files.confirm();
     await replace(place, place.wanted("b".repeat(PAGE)));
     fill(dir, 0);
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 });

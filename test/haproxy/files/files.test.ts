@@ -99,7 +99,7 @@ describe("the way back", () => {
     writeAs(place.output, LATIN1, 0o640, 1234);
     await replace(place, place.wanted("b"));
     expect(list(place.dir)).toContain("haproxy.routes.map");
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(readFileSync(place.output).equals(LATIN1)).toBe(true);
     expect(ownership(place.output)).toEqual(["640", 1234, 1235]);
     expect(list(place.dir)).toEqual(["haproxy.cfg", "haproxy.cfg.before-docker-api-gateway"]);
@@ -111,7 +111,7 @@ describe("the way back", () => {
     expect(await place.files.isUnconfirmed()).toBe(true);
     await place.files.confirm();
     expect(await place.files.isUnconfirmed()).toBe(false);
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 
@@ -121,7 +121,7 @@ describe("the way back", () => {
     await replace(place, place.wanted("b"));
     const { files } = newPlace(place.dir);
     expect(await files.isUnconfirmed()).toBe(true);
-    await files.putBack();
+    await files.rollBack();
     expect(await files.isUnconfirmed()).toBe(false);
     expect(await files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
@@ -133,7 +133,7 @@ describe("the way back", () => {
       await confirmed(place, "a");
       writeFileSync(join(place.dir, ".haproxy.cfg.unconfirmed"), text);
       expect(await place.files.isUnconfirmed()).toBe(true);
-      await place.files.putBack();
+      await place.files.rollBack();
       expect(await place.files.isUnconfirmed()).toBe(false);
       expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     },
@@ -146,7 +146,7 @@ describe("the way back", () => {
     // As far as it came: the configuration was moved back already, the map was not.
     writeFileSync(place.output, place.wanted("a").config);
     rmSync(join(place.dir, ".haproxy.cfg.last-good"));
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     expect(await place.files.isUnconfirmed()).toBe(false);
   });
@@ -157,7 +157,7 @@ describe("the way back", () => {
     await replace(place, place.wanted("b"));
     await replace(place, place.wanted("c"));
     expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("c"));
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
   });
 });
@@ -218,7 +218,7 @@ describe("a link in place of a file", () => {
 
       await replace(place, place.wanted("b"));
       expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("b"));
-      await place.files.putBack();
+      await place.files.rollBack();
       expect(readlinkSync(place.output)).toBe(link);
       expect(await place.files.read(place.wanted("").assets)).toEqual(place.wanted("a"));
     },
@@ -235,7 +235,7 @@ describe("a link in place of a file", () => {
     expect(lstatSync(target).isFile()).toBe(true);
     expect(readFileSync(target, "utf8")).toBe(place.wanted("a").config);
     await replace(place, place.wanted("b"));
-    await place.files.putBack();
+    await place.files.rollBack();
     expect(readFileSync(target, "utf8")).toBe(place.wanted("a").config);
   });
 
