@@ -56,7 +56,7 @@ export interface State {
   readonly lastChange: number;
 }
 
-/** How many changes are kept. */
+/** How many changes are kept. A pass with more of them, such as the first one, is kept whole. */
 const CHANGES_KEPT = 1_000;
 
 /** The state of a gateway before its first pass. */
@@ -77,7 +77,7 @@ export function withChanges(state: State, changes: readonly Change[]): State {
   const { counters } = state;
   return {
     ...state,
-    changes: [...state.changes, ...changes].slice(-CHANGES_KEPT),
+    changes: [...state.changes, ...changes].slice(-Math.max(CHANGES_KEPT, changes.length)),
     counters: { ...counters, changes: counters.changes + changes.length },
   };
 }
