@@ -110,7 +110,7 @@ export class Complaints {
   fresh(model: Model): Line[] {
     const lines: Line[] = [
       ...model.rejections.map(({ id, container, image, reason, optedOut }) => ({
-        // A user who optedOut to leave it out knows why.
+        // A user who chose to leave it out knows why.
         level: optedOut ? ("info" as const) : ("warn" as const),
         message: `not routed: container ${container} (image ${image}): ${reason}`,
         fields: { event: "not routed", container, id, image, reason },

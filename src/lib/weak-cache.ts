@@ -1,8 +1,12 @@
 // A cache of values that are made from objects.
 
+import { listDifference } from "./lists.ts";
+
 /** One value for each object. When nothing else holds the object, its value is dropped too. */
 export class WeakCache<K extends object, V> {
   readonly #values = new WeakMap<K, { readonly value: V }>();
+  #lastKeys: readonly K[] = [];
+  #lastValues: readonly V[] = [];
 
   /** The cached value of the object, or a new one. `make` must give equal values for one object. */
   get(key: K, make: (key: K) => V): V {
@@ -11,5 +15,20 @@ export class WeakCache<K extends object, V> {
     const value = make(key);
     this.#values.set(key, { value });
     return value;
+  }
+
+  /**
+   * The values of all objects of a list. The list mostly equals the one before. What both begin and
+   * end with costs no look-up.
+   */
+  getAll(keys: readonly K[], make: (key: K) => V): readonly V[] {
+    const { start, before, after } = listDifference(this.#lastKeys, keys);
+    const between = keys.slice(start, after).map((key) => this.get(key, make));
+    if (before > start || between.length > 0) {
+      const last = this.#lastValues;
+      this.#lastValues = [...last.slice(0, start), ...between, ...last.slice(before)];
+    }
+    this.#lastKeys = keys;
+    return this.#lastValues;
   }
 }

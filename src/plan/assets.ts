@@ -46,7 +46,7 @@ function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): O
     oldEntries.length === old.size &&
     newEntries.length === now.size &&
     [...old.keys(), ...now.keys()].every(
-      (key) => occursAtMostOnce(key, before) && occursAtMostOnce(key, after),
+      (key) => occursAtMostOnce(key, oldLines) && occursAtMostOnce(key, newLines),
     );
   if ((!areUnique && !isSame) || changed.length + removed.length >= REPLACE_WHOLE_FROM) {
     const entries = mapEntries(newLines).map(([key, value]): MapEntry => {
@@ -63,8 +63,8 @@ function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): O
   ];
 }
 
-/** Whether a map has at most one entry with a key. */
-function occursAtMostOnce(key: string, { text }: Asset): boolean {
-  const line = new RegExp(String.raw`^[ \t]*${RegExp.escape(key)}(?:\s|$)`, "gm");
-  return !line.test(text) || !line.test(text);
+/** Whether at most one line of a map has a key. */
+function occursAtMostOnce(key: string, lines: readonly string[]): boolean {
+  const likely = lines.filter((line) => line.includes(key));
+  return mapEntries(likely).filter(([each]) => each === key).length <= 1;
 }

@@ -141,7 +141,7 @@ function planSections(
   const isSameOrder = sameOrder(old, now);
   const isSame = toCompare.length === 0 && old.size === now.size && isSameOrder;
   if (isSame && unchangedButDrained.length === 0) return [];
-  if ([...oldSections, ...newSections].some(({ conditional }) => conditional)) {
+  if (oldSections.some(isConditional) || newSections.some(isConditional)) {
     const isChanged = drained.size > 0 || !sameText(old, now);
     return isChanged ? [reloadFor("a configuration with conditions (.if) changed")] : [];
   }
@@ -172,6 +172,10 @@ function planSections(
     changes.push(planRemovedSection(section, runningName(section.name), oldContext));
   }
   return changes;
+}
+
+function isConditional({ conditional }: Section): boolean {
+  return conditional;
 }
 
 type SectionsByTitle = ReadonlyMap<string, Section>;

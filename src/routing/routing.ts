@@ -3,7 +3,7 @@
 // It may import only lib and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
-import { sameItems } from "../lib/lists.ts";
+import { listDifference, sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Rejection, Service, Snapshot } from "../model.ts";
@@ -35,55 +35,75 @@ export const route: Router = (...input) => createRouter()(...input);
  */
 export function createRouter(): Router {
   let lastContext = "";
-  let decisions = new WeakCache<Container, RoutedContainer | UnroutedContainer>();
-  let lastServed = new Map<string, ServedGroup>();
+  let decisionCache = new WeakCache<Container, Decision>();
+  const servedCache = new WeakCache<ServiceGroup, ServedGroup>();
+  let last: Routed = { decisions: [], groups: [], served: [] };
 
   return (snapshot, reach, options) => {
     const { domain, excluded = {}, ports, network, ownPorts } = options;
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
     const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-    if (context !== lastContext) decisions = new WeakCache();
+    if (context !== lastContext) decisionCache = new WeakCache();
     lastContext = context;
 
-    const members = new Map<string, RoutedContainer[]>();
-    const rejections: Rejection[] = [];
-    for (const container of snapshot.containers) {
+    const cached = decisionCache.getAll(snapshot.containers, routeContainer);
+    const decisions = cached.map((decision) => {
+      const { container } = decision;
       const reason = excluded[container.id];
-      if (reason !== undefined) {
-        rejections.push(toRejection(container, reason, false));
-        continue;
-      }
+      if (reason !== undefined) return { container, reason, optedOut: false, decisions: [] };
       // With another container's network, the decision depends on that container too.
-      const sharesNetwork = container.networkMode.startsWith("container:");
-      const decision = sharesNetwork
-        ? routeContainer(container)
-        : decisions.get(container, routeContainer);
-      if ("reason" in decision) {
-        rejections.push(toRejection(container, decision.reason, decision.optedOut));
-        continue;
-      }
-      const { value: name } = decision.intent.service;
-      const others = members.get(name);
-      if (others === undefined) members.set(name, [decision]);
-      else others.push(decision);
-    }
-    const groups = [...members.keys()].toSorted(compare).map((name) => {
-      const listed = members.get(name) ?? [];
-      const last = lastServed.get(name)?.group;
-      return last !== undefined && sameItems(last.asListed, listed) ? last : toGroup(name, listed);
+      return container.networkMode.startsWith("container:") ? routeContainer(container) : decision;
     });
+    const groups = regroup(last, decisions);
     const hosts = domain === undefined ? undefined : assignHosts(groups, domain);
-    const served = groups.map((group) =>
-      serveGroup(group, hosts?.names.get(group.name), lastServed.get(group.name)),
-    );
-    lastServed = new Map(served.map((each) => [each.group.name, each]));
+    const byName = new Map(last.served.map((each) => [each.group.name, each]));
+    const serve = (group: ServiceGroup): ServedGroup =>
+      serveGroup(group, hosts?.names.get(group.name), byName.get(group.name));
+    const served = hosts === undefined ? servedCache.getAll(groups, serve) : groups.map(serve);
+    last = { decisions, groups, served };
     return {
       services: served.map(({ service }) => service),
-      rejections: rejections.toSorted((a, b) => compare(a.id, b.id)),
+      rejections: decisions
+        .filter((decision) => "reason" in decision)
+        .map(toRejection)
+        .toSorted((a, b) => compare(a.id, b.id)),
       warnings: [...served.flatMap(({ warnings }) => warnings), ...(hosts?.warnings ?? [])],
     };
   };
+}
+
+type Decision = RoutedContainer | UnroutedContainer;
+
+/** What a router decided for a snapshot. */
+interface Routed {
+  readonly decisions: readonly Decision[];
+  /** Sorted by name. */
+  readonly groups: readonly ServiceGroup[];
+  readonly served: readonly ServedGroup[];
+}
+
+/** Groups containers by their service. A group that did not change is the same object as before. */
+function regroup(last: Routed, decisions: readonly Decision[]): readonly ServiceGroup[] {
+  const { start, before, after } = listDifference(last.decisions, decisions);
+  const differing = [...last.decisions.slice(start, before), ...decisions.slice(start, after)];
+  const changed = new Set(differing.map(serviceOf));
+  if (changed.size === 0) return last.groups;
+  const members = decisions.filter(isRouted).filter((each) => changed.has(serviceOf(each)));
+  const membersByName = Map.groupBy(members, ({ intent }) => intent.service.value);
+  const anew = [...membersByName].map(([name, own]) => toGroup(name, own));
+  return [...last.groups.filter(({ name }) => !changed.has(name)), ...anew].toSorted((a, b) =>
+    compare(a.name, b.name),
+  );
+}
+
+/** The name of a container's service; undefined if the container is not routed. */
+function serviceOf(decision: Decision): string | undefined {
+  return isRouted(decision) ? decision.intent.service.value : undefined;
+}
+
+function isRouted(decision: Decision): decision is RoutedContainer {
+  return !("reason" in decision);
 }
 
 /** A service with the input that it was made from. */
@@ -112,6 +132,7 @@ function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {
   return a === undefined || b === undefined ? a === b : sameItems(a, b);
 }
 
-function toRejection({ id, name, image }: Container, reason: string, optedOut: boolean): Rejection {
+function toRejection({ container, reason, optedOut }: UnroutedContainer): Rejection {
+  const { id, name, image } = container;
   return { id, container: name, image, reason, optedOut };
 }

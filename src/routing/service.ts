@@ -14,8 +14,6 @@ export interface ServiceGroup {
   readonly name: string;
   /** The containers, sorted by name. */
   readonly members: readonly RoutedContainer[];
-  /** The same containers in the order in which they were listed. */
-  readonly asListed: readonly RoutedContainer[];
   /** When the oldest container was created, in milliseconds since 1970. */
   readonly created: number;
 }
@@ -26,7 +24,7 @@ export function toGroup(name: string, members: readonly RoutedContainer[]): Serv
     ({ container: a }, { container: b }) => compare(a.name, b.name) || compare(a.id, b.id),
   );
   const created = Math.min(...ordered.map(({ container }) => container.created));
-  return { name, members: ordered, asListed: members, created };
+  return { name, members: ordered, created };
 }
 
 /** @param hosts the host names of the service; undefined: it has the routes of its containers */

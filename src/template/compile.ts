@@ -179,9 +179,10 @@ function eachRemembered(
 ): string {
   const list = toList(items);
   if (list.length === 0) return inverse({});
-  return list
-    .map((item) => (typeof item === "object" && item !== null ? memory.get(item, fn) : fn(item)))
-    .join("");
+  const objects = list.filter((item) => typeof item === "object" && item !== null);
+  const texts =
+    objects.length === list.length ? memory.getAll(objects, fn) : list.map((item) => fn(item));
+  return texts.join("");
 }
 
 /** What `{{#each}}` iterates over: a list, or the values of an object. Anything else is empty. */

@@ -72,7 +72,7 @@ export function toContext(
   haproxy: HaproxyContext,
   time: () => string,
 ): Context {
-  const backends = model.services.map((service) => backendMemory.get(service, toBackend));
+  const backends = backendMemory.getAll(model.services, toBackend);
   return {
     routes: model.services.flatMap((service) => service.routes),
     backends,
