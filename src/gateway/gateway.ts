@@ -219,15 +219,20 @@ export class Gateway {
     const quiet = isNew ? withChange(this.#schedule.quiet, started) : this.#schedule.quiet;
     this.#schedule = { ...this.#schedule, quiet };
     if (quiet.waiting !== undefined && quietEnd(quiet) > started) return "waiting";
+    let { lastReload } = quiet;
     try {
       await this.parts.applier.reload(desired.files);
+      lastReload = Date.now();
     } catch (error) {
-      if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) throw error;
-      // One bad template must not keep the containers' changes from being served.
+      if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) {
+        lastReload = Date.now();
+        throw error;
+      }
+      // One bad template must not keep the containers' changes from being served, nor delay them.
       this.parts.log.failure(error, "the template before it is used on");
       return "again";
     } finally {
-      const after = { ...withoutChange(this.#schedule.quiet), lastReload: Date.now() };
+      const after = { ...withoutChange(this.#schedule.quiet), lastReload };
       this.#schedule = { ...this.#schedule, quiet: after };
     }
     const now = Date.now();
