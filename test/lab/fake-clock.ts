@@ -1,0 +1,40 @@
+// A clock that a test moves on itself, timer by timer, with all the work between done at each.
+
+import { afterEach, beforeEach, jest } from "bun:test";
+
+/** Far more turns of the event loop than any work takes that waits for no timer. */
+const TURNS = 100_000;
+
+/** Every test of the file has a clock of its own, which stands until it is moved on. */
+export function useFakeClock(): void {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => {
+    jest.clearAllTimers();
+    jest.useRealTimers();
+  });
+}
+
+/** One turn of the event loop: files, sockets and programs go on, timers do not. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => void setImmediate(resolve));
+}
+
+/** Lets everything go on until something holds, without any time passing. */
+export async function until(holds: () => boolean): Promise<void> {
+  for (let turns = 0; turns < TURNS; turns++) {
+    await turn();
+    if (holds()) return;
+  }
+  throw new Error("it does not come to rest without time passing");
+}
+
+/** Lets so much time pass, in milliseconds, and at each timer waits until `isIdle` holds. */
+export async function elapse(ms: number, isIdle: () => boolean = () => true): Promise<void> {
+  await until(isIdle);
+  const end = { isThere: false };
+  setTimeout(() => (end.isThere = true), ms);
+  while (!end.isThere) {
+    jest.advanceTimersToNextTimer();
+    await until(isIdle);
+  }
+}
