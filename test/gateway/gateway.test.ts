@@ -76,6 +76,13 @@ describe("after a failure", () => {
     played.source.failure = undefined;
     await played.elapse(61_000);
     expect(played.served).toEqual(["shop", "web"]);
+    // It worked in between: the same failure is news, and tried again soon.
+    played.source.failure = BROKEN;
+    const again = Date.now();
+    played.source.change(web);
+    await played.elapse(1_500);
+    expect(after(again, played.source.reads)).toEqual([1_000]);
+    expect(played.log.at(-1)).toBe(`error: ${BROKEN.message} (${NOTE})`);
   });
 
   test("of a reload it is tried again after 1, 2, 4 ... 60 s, and told once a minute", async () => {

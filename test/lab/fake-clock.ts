@@ -38,3 +38,16 @@ export async function elapse(ms: number, isIdle: () => boolean = () => true): Pr
     await until(isIdle);
   }
 }
+
+/** Waits for a task that needs no more than timers, and lets only so much time pass as it takes. */
+export async function through<T>(task: Promise<T>): Promise<T> {
+  const end = { isThere: false };
+  const note = (): void => void (end.isThere = true);
+  task.then(note, note);
+  for (let turns = 0; turns < TURNS; turns++) {
+    await turn();
+    if (end.isThere) return task;
+    jest.advanceTimersToNextTimer();
+  }
+  throw new Error("it does not end");
+}
