@@ -312,3 +312,20 @@ test("what was marked first is when it was noticed", async () => {
   const { marks } = await refresh();
   expect([...marks]).toEqual([[A, at]]);
 });
+
+test("what ended late is taken first, and what is marked besides is for the next pass", async () => {
+  await refresh();
+  client.hang(A);
+  store.note(happened("update", A));
+  await refresh();
+  const late = Date.now();
+  store.note(happened("update", A));
+  client.answer(A);
+  await turn();
+  store.note(happened("pause", B));
+  calls = 0;
+  const { marks } = await refresh();
+  expect([[...marks], read(B), calls]).toEqual([[[A, late]], 1, 1]);
+  await refresh();
+  expect([read(A), read(B)]).toEqual([3, 2]);
+});
