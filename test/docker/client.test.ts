@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DockerClient } from "../../src/docker/client.ts";
 import { createTransport } from "../../src/docker/transport.ts";
 import { watchDocker } from "../../src/docker/watch.ts";
-import { elapse, through, turn, until, useFakeClock } from "../lab/fake-clock.ts";
+import { elapse, through, until, useFakeClock } from "../lab/fake-clock.ts";
 import { failure } from "../lab/folder.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { PlayedEngine } from "../lab/played-engine.ts";
@@ -145,24 +145,31 @@ describe("watching", () => {
 
   test("an Engine that takes no subscription is told of once, and tried again", async () => {
     silence("/events");
+    const begun = Date.now();
+    const tries: number[] = [];
+    const connect = client.connect.bind(client);
+    spyOn(client, "connect").mockImplementation((limit) => {
+      tries.push(Date.now() - begun);
+      return connect(limit);
+    });
     watch();
+    const hasTimer = (): boolean => jest.getTimerCount() === 1;
     for (let count = 1; count <= 5; count++) {
-      await until(() => timesAsked("/events") === count);
-      // Its limit, and then 0.1, 0.2, 0.4 ... s.
-      await elapse(10_000);
-      await until(() => jest.getTimerCount() === 1);
-      await elapse(100 * 2 ** (count - 1) - 1);
-      await turn();
-      expect(timesAsked("/events")).toBe(count);
-      await elapse(1);
+      await until(() => timesAsked("/events") === count && hasTimer());
+      jest.advanceTimersToNextTimer();
+      await until(hasTimer);
+      jest.advanceTimersToNextTimer();
     }
+    await until(() => timesAsked("/events") === 6 && hasTimer());
+    // Its limit of 10 s, and then 0.1, 0.2, 0.4 ... s.
+    expect(tries).toEqual([0, 10_100, 20_300, 30_700, 41_500, 53_100]);
     expect(log).toEqual([`error: Cannot read "/events" of Docker: no answer in 10 s (${NOTE})`]);
     expect(told).toEqual([]);
 
     engine.odd.clear();
-    await elapse(10_000);
-    await until(() => jest.getTimerCount() === 1);
-    await elapse(10_000);
+    jest.advanceTimersToNextTimer();
+    await until(hasTimer);
+    jest.advanceTimersToNextTimer();
     await until(() => told.length > 0);
     expect(told).toEqual(["connected"]);
     expect(log.at(-1)).toBe(`connected to Docker at ${engine.dockerHost} (API 1.41)`);
