@@ -17,6 +17,8 @@ export class Persist {
   #files: Files | undefined;
   /** What HAProxy runs already and its files do not say yet. */
   #unwritten: Files | undefined;
+  /** What was told of files that somebody else changed, until they are written again. */
+  readonly #told = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
   /** Aborted where somebody waits for the files. */
   #hurry = new AbortController();
@@ -37,6 +39,7 @@ export class Persist {
   note(files: Files): void {
     this.#files = files;
     this.#unwritten = undefined;
+    this.#told.clear();
   }
 
   /** Whether somebody else changed the files. */
@@ -82,7 +85,7 @@ export class Persist {
     if (this.#files !== undefined && (await this.isEdited())) {
       for (const { path, kept } of await this.onDisk.keepEdited(this.#files)) {
         const note = kept === undefined ? "" : `, and what was there is kept as ${kept}`;
-        this.log.warn(`${path} was changed by somebody else: it is written again${note}`);
+        this.#tell(`${path} was changed by somebody else: it is written again${note}`);
       }
     }
     try {
@@ -92,6 +95,12 @@ export class Persist {
     } finally {
       await this.onDisk.discard(files);
     }
+  }
+
+  /** Once, however often it is tried to write them. */
+  #tell(line: string): void {
+    if (!this.#told.has(line)) this.log.warn(line);
+    this.#told.add(line);
   }
 
   /** Changes that come meanwhile are written together. */
@@ -104,6 +113,7 @@ export class Persist {
         await this.replace(wanted);
         await this.onDisk.confirm();
         this.#files = wanted;
+        this.#told.clear();
         if (this.#unwritten === wanted) this.#unwritten = undefined;
       } catch (error) {
         this.log.failure(error, "HAProxy runs it; its files stay as they were for now");
