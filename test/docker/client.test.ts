@@ -35,6 +35,11 @@ function timesAsked(path: string): number {
   return engine.asked.filter((each) => each === path).length;
 }
 
+/** Whether something waits for its time. */
+function hasTimer(): boolean {
+  return jest.getTimerCount() === 1;
+}
+
 /** From now on the Engine takes this question and gives no answer, not even its headers. */
 function silence(path: string): void {
   engine.odd.set(path, () => NEVER);
@@ -153,7 +158,6 @@ describe("watching", () => {
       return connect(limit);
     });
     watch();
-    const hasTimer = (): boolean => jest.getTimerCount() === 1;
     for (let count = 1; count <= 5; count++) {
       await until(() => timesAsked("/events") === count && hasTimer());
       jest.advanceTimersToNextTimer();
@@ -185,7 +189,7 @@ describe("watching", () => {
     await until(() => told.length === 2);
     expect(told).toEqual(["connected", "disconnected"]);
     engine.odd.clear();
-    await until(() => jest.getTimerCount() > 0);
+    await until(hasTimer);
     await elapse(100);
     await until(() => told.length === 3);
     expect(log[1]).toBe(`error: Cannot read "/_ping" of Docker: no answer in 5 s (${NOTE})`);
