@@ -123,6 +123,10 @@ describe("a configuration that somebody else changed", () => {
     expect(written()).toBe("c");
     expect(readFileSync(`${place.output}.edited`, "utf8")).toBe("# by hand\n");
     expect(warnings()).toEqual([warning("edited")]);
+    // It was written since: the same edit is news.
+    edit("# by hand\n");
+    await follow("d");
+    expect(warnings()).toHaveLength(2);
   });
 
   test("another text is kept beside it, the same one is not kept twice", async () => {
