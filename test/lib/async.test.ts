@@ -26,6 +26,13 @@ function watch<T>(promise: Promise<T>): { value?: T; done: boolean } {
   return state;
 }
 
+/** A task that ends only with its signal, and then with its reason. */
+const endless = (signal: AbortSignal): Promise<unknown> =>
+  new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(signal.reason));
+    if (signal.aborted) resolve(signal.reason);
+  });
+
 describe("pause and Wakeup", () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
@@ -86,13 +93,6 @@ describe("pause and Wakeup", () => {
 describe("a limit", () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
-
-  /** A task that ends only with its signal, and then with its reason. */
-  const endless = (signal: AbortSignal): Promise<unknown> =>
-    new Promise((resolve) => {
-      signal.addEventListener("abort", () => resolve(signal.reason));
-      if (signal.aborted) resolve(signal.reason);
-    });
 
   test("ends a task that takes too long", async () => {
     const state = watch(withLimit(100, new AbortController().signal, endless));

@@ -33,10 +33,6 @@ test("what lies around is the same in both, whatever the lists", () => {
 });
 
 test("what is the same is for the caller to say", () => {
-  const isSame = (a?: number, b?: string): boolean => String(a) === b;
-  expect(listDifference([1, 2, 3], ["1", "9", "3"], isSame)).toEqual({
-    start: 1,
-    before: 2,
-    after: 2,
-  });
+  const difference = listDifference([1, 2, 3], ["1", "9", "3"], (a, b) => String(a) === b);
+  expect(difference).toEqual({ start: 1, before: 2, after: 2 });
 });

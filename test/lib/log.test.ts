@@ -106,24 +106,24 @@ test("a failure is one line of JSON", () => {
   });
 });
 
+/** What is told, of failures after so many seconds each; an empty one is none: it works again. */
+function told(steps: readonly [after: number, message: string][]): string[] {
+  const notes: string[] = [];
+  const log: Pick<Logger, "failure"> = {
+    failure: (error, note) => void notes.push(`${(error as Error).message} (${note})`),
+  };
+  const failure = new RepeatedFailure(log);
+  for (const [after, message] of steps) {
+    jest.advanceTimersByTime(after * 1_000);
+    if (message === "") failure.forget();
+    else failure.tell(new Error(message), "again");
+  }
+  return notes;
+}
+
 describe("a failure that stays the same", () => {
   beforeEach(() => void jest.useFakeTimers());
   afterEach(() => void jest.useRealTimers());
-
-  /** What is told, of failures after so many seconds each; an empty one is none: it works again. */
-  function told(steps: readonly [after: number, message: string][]): string[] {
-    const notes: string[] = [];
-    const log: Pick<Logger, "failure"> = {
-      failure: (error, note) => void notes.push(`${(error as Error).message} (${note})`),
-    };
-    const failure = new RepeatedFailure(log);
-    for (const [after, message] of steps) {
-      jest.advanceTimersByTime(after * 1_000);
-      if (message === "") failure.forget();
-      else failure.tell(new Error(message), "again");
-    }
-    return notes;
-  }
 
   test.each<[string, [number, string][], string[]]>([
     [
