@@ -223,17 +223,20 @@ export class Gateway {
     const quiet = isNew ? withChange(this.#schedule.quiet, started) : this.#schedule.quiet;
     this.#reschedule({ quiet });
     if (quiet.waiting !== undefined && quietEnd(quiet) > started) return "waiting";
+    let { lastReload } = quiet;
     try {
       await this.parts.applier.reload(desired.files);
+      lastReload = Date.now();
     } catch (error) {
-      if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) throw error;
-      // A bad template must not hold up the changes of containers: an older one is used.
+      if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) {
+        lastReload = Date.now();
+        throw error;
+      }
+      // A bad template must not hold up the changes of containers: an older one is used at once.
       this.parts.log.failure(error, "the template before it is used on");
       return "again";
     } finally {
-      this.#reschedule({
-        quiet: { ...withoutChange(this.#schedule.quiet), lastReload: Date.now() },
-      });
+      this.#reschedule({ quiet: { ...withoutChange(this.#schedule.quiet), lastReload } });
     }
     const now = Date.now();
     this.#count("reloads");

@@ -1,3 +1,5 @@
+// Containers that are read side by side: what ends, what fails, and what takes longer.
+
 import { expect, test } from "bun:test";
 import { Readings } from "../../src/docker/readings.ts";
 

@@ -24,6 +24,28 @@ test("a value is made once for each object", () => {
   ]);
 });
 
+const wrap = (of: { readonly id: number }) => ({ of });
+
+test("the values of a list are those of its objects, however the list changes", () => {
+  const number = randomNumbers(5);
+  const random = (below: number): number => Math.floor(number() * below);
+  const cache = new WeakCache<{ readonly id: number }, { readonly of: object }>();
+  let keys: readonly { readonly id: number }[] = [];
+  for (let round = 0; round < 500; round++) {
+    const [from, removed, added] = [random(keys.length + 1), random(3), random(3)];
+    const fresh = Array.from({ length: added }, (_, id) => keys[random(keys.length + 2)] ?? { id });
+    const before = new Map(keys.map((key, index) => [key, cache.getAll(keys, wrap)[index]]));
+    keys = keys.toSpliced(from, removed, ...fresh);
+    const values = cache.getAll(keys, wrap);
+    expect(values.map(({ of }) => of)).toEqual([...keys]);
+    for (const [index, key] of keys.entries()) {
+      expect(values[index]?.of).toBe(key);
+      if (before.has(key)) expect(values[index]).toBe(before.get(key));
+    }
+  }
+  expect(cache.getAll(keys, wrap)).toBe(cache.getAll([...keys], wrap));
+});
+
 test.each([
   [[], [], true],
   [[1, 2], [1, 2], true],

@@ -1,3 +1,5 @@
+// The template in its file: read again when it changes, also while it is being written or is gone.
+
 import { expect, test } from "bun:test";
 import { mkdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -20,6 +20,10 @@ const PATIENT: object = { idleTimeout: 0 };
 /** Answers what the gateway asks of an Engine, from a list of containers. */
 export class PlayedEngine {
   readonly dockerHost: string;
+  /** The paths that were asked for, without the version. */
+  readonly asked: string[] = [];
+  /** Answers other than an Engine's, by their paths. */
+  readonly odd = new Map<string, () => Promise<Response>>();
   readonly #containers = new Map<string, PlayedContainer>();
   readonly #listeners = new Set<ReadableStreamDefaultController<Uint8Array>>();
   readonly #server: Bun.Server<undefined>;
@@ -55,8 +59,11 @@ export class PlayedEngine {
     rmSync(this.socket, { force: true });
   }
 
-  #answer({ pathname }: URL): Response {
-    const path = pathname.replace(/^\/v[\d.]+/, "");
+  #answer({ pathname }: URL): Response | Promise<Response> {
+    const path = pathname.replace(/^\/v[\d.]+(?=\/)/, "");
+    this.asked.push(path);
+    const odd = this.odd.get(path);
+    if (odd !== undefined) return odd();
     if (path === "/_ping") return new Response("OK", { headers: { "Api-Version": API_VERSION } });
     if (path === "/version")
       return Response.json({ ApiVersion: API_VERSION, MinAPIVersion: "1.12" });

@@ -1,7 +1,14 @@
 // Waits and retry delays, tested with fake timers.
 
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
-import { Backoff, forEachLimited, pause, Wakeup } from "../../src/lib/async.ts";
+import {
+  Backoff,
+  forEachLimited,
+  inBackground,
+  pause,
+  Wakeup,
+  withTimeout,
+} from "../../src/lib/async.ts";
 import { errorMessage } from "../../src/lib/errors.ts";
 
 /** Lets all promises settle that do not wait for a timer. */
@@ -18,6 +25,13 @@ function watch<T>(promise: Promise<T>): { value?: T; done: boolean } {
   });
   return state;
 }
+
+/** A task that ends only with its signal, and then with its reason. */
+const endless = (signal: AbortSignal): Promise<unknown> =>
+  new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(signal.reason));
+    if (signal.aborted) resolve(signal.reason);
+  });
 
 describe("pause and Wakeup", () => {
   beforeEach(() => void jest.useFakeTimers());
@@ -74,6 +88,48 @@ describe("pause and Wakeup", () => {
     await settle();
     expect(state).toEqual({ done: true, value: false });
   });
+});
+
+describe("a limit", () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  test("ends a task that takes too long", async () => {
+    const state = watch(withTimeout(100, new AbortController().signal, endless));
+    jest.advanceTimersByTime(99);
+    await settle();
+    expect(state.done).toBe(false);
+    jest.advanceTimersByTime(1);
+    await settle();
+    expect((state.value as Error).name).toBe("TimeoutError");
+  });
+
+  test.each([true, false])("and the signal does, aborted before: %p", async (before) => {
+    const end = new AbortController();
+    if (before) end.abort("enough");
+    const state = watch(withTimeout(100, end.signal, endless));
+    if (!before) end.abort("enough");
+    await settle();
+    expect(state).toEqual({ done: true, value: "enough" });
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test("leaves nothing of a task that ends or fails by itself", async () => {
+    const { signal } = new AbortController();
+    expect(await withTimeout(100, signal, () => Promise.resolve("done"))).toBe("done");
+    const failing = withTimeout(100, signal, () => Promise.reject(new Error("no")));
+    expect(await failing.catch(errorMessage)).toBe("no");
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});
+
+test("what a task in the background fails with is told, and ends nothing", async () => {
+  const told: unknown[] = [];
+  const error = new Error("no");
+  inBackground(Promise.reject(error), (failure) => told.push(failure));
+  inBackground(Promise.resolve(1), (failure) => told.push(failure));
+  await new Promise((resolve) => void setImmediate(resolve));
+  expect(told).toEqual([error]);
 });
 
 describe("Backoff", () => {

@@ -1,8 +1,14 @@
 // The log's lines, as text, for the journal, and as JSON.
 
-import { expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { GatewayError } from "../../src/lib/errors.ts";
-import { createLogger, LOG_LEVELS, type Logger, type LogLevel } from "../../src/lib/log.ts";
+import {
+  createLogger,
+  LOG_LEVELS,
+  RepeatedFailure,
+  type Logger,
+  type LogLevel,
+} from "../../src/lib/log.ts";
 
 const TIME = "2026-01-02T03:04:05.678Z";
 
@@ -97,5 +103,76 @@ test("a failure is one line of JSON", () => {
     level: "error",
     message: "Cannot x: y (note)",
     details: ["[ALERT] z", "hint: do"],
+  });
+});
+
+/** What is told, of failures after so many seconds each; an empty one is none: it works again. */
+function told(steps: readonly [after: number, message: string][]): string[] {
+  const notes: string[] = [];
+  const log: Pick<Logger, "failure"> = {
+    failure: (error, note) => void notes.push(`${(error as Error).message} (${note})`),
+  };
+  const failure = new RepeatedFailure(log);
+  for (const [after, message] of steps) {
+    jest.advanceTimersByTime(after * 1_000);
+    if (message === "") failure.forget();
+    else failure.tell(new Error(message), "again");
+  }
+  return notes;
+}
+
+describe("a failure that stays the same", () => {
+  beforeEach(() => void jest.useFakeTimers());
+  afterEach(() => void jest.useRealTimers());
+
+  test.each<[string, [number, string][], string[]]>([
+    [
+      "is told once",
+      [
+        [0, "a"],
+        [1, "a"],
+        [58, "a"],
+      ],
+      ["a (again)"],
+    ],
+    [
+      "and after a minute with a count",
+      [
+        [0, "a"],
+        [1, "a"],
+        [58, "a"],
+        [1, "a"],
+        [59, "a"],
+        [1, "a"],
+      ],
+      ["a (again)", "a (again; 3 times since)", "a (again; 2 times since)"],
+    ],
+    [
+      "without one where there was none",
+      [
+        [0, "a"],
+        [60, "a"],
+      ],
+      ["a (again)", "a (again)"],
+    ],
+    [
+      "another one is told at once",
+      [
+        [0, "a"],
+        [1, "b"],
+      ],
+      ["a (again)", "b (again)"],
+    ],
+    [
+      "so is one after it worked",
+      [
+        [0, "a"],
+        [1, ""],
+        [1, "a"],
+      ],
+      ["a (again)", "a (again)"],
+    ],
+  ])("%s", (_, steps, expected) => {
+    expect(told(steps)).toEqual(expected);
   });
 });

@@ -17,6 +17,8 @@ export class Persist {
   #files: Files | undefined;
   /** The files that HAProxy runs already and that are not yet on disk. */
   #unwritten: Files | undefined;
+  /** The warnings about files that somebody else changed, until the files are written again. */
+  readonly #told = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
   /** Aborted if somebody waits for the files. */
   #hurry = new AbortController();
@@ -37,6 +39,7 @@ export class Persist {
   note(files: Files): void {
     this.#files = files;
     this.#unwritten = undefined;
+    this.#told.clear();
   }
 
   /** Whether somebody else changed the files. */
@@ -82,7 +85,7 @@ export class Persist {
     if (this.#files !== undefined && (await this.isEdited())) {
       for (const { path, kept } of await this.onDisk.keepEdited(this.#files)) {
         const note = kept === undefined ? "" : `, and what was there is kept as ${kept}`;
-        this.log.warn(`${path} was changed by somebody else: it is written again${note}`);
+        this.#tell(`${path} was changed by somebody else: it is written again${note}`);
       }
     }
     try {
@@ -92,6 +95,12 @@ export class Persist {
     } finally {
       await this.onDisk.discard(files);
     }
+  }
+
+  /** Warns once, however often it tries to write the files. */
+  #tell(line: string): void {
+    if (!this.#told.has(line)) this.log.warn(line);
+    this.#told.add(line);
   }
 
   /** Changes that come during a write are written together afterwards. */
@@ -104,6 +113,7 @@ export class Persist {
         await this.replace(wanted);
         await this.onDisk.confirm();
         this.#files = wanted;
+        this.#told.clear();
         if (this.#unwritten === wanted) this.#unwritten = undefined;
       } catch (error) {
         this.log.failure(error, "HAProxy runs it; its files stay as they were for now");

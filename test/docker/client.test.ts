@@ -1,0 +1,204 @@
+// An Engine that gives no answer: every question has its limit, and the watch comes back, for ever.
+
+import { afterEach, beforeEach, describe, expect, jest, spyOn, test } from "bun:test";
+import { join } from "node:path";
+import { DockerClient } from "../../src/docker/client.ts";
+import { createTransport } from "../../src/docker/transport.ts";
+import { watchDocker } from "../../src/docker/watch.ts";
+import { elapse, through, until, useFakeClock } from "../lab/fake-clock.ts";
+import { failure } from "../lab/folder.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { PlayedEngine } from "../lab/played-engine.ts";
+import { listLogger } from "../lab/proxy.ts";
+
+const { signal } = new AbortController();
+const NEVER = Promise.withResolvers<Response>().promise;
+
+let socket: string;
+let engine: PlayedEngine;
+let client: DockerClient;
+
+useFakeClock();
+beforeEach(() => {
+  // No delay is longer than it says.
+  spyOn(Math, "random").mockReturnValue(0);
+  socket = join(labDir("silent"), "docker.sock");
+  engine = new PlayedEngine(socket);
+  client = new DockerClient(createTransport({ kind: "unix", path: socket }, undefined), "");
+});
+afterEach(async () => {
+  await engine.stop();
+  jest.restoreAllMocks();
+});
+
+/** How often the Engine was asked for this. */
+function timesAsked(path: string): number {
+  return engine.asked.filter((each) => each === path).length;
+}
+
+/** Whether something waits for its time. */
+function hasTimer(): boolean {
+  return jest.getTimerCount() === 1;
+}
+
+/** From now on the Engine takes this question and gives no answer, not even its headers. */
+function silence(path: string): void {
+  engine.odd.set(path, () => NEVER);
+}
+
+/** An answer of which only the headers come. */
+function headersOnly(): Response {
+  return new Response(
+    new ReadableStream({
+      pull: () => NEVER.then(() => undefined),
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode("["));
+      },
+    }),
+  );
+}
+
+describe("no answer", () => {
+  const ID = "a".repeat(64);
+  type Ask = () => Promise<unknown>;
+
+  test.each<[string, number, () => Ask]>([
+    ["/events", 10, () => () => client.events(0, signal)],
+    [`/containers/${ID}/json`, 30, () => () => client.inspect(ID, signal)],
+    ["/containers/json", 30, () => () => client.listContainers(signal)],
+    ["/networks", 30, () => () => client.listNetworks(signal)],
+    ["/version", 30, () => () => client.connect(signal)],
+    ["/_ping", 30, () => () => client.connect(signal)],
+    ["/_ping", 5, () => () => client.ping(signal, 5_000)],
+  ])("to %s in %d s", async (path, seconds, makeAsk) => {
+    await client.connect(signal);
+    // Newer than the client knows: it asks for the oldest one.
+    if (path === "/version") {
+      const headers = { "Api-Version": "1.99" };
+      engine.odd.set("/_ping", () => Promise.resolve(new Response("OK", { headers })));
+    }
+    silence(path);
+    const asked = engine.asked.length;
+    const failing = failure(makeAsk()());
+    await until(() => engine.asked.slice(asked).includes(path));
+    const begun = Date.now();
+    const subject =
+      path === "/_ping"
+        ? `Cannot reach Docker at "unix://${socket}"`
+        : `Cannot read "${path}" of Docker`;
+    const { code, message } = await through(failing);
+    expect([code, message, Date.now() - begun]).toEqual([
+      "docker",
+      `${subject}: no answer in ${seconds} s`,
+      seconds * 1_000,
+    ]);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+
+  test("after the headers has the same limit", async () => {
+    await client.connect(signal);
+    engine.odd.set("/networks", () => Promise.resolve(headersOnly()));
+    const failing = failure(client.listNetworks(signal));
+    await until(() => engine.asked.includes("/networks"));
+    const { message } = await through(failing);
+    expect(message).toBe('Cannot read "/networks" of Docker: no answer in 30 s');
+  });
+
+  test("is none of ours where the user ended it", async () => {
+    await client.connect(signal);
+    silence("/events");
+    const end = new AbortController();
+    const asking = client.events(0, end.signal).catch((error: unknown) => error);
+    await until(() => engine.asked.includes("/events"));
+    end.abort();
+    expect(((await asking) as Error).name).toBe("AbortError");
+  });
+});
+
+test("the stream of events may be silent for ever", async () => {
+  await client.connect(signal);
+  const end = new AbortController();
+  const reader = (await client.events(0, end.signal)).getReader();
+  await reader.read();
+  const reading = reader.read();
+  await elapse(3_600_000);
+  engine.add({ id: "a", name: "one", image: "foo", ip: "127.0.0.2", port: 80 });
+  expect(new TextDecoder().decode((await reading).value)).toContain('"Action":"start"');
+  end.abort();
+});
+
+describe("watching", () => {
+  const NOTE = "what is served stays as it is; trying again";
+  let log: string[];
+  let told: string[];
+  let end: AbortController;
+  let watching: Promise<void>;
+
+  beforeEach(() => {
+    log = [];
+    told = [];
+    end = new AbortController();
+  });
+  afterEach(async () => {
+    end.abort();
+    await through(watching);
+  });
+
+  function watch(): void {
+    const handlers = {
+      connected: () => void told.push("connected"),
+      event: () => void told.push("event"),
+      disconnected: () => void told.push("disconnected"),
+    };
+    watching = watchDocker(client, handlers, listLogger(log), end.signal);
+  }
+
+  test("an Engine that takes no subscription is told of once, and tried again", async () => {
+    silence("/events");
+    const begun = Date.now();
+    const tries: number[] = [];
+    const connect = client.connect.bind(client);
+    spyOn(client, "connect").mockImplementation((limit) => {
+      tries.push(Date.now() - begun);
+      return connect(limit);
+    });
+    watch();
+    for (let count = 1; count <= 5; count++) {
+      await until(() => timesAsked("/events") === count && hasTimer());
+      jest.advanceTimersToNextTimer();
+      await until(hasTimer);
+      jest.advanceTimersToNextTimer();
+    }
+    await until(() => timesAsked("/events") === 6 && hasTimer());
+    // Its limit of 10 s, and then 0.1, 0.2, 0.4 ... s.
+    expect(tries).toEqual([0, 10_100, 20_300, 30_700, 41_500, 53_100]);
+    expect(log).toEqual([`error: Cannot read "/events" of Docker: no answer in 10 s (${NOTE})`]);
+    expect(told).toEqual([]);
+
+    engine.odd.clear();
+    jest.advanceTimersToNextTimer();
+    await until(hasTimer);
+    jest.advanceTimersToNextTimer();
+    await until(() => told.length > 0);
+    expect(told).toEqual(["connected"]);
+    expect(log.at(-1)).toBe(`connected to Docker at ${engine.dockerHost} (API 1.41)`);
+  });
+
+  test("one that dies without a word is noticed within 15 s", async () => {
+    watch();
+    await until(() => told.length === 1);
+    silence("/_ping");
+    await elapse(10_000);
+    await until(() => timesAsked("/_ping") === 2);
+    await elapse(5_000);
+    await until(() => told.length === 2);
+    expect(told).toEqual(["connected", "disconnected"]);
+    engine.odd.clear();
+    await until(hasTimer);
+    await elapse(100);
+    await until(() => told.length === 3);
+    expect(log[1]).toBe(
+      `error: Cannot reach Docker at "unix://${socket}": no answer in 5 s (${NOTE})`,
+    );
+  });
+});

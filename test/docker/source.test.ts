@@ -1,0 +1,153 @@
+// Containers that the Engine will not tell of: they stay as they were, and only they do.
+
+import { beforeEach, expect, test } from "bun:test";
+import { DockerSource } from "../../src/docker/source.ts";
+import type { Container } from "../../src/model.ts";
+import { elapse, through, turn, until, useFakeClock } from "../lab/fake-clock.ts";
+import { at } from "../lab/make.ts";
+import { PlayedClient } from "../lab/played-client.ts";
+import { listLogger } from "../lab/proxy.ts";
+
+const { signal } = new AbortController();
+const A = "a".repeat(64);
+const B = "b".repeat(64);
+const WARNING = `warn: container ${A.slice(0, 12)} cannot be read and stays as it was: `;
+
+let client: PlayedClient;
+let source: DockerSource;
+let log: string[];
+
+useFakeClock();
+beforeEach(() => {
+  client = new PlayedClient();
+  client.add(A, { name: "one", health: "starting", labels: { x: "1" } });
+  client.add(B, { name: "two", ip: "172.17.0.3" });
+  log = [];
+  source = new DockerSource(client.asClient, listLogger(log));
+});
+
+const refresh = (): Promise<void> => through(source.refresh(signal));
+const read = (id: string): number => client.asked.filter((each) => each === id).length;
+const one = (): Container | undefined => source.snapshot().containers.find(({ id }) => id === A);
+
+const LISTED: Partial<Container> = {
+  id: A,
+  name: "one",
+  image: "foo/bar",
+  labels: { x: "1" },
+  state: "running",
+  health: "starting",
+  attachments: [at("bridge", "172.17.0.2")],
+  exposed: [8000],
+};
+
+test("one that hangs on the first pass is what the list says, until it answers", async () => {
+  client.hang(A);
+  const begun = Date.now();
+  await refresh();
+  const took = Date.now() - begun;
+  expect(took).toBeGreaterThanOrEqual(2_000);
+  expect(took).toBeLessThanOrEqual(4_000);
+  expect(
+    source
+      .snapshot()
+      .containers.map(({ name }) => name)
+      .toSorted(),
+  ).toEqual(["one", "two"]);
+  expect(one()).toMatchObject(LISTED);
+  expect(log).toEqual([`${WARNING}the Engine gave no answer in 2 s`]);
+
+  client.add(A, { name: "one", health: "healthy", labels: { x: "1" } });
+  client.answer(A);
+  await turn();
+  await refresh();
+  expect(one()?.health).toBe("healthy");
+  expect(log).toHaveLength(1);
+});
+
+test("the others are read at once, and tell when there is more to read", async () => {
+  client.hang(A);
+  let calls = 0;
+  const listener = {
+    connected: () => undefined,
+    changed: () => (calls += 1),
+    ending: () => undefined,
+    disconnected: () => undefined,
+  };
+  const end = new AbortController();
+  void source.watch(listener, end.signal);
+  await refresh();
+  expect(read(B)).toBe(1);
+  calls = 0;
+  client.answer(A);
+  await until(() => calls > 0);
+  end.abort();
+});
+
+test.each([
+  ["running", undefined, { state: "running", health: "none" }],
+  ["running", "unhealthy", { state: "running", health: "unhealthy" }],
+  ["running", "healthy", { state: "running", health: "healthy" }],
+  ["paused", undefined, { state: "paused" }],
+  ["restarting", undefined, { state: "restarting" }],
+] as const)("what the list says: %s, %s", async (status, health, expected) => {
+  client.add(A, { name: "one", status, ...(health === undefined ? {} : { health }) });
+  client.failing.set(A, new Error("no"));
+  await refresh();
+  expect(one()).toMatchObject(expected);
+});
+
+test("one that does not live is left out", async () => {
+  client.add(A, { name: "one", status: "exited" });
+  client.failing.set(A, new Error("no"));
+  await refresh();
+  expect(one()).toBeUndefined();
+});
+
+test("one that fails on the first pass is what the list says too, and told once", async () => {
+  client.failing.set(A, new Error("it is broken"));
+  const begun = Date.now();
+  await refresh();
+  expect(Date.now()).toBe(begun);
+  expect(one()).toMatchObject(LISTED);
+  expect(source.rereadAt).toBe(begun + 1_000);
+  await elapse(1_000);
+  await refresh();
+  expect(read(A)).toBe(2);
+  expect(log).toEqual([`${WARNING}it is broken`]);
+
+  // Once it was read, the same is news.
+  client.failing.clear();
+  await elapse(1_000);
+  await refresh();
+  expect(source.rereadAt).toBeUndefined();
+  client.failing.set(A, new Error("it is broken"));
+  source.markAll();
+  await refresh();
+  expect(log).toHaveLength(2);
+});
+
+test("one that fails later stays as it was last read", async () => {
+  await refresh();
+  const before = one();
+  client.failing.set(A, new Error("no"));
+  client.add(A, { name: "other" });
+  source.markAll();
+  await refresh();
+  expect(one()).toBe(before as Container);
+});
+
+test("how long a change has waited, until it is live", async () => {
+  await refresh();
+  source.settled();
+  source.markAll();
+  client.hang(A);
+  await refresh();
+  await elapse(500);
+  client.answer(A);
+  await turn();
+  await refresh();
+  expect(source.waited(A)).toBeGreaterThanOrEqual(1_500);
+  source.settled();
+  expect(source.waited(A)).toBeUndefined();
+});

@@ -1,0 +1,233 @@
+// What is known of HAProxy when it refuses a change or a reload: enough to ask it and to drain.
+
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { Applier } from "../../src/gateway/apply.ts";
+import { ConfigFiles } from "../../src/haproxy/files/files.ts";
+import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
+import { GatewayError } from "../../src/lib/errors.ts";
+import type { Files } from "../../src/model.ts";
+import { planChange, type Plan } from "../../src/plan/plan.ts";
+import { isOwnConfig } from "../../src/template/compile.ts";
+import { until, useFakeClock } from "../lab/fake-clock.ts";
+import { failure } from "../lab/folder.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { PlayedHaproxy } from "../lab/played-haproxy.ts";
+import { listLogger } from "../lab/proxy.ts";
+
+let haproxy: PlayedHaproxy;
+let files: ConfigFiles;
+let runtime: Runtime;
+let applier: Applier;
+let log: string[];
+
+useFakeClock();
+beforeEach(() => {
+  haproxy = new PlayedHaproxy(labDir("apply"));
+  ({ files, runtime, applier, log } = make());
+});
+afterEach(async () => {
+  await applier.close();
+  await haproxy.close();
+});
+
+/** A gateway's own parts, as a new process has them. */
+function make() {
+  const said: string[] = [];
+  const logger = listLogger(said);
+  haproxy.output = join(haproxy.statsSocket, "..", "haproxy.cfg");
+  const onDisk = new ConfigFiles(haproxy.output, isOwnConfig, logger);
+  const own = new Runtime(
+    () => made.statsSocket,
+    () => 0,
+    true,
+    logger,
+  );
+  const { program } = haproxy;
+  const made = new Applier({ files: onDisk, haproxy, runtime: own, program, log: logger });
+  return { files: onDisk, runtime: own, applier: made, log: said };
+}
+
+/** A configuration with these backends, each with one server, and a route to each. */
+function site(...names: readonly string[]): Files {
+  const map = files.mapPath("routes");
+  const backends = names.map((name) => `backend ${name} from d\n    server s 127.0.0.2:8000\n`);
+  const spares = haproxy.version.startsWith("2.") ? "backend _spare_1 from d\n" : "";
+  return {
+    config: `# Written by docker-api-gateway: what is changed here is overwritten.
+global
+    stats socket ${haproxy.statsSocket}
+defaults d
+    mode http
+frontend f from d
+    use_backend %[path,map_beg(${map})]
+${spares}${backends.join("")}`,
+    assets: { [map]: { kind: "map", text: names.map((name) => `/${name}/ ${name}\n`).join("") } },
+  };
+}
+
+async function planFor(wanted: Files): Promise<Plan> {
+  return planChange(applier.applied, wanted, await runtime.capabilities());
+}
+
+/** Changes HAProxy while it runs. */
+async function change(wanted: Files): Promise<void> {
+  const plan = await planFor(wanted);
+  if (plan.kind !== "runtime") throw new Error(JSON.stringify(plan));
+  await applier.change(wanted, plan);
+}
+
+/** Whether HAProxy is told to drain a server, under the name that it has the backend by. */
+async function drains(backend: string): Promise<void> {
+  const name = applier.runningName(backend);
+  runtime.drain(name, "s");
+  await until(() => haproxy.told.includes(`set server ${name}/s state drain`));
+}
+
+const STUCK = new GatewayError("haproxy", "Cannot reload HAProxy: it is stuck");
+
+describe("after a change that HAProxy refused", () => {
+  beforeEach(async () => {
+    await applier.reload(site("a"));
+    haproxy.refuses = /^add backend/;
+    const { message } = await failure(change(site("a", "b")));
+    expect(message).toContain("I will not.");
+  });
+
+  test("it can still be asked, and told to drain", async () => {
+    expect(applier.statsSocket).toBe(haproxy.statsSocket);
+    await drains("a");
+  });
+
+  test("the next plan is a reload that says why, and then all is sure again", async () => {
+    const plan = await planFor(site("a", "b"));
+    expect(plan).toMatchObject({ kind: "reload" });
+    expect(plan.kind === "reload" && plan.reasons[0]).toContain("I will not.");
+    await applier.reload(site("a", "b"));
+    expect(applier.applied.doubt).toBeUndefined();
+    expect(await planFor(site("a", "b"))).toEqual({ kind: "none" });
+  });
+
+  test("what it runs is compared with nothing until then", async () => {
+    await applier.verify("same");
+    expect(applier.applied.doubt).toContain("I will not.");
+  });
+});
+
+describe("after a reload that failed", () => {
+  beforeEach(async () => {
+    await applier.reload(site("a"));
+    haproxy.failure = STUCK;
+    expect((await failure(applier.reload(site("a", "b")))).message).toBe(STUCK.message);
+  });
+
+  test("it can still be asked, and told to drain", async () => {
+    expect(applier.statsSocket).toBe(haproxy.statsSocket);
+    await drains("a");
+  });
+
+  test("the files before are on disk, and the next plan is a reload that says why", async () => {
+    expect(await files.read(site("a").assets)).toEqual(site("a"));
+    expect(await planFor(site("a"))).toEqual({
+      kind: "reload",
+      reasons: ["the last reload failed"],
+    });
+  });
+});
+
+test("a configuration that is refused changes nothing that is known", async () => {
+  await applier.reload(site("a"));
+  const { message } = await failure(applier.reload(site("a", "refused")));
+  expect(message).toContain("HAProxy refuses it");
+  expect(applier.applied.doubt).toBeUndefined();
+  expect(haproxy.reloads).toHaveLength(1);
+  expect(await planFor(site("a"))).toEqual({ kind: "none" });
+});
+
+test("a backend that HAProxy has under a spare's name is drained there, also in doubt", async () => {
+  haproxy.version = "2.6.12";
+  await applier.reload(site("a"));
+  await change(site("a", "b"));
+  expect([applier.runningName("a"), applier.runningName("b")]).toEqual(["a", "_spare_1"]);
+  haproxy.failure = STUCK;
+  await failure(applier.reload(site("c")));
+  await drains("b");
+  expect(haproxy.told).toContain("set server _spare_1/s state drain");
+});
+
+describe("what an earlier gateway left", () => {
+  test("is what HAProxy runs, where that says the same", async () => {
+    await applier.reload(site("a", "b"));
+    ({ files, runtime, applier, log } = make());
+    await applier.recover(site().assets);
+    expect(applier.applied).toMatchObject({ files: site("a", "b") });
+    expect(await planFor(site("a", "b"))).toEqual({ kind: "none" });
+    await drains("a");
+  });
+
+  test("is in doubt where HAProxy says otherwise", async () => {
+    await applier.reload(site("a"));
+    writeFileSync(files.output, site("a", "b").config);
+    ({ files, runtime, applier, log } = make());
+    await applier.recover(site().assets);
+    expect(applier.applied.doubt).toBe("HAProxy has no server b/s, HAProxy has no backend b");
+    await drains("a");
+  });
+
+  test("is put back where HAProxy never said that it runs it", async () => {
+    await applier.reload(site("a"));
+    await files.stage(site("b"));
+    await files.replace(site("b"));
+    ({ files, runtime, applier, log } = make());
+    await applier.recover(site().assets);
+    expect(await files.read(site().assets)).toEqual(site("a"));
+    expect(applier.applied).toMatchObject({ doubt: "HAProxy never confirmed the last change" });
+    expect(log[0]).toStartWith("warn: an earlier gateway ended before HAProxy confirmed");
+  });
+
+  test("is none of the gateway's where somebody else wrote it", async () => {
+    writeFileSync(files.output, "# by hand\n");
+    await applier.recover({});
+    expect(applier.applied).toMatchObject({ aliases: {} });
+    expect(applier.statsSocket).toBeUndefined();
+  });
+});
+
+describe("comparing", () => {
+  test("finds what HAProxy lost, and what another process has not", async () => {
+    await applier.reload(site("a"));
+    await applier.verify("same");
+    expect(applier.applied.doubt).toBeUndefined();
+    haproxy.read("");
+    await applier.verify("same");
+    expect(applier.applied.doubt).toBe(
+      `HAProxy has no server a/s, HAProxy has other entries in map ${files.mapPath("routes")}, ` +
+        "HAProxy has no backend a",
+    );
+  });
+
+  test("writes a file again that somebody else changed, without a reload", async () => {
+    await applier.reload(site("a"));
+    writeFileSync(files.output, "# by hand\n");
+    await applier.verify("same");
+    await applier.close();
+    expect(readFileSync(files.output, "utf8")).toBe(site("a").config);
+    expect(applier.applied.doubt).toBeUndefined();
+  });
+
+  test("is in doubt where another process may have read that", async () => {
+    await applier.reload(site("a"));
+    writeFileSync(files.output, "# by hand\n");
+    await applier.verify("another");
+    expect(applier.applied.doubt).toBe(`${files.output} was changed by somebody else`);
+  });
+
+  test("finds what another process had not read yet", async () => {
+    await applier.reload(site("a"));
+    await change(site("a", "b"));
+    haproxy.read(site("a").config);
+    await applier.verify("another");
+    expect(applier.applied.doubt).toContain("HAProxy has no server b/s");
+  });
+});

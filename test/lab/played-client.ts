@@ -1,0 +1,130 @@
+// A client of an Engine that is only played: a test says what each container is, and who hangs.
+
+import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
+import type { DockerClient } from "../../src/docker/client.ts";
+
+/** What a test says of a container; the rest is ordinary. */
+export interface PlayedState {
+  readonly name: string;
+  readonly status?: string;
+  readonly health?: string;
+  readonly ip?: string;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly networks?: readonly string[];
+  readonly stopSignal?: string;
+  /** In seconds. */
+  readonly stopTimeout?: number;
+}
+
+export class PlayedClient {
+  readonly transport = { name: "played" };
+  /** The containers by their IDs; what is not here is gone. */
+  readonly containers = new Map<string, PlayedState>();
+  /** Those whose inspection gets an answer only when the test gives it. */
+  readonly hanging = new Map<string, PromiseWithResolvers<ContainerInspectInfo | undefined>>();
+  /** Those whose inspection fails, and what the list and the networks fail with. */
+  readonly failing = new Map<string, Error>();
+  /** What was asked for, in order. */
+  readonly asked: string[] = [];
+  networks: Record<string, string> = { bridge: "bridge" };
+
+  /** As the classes under test take it. */
+  get asClient(): DockerClient {
+    return this as unknown as DockerClient;
+  }
+
+  add(id: string, state: PlayedState): void {
+    this.containers.set(id, state);
+  }
+
+  /** From now on the inspection of a container gets no answer. */
+  hang(id: string): void {
+    this.hanging.set(id, Promise.withResolvers());
+  }
+
+  /** Gives all who wait what is true now. */
+  answer(id: string): void {
+    const waiting = this.hanging.get(id);
+    this.hanging.delete(id);
+    waiting?.resolve(this.#inspection(id));
+  }
+
+  connect(): Promise<{ apiVersion: string }> {
+    return Promise.resolve({ apiVersion: "1.41" });
+  }
+
+  async listContainers(): Promise<ContainerInfo[]> {
+    this.#ask("list");
+    return Promise.resolve([...this.containers].map(([id, state]) => listing(id, state)));
+  }
+
+  async listNetworks(): Promise<NetworkInspectInfo[]> {
+    this.#ask("networks");
+    const networks = Object.entries(this.networks).map(([Name, Driver], index) => ({
+      Name,
+      Driver,
+      IPAM: { Config: [{ Gateway: `172.${17 + index}.0.1` }] },
+    }));
+    return Promise.resolve(networks as unknown as NetworkInspectInfo[]);
+  }
+
+  async inspect(id: string): Promise<ContainerInspectInfo | undefined> {
+    this.#ask(id);
+    return this.hanging.get(id)?.promise ?? this.#inspection(id);
+  }
+
+  #ask(what: string): void {
+    this.asked.push(what);
+    const failure = this.failing.get(what);
+    if (failure !== undefined) throw failure;
+  }
+
+  #inspection(id: string): ContainerInspectInfo | undefined {
+    const state = this.containers.get(id);
+    if (state === undefined) return undefined;
+    const { name, status = "running", health, ip = "172.17.0.2", labels = {} } = state;
+    const { networks = ["bridge"], stopSignal, stopTimeout } = state;
+    return {
+      Id: id,
+      Name: `/${name}`,
+      Created: new Date(0).toISOString(),
+      Image: "sha256:0",
+      State: { Status: status, ...(health === undefined ? {} : { Health: { Status: health } }) },
+      Config: {
+        Image: "foo/bar",
+        Labels: labels,
+        ExposedPorts: { "8000/tcp": {} },
+        StopSignal: stopSignal,
+        StopTimeout: stopTimeout,
+      },
+      HostConfig: { NetworkMode: "bridge" },
+      NetworkSettings: { Ports: {}, Networks: attached(networks, ip) },
+    } as unknown as ContainerInspectInfo;
+  }
+}
+
+/** How the list has a container. */
+function listing(id: string, state: PlayedState): ContainerInfo {
+  const { name, status = "running", health, ip = "172.17.0.2", labels = {} } = state;
+  const note =
+    health === undefined ? "" : health === "starting" ? " (health: starting)" : ` (${health})`;
+  return {
+    Id: id,
+    Names: [`/other/link`, `/${name}`],
+    Image: "foo/bar",
+    ImageID: "sha256:0",
+    Created: 0,
+    Labels: labels,
+    State: status,
+    Status: `Up 5 minutes${status === "paused" ? " (Paused)" : note}`,
+    HostConfig: { NetworkMode: "bridge" },
+    NetworkSettings: { Networks: attached(state.networks ?? ["bridge"], ip) },
+    Ports: [{ IP: "", PrivatePort: 8000, PublicPort: 0, Type: "tcp" }],
+  } as unknown as ContainerInfo;
+}
+
+function attached(networks: readonly string[], ip: string) {
+  return Object.fromEntries(
+    networks.map((name) => [name, { IPAddress: ip, GlobalIPv6Address: "" }]),
+  );
+}

@@ -1,0 +1,93 @@
+// A source of containers that says what the test tells it, and fails where the test wants it to.
+
+import type { Container, Snapshot, Source, SourceListener } from "../../src/model.ts";
+import { turn } from "./fake-clock.ts";
+import { snapshot } from "./make.ts";
+
+export class PlayedSource implements Source {
+  readonly name = "played";
+  /** When each pass began to read, in milliseconds since 1970. */
+  readonly reads: number[] = [];
+  /** What reading fails with; undefined where it does not. */
+  failure: unknown;
+  #listener: SourceListener | undefined;
+  #containers: readonly Container[] = [];
+  readonly #ending = new Set<string>();
+  #held: PromiseWithResolvers<void> | undefined;
+  #isIdle = false;
+
+  /** Whether the loop waits. */
+  readonly isIdle = (): boolean => this.#isIdle;
+
+  /** The loop asks this before it waits, and also before it reads again. */
+  get rereadAt(): undefined {
+    this.#isIdle = true;
+    return undefined;
+  }
+
+  /** Something happened: these are the containers from now on. */
+  change(...containers: readonly Container[]): void {
+    this.#containers = containers;
+    this.#listener?.changed();
+  }
+
+  /** A container is told to end. */
+  end({ id }: Container): void {
+    this.#ending.add(id);
+    this.#listener?.ending(id);
+  }
+
+  /** Whoever reads waits from now on. */
+  hold(): void {
+    this.#held ??= Promise.withResolvers();
+  }
+
+  /** Lets the one that reads go on, but not the next. */
+  letOne(): void {
+    const held = this.#held;
+    this.#held = Promise.withResolvers();
+    held?.resolve();
+  }
+
+  watch(listener: SourceListener, signal: AbortSignal): Promise<void> {
+    this.#listener = listener;
+    listener.connected();
+    listener.changed();
+    return new Promise((resolve) => {
+      signal.addEventListener("abort", () => resolve());
+    });
+  }
+
+  connect(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  markAll(): void {
+    this.#listener?.changed();
+  }
+
+  async refresh(): Promise<void> {
+    this.#isIdle = false;
+    this.reads.push(Date.now());
+    await this.#held?.promise;
+    // A loop that never pauses must not keep the test from seeing it.
+    await turn();
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  snapshot(): Snapshot {
+    return snapshot(this.#containers);
+  }
+
+  isEnding(id: string): boolean {
+    return this.#ending.has(id);
+  }
+
+  waited(): undefined {
+    return undefined;
+  }
+
+  settled(): void {
+    // Nothing is timed.
+  }
+}

@@ -1,0 +1,38 @@
+// Two versions of a list: what lies between their common beginning and their common end.
+
+import { expect, test } from "bun:test";
+import { listDifference } from "../../src/lib/lists.ts";
+import { randomNumbers } from "../lab/make.ts";
+
+test.each<[string, string, string, string]>([
+  ["", "", "", ""],
+  ["abc", "abc", "", ""],
+  ["abc", "axc", "b", "x"],
+  ["abc", "ac", "b", ""],
+  ["ac", "abc", "", "b"],
+  ["abc", "", "abc", ""],
+  ["", "abc", "", "abc"],
+  ["aa", "aaa", "", "a"],
+  ["abab", "ab", "ab", ""],
+  ["abc", "cba", "abc", "cba"],
+])("%j and %j differ in %j and %j", (first, second, gone, come) => {
+  const [a, b] = [Array.from(first), Array.from(second)];
+  const { start, before, after } = listDifference(a, b);
+  expect([a.slice(start, before).join(""), b.slice(start, after).join("")]).toEqual([gone, come]);
+});
+
+test("what lies around is the same in both, whatever the lists", () => {
+  const random = randomNumbers(1);
+  const list = (): number[] =>
+    Array.from({ length: Math.floor(random() * 6) }, () => Math.floor(random() * 2));
+  for (let round = 0; round < 500; round++) {
+    const [a, b] = [list(), list()];
+    const { start, before, after } = listDifference(a, b);
+    expect([a.slice(0, start), a.slice(before)]).toEqual([b.slice(0, start), b.slice(after)]);
+  }
+});
+
+test("what is the same is for the caller to say", () => {
+  const difference = listDifference([1, 2, 3], ["1", "9", "3"], (a, b) => String(a) === b);
+  expect(difference).toEqual({ start: 1, before: 2, after: 2 });
+});
