@@ -1,5 +1,5 @@
-// Builds the one executable: `npm run build [-- TARGET]`. Not part of the program itself.
-// With --runtime it is made from that Bun instead of one that Bun fetches, and put at --outfile.
+// Builds the one executable: `npm run build [-- TARGET]`. Not part of the program itself. It is put
+// at --outfile and contains the Bun at --runtime. Without --runtime, Bun fetches the one it needs.
 
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -40,7 +40,7 @@ const result = await Bun.build({
     outfile,
     ...(compileTarget === undefined ? {} : { target: compileTarget }),
     ...(values.runtime === undefined ? {} : { executablePath: values.runtime }),
-    // What lies in the folder it is run from must not change what it does.
+    // The files in the folder where it is run must not change what it does.
     autoloadDotenv: false,
     autoloadBunfig: false,
   },
@@ -49,7 +49,7 @@ for (const message of result.logs) console.error(message);
 if (!result.success) process.exit(1);
 console.log(`made ${outfile}`);
 
-/** The commit that is built, with a mark where the files differ from it. */
+/** The commit that is built, with a mark if the files differ from it. */
 function commit(): string {
   const hash = git("rev-parse", "--short=12", "HEAD");
   if (hash === "") return "unknown commit";

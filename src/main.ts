@@ -1,4 +1,5 @@
-// The command tree; the only place with the console and with exit codes.
+// The start of the program: runs the command that the user typed. Only this file uses the console
+// and sets the exit status.
 
 import { fstatSync } from "node:fs";
 import type { Command, CommandIo, Signals } from "./cli/command.ts";
@@ -9,12 +10,12 @@ import { helpOf } from "./cli/help.ts";
 import { createLogger } from "./lib/log.ts";
 import { isJournal } from "./cli/setup.ts";
 
-/** The commit that a built binary was made from. */
+/** The commit that the program was built from. .ci/build.ts sets it. */
 declare const GATEWAY_COMMIT: string | undefined;
 const COMMIT = typeof GATEWAY_COMMIT === "string" ? GATEWAY_COMMIT : "not built";
 const VERSION = `${PROGRAM.version} (${COMMIT})`;
 
-/** The size of a terminal that does not tell. */
+/** Taken if the size of the terminal is not known, in characters. */
 const [USUAL_COLUMNS, USUAL_ROWS] = [100, 24];
 
 const io: CommandIo = {
@@ -37,17 +38,17 @@ const io: CommandIo = {
 
 function listenToSignals(): Signals {
   const end = new AbortController();
-  const insist = new Set<() => void>();
+  const insistCallbacks = new Set<() => void>();
   for (const name of ["SIGTERM", "SIGINT"] as const) {
     process.on(name, () => {
-      if (end.signal.aborted) for (const callback of insist) callback();
+      if (end.signal.aborted) for (const callback of insistCallbacks) callback();
       end.abort();
     });
   }
   return {
     end: end.signal,
     onReread: (callback) => void process.on("SIGHUP", callback),
-    onInsist: (callback) => void insist.add(callback),
+    onInsist: (callback) => void insistCallbacks.add(callback),
   };
 }
 
@@ -87,7 +88,7 @@ function unknownWord(word: string, { name }: Command): GatewayError {
   });
 }
 
-// Who reads only the beginning (`| head`) has had enough.
+// A reader such as `| head` closes the pipe when it has enough. That is not a failure.
 process.stdout.on("error", (error) => process.exit(systemCode(error) === "EPIPE" ? 0 : 1));
 try {
   process.exitCode = await main(process.argv.slice(2));

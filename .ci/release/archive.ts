@@ -1,31 +1,36 @@
-// The archives of a release: always the same bytes for the same files.
+// Makes the archives of a release: the same files always give the same bytes.
 
 import { createTar } from "nanotar";
 
-/** Files by name. */
+/** The texts of files, by name. */
 export type Documents = Readonly<Record<string, string>>;
 
-/** What no ustar header holds is cut off without a word. Source: pax(1), "ustar Interchange Format". */
+/**
+ * A ustar header has no room for longer names, and they are cut off without an error. In bytes.
+ * Source: pax(1), "ustar Interchange Format".
+ */
 const LONGEST_NAME = 100;
-/** Two empty blocks, by which an archive ends. nanotar has them only where they fit in its last 10 KiB. */
+/**
+ * An archive ends with two empty blocks. nanotar writes them only if they fit into its last 10 KiB.
+ */
 const END = new Uint8Array(1_024);
 
 /**
- * A .tar.gz with the program and what comes beside it, in one folder.
- * @param folder the folder's name
- * @param time when everything in it was made, in seconds
+ * Makes a .tar.gz of the program and its documents in one folder.
+ * @param folder the name of the folder
+ * @param time when everything in it was made, in seconds since 1970
  */
 export function programArchive(
   folder: string,
   program: Uint8Array,
-  beside: Documents,
+  texts: Documents,
   time: number,
 ): Uint8Array<ArrayBuffer> {
-  const documents = Object.keys(beside)
+  const documents = Object.keys(texts)
     .toSorted()
-    .map((name) => ({ name: `${folder}/${name}`, data: beside[name] ?? "" }));
+    .map((name) => ({ name: `${folder}/${name}`, data: texts[name] ?? "" }));
   const files = [
-    // First, so that who wants only this need not read the rest.
+    // The program comes first, so that nobody has to read the rest to get it.
     { name: `${folder}/docker-api-gateway`, data: program, attrs: { mode: "755" } },
     ...documents,
   ];
@@ -33,6 +38,6 @@ export function programArchive(
   if (long !== undefined) throw new Error(`Cannot archive "${long.name}": the name is too long`);
   const owner = { uid: 0, gid: 0, user: "root", group: "root" };
   const tar = createTar(files, { attrs: { ...owner, mode: "644", mtime: time * 1000 } });
-  // Bun's own gzip, as those of the machine differ in what they write.
+  // Bun's own gzip: the gzip programs of machines differ in what they write.
   return Bun.gzipSync(Buffer.concat([tar, END]), { level: 6, library: "libdeflate" });
 }

@@ -1,4 +1,4 @@
-// What comes beside the program in an archive: its documents, completions, manual page and licences.
+// Makes the documents in an archive: texts, completions, manual page and licences.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -11,15 +11,15 @@ const COMPLETIONS = {
   zsh: "_docker-api-gateway",
   fish: "docker-api-gateway.fish",
 } as const;
-/** Where the package of Bun's types says what Bun is made of. */
+/** Says what Bun is made of. It is in the package of Bun's types. */
 const BUN_LICENCE = "node_modules/bun-types/docs/project/license.mdx";
 
-/** The files beside the program, by name. */
+/** Makes all documents that are in the archive beside the program. */
 export async function documents(root: string): Promise<Documents> {
-  const say = (...words: readonly string[]): Promise<string> =>
+  const printed = (...words: readonly string[]): Promise<string> =>
     run([process.execPath, "src/main.ts", ...words], root);
   const completions = Object.entries(COMPLETIONS).map(
-    async ([shell, name]) => [`completions/${name}`, await say("completion", shell)] as const,
+    async ([shell, name]) => [`completions/${name}`, await printed("completion", shell)] as const,
   );
   const texts = ["LICENSE", "README.md", "CHANGELOG.md"].map(
     (name) => [name, readFileSync(join(root, name), "utf8")] as const,
@@ -27,12 +27,12 @@ export async function documents(root: string): Promise<Documents> {
   return {
     ...Object.fromEntries(texts),
     ...Object.fromEntries(await Promise.all(completions)),
-    "man/docker-api-gateway.8": await say("man"),
+    "man/docker-api-gateway.8": await printed("man"),
     "THIRD-PARTY-LICENSES": thirdPartyLicences(root),
   };
 }
 
-/** The licences of what is compiled into the program, which want to be passed on with it. */
+/** The licences of all that is compiled into the program. They require to be passed on with it. */
 function thirdPartyLicences(root: string): string {
   const parts = productionPackages(root).map(({ name, version }) => {
     const folder = join(root, "node_modules", name);

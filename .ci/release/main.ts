@@ -1,4 +1,5 @@
-// Makes all files of a release in dist/release: `npm run release [-- --tag TAG]`. Not part of the program itself.
+// Makes all files of a release in dist/release: `npm run release [-- --tag TAG]`. Not part of the
+// program itself.
 
 import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -17,11 +18,15 @@ import { billOfMaterials } from "./sbom.ts";
 const ROOT = join(import.meta.dir, "../..");
 const OUT = join(ROOT, "dist/release");
 const WORK = join(ROOT, "dist/release-work");
-/** A program names its loader within its first bytes, behind the table of its parts. */
+/** A program names its loader within this many bytes, after the table of its parts. */
 const BEGINNING = 4_096;
 const { version } = manifest;
 
-/** @param tag the tag that the release is for, which must then be ready in all respects */
+/**
+ * Makes the release.
+ * @param tag the tag of the release. If it is given, everything must be ready: the version, the
+ * date in CHANGELOG.md, and a commit of all changes
+ */
 async function release(tag: string | undefined): Promise<void> {
   const changelog = readFileSync(join(ROOT, "CHANGELOG.md"), "utf8");
   const notes = releaseNotes(changelog, version);
@@ -34,10 +39,10 @@ async function release(tag: string | undefined): Promise<void> {
     rmSync(folder, { recursive: true, force: true });
     mkdirSync(folder, { recursive: true });
   }
-  // The time that all files bear is the commit's, so that a second build makes the same.
+  // All files have the time of the commit, so that a second build makes the same bytes.
   const time = Number(process.env["SOURCE_DATE_EPOCH"] ?? (await commitTime()));
-  const beside = await documents(ROOT);
-  for (const kind of KINDS) await makeProgram(kind, beside, time);
+  const texts = await documents(ROOT);
+  for (const kind of KINDS) await makeProgram(kind, texts, time);
   const sbom = await billOfMaterials(ROOT, version, time);
   await make(`docker-api-gateway-${version}.cdx.json`, sbom);
   await make("install.sh", readFileSync(join(ROOT, ".ci/release/install.sh"), "utf8"));
@@ -45,12 +50,12 @@ async function release(tag: string | undefined): Promise<void> {
     .toSorted()
     .map((name) => `${sha256(readFileSync(join(OUT, name)))}  ${name}\n`);
   await make("SHA256SUMS", sums.join(""));
-  // What the release's page says; no file of the release.
+  // This is the text of the release's page. It is not a file of the release.
   await make("../release-notes.md", notes);
   rmSync(WORK, { recursive: true });
 }
 
-async function makeProgram(kind: Kind, beside: Documents, time: number): Promise<void> {
+async function makeProgram(kind: Kind, texts: Documents, time: number): Promise<void> {
   const program = await buildProgram(kind);
   const name = programName(version, kindOf(kind.target));
   if (!Buffer.from(program).subarray(0, BEGINNING).includes(`${kind.loader}\0`)) {
@@ -58,13 +63,13 @@ async function makeProgram(kind: Kind, beside: Documents, time: number): Promise
   }
   await make(name, program);
   chmodSync(join(OUT, name), 0o755);
-  await make(`${name}.tar.gz`, programArchive(name, program, beside, time));
+  await make(`${name}.tar.gz`, programArchive(name, program, texts, time));
 }
 
-/** The program for that kind of machine, made of the Bun that is pinned for it. */
+/** Builds the program for a kind of machine with the Bun that is pinned for it. */
 async function buildProgram(kind: Kind): Promise<Uint8Array> {
   const runtime = await runtimeOf(kind, WORK);
-  // The name is in the program, so it is the same for all.
+  // The program contains its file name, so all programs have the same.
   const outfile = join(WORK, kind.target, "docker-api-gateway");
   const options = ["--runtime", runtime, "--outfile", outfile];
   await run([process.execPath, ".ci/build.ts", kind.target, ...options], ROOT);

@@ -1,4 +1,4 @@
-// The npm packages that are compiled into the program, by the lock file.
+// Reads from the lock file which npm packages are compiled into the program.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -17,7 +17,7 @@ interface Lock {
   >;
 }
 
-/** In the order of their names, those that packages need themselves too. */
+/** Returns them in the order of their names, with the packages that they need themselves. */
 export function productionPackages(root: string): readonly LockedPackage[] {
   const lock = JSON.parse(readFileSync(join(root, "package-lock.json"), "utf8")) as Lock;
   return Object.entries(lock.packages)

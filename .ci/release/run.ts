@@ -1,6 +1,6 @@
-// Runs the other programs that making a release takes.
+// Runs the other programs that are needed to make a release.
 
-/** What the program prints on standard output. @throws Error with what it printed where it fails */
+/** Returns the standard output of a program. @throws Error with all its output if it fails */
 export async function run(words: readonly string[], cwd: string): Promise<string> {
   const child = Bun.spawn([...words], { cwd, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [out, err, status] = await Promise.all([

@@ -1,5 +1,5 @@
-// The kinds of machine that a release has a program for, and the Bun that each is made of.
-// Run by itself it fetches each Bun that is not in the cache.
+// The kinds of machine for which a release has a program, and the Bun in each program.
+// Run by itself, this file fetches each Bun that is not in the cache.
 
 import { mkdirSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
@@ -8,22 +8,22 @@ import manifest from "../../package.json" with { type: "json" };
 import { run } from "./run.ts";
 
 export interface Kind {
-  /** As .ci/build.ts knows it. */
+  /** A target of .ci/build.ts. */
   readonly target: string;
-  /** What the kernel starts its programs with, another for each kind. Source: ld.so(8), musl. */
+  /** The kernel starts programs with it. Each kind has another. Source: ld.so(8), musl. */
   readonly loader: string;
-  /** The npm package with its Bun, whose version is that of `bun` in package.json. */
+  /** The npm package with its Bun. Its version is that of `bun` in package.json. */
   readonly package: string;
   /**
-   * What `npm view PACKAGE@VERSION dist.integrity` says. Bun by itself would take whatever it
-   * fetches, and nearly all of a program is this; the lock file names the packages of half of them.
+   * The output of `npm view PACKAGE@VERSION dist.integrity`. Nearly all of a program is this
+   * package. Bun itself does not check what it fetches, and the lock file names only half of them.
    */
   readonly integrity: string;
 }
 
 export const KINDS: readonly Kind[] = [
   {
-    // For processors without AVX2 too.
+    // It also runs on processors without AVX2.
     target: "linux-x64-baseline",
     loader: "/lib64/ld-linux-x86-64.so.2",
     package: "@oven/bun-linux-x64-baseline",
@@ -53,13 +53,13 @@ export const KINDS: readonly Kind[] = [
   },
 ];
 
-/** The version of Bun that the programs are made of. */
+/** The version of the Bun in the programs. */
 export const BUN_VERSION = manifest.devDependencies.bun;
 
 /**
- * The Bun for that kind of machine, proved.
- * @param work a folder to unpack it in
- * @throws Error where npm gives another one than the pinned
+ * Returns the path of the Bun for a kind of machine. Its checksum was checked.
+ * @param work the folder in which it is unpacked
+ * @throws Error if npm gives another one than the pinned
  */
 export async function runtimeOf(kind: Kind, work: string): Promise<string> {
   const archive = await Bun.file(await packageOf(kind, work)).bytes();
@@ -74,7 +74,7 @@ export async function runtimeOf(kind: Kind, work: string): Promise<string> {
   return join(folder, "package/bin/bun");
 }
 
-/** The package's archive, of the cache if it is there. */
+/** Returns the path of the package's archive in the cache. Fetches it if it is not there. */
 async function packageOf(kind: Kind, work: string): Promise<string> {
   const cache = join(
     process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"),
@@ -88,7 +88,7 @@ async function packageOf(kind: Kind, work: string): Promise<string> {
   mkdirSync(fetched, { recursive: true });
   const what = `${kind.package}@${BUN_VERSION}`;
   const name = await run(["npm", "pack", "--silent", what, "--pack-destination", fetched], work);
-  // Under another name first: what has the name is whole.
+  // It gets its name when it is complete: a file with the name is never half written.
   const partial = `${cached}.${process.pid}`;
   await Bun.write(partial, Bun.file(join(fetched, name.trim())));
   renameSync(partial, cached);

@@ -1,10 +1,10 @@
-// The bill of materials of a release (CycloneDX): npm's own, made the same every time, and Bun.
+// Makes the bill of materials of a release (CycloneDX): npm's own, made reproducible, and Bun.
 
 import { kindOf } from "../kind.ts";
 import { BUN_VERSION, KINDS } from "./runtimes.ts";
 import { run } from "./run.ts";
 
-/** The parts of npm's answer that are changed here. */
+/** The parts of npm's output that are changed here. */
 interface Bom {
   serialNumber?: string;
   metadata: { timestamp: string; tools?: unknown; component: Record<string, unknown> };
@@ -13,8 +13,8 @@ interface Bom {
 }
 
 /**
- * What the programs are made of, as JSON.
- * @param time when the release was made, in seconds
+ * Lists what the programs are made of, as JSON.
+ * @param time when the release was made, in seconds since 1970
  */
 export async function billOfMaterials(
   root: string,
@@ -24,7 +24,7 @@ export async function billOfMaterials(
   const words = ["--sbom-format", "cyclonedx", "--omit", "dev", "--omit", "optional"];
   const text = await run(["npm", "sbom", ...words, "--package-lock-only"], root);
   const bom = JSON.parse(text) as Bom;
-  // npm counts a time and a number of its own into it, and its version.
+  // npm adds a serial number, its version and the time, which differ each time.
   delete bom.serialNumber;
   delete bom.metadata.tools;
   bom.metadata.timestamp = new Date(time * 1000).toISOString();
@@ -37,7 +37,7 @@ export async function billOfMaterials(
   return `${JSON.stringify(bom, undefined, 2)}\n`;
 }
 
-/** The Bun that the programs for one kind of machine are made of. */
+/** The Bun in the program for a kind of machine. */
 function toComponent(kind: (typeof KINDS)[number]): Record<string, unknown> {
   const [, sum = ""] = kind.integrity.split("-");
   return {

@@ -1,4 +1,4 @@
-// What a command is: its words, its help, and what it does with them.
+// The parts of a command: its flags and argument, its help, and what it does.
 
 import type { FlagDefs } from "./flags.ts";
 import type { Logger } from "../lib/log.ts";
@@ -8,27 +8,27 @@ export interface Command {
   readonly name: string;
   readonly description: string;
   readonly flags: FlagDefs;
-  /** The one word that is no flag, where the command takes one. */
+  /** The one word that is not a flag. Undefined if the command takes none. */
   readonly argument?: Argument;
   readonly examples: readonly (readonly [command: string, meaning: string])[];
-  /** @returns the exit status */
+  /** Returns the exit status. */
   run(words: Words, io: CommandIo): Promise<number> | number;
 }
 
-/** Names of what runs: containers, their images and routes; or Docker's networks. */
+/** Names of what runs. `served`: containers, their images and routes; `networks`: Docker's. */
 export type RunningNames = "served" | "networks";
 
 interface Argument {
   readonly name: string;
   readonly description: string;
   readonly required: boolean;
-  /** What can stand there, for completions; undefined where that is not known. */
+  /** All words that can stand there, for completions. Undefined if they are not known. */
   readonly choices?: readonly string[];
-  /** What can stand there of what runs, for completions. */
+  /** Which names of what runs can stand there, for completions. */
   readonly names?: RunningNames;
 }
 
-/** What the user typed behind a command's name. */
+/** What the user typed after the name of the command. */
 interface Words {
   readonly values: RawOptions;
   readonly argument: string | undefined;
@@ -48,12 +48,12 @@ export interface CommandIo {
   signals(): Signals;
 }
 
-/** The process's signals, as a command understands them. */
+/** The signals of the process, by what they mean to a command. */
 export interface Signals {
-  /** Aborted when it should end. */
+  /** Aborted when the command should end. */
   readonly end: AbortSignal;
   /** Calls back when everything should be read again. */
   onReread(callback: () => void): void;
-  /** Calls back when the user insists on the end. */
+  /** Calls back when the user asks for the end again. */
   onInsist(callback: () => void): void;
 }

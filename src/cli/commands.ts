@@ -1,6 +1,6 @@
-// This room is what a person types and reads: the options, the help, and a file for each command. It
-// may import every other room; only main.ts may import it. Here is the command tree, which help,
-// completions and manual page are made from.
+// This room is what a person types and reads: the options, the help, and a file for each command.
+// It may import every other room; only main.ts may import it. Here is the command tree, from which
+// help, completions and manual page are made.
 
 import manifest from "../../package.json" with { type: "json" };
 import type { Command } from "./command.ts";
@@ -18,10 +18,10 @@ import { templateCommand } from "./template.ts";
 
 const { name, version, description } = manifest;
 
-/** The program, as its help and its manual page name it. */
+/** The program, as its help and its manual page describe it. */
 export const PROGRAM = { name, version, description };
 
-/** The command that scripts of shells ask: it is in no list. */
+/** Completion scripts run `namesCommand`. It is not listed, as no person types it. */
 const [completionCommand, namesCommand] = completionCommands(name, () => COMMANDS);
 
 /** All commands that a person types. The one without a name is the gateway itself. */
@@ -40,9 +40,10 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 /**
- * Finds the command in the words behind the program's name. Flags may stand before it: they are its own.
+ * Finds the command in the words after the program's name. Flags of the command may stand before
+ * its name.
  * @param words normalised words
- * @returns the command, the gateway itself if none is named, and the other words
+ * @returns the command and the other words; without a command's name, the gateway itself
  */
 export function findCommand(words: readonly string[]): {
   readonly command: Command;
@@ -56,7 +57,7 @@ export function findCommand(words: readonly string[]): {
     : { command, rest: words.toSpliced(at, 1) };
 }
 
-/** Where the first word stands that is neither a flag nor a flag's value; -1 where there is none. */
+/** The index of the first word that is neither a flag nor a flag's value; -1 if there is none. */
 function firstWord(words: readonly string[]): number {
   for (let index = 0; index < words.length; index++) {
     const word = words[index] ?? "";

@@ -3,29 +3,31 @@
 import type { Command } from "./command.ts";
 import type { DockerClient } from "../docker/client.ts";
 import { toContainer } from "../docker/container.ts";
-import { Store } from "../docker/store.ts";
+import { readOnce } from "../docker/source.ts";
 import { GatewayError } from "../lib/errors.ts";
-import {
-  containersOf,
-  explainContainer,
-  explainLive,
-  explainUrl,
-  type Line,
-} from "./explanation.ts";
+import { formatDuration } from "../lib/text.ts";
 import { readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
 import { currentReach } from "../gateway/host.ts";
-import type { Container, Snapshot } from "../model.ts";
+import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "../model.ts";
 import { parseOptions } from "./options.ts";
-import { route } from "../routing/routing.ts";
+import { createContainerRouter } from "../routing/container.ts";
+import { parseImage } from "../routing/image.ts";
+import { route, type RoutingOptions } from "../routing/routing.ts";
 import { dockerClient, preparePaths } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { findRunning } from "./running.ts";
 
-/** Fewer digits of an ID may be a name's or an image's beginning. */
+/** One line of an explanation. */
+interface Line {
+  readonly about: string;
+  readonly text: string;
+}
+
+/** A shorter word is not taken for an ID: it may as well be the beginning of a name or an image. */
 const SHORTEST_ID = 4;
-/** Source: the Engine's `RestrictedNameChars`. Anything else would be another question to it. */
+/** Source: the Engine's `RestrictedNameChars`. Other text in the URL would ask something else. */
 const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
-/** HAProxy answers within milliseconds; it may hang. */
+/** HAProxy answers within milliseconds, but it may hang. In milliseconds. */
 const HAPROXY_PATIENCE = 2_000;
 
 export const explainCommand: Command = {
@@ -48,30 +50,19 @@ export const explainCommand: Command = {
     const { routing } = options;
     const { output } = preparePaths(options.haproxy, io.env);
     const client = dockerClient(options.dockerHost, io.env);
-    const { signal } = new AbortController();
     try {
-      await client.connect(signal);
-      const store = new Store(client, () => undefined);
-      store.markAll();
-      const { failures } = await store.refresh(signal);
-      const log = io.logger({ ...options.log, level: "warn" });
-      for (const [id, error] of failures) {
-        log.failure(error, `container ${id.slice(0, 12)} is left out`);
-      }
-      const snapshot = store.snapshot();
+      const snapshot = await readOnce(client, io.logger({ ...options.log, level: "warn" }));
       const reach = currentReach(snapshot, client.transport.remoteHost);
       const model = route(snapshot, reach, routing);
       if (isUrl(what)) {
         io.write(toText(explainUrl(what, model, (await readServers(output)) ?? [])));
         return 0;
       }
-      const containers = await findContainers(what, snapshot, (name) =>
-        client.inspect(name, signal),
-      );
+      const containers = await findContainers(what, snapshot, client);
       const servers = await readServers(output);
       const explanations = containers.map((container) => [
         ...explainContainer(container, snapshot, reach, routing, model),
-        ...(servers === undefined ? [] : explainLive(container, servers, model)),
+        ...(servers === undefined ? [] : explainServers(container, servers, model)),
       ]);
       io.write(explanations.map(toText).join("\n"));
       return 0;
@@ -86,20 +77,22 @@ function isUrl(what: string): boolean {
 }
 
 /**
- * The container of that name or ID, running or not, else those of an image.
- * @throws GatewayError `usage` where there is none
+ * Finds the container with that name or ID, running or not. If there is none, finds the containers
+ * of the image with that name.
+ * @throws GatewayError `usage` if there are none
  */
 async function findContainers(
   word: string,
   snapshot: Snapshot,
-  inspect: (name: string) => ReturnType<DockerClient["inspect"]>,
+  client: DockerClient,
 ): Promise<readonly Container[]> {
   const named = snapshot.containers.filter(
     ({ id, name }) => name === word || (word.length >= SHORTEST_ID && id.startsWith(word)),
   );
   if (named.length > 0) return named;
-  // One that has stopped is in no list, but the Engine knows it.
-  const info = CONTAINER_NAME.test(word) ? await inspect(word) : undefined;
+  // A stopped container is not in the snapshot, but the Engine knows it.
+  const { signal } = new AbortController();
+  const info = CONTAINER_NAME.test(word) ? await client.inspect(word, signal) : undefined;
   const stopped = info === undefined ? [] : [toContainer(info, 0)];
   if (stopped[0]?.name === word) return stopped;
   const ofImage = containersOf(word, snapshot);
@@ -112,7 +105,18 @@ async function findContainers(
   );
 }
 
-/** HAProxy's servers; undefined where it cannot be asked, which only costs their lines. */
+/** The containers of an image. The image is a full reference or only a repository. */
+function containersOf(image: string, snapshot: Snapshot): readonly Container[] {
+  const wanted = parseImage(image);
+  return snapshot.containers.filter((container) => {
+    const own = parseImage(container.image, container.imageId);
+    if (container.image === image) return true;
+    if ("reason" in own || "reason" in wanted || own.repository !== wanted.repository) return false;
+    return wanted.tag === "" || wanted.tag === own.tag;
+  });
+}
+
+/** HAProxy's servers. Undefined if HAProxy cannot be asked: then only their lines are missing. */
 async function readServers(output: string): Promise<ServerStats[] | undefined> {
   try {
     const { ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
@@ -126,4 +130,140 @@ async function readServers(output: string): Promise<ServerStats[] | undefined> {
 function toText(lines: readonly Line[]): string {
   const width = Math.max(...lines.map(({ about }) => about.length));
   return lines.map(({ about, text }) => `${about.padEnd(width)}  ${text}\n`).join("");
+}
+
+/** Tells the decisions about a container in their order. The container may have stopped. */
+function explainContainer(
+  container: Container,
+  snapshot: Snapshot,
+  reach: Reach,
+  options: RoutingOptions,
+  model: Model,
+): Line[] {
+  const { id, name, image } = container;
+  const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
+  const decision = createContainerRouter(snapshot, reach, options)(container);
+  if ("reason" in decision) {
+    return [title, ...decision.decisions, { about: "not routed", text: decision.reason }];
+  }
+  const service = model.services.find(({ name: own }) => own === decision.intent.service.value);
+  if (service === undefined) return [title, ...decision.decisions];
+  return [
+    title,
+    ...decision.decisions,
+    ...service.routes.map((each) => explainRoute(each, service)),
+    ...service.routes.slice(0, 1).map(exampleOf),
+  ];
+}
+
+/**
+ * Tells what HAProxy says about the servers of a container.
+ * @param servers all servers that HAProxy has
+ */
+function explainServers({ id }: Container, servers: readonly ServerStats[], model: Model): Line[] {
+  const mark = `:${id.slice(0, 12)}`;
+  const wanted = model.services
+    .flatMap((service) => service.servers)
+    .filter((server) => server.id === id)
+    .map(({ name }) => name);
+  const own = servers
+    .filter(({ name }) => `${name}:`.includes(`${mark}:`))
+    // The server of the preferred port comes first.
+    .toSorted((a, b) => wanted.indexOf(a.name) - wanted.indexOf(b.name));
+  if (own.length === 0 && wanted.length > 0) {
+    return [{ about: "haproxy", text: "has no server of it (yet): is the gateway running?" }];
+  }
+  return own.map((server) => {
+    const port = server.name.slice(server.name.indexOf(mark) + mark.length).replace(":", "");
+    const before = port === "" ? "" : `port ${port}: `;
+    return { about: "haproxy", text: before + describeStats(server) };
+  });
+}
+
+function describeStats({ state, since, requests, check }: ServerStats): string {
+  const text = `${state} for ${formatDuration(since)}`;
+  if (state !== "down") return `${text}, ${requests} request${requests === 1 ? "" : "s"}`;
+  if (check.startsWith("L4")) return `${text}: its port does not answer`;
+  if (check.startsWith("L")) return `${text}: its port answers, but not as it should (${check})`;
+  return `${text}: it was not checked yet`;
+}
+
+/**
+ * Tells where a request goes, and with which path.
+ * @param url a path, with or without `http://` and a host
+ * @param seen all servers that HAProxy has; empty if it cannot be asked
+ */
+function explainUrl(url: string, model: Model, seen: readonly ServerStats[]): Line[] {
+  const { host, path, query } = takeApart(url);
+  const all = model.services.flatMap((service) => service.routes);
+  // The path gets a slash at its end, as in HAProxy, so that only whole segments match.
+  const best = all
+    .filter((each) =>
+      each.host === "" ? `${path}/`.startsWith(each.key) : each.host === host.toLowerCase(),
+    )
+    .toSorted((a, b) => b.key.length - a.key.length)[0];
+  const title = { about: "url", text: `${host}${path}${query}` };
+  if (best === undefined) {
+    const routes = all.map(nameOf).join(", ") || "nothing";
+    return [
+      title,
+      { about: "answer", text: "403: no route matches it" },
+      { about: "served", text: routes },
+    ];
+  }
+  const service = model.services.find(({ routes }) => routes.includes(best));
+  const rest = best.path === "/" ? path : path.slice(best.path.length);
+  const lines = [
+    title,
+    { about: "route", text: `${nameOf(best)}, the longest that matches whole segments` },
+    { about: "sent as", text: `${rest.startsWith("/") ? rest : `/${rest}`}${query}` },
+  ];
+  const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
+  if (usable.length === 0) {
+    return [...lines, { about: "answer", text: "503: no container of it can be used now" }];
+  }
+  const down = new Map(
+    seen.filter(({ state }) => state === "down").map((each) => [each.name, each]),
+  );
+  const silent = usable.flatMap((server) => {
+    const stats = down.get(server.name);
+    if (stats === undefined) return [];
+    return [{ about: "not to", text: `${describeServer(server)}, ${describeStats(stats)}` }];
+  });
+  const answering = usable.filter(({ name }) => !down.has(name));
+  const answer =
+    answering.length === 0
+      ? { about: "answer", text: "503: no container of it answers" }
+      : { about: "to", text: answering.map(describeServer).join(", or ") };
+  return [...lines, answer, ...silent];
+}
+
+function explainRoute(own: Route, { backend, servers }: Service): Line {
+  const count = new Set(servers.map(({ id }) => id)).size;
+  const shared = count > 1 ? `, shared by ${count} containers` : "";
+  return { about: "route", text: `${nameOf(own)} -> backend ${backend}${shared}` };
+}
+
+function exampleOf({ host, path }: Route): Line {
+  const from = host === "" ? `http://HOST${path}/x` : `http://${host}/x`;
+  return {
+    about: "request",
+    text: `${from} goes there as ${path === "/" ? "/x" : "/x (the prefix is stripped)"}`,
+  };
+}
+
+function describeServer({ container, address, port, backup }: Server): string {
+  return `${container} at ${address}:${port}${backup ? " (where its first port does not answer)" : ""}`;
+}
+
+function nameOf({ host, path }: Route): string {
+  return host === "" ? path : `http://${host}${path}`;
+}
+
+/** The parts of a URL as HAProxy sees them: nothing is decoded, and no `..` is resolved. */
+function takeApart(url: string): { host: string; path: string; query: string } {
+  const [, authority = "", target = "/"] = /^(?:https?:\/\/([^/?#]*))?([^#]*)/i.exec(url) ?? [];
+  const [, path = "", query = ""] = /^([^?]*)(\?.*)?$/.exec(target) ?? [];
+  const host = authority.replace(/^.*@/, "").replace(/:\d+$/, "").replace(/\.$/, "");
+  return { host, path: path === "" ? "/" : path, query };
 }

@@ -1,4 +1,5 @@
-// Flags as the user types them: one dash or two, `=value` or ` value`, or from the environment.
+// Reads the flags that the user gives: with one dash or two, with `=value` or ` value`, or by the
+// environment.
 
 import { parseArgs } from "node:util";
 import { closest, distance } from "fastest-levenshtein";
@@ -6,7 +7,7 @@ import { GatewayError } from "../lib/errors.ts";
 import type { RunningNames } from "./command.ts";
 import type { RawOptions } from "./options.ts";
 
-/** A flag: what its value is, if it has one, and whether it may be repeated. */
+/** A flag, its value if it takes one, and whether it may be repeated. */
 export type FlagDef =
   | { readonly type: "boolean"; readonly description: string }
   | {
@@ -15,16 +16,16 @@ export type FlagDef =
       readonly valueHint: string;
       readonly alias?: string;
       readonly multiple?: boolean;
-      /** The value is a name of what runs. */
+      /** Set if the value is a name of what runs. */
       readonly names?: RunningNames;
     };
 export type FlagDefs = Readonly<Record<string, FlagDef>>;
 
-/** Short for what every program has. */
+/** Every program has these short flags. */
 const SHORT: Readonly<Record<string, string>> = { "-h": "--help", "-v": "--version" };
 
 /**
- * `-name` as `--name`: the program of 2018 took both.
+ * Turns `-name` into `--name`: the program of 2018 took both.
  * @param words the words after the program's name
  */
 export function normalise(words: readonly string[]): string[] {
@@ -32,9 +33,9 @@ export function normalise(words: readonly string[]): string[] {
 }
 
 /**
- * Reads the flags, and for those that are not given the environment (`GATEWAY_<NAME>`).
+ * Reads the flags. A flag that is not given is read from the environment (`GATEWAY_<NAME>`).
  * @param words normalised words, without the command's name
- * @returns the flags' values and the words that are no flags
+ * @returns the flags' values and the words that are not flags
  * @throws GatewayError `usage` for an unknown flag, a missing value, or a wrong one
  */
 export function readFlags(
@@ -70,7 +71,7 @@ export function readFlags(
     const def = name === undefined ? undefined : flags[name];
     if (name === undefined || def === undefined)
       throw unknownFlag(token.name, [...canonical.keys()]);
-    // `--output-file --once` lacks a file: it does not name one `--once`.
+    // In `--output-file --once` the file is missing: `--once` is not its name.
     const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
     set(name, def, isNextFlag ? undefined : token.value, `--${token.name}`);
   }
@@ -99,11 +100,11 @@ export function variableName(flag: string): string {
   return `GATEWAY_${flag.toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** The name that was probably meant; undefined where nothing is near. */
+/** The name that was probably meant. Undefined if no name is similar. */
 export function nearest(word: string, names: readonly string[]): string | undefined {
   if (names.length === 0) return undefined;
   const name = closest(word, names);
-  // More slips than a third of the word is another word.
+  // A word that differs in more than a third of its letters was not meant.
   return distance(word, name) <= Math.max(2, word.length / 3) ? name : undefined;
 }
 

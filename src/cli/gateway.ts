@@ -25,9 +25,9 @@ import { isOwnConfig } from "../template/compile.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 
-/** How often systemd is told how it goes, in milliseconds. */
-const TELL_EVERY = 5_000;
-/** How long systemd is told to wait until everything is read again, in milliseconds. */
+/** How often the status is sent to systemd, in milliseconds. */
+const STATUS_EVERY = 5_000;
+/** systemd waits at most this long until everything is read again, in milliseconds. */
 const REREAD_LIMIT = 5_000;
 
 /** The command without a name. */
@@ -47,7 +47,7 @@ export const gatewayCommand: Command = {
   },
 };
 
-/** Runs the gateway. @throws GatewayError where it cannot start; later failures are logged */
+/** Runs the gateway. @throws GatewayError if it cannot start; later failures are logged */
 async function runGateway(
   options: Options,
   env: Environment,
@@ -56,7 +56,7 @@ async function runGateway(
 ): Promise<void> {
   const setup = await prepare(options, env, log);
   const { paths, client, files, settings, template } = setup;
-  if (paths.managed) makeFolder(paths);
+  if (paths.managed) makeOutputFolder(paths);
   const unlock = await lockOutput(paths.output, (message) => log.warn(message));
   try {
     const haproxy = paths.managed
@@ -89,12 +89,12 @@ async function runGateway(
       return;
     }
     const notifier = createNotifier(env, log);
-    const tell = (): void => notifier.status(statusLine(gateway.state, Date.now()));
-    const telling = setInterval(tell, TELL_EVERY);
+    const sendStatus = (): void => notifier.status(statusLine(gateway.state, Date.now()));
+    const sending = setInterval(sendStatus, STATUS_EVERY);
     signals.onReread(() => {
       log.info("reading everything again (SIGHUP)");
       notifier.reloading();
-      // Without Docker it would last as long as that is away, and so would `systemctl reload`.
+      // While Docker is away the resync does not end, but `systemctl reload` must.
       void Promise.race([gateway.resync(), pause(REREAD_LIMIT)]).then(notifier.ready);
     });
     log.info(
@@ -103,13 +103,13 @@ async function runGateway(
     );
     const watching = watchTemplate(options.template.file, () => void gateway.resync(), log);
     notifier.ready();
-    tell();
-    // And again as soon as everything is read for the first time.
-    void gateway.resync().then(tell);
+    sendStatus();
+    // The status changes when everything has been read for the first time.
+    void gateway.resync().then(sendStatus);
     await gateway.run(signals.end);
     watching?.close();
     notifier.stopping();
-    clearInterval(telling);
+    clearInterval(sending);
     log.info("ending");
     await haproxy.close();
     notifier.close();
@@ -119,7 +119,7 @@ async function runGateway(
   }
 }
 
-/** Calls back when the template changes. Its folder is watched, as editors write a new file. */
+/** Calls back when the template changes. It watches the folder: editors write a new file. */
 function watchTemplate(
   file: string | undefined,
   changed: () => void,
@@ -129,7 +129,7 @@ function watchTemplate(
   const watching = watch(dirname(file), (_, name) => {
     if (name === basename(file)) changed();
   });
-  // It is still looked at every minute, and at SIGHUP.
+  // Without the watch the template is still read every minute, and at SIGHUP.
   return watching.on("error", (error) => log.debug(`${file} is not watched: ${error.message}`));
 }
 
@@ -141,7 +141,7 @@ function external(options: Options, paths: Paths): Haproxy {
   });
 }
 
-/** Takes over what an earlier gateway left, or starts it with the last good files, if any. */
+/** Takes over the HAProxy of an earlier gateway, or starts one with its last good files, if any. */
 async function startManaged(
   options: Options,
   { paths, files }: Setup,
@@ -163,13 +163,13 @@ async function startManaged(
     await checkConfig(options.haproxy.program, output, output);
     await haproxy.start();
   } catch (error) {
-    // The first pass makes new files and starts it with those.
+    // The first pass makes new files and starts HAProxy with them.
     log.warn(`the files of the last run are of no use: ${errorMessage(error)}`);
   }
   return haproxy;
 }
 
-function makeFolder({ output, privateFolders }: Paths): void {
+function makeOutputFolder({ output, privateFolders }: Paths): void {
   const path = dirname(output);
   try {
     for (const folder of privateFolders) makePrivate(folder);

@@ -1,13 +1,13 @@
-// The help of a command, made from the command tree and laid out for the terminal's width.
+// Makes the help of a command from the command tree, and fits it to the width of the terminal.
 
 import type { Command, Environment } from "./command.ts";
 import type { FlagDef } from "./flags.ts";
 
-/** What the help needs to know of the program. */
+/** What the help says about the program. */
 interface Program {
   readonly name: string;
   readonly version: string;
-  /** The other commands, if the help is the program's own. */
+  /** All named commands if this is the help of the program itself, else none. */
   readonly commands: readonly Command[];
 }
 
@@ -15,22 +15,23 @@ interface Program {
 interface Output {
   readonly env: Environment;
   readonly isTerminal: boolean;
-  /** The terminal's width, if it is known. */
+  /** The width of the terminal. Undefined if it is not known. */
   readonly columns: number | undefined;
 }
 
+/** The usual width of a terminal, in characters. Taken if its width is not known. */
 const USUAL_COLUMNS = 80;
-/** Narrower text cannot be read, and longer lines are hard to read. */
+/** Narrower text cannot be read, and longer lines are hard to read. In characters. */
 const COLUMNS = { least: 40, most: 100 };
 const MARGIN = "  ";
-/** The indentation of a meaning that stands below its row's first part. */
+/** Indents a meaning that stands below the first part of its row. */
 const BELOW = " ".repeat(6);
 
 /** The first part of a row, such as a flag, and what it means. */
 type Row = readonly [first: string, meaning: string];
 type Paint = (text: string) => string;
 
-/** The help of a command as text. Words are bold only on a terminal that wants them so. */
+/** The help of a command as text. It has bold words only if the terminal may show them. */
 export function helpOf(command: Command, program: Program, output: Output): string {
   const { argument, description, examples, flags } = command;
   const columns = widthOf(output);
@@ -85,7 +86,7 @@ function meaningOf(def: FlagDef): string {
   return alias === undefined ? def.description : `${def.description}; also --${alias}`;
 }
 
-/** COLUMNS wins over the terminal's own width, as with other programs. Source: environ(7). */
+/** COLUMNS counts more than the width of the terminal, as in other programs. Source: environ(7). */
 function widthOf({ env, columns }: Output): number {
   const wanted = Number(/^[1-9]\d*$/.exec(env["COLUMNS"] ?? "")?.[0] ?? (columns || USUAL_COLUMNS));
   return Math.min(Math.max(wanted, COLUMNS.least), COLUMNS.most);
@@ -96,7 +97,7 @@ function wantsBold({ env, isTerminal }: Output): boolean {
   return isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
 }
 
-/** Meanings stand beside the first parts, in a column of their own, or below those that are too long. */
+/** Puts meanings into a column beside the first parts, or below a first part that is too long. */
 function rowsBeside(rows: readonly Row[], columns: number, paint: Paint): string[] {
   const most = Math.floor(columns * 0.4);
   const widths = rows.map(([first]) => Bun.stringWidth(first)).filter((width) => width <= most);
@@ -121,7 +122,7 @@ function rowsBelow(rows: readonly Row[], columns: number, paint: Paint): string[
   ]);
 }
 
-/** A text as lines of that width at the most. A longer word is cut behind a slash, if it has one. */
+/** Breaks a text into lines of at most this width. Cuts a longer word after a slash, if it can. */
 function wrap(text: string, width: number): string[] {
   const words = text.split(" ").flatMap((word) => cut(word, width));
   return Bun.wrapAnsi(words.join(" "), width, { hard: true }).split("\n");

@@ -1,4 +1,4 @@
-// The manual page, made from the command tree. Source of the form: man-pages(7), man(7).
+// Makes the manual page from the command tree. Source of the form: man-pages(7), man(7).
 
 import type { Command } from "./command.ts";
 import { EXIT_STATUS, type ErrorCode } from "../lib/errors.ts";
@@ -32,7 +32,7 @@ function manualPage({ name, version, description }: Program, commands: readonly 
   const shared = commands.find((command) => command.name === "")?.flags ?? {};
   const lines = [
     `.TH ${name.toUpperCase()} 8 "" "${roff(version)}"`,
-    // A flag that is hyphenated, or blanks to fill a line, could not be copied.
+    // No hyphens and no filling: readers copy flags and commands from the page.
     ".nh",
     ".ad l",
     ".SH NAME",
@@ -68,7 +68,7 @@ function manualPage({ name, version, description }: Program, commands: readonly 
   return `${lines.join("\n")}\n`;
 }
 
-/** What every command has. */
+/** Every command has these flags. */
 const COMMON = [
   ["--help", "show the help of the program, or of the command before it"],
   ["--version", "show the version"],
@@ -94,7 +94,7 @@ function exitStatuses(): [number, string][] {
   return rows.toSorted(([one], [other]) => one - other);
 }
 
-/** How a command is typed: its own flags one by one, the gateway's as one word. */
+/** How a command is typed. It lists the flags of its own; one word stands for the gateway's. */
 function synopsis(program: string, command: Command, shared: FlagDefs): string {
   const { flags } = command;
   const own = Object.entries(flags).filter(([flag]) => !(flag in shared));
@@ -129,7 +129,7 @@ function about(command: Command, shared: FlagDefs): string[] {
   ];
 }
 
-/** What a command does not take of the flags that it shares. */
+/** Tells which flags of the gateway a command lacks, if it takes any of them. */
 function exceptions({ name, flags }: Command, shared: FlagDefs): string[] {
   const names = Object.keys(shared);
   const missing = names.filter((flag) => !(flag in flags));
@@ -156,9 +156,9 @@ function italic(text: string): string {
   return `\\fI${roff(text)}\\fR`;
 }
 
-/** Longer words are broken at their slashes, where they have some. */
+/** Longer words may be broken after their slashes. In characters. */
 const LONGEST_WORD = 65;
-/** What roff would show as another character. Source: groff_char(7), "Special character escapes". */
+/** roff shows these as other characters. Source: groff_char(7), "Special character escapes". */
 const CHARACTERS: Readonly<Record<string, string>> = {
   "\\": String.raw`\(rs`,
   "-": String.raw`\-`,
@@ -168,7 +168,7 @@ const CHARACTERS: Readonly<Record<string, string>> = {
   "~": String.raw`\(ti`,
 };
 
-/** Text as roff takes it: each character as it is, no line that begins with a control character. */
+/** Escapes text for roff: it shows each character as it is, and takes no line for a request. */
 function roff(text: string): string {
   const escaped = text
     .split(" ")

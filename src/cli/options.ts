@@ -1,4 +1,4 @@
-// What the user chose: defaults, then the environment, then flags, each checked once.
+// The user's choices: flags, else the environment, else defaults. Each is checked once, here.
 
 import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
@@ -9,18 +9,18 @@ import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/l
 import { TEMPLATE_NAMES, type TemplateName } from "../template/built-in.ts";
 import { splitCommand } from "../lib/command-line.ts";
 
-/** The values of the flags and variables as text, by the flag's name; a repeated one as a list. */
+/** The values of flags and variables, by the name of the flag. A repeated flag has a list. */
 export type RawOptions = Readonly<Record<string, string | readonly string[] | boolean | undefined>>;
 
-/** Each part is for those who read it; only what puts everything together takes the whole. */
+/** Each part has its own reader. Only code that puts a command together takes them all. */
 export interface Options {
   readonly template: TemplateOptions;
   readonly routing: RoutingOptions;
-  /** Where HAProxy listens, as its `bind` takes it. */
+  /** The addresses on which HAProxy listens, as its `bind` takes them. */
   readonly listen: readonly string[];
   readonly haproxy: HaproxyOptions;
   readonly reload: ReloadOptions;
-  /** As `--docker-host` has it; empty where that was not given. */
+  /** The value of `--docker-host`; empty if it was not given. */
   readonly dockerHost: string;
   readonly once: boolean;
   readonly log: LogOptions;
@@ -28,7 +28,7 @@ export interface Options {
 
 export interface TemplateOptions {
   readonly name: TemplateName;
-  /** The user's own template; undefined: the built-in one of that name. */
+  /** The user's own template. Undefined: the built-in one with that name. */
   readonly file: string | undefined;
 }
 
@@ -39,9 +39,9 @@ export interface HaproxyOptions extends PathChoice {
 
 /** When HAProxy is reloaded. */
 interface ReloadOptions {
-  /** The quiet time before a reload and its longest stretch, in milliseconds. */
+  /** How long it must be quiet before a reload, and the longest wait for that, in milliseconds. */
   readonly wait: { readonly min: number; readonly max: number };
-  /** Whether every change is made by a reload, as the program of 2018 did. */
+  /** Whether every change is made by a reload, as in the program of 2018. */
   readonly always: boolean;
 }
 
@@ -110,7 +110,7 @@ export function parseOptions(raw: RawOptions): Options {
   };
 }
 
-/** The port of a listen address that `parseListen` accepted. */
+/** The port of a listen address. It must be one that `parseListen` accepted. */
 export function listenPort(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));
 }
@@ -142,7 +142,7 @@ function parsePortOption(value: string): number {
   );
 }
 
-/** Lower case, without the dot of the root. Source: RFC 1123, section 2.1. */
+/** Returns it in lower case and without a dot at its end. Source: RFC 1123, section 2.1. */
 function parseDomain(value: string | undefined): string | undefined {
   const domain = value?.toLowerCase().replace(/\.$/, "");
   const part = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
@@ -150,10 +150,11 @@ function parseDomain(value: string | undefined): string | undefined {
   throw usage(`Cannot use --domain "${value}": it is no domain name`, "such as api.example.com");
 }
 
+/** In milliseconds. */
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
 const WAIT_FORM = "such as --wait 200ms:2s (units: ms, s, m)";
 
-/** `min:max`, or `min` alone, whose longest stretch is four times as long. */
+/** Reads `min:max`, or `min` alone: then `max` is four times as long. */
 function parseWait(value: string): ReloadOptions["wait"] {
   const [first = "", second, ...more] = value.split(":");
   if (more.length > 0) throw usage(`Cannot use --wait "${value}": it is not min:max`, WAIT_FORM);

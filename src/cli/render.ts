@@ -1,4 +1,4 @@
-// `docker-api-gateway render`: the configuration for what runs now, printed and not written.
+// `docker-api-gateway render`: prints the configuration for what runs now, and writes nothing.
 
 import { createTwoFilesPatch } from "diff";
 import type { Command } from "./command.ts";
@@ -13,7 +13,7 @@ import { sameFiles } from "../plan/plan.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 
-/** The exit status of `--diff` where something would change. */
+/** The exit status of `--diff` if something would change. */
 const DIFFERS = 3;
 
 export const renderCommand: Command = {
@@ -45,8 +45,8 @@ interface Rendered {
 }
 
 /**
- * Renders what runs now.
- * @param diff whether to give the difference to the output file instead of the whole
+ * Renders the configuration for what runs now.
+ * @param diff whether the text is the difference to the files on disk instead of the whole files
  * @throws GatewayError
  */
 async function render(

@@ -1,4 +1,4 @@
-// `docker-api-gateway routes`: what is served, as HAProxy sees it.
+// `docker-api-gateway routes`: shows what is served, as HAProxy sees it.
 
 import { pause } from "../lib/async.ts";
 import type { Command, CommandIo } from "./command.ts";
@@ -12,17 +12,17 @@ import { formatDuration, formatTable } from "../lib/text.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { findRunning } from "./running.ts";
 
-/** How often `--watch` looks again, in milliseconds. */
+/** How often `--watch` asks HAProxy again, in milliseconds. */
 const WATCH_EVERY = 1_000;
-/** HAProxy answers within milliseconds; past this `--watch` says that it does not. */
+/** HAProxy answers within milliseconds. After this time `--watch` reports a failure. In ms. */
 const WATCH_PATIENCE = 3_000;
-/** Moves the cursor to the top left; erases to the end of the line; to the end of the screen. */
+/** Moves the cursor to the top left; erases the rest of the line; erases the rest below. */
 const [HOME, ERASE_LINE, ERASE_REST] = ["\u001B[H", "\u001B[K", "\u001B[J"];
 
 interface RouteRow {
-  /** `/foo/bar`, or `http://bar.example.com/`; empty for servers that no map leads to. */
+  /** `/foo/bar` or `http://bar.example.com/`; empty if no map leads to the servers. */
   readonly route: string;
-  /** Its name in the configuration. */
+  /** The name of the backend in the configuration. */
   readonly backend: string;
   readonly servers: readonly (Omit<ServerStats, "backend" | "check"> & {
     readonly container: string;
@@ -62,9 +62,9 @@ export const routesCommand: Command = {
 };
 
 /**
- * Shows it again and again until the user has enough. HAProxy may go and come back meanwhile.
- * @param complain tells of a failure where the text is for a program
- * @throws GatewayError where it cannot be shown to begin with
+ * Shows the routes again and again until the user ends it. HAProxy may go and come back meanwhile.
+ * @param complain reports a failure if the output is not a terminal
+ * @throws GatewayError if the routes cannot be shown the first time
  */
 async function watchRoutes(
   show: (signal: AbortSignal) => Promise<string>,
@@ -90,10 +90,10 @@ async function watchRoutes(
   }
 }
 
-/** What puts the text in place of the last one; what the screen has no room for is left out. */
+/** Makes the text replace the last one on the screen. Leaves out what does not fit. */
 function inPlace(text: string, { columns, rows }: ReturnType<CommandIo["screen"]>): string {
   const lines = text.trimEnd().split("\n");
-  // The cursor stands on the line behind the text.
+  // The cursor needs the line after the text.
   const room = Math.max(1, rows - 1);
   const shown =
     lines.length <= room
@@ -103,16 +103,16 @@ function inPlace(text: string, { columns, rows }: ReturnType<CommandIo["screen"]
   return `${HOME}${drawn.join("")}${ERASE_REST}`;
 }
 
-/** The routes with their servers, by the running HAProxy. @throws GatewayError */
+/** Reads the routes and their servers from the running HAProxy. @throws GatewayError */
 async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow[]> {
   const { config, ask } = await findRunning(output, signal);
   const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
-  // A template may ask other maps too, whose values are no backends.
+  // A template may use other maps too, with values that are not backends.
   const backends = new Set((await ask("show backend")).split("\n"));
   const rows: RouteRow[] = [];
   const mapped = new Set<string>();
   for (const path of mapPathsOf(config)) {
-    // A service that is new may have one of the spare backends until the next reload.
+    // A new service may use a spare backend until the next reload. The file has its real name.
     const file = Bun.file(path);
     const configured = valuesByKey(
       mapEntries(((await file.exists()) ? await file.text() : "").split("\n")),
@@ -135,7 +135,7 @@ function toRow(route: string, backend: string, servers: readonly ServerStats[] =
   return {
     route,
     backend,
-    // HAProxy has those that came later in an order of its own.
+    // HAProxy does not list them in the order of their names.
     servers: servers
       .toSorted((a, b) => compare(a.name, b.name))
       .map(({ name, address, state, since, requests, errors }) => ({
@@ -150,12 +150,12 @@ function toRow(route: string, backend: string, servers: readonly ServerStats[] =
   };
 }
 
-/** `/foo/bar` of the map's key `/foo/bar/`; `http://bar.example.com/` of `bar.example.com/`. */
+/** Makes `/foo/bar` of the key `/foo/bar/`, and `http://bar.example.com/` of `bar.example.com/`. */
 function toRoute(key: string): string {
   return key.startsWith("/") ? key.replace(/(.)\/$/, "$1") : `http://${key}`;
 }
 
-/** The backend's name is left out where the terminal has no room for it. */
+/** Leaves out the column with the backends if the terminal has no room for it. */
 function toTable(rows: readonly RouteRow[], columns: number): string {
   if (rows.length === 0) return "Nothing is served.\n";
   const head = ["ROUTE", "BACKEND", "CONTAINER", "SERVER", "STATE", "SINCE", "REQUESTS", "ERRORS"];
@@ -182,7 +182,7 @@ function toTable(rows: readonly RouteRow[], columns: number): string {
   );
 }
 
-/** The container's name, which a server's name begins with. */
+/** The name of the container. The name of a server begins with it. */
 function containerOf(server: string): string {
   return server.replace(/:[0-9a-f]{12}(:\d+)?$/, "");
 }

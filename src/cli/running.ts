@@ -1,4 +1,4 @@
-// The HAProxy that runs what the gateway wrote, to be asked by a command.
+// Finds the HAProxy that runs the gateway's configuration, so that a command can ask it.
 
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { askHaproxy } from "../haproxy/runtime/socket.ts";
@@ -7,7 +7,7 @@ import { parseConfig, statsSocket } from "../config/sections.ts";
 import { isOwnConfig } from "../template/compile.ts";
 
 interface Running {
-  /** The configuration that is on disk. */
+  /** The text of the configuration on disk. */
   readonly config: string;
   readonly ask: Runtime["ask"];
 }
@@ -18,8 +18,8 @@ const HINT =
 
 /**
  * Finds HAProxy's stats socket in the gateway's configuration.
- * @param signal ends what is asked
- * @throws GatewayError where there is none
+ * @param signal ends every request of `ask`
+ * @throws GatewayError if there is no such configuration, or it has no stats socket
  */
 export async function findRunning(output: string, signal: AbortSignal): Promise<Running> {
   const config = await Bun.file(output)

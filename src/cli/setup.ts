@@ -1,4 +1,4 @@
-// Puts the parts together for a command: from options to a client, a paths and settings.
+// Prepares what a command needs: turns the options into a client, paths and settings.
 
 import type { Environment } from "./command.ts";
 import type { DesiredSettings } from "../gateway/desired.ts";
@@ -29,12 +29,12 @@ export interface Setup {
   readonly template: TemplateSlot;
 }
 
-/** The oldest HAProxy whose configuration the built-in templates write. */
+/** The built-in templates write configurations for this version of HAProxy and later ones. */
 const OLDEST_HAPROXY = "2.6";
 
 /**
- * Prepares what every command needs.
- * @throws GatewayError for whatever of the user's choices cannot work
+ * Prepares what a command needs to make the configuration.
+ * @throws GatewayError if a choice of the user cannot work
  */
 export async function prepare(options: Options, env: Environment, log: Logger): Promise<Setup> {
   const { routing, listen } = options;
@@ -56,7 +56,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   };
 }
 
-/** The version of a HAProxy program. @throws GatewayError `haproxy` where it is none or too old */
+/** The version of a HAProxy program. @throws GatewayError `haproxy` if it is none or too old */
 export async function usableHaproxy(program: string): Promise<string> {
   const version = await haproxyVersion(program);
   if (compareVersions(version, OLDEST_HAPROXY) >= 0) return version;
@@ -65,19 +65,19 @@ export async function usableHaproxy(program: string): Promise<string> {
   });
 }
 
-/** Decides where everything is. @throws GatewayError `usage` */
+/** Decides where the files and sockets are. @throws GatewayError `usage` */
 export function preparePaths(choice: PathChoice, env: Environment): Paths {
   const host = inspectHost(choice.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
   return choosePaths(choice, host);
 }
 
-/** The client to the Engine that the user chose. @throws GatewayError */
+/** Makes a client for the Engine that the user chose. @throws GatewayError */
 export function dockerClient(dockerHost: string, env: Environment): DockerClient {
   const { host, tls, apiVersion } = chooseDocker(dockerHost, env);
   return new DockerClient(createTransport(host, tls), apiVersion);
 }
 
-/** Whether the journal reads standard error. Source: systemd.exec(5), `JOURNAL_STREAM`. */
+/** Whether standard error goes to the journal. Source: systemd.exec(5), `JOURNAL_STREAM`. */
 export function isJournal(env: Environment, stderr: { dev: number; ino: number }): boolean {
   return env["JOURNAL_STREAM"] === `${stderr.dev}:${stderr.ino}`;
 }

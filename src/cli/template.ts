@@ -1,4 +1,4 @@
-// `docker-api-gateway template`: the built-in templates, listed or printed.
+// `docker-api-gateway template`: lists the built-in templates, or prints one.
 
 import type { Command } from "./command.ts";
 import { GatewayError } from "../lib/errors.ts";
@@ -28,8 +28,8 @@ export const templateCommand: Command = {
 };
 
 /**
- * The names of the templates and their parts, or the text of one.
- * @throws GatewayError `usage` where there is none of that name
+ * Returns the text of a template or a part. Without a name, returns the list of all.
+ * @throws GatewayError `usage` if there is none with that name
  */
 function showTemplate(name: string | undefined): string {
   const all: Readonly<Record<string, string>> = { ...TEMPLATES, ...PARTIALS };

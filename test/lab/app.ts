@@ -1,4 +1,4 @@
-// A server on loopback that stands for a container: it records what it received, as it came.
+// A server on loopback that stands for a container. It records every request byte by byte.
 
 import { createServer, type AddressInfo, type Socket } from "node:net";
 import { freePort } from "./ports.ts";
@@ -10,29 +10,29 @@ export interface Received {
   method: string;
   target: string;
   version: string;
-  /** In order, names and values as received. */
+  /** In the order and with the letters in which they came. */
   headers: [name: string, value: string][];
-  /** The values of all headers of that name, whatever its case. */
+  /** The values of all headers with this name, in upper or lower case. */
   values: (name: string) => string[];
   body: string;
 }
 
-/** Answers a request with bytes; undefined: it has done with the connection what it wanted. */
+/** Returns the bytes of an answer. Undefined: it uses the connection itself. */
 export type Answerer = (received: Received, socket: Socket) => string | undefined;
 
 /** A running server. */
 export interface App {
-  /** The name it answers with. */
+  /** The text of its usual answer. */
   name: string;
   address: string;
   port: number;
-  /** The requests so far; HAProxy's checks only connect and send none. */
+  /** The requests so far. HAProxy's checks are not among them: they only connect. */
   received: Received[];
-  /** What it answers from now on. */
+  /** Makes its answers from now on. */
   answerer: Answerer;
-  /** Forgets what it received. */
+  /** Empties `received`. */
   forget(): void;
-  /** Refuses connections from now on, and ends those it has. */
+  /** Ends all connections, and refuses new ones. */
   stop(): Promise<void>;
 }
 
@@ -46,14 +46,14 @@ export interface AppOptions {
 
 let count = 0;
 
-/** Starts a server; it answers 200 with its name. */
+/** Starts a server. It answers 200 with its name, unless the options say otherwise. */
 export async function startApp(options: AppOptions = {}): Promise<App> {
   const { name = `app-${++count}`, address = "127.0.0.1" } = options;
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
-    // A check of HAProxy's ends in a reset.
+    // Every check of HAProxy ends with a reset of the connection.
     socket.on("error", () => socket.destroy());
     serve(socket, app);
   });
@@ -77,7 +77,7 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
   return app;
 }
 
-/** An answer as bytes, with the length of its body. */
+/** The bytes of an answer, with `Content-Length`. */
 export function reply(
   status: number,
   headers: readonly (readonly [name: string, value: string])[] = [],
@@ -88,7 +88,7 @@ export function reply(
   return `HTTP/1.1 ${status} Lab\r\n${lines.join("")}\r\n${body}`;
 }
 
-/** An address with a port that nobody listens on, now or later: loopback has many. */
+/** An address and port on which nobody listens or will listen: loopback has many addresses. */
 export async function deadEnd(): Promise<{ address: string; port: number }> {
   const bytes = [1, 2, 3].map(() => 1 + Math.floor(Math.random() * 254));
   return { address: ["127", ...bytes].join("."), port: await freePort() };
@@ -128,7 +128,7 @@ function serve(socket: Socket, app: App): void {
   }
 }
 
-/** The first request in the input and how much of it that is; undefined while it is not whole. */
+/** Reads the first request of the input, and its length. Undefined if it is not complete yet. */
 function parse(input: string): { received: Received; length: number } | undefined {
   const end = input.indexOf("\r\n\r\n");
   if (end < 0) return undefined;

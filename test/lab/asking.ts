@@ -1,9 +1,12 @@
-// Requests that never stop, and requests that an app keeps waiting.
+// Sends requests without a pause, and lets an app keep a request waiting.
 
 import { reply, type App } from "./app.ts";
 import type { Site } from "./proxy.ts";
 
-/** Asks one after the other; the function that ends it tells which statuses came, ascending. */
+/**
+ * Sends one request after the other. The returned function ends that, and returns each status that
+ * came, in ascending order.
+ */
 export function askAlways(site: Site, target: string): () => Promise<number[]> {
   const statuses = new Set<number>();
   const end = new AbortController();
@@ -17,15 +20,15 @@ export function askAlways(site: Site, target: string): () => Promise<number[]> {
   };
 }
 
-/** An app that keeps its next request. */
+/** A request that an app keeps waiting. */
 export interface Held {
-  /** Settles when it has the request. */
+  /** Settles when the app has the request. */
   received: Promise<void>;
-  /** Answers `held`. */
+  /** Answers the request with the text `held`. */
   answer: () => void;
 }
 
-/** Lets an app keep its next request until it is told to answer. */
+/** Makes an app keep its next request until `answer` is called. */
 export function holdNext(app: App): Held {
   const { answerer } = app;
   const { promise, resolve } = Promise.withResolvers<void>();

@@ -1,6 +1,6 @@
-// `unshare --net -- bun test/lab/beside-engine.ts COMMAND...`: runs a command as on a user's machine,
-// beside an ordinary Docker Engine. Its rules for the firewall, which drop what the containers of
-// other Engines send each other, are gone with the network namespace.
+// `unshare --net -- bun test/lab/beside-engine.ts COMMAND...`: runs a command beside an ordinary
+// Docker Engine, as on a user's machine. The firewall rules of that Engine drop the packets between
+// the containers of other Engines. They end with the network namespace.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { Daemon } from "./daemon.ts";
 import { answers } from "./engine.ts";
 import { labDir, sweep } from "./leftovers.ts";
 
-/** Where everybody looks for it. */
+/** The default socket, where every program looks for Docker. */
 const SOCKET = "/run/docker.sock";
 const PATH = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin`;
 

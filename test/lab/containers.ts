@@ -1,4 +1,4 @@
-// Runs containers for the tests and reads what their server answers.
+// Runs containers for the tests, and reads the answers of their servers.
 
 import { basename } from "node:path";
 import type Dockerode from "dockerode";
@@ -7,28 +7,28 @@ import { eventually } from "./http.ts";
 import { exposedPorts, healthConfig, type Healthcheck } from "./images.ts";
 
 export interface RunOptions {
-  /** Also what the server calls itself; a new name by default. */
+  /** The server answers with this name, too. A new name by default. */
   name?: string;
   labels?: Record<string, string>;
-  /** The name of a network, instead of the default bridge. */
+  /** The name of a network. The default bridge by default. */
   network?: string;
-  /** In the host's own network; the server then listens on `ports` of the host. */
+  /** Uses the network of the host. The server then listens on `ports` of the host. */
   hostNetwork?: boolean;
-  /** Another container's network: its name or id. */
+  /** The name or ID of a container whose network it shares. */
   networkOf?: string;
   env?: Record<string, string>;
   cmd?: string[];
-  /** Where the server listens; 8000 by default. */
+  /** The ports on which the server listens. 8000 by default. */
   ports?: number[];
   expose?: (number | string)[];
   healthcheck?: Healthcheck;
   restart?: "no" | "always" | "on-failure" | "unless-stopped";
   stopSignal?: string;
-  /** Goes on serving so long after the signal to stop. */
+  /** How long it goes on serving after the signal to stop, in milliseconds. */
   graceMs?: number;
-  /** Ignores the signal to stop, so that only KILL ends it. */
+  /** Whether it ignores the signal to stop, so that only KILL ends it. */
   ignoreTerm?: boolean;
-  /** Whatever else the API takes. */
+  /** Other options of the API. */
   create?: Dockerode.ContainerCreateOptions;
 }
 
@@ -36,23 +36,23 @@ export interface RunOptions {
 export interface Container {
   id: string;
   name: string;
-  /** Its IPv4 address in that network, or in its only one; throws where there is none. */
+  /** Its IPv4 address in this network, or in its only one. @throws Error if it has none */
   ip(network?: string): Promise<string>;
-  /** As `docker stop`: the signal, and KILL after so many seconds. */
+  /** Sends the signal to stop, and KILL after these seconds, as `docker stop` does. */
   stop(seconds?: number): Promise<void>;
   start(): Promise<void>;
   kill(signal?: string): Promise<void>;
   remove(): Promise<void>;
   inspect(): Promise<Dockerode.ContainerInspectInfo>;
-  /** Runs a command in it and returns what it printed; throws where it fails. */
+  /** Runs a command in it and returns its output. @throws Error if it fails */
   exec(command: string[]): Promise<string>;
-  /** What the default health check and `/health` look at. */
+  /** Makes the default health check and `/health` succeed or fail. */
   setHealthy(healthy: boolean): Promise<void>;
 }
 
 let count = 0;
 
-/** Makes a container of this image without starting it. */
+/** Makes a container of an image, but does not start it. */
 export async function create(
   engine: EngineAccess,
   image: string,
@@ -63,7 +63,7 @@ export async function create(
   return handle(engine, made.id, name);
 }
 
-/** Makes and starts a container of this image; its server listens some milliseconds later. */
+/** Makes and starts a container of an image. Its server listens some milliseconds later. */
 export async function run(
   engine: EngineAccess,
   image: string,
@@ -74,10 +74,10 @@ export async function run(
   return container;
 }
 
-/** Removes all containers, and the networks that are not the engine's own. */
+/** Removes all containers, and all networks but the engine's own. */
 export async function removeAll(engine: EngineAccess): Promise<void> {
   const containers = await engine.docker.listContainers({ all: true });
-  // Podman refuses to remove one while another is in its network.
+  // Podman refuses to remove a container while another one shares its network.
   await Promise.all(
     containers.map(({ Id }) => eventually(() => remove(engine.docker.getContainer(Id)))),
   );
@@ -90,20 +90,20 @@ export async function removeAll(engine: EngineAccess): Promise<void> {
   );
 }
 
-/** What the server of the lab has received. */
+/** A request, as the server of the lab tells in its answer. */
 export interface Answer {
-  /** The container's host name. */
+  /** The host name of the container. */
   container: string;
-  /** The container's name as `run` gave it. */
+  /** The name of the container, as `run` gave it. */
   name: string;
   method: string;
   /** The path and the query, byte by byte. */
   target: string;
   version: string;
-  /** The number of bytes of the body. */
+  /** The length of the body, in bytes. */
   body: number;
   headers: [name: string, value: string][];
-  /** The first header of that name, whatever its case. */
+  /** The first header with this name, in upper or lower case. */
   header(name: string): string | undefined;
 }
 
@@ -209,7 +209,7 @@ function handle(engine: EngineAccess, id: string, name: string): Container {
   };
 }
 
-// Removing one that is on its way out already is refused; it is gone all the same.
+// An engine refuses to remove a container that is already being removed. It is gone soon anyway.
 async function remove(container: Dockerode.Container): Promise<void> {
   try {
     await container.remove({ force: true, v: true });
@@ -219,7 +219,7 @@ async function remove(container: Dockerode.Container): Promise<void> {
   }
 }
 
-// Each part has a head of 8 bytes: the stream, three zeros, the length.
+// Each part begins with 8 bytes: the stream, three zeros, and the length.
 function demultiplex(bytes: Buffer): string {
   const parts: Buffer[] = [];
   for (let at = 0; at + 8 <= bytes.length;) {

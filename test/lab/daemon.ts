@@ -1,11 +1,13 @@
-// Runs a daemon of the tests, its output in a file.
+// Runs a daemon for the tests. Its output goes to a file.
 
 import { closeSync, openSync, readFileSync } from "node:fs";
 
+/** If the daemon does not start, the error shows this many lines of its output. */
 const LOG_LINES = 15;
+/** A daemon that takes longer to end is killed. */
 const STOP_MS = 30_000;
 
-/** A daemon that can be started, stopped and started again. */
+/** A daemon that can be started again after it was stopped. */
 export class Daemon {
   #child: Bun.Subprocess | undefined;
 
@@ -18,7 +20,7 @@ export class Daemon {
   /** Starts it and waits until it is ready. */
   async start(ready: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const log = openSync(this.logFile, "a");
-    // A session of its own: Ctrl-C in the terminal is for the tests, which then end it.
+    // It has its own session: Ctrl-C in the terminal is for the tests, which then end it.
     const child = Bun.spawn(this.command, {
       detached: true,
       stdin: "ignore",

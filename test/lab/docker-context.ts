@@ -1,9 +1,9 @@
-// Makes contexts of the docker program on the disk, byte by byte as `docker context create` does.
+// Writes docker contexts to the disk, with the same bytes as `docker context create`.
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Where a context has its files, in the docker program's folder. */
+/** The paths of a context's files in the folder of the docker program. */
 export interface ContextFiles {
   readonly meta: string;
   readonly tls: string;
@@ -16,7 +16,7 @@ interface ContextParts {
   readonly certificates?: Readonly<Record<string, string>>;
 }
 
-/** Makes a context in a folder of the docker program's. */
+/** Makes a context in a folder of the docker program. */
 export function makeContext(folder: string, name: string, parts: ContextParts): ContextFiles {
   const files = contextFiles(folder, name);
   const { host, skip = false, certificates = {} } = parts;
@@ -30,9 +30,9 @@ export function makeContext(folder: string, name: string, parts: ContextParts): 
   return files;
 }
 
-/** Where the files of a context are or would be. */
+/** The paths of a context's files, whether they exist or not. */
 export function contextFiles(folder: string, name: string): ContextFiles {
-  // Not by the gateway's own way, so that a mistake there is seen.
+  // The gateway's own code is not used here: the tests must see a mistake in it.
   const { stdout } = Bun.spawnSync(["sha256sum"], { stdin: Buffer.from(name) });
   const id = stdout.toString().slice(0, 64);
   return {

@@ -1,4 +1,4 @@
-// Starts dockerd and a containerd of its own, apart from any Docker of this host.
+// Starts dockerd with its own containerd, apart from any Docker of this host.
 
 import { existsSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
@@ -8,7 +8,7 @@ import type { Backend } from "./engine.ts";
 import { sweep } from "./leftovers.ts";
 import { claimSubnet } from "./subnet.ts";
 
-/** Prepares an engine of Docker in the folder; nothing runs yet but its containerd. */
+/** Prepares a Docker Engine in the folder. Only its containerd runs yet. */
 export async function prepareDocker(
   dir: string,
   flavour: "docker" | "docker-28",
@@ -22,10 +22,10 @@ export async function prepareDocker(
   const subnet = claimSubnet();
   const socket = join(dir, "docker.sock");
   const containerdSocket = join(dir, "c.sock");
-  // No DOCKER_ variable of the developer's may lead elsewhere.
+  // The developer's DOCKER_ variables must not lead to another Engine.
   const env = { PATH: path, HOME: dir, TMPDIR: process.env["TMPDIR"] };
 
-  // Docker takes the host's containerd where there is one; ours is apart from it.
+  // Docker would use the containerd of the host if there is one. This one is apart from it.
   writeFileSync(
     join(dir, "containerd.toml"),
     `version = 2
@@ -38,7 +38,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io
   path = "${dir}/c/opt"
 `,
   );
-  // The developer's own is /etc/docker/daemon.json.
+  // Without it, the developer's /etc/docker/daemon.json would be read.
   writeFileSync(join(dir, "daemon.json"), "{}");
 
   const runtime = new Daemon(
@@ -59,10 +59,10 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io
       `--bridge=${subnet.bridge}`,
       `--fixed-cidr=${subnet.network}`,
       `--default-address-pool=base=${subnet.pool},size=24`,
-      // The containers are in a group of this name, so that all of them can be found.
+      // All containers are in a control group with this name, so that they can be found.
       "--exec-opt=native.cgroupdriver=cgroupfs",
       `--cgroup-parent=/${basename(dir)}`,
-      // The host's firewall and routing stay as they are; its own addresses reach every container.
+      // The firewall and the routing of the host stay as they are. The host reaches all containers.
       "--iptables=false",
       "--ip6tables=false",
       "--ip-masq=false",
@@ -77,7 +77,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io
     startDaemon: (ready) => daemon.start(ready),
     stopDaemon: (signal) => daemon.stop(signal),
     stop: async () => {
-      // Killing all is as clean as ending each, and much faster; it is also what a crash leaves.
+      // Killing all is as clean as ending each one, and much faster. A crash leaves the same.
       await daemon.stop("SIGKILL");
       await runtime.stop("SIGKILL");
       sweep(dir);

@@ -1,4 +1,4 @@
-// Starts private Docker Engines for the tests, which leave the host and its own Docker as they are.
+// Starts private engines for the tests. They do not change the host or its own Docker.
 
 import Dockerode from "dockerode";
 import { prepareDocker } from "./docker.ts";
@@ -8,20 +8,21 @@ import { preparePodman } from "./podman.ts";
 export type Flavour = "docker" | "docker-28" | "podman";
 
 const FLAVOURS: readonly Flavour[] = ["docker", "docker-28", "podman"];
+/** How long an engine may take to answer a ping, in milliseconds. */
 const PING_MS = 1_000;
 
-/** A private engine; its containers are reached at their addresses from this host. */
+/** A private engine. This host reaches its containers at their addresses. */
 export interface Engine {
   flavour: Flavour;
   /** The path of its unix socket. */
   socket: string;
-  /** The same as a value of DOCKER_HOST. */
+  /** The socket as a value of DOCKER_HOST. */
   dockerHost: string;
-  /** A client that is independent of the code under test. */
+  /** A client that does not use the code under test. */
   docker: Dockerode;
-  /** Its folder, where its logs are. */
+  /** The folder of its files and logs. */
   dir: string;
-  /** Ends the daemon as a shutdown of the service does, or by a signal; containers end with it. */
+  /** Ends the daemon and its containers, as a stop of the service does, or by this signal. */
   stopDaemon(signal?: NodeJS.Signals): Promise<void>;
   startDaemon(): Promise<void>;
   restartDaemon(): Promise<void>;
@@ -29,11 +30,11 @@ export interface Engine {
   stop(): Promise<void>;
 }
 
-/** As much of an engine as making images and containers takes, so that any engine will do. */
+/** The parts of an engine that are needed to make images and containers. Any engine has them. */
 export type EngineAccess = Pick<Engine, "socket" | "docker"> &
   Partial<Pick<Engine, "flavour" | "dir">>;
 
-/** What a kind of engine does in its own way. */
+/** The things that each flavour of engine does in its own way. */
 export interface Backend {
   socket: string;
   startDaemon(ready: () => Promise<boolean>): Promise<void>;
@@ -41,7 +42,7 @@ export interface Backend {
   stop(): Promise<void>;
 }
 
-/** The kind of engine to test with: `TEST_ENGINE`, or Docker as installed. */
+/** The flavour of engine to test with: `TEST_ENGINE`, or the installed Docker. */
 export function testFlavour(): Flavour {
   const name = process.env["TEST_ENGINE"] ?? "docker";
   const flavour = FLAVOURS.find((known) => known === name);
@@ -51,7 +52,7 @@ export function testFlavour(): Flavour {
   return flavour;
 }
 
-/** Starts an engine of its own. */
+/** Starts a private engine. */
 export async function startEngine(options: { flavour?: Flavour } = {}): Promise<Engine> {
   const { flavour = testFlavour() } = options;
   if (process.getuid?.() !== 0) {
@@ -85,7 +86,7 @@ export async function startEngine(options: { flavour?: Flavour } = {}): Promise<
 
 let shared: Promise<Engine> | undefined;
 
-/** The engine that the tests of this process share; started when first asked for. */
+/** The engine that the tests of this process share. The first call starts it. */
 export function sharedEngine(): Promise<Engine> {
   shared ??= startEngine();
   return shared;
@@ -98,7 +99,7 @@ export async function stopSharedEngine(): Promise<void> {
   await (await engine)?.stop();
 }
 
-/** Whether an engine answers there. */
+/** Whether an engine answers at a socket. */
 export async function answers(socket: string): Promise<boolean> {
   try {
     const signal = AbortSignal.timeout(PING_MS);

@@ -1,29 +1,29 @@
-// Containers that start, stop, pause, fail, move and come back by chance, the same for the same seed.
+// Containers that start, stop, pause, fail and move at random. The same seed gives the same moves.
 
 import { randomNumbers } from "./make.ts";
 import type { Service } from "./proxy.ts";
 
-/** Where a container may listen. */
+/** An address on which a container may listen. */
 export interface Place {
   address: string;
   port: number;
   alive: boolean;
 }
 
-/** As many services as HAProxy before 3.4 has spare backends for. */
+/** HAProxy before 3.4 has spare backends for this many services. */
 const IMAGES = 40;
 const MOST_CONTAINERS = 25;
-/** So many come at once now and then that the map is replaced as a whole. */
+/** At times this many come at once, so that the whole map is replaced. */
 const CROWD = 110;
 
 export class Fleet {
   readonly #random: () => number;
   readonly #services = new Map<string, Service>();
   #count = 0;
-  /** What happened last, for the one who looks for the reason. */
+  /** What happened last, to find the reason if a test fails. */
   history: string[] = [];
 
-  /** @param crowds whether very many may come at once */
+  /** @param crowds whether very many containers may come at once */
   constructor(
     seed: number,
     private readonly places: readonly Place[],
@@ -32,19 +32,19 @@ export class Fleet {
     this.#random = randomNumbers(seed);
   }
 
-  /** The containers now. */
+  /** The containers that there are now. */
   get services(): Service[] {
     return [...this.#services.values()];
   }
 
-  /** Lets something happen; several things may before anybody looks. */
+  /** Changes one container, or up to four before anybody looks. */
   step(): void {
     const changes = 1 + this.#number(4);
     for (let count = 0; count < changes; count++) this.#change();
     this.history = this.history.slice(-30);
   }
 
-  /** A number from 0 up to below this one. */
+  /** A whole number from 0 to `below` - 1. */
   #number(below: number): number {
     return Math.floor(this.#random() * below);
   }
@@ -109,7 +109,7 @@ export class Fleet {
         });
         break;
       default:
-        // Its first port is what it listens on, or it exposes nothing and is guessed at.
+        // Its label names its port, or it exposes nothing and its port is guessed.
         set("exposes other ports", { ...this.#place(), ...this.#ports() });
     }
   }

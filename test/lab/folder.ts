@@ -1,4 +1,4 @@
-// Folders of every kind for the tests of files: of an own file system, small, read-only, mounted over.
+// Folders for the tests of files: with an own small file system, read-only, or mounted twice.
 
 import {
   chmodSync,
@@ -17,28 +17,28 @@ import { isOwnConfig } from "../../src/template/compile.ts";
 import { labDir } from "./leftovers.ts";
 import { listLogger } from "./proxy.ts";
 
-/** How many bytes a page has, in which a small file system counts. */
+/** The size of a page in bytes. A file system in memory counts in pages. */
 export const PAGE = 4096;
-/** The first line by which the gateway knows its own configurations. */
+/** The gateway knows its own configurations by this first line. */
 const OWN = "# Written by docker-api-gateway: what is changed here is overwritten.\n";
 
-/** A place for a configuration and what was logged about it. */
+/** A place for a configuration, and the log of what was done there. */
 export interface Place {
   dir: string;
   output: string;
   map: string;
   files: ConfigFiles;
   log: string[];
-  /** What should be there: a configuration of the gateway's with one map. */
+  /** Makes files to put there: a configuration of the gateway with one map. */
   wanted(text: string): Files;
 }
 
-/** A new folder; the lab removes it, and what is mounted in it, at the end. */
+/** Makes a folder. At the end the lab removes it with all that is mounted in it. */
 export function newFolder(): string {
   return labDir("files");
 }
 
-/** A place in a folder, a new one by default. */
+/** Makes a place in a folder, by default in a new one. */
 export function newPlace(dir = newFolder()): Place {
   const log: string[] = [];
   const output = join(dir, "haproxy.cfg");
@@ -51,7 +51,7 @@ export function newPlace(dir = newFolder()): Place {
   return { dir, output, map, files, log, wanted };
 }
 
-/** Does what is done for a configuration that HAProxy accepts, but for its reload. */
+/** Replaces the files as the gateway does if HAProxy accepts them, but without a reload. */
 export async function replace({ files }: Place, wanted: Files): Promise<void> {
   try {
     await files.stage(wanted);
@@ -61,7 +61,7 @@ export async function replace({ files }: Place, wanted: Files): Promise<void> {
   }
 }
 
-/** The error that a promise fails with. */
+/** The error with which a promise fails. */
 export async function failure(promise: Promise<unknown>): Promise<GatewayError> {
   const error: unknown = await promise.then(
     () => new Error("it did not fail"),
@@ -76,7 +76,7 @@ export function list(dir: string): string[] {
   return readdirSync(dir).toSorted();
 }
 
-/** Writes a file with this mode and owner. */
+/** Writes a file with this mode and owner. Its group has the next higher ID. */
 export function writeAs(
   path: string,
   content: string | Uint8Array,
@@ -113,7 +113,7 @@ export function remount(at: string, option: "ro" | "rw"): void {
   run("mount", "-o", `remount,${option}`, at);
 }
 
-/** Fills a file system up and leaves only so many pages. */
+/** Fills a file system until only `pagesLeft` pages are free. */
 export function fill(at: string, pagesLeft: number): void {
   const { bavail, bsize } = statfsSync(at);
   writeFileSync(join(at, "filler"), new Uint8Array((bavail - pagesLeft) * bsize));

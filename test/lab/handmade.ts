@@ -1,20 +1,20 @@
-// Configurations written by hand for the tests of runtime changes, which no built-in template makes.
+// Configurations for the tests of runtime changes that no built-in template makes.
 
 import type { Files } from "../../src/model.ts";
 import type { Site } from "./proxy.ts";
 
 export interface Handmade {
-  /** Further lines of the `defaults` that the backends have. */
+  /** More lines for the `defaults` of the backends. */
   defaults?: string[];
-  /** The lines of each backend by its name. */
+  /** The lines of each backend, by its name. */
   backends?: Record<string, string[]>;
-  /** The lines of the map that decides on the backend by the path. */
+  /** The lines of the map from paths to backends. */
   routes?: string[];
-  /** Further lines of the frontend. */
+  /** More lines for the frontend. */
   frontend?: string[];
 }
 
-/** The files; HAProxy of any version takes them. */
+/** Makes the files. HAProxy accepts them in every version. */
 export function handmade(site: Site, parts: Handmade): Files {
   const { defaults = [], backends = {}, routes = [], frontend = [] } = parts;
   const { haproxy } = site.setup.paths;

@@ -1,4 +1,4 @@
-// Starts real HAProxys of several versions and asks them, without the code under test.
+// Starts real HAProxys of several versions and asks them. It does not use the code under test.
 
 import { existsSync, mkdirSync } from "node:fs";
 import { createConnection } from "node:net";
@@ -10,23 +10,24 @@ import { labDir } from "./leftovers.ts";
 export type HaproxyVersion = "2.6" | "3.0" | "3.2" | "3.4";
 
 const VERSIONS: readonly HaproxyVersion[] = ["2.6", "3.0", "3.2", "3.4"];
-// Long enough for a loaded machine with two cores; a start takes some 100 ms.
+// A start takes some 100 ms. This is enough on a loaded machine with two cores.
 const READY_MS = 10_000;
+// An answer takes milliseconds. This is enough on a loaded machine.
 const CLI_MS = 10_000;
-// What is sent while a process is just starting may never be answered: then ask again.
+// A process that is just starting may never answer. Then the command is sent again.
 const FIRST_ANSWER_MS = 300;
 
 /** A running HAProxy in master-worker mode. */
 export interface Haproxy {
   version: HaproxyVersion;
-  /** The process id of the master. */
+  /** The process ID of the master. */
   pid: number;
   dir: string;
   configFile: string;
   masterSocket: string;
-  /** Loads the files anew; false where HAProxy refused them and goes on with the old ones. */
+  /** Loads the files again. Returns false if HAProxy refused them and goes on with the old ones. */
   reload(): Promise<boolean>;
-  /** What HAProxy has printed so far. */
+  /** The output of HAProxy so far. */
   log(): string;
   stop(): Promise<void>;
 }
@@ -34,9 +35,9 @@ export interface Haproxy {
 export interface HaproxyOptions {
   version: HaproxyVersion;
   config: string;
-  /** File name to content, put beside the configuration. */
+  /** The contents of files that are put beside the configuration, by name. */
   maps?: Record<string, string>;
-  /** Where the files go; a new folder of this process by default. */
+  /** The folder of the files. A new one by default. */
   dir?: string;
 }
 
@@ -54,7 +55,7 @@ export function haproxyVersions(): HaproxyVersion[] {
   });
 }
 
-/** The program of that version. */
+/** The path of HAProxy's program in this version. */
 export function haproxyProgram(version: HaproxyVersion): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   const cached = join(cache, "docker-api-gateway", `haproxy-${version}`, "usr/sbin/haproxy");
@@ -71,7 +72,7 @@ function versionOf(program: string): string | undefined {
   return /version (\d+\.\d+)/.exec(Bun.spawnSync([program, "-v"]).stdout.toString())?.[1];
 }
 
-/** Starts HAProxy on this configuration and waits until it serves. */
+/** Starts HAProxy with this configuration and waits until it serves. */
 export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
   const { version, config, maps = {}, dir = labDir("haproxy") } = options;
   mkdirSync(dir, { recursive: true });
@@ -102,7 +103,7 @@ export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
     await eventually(
       async () => {
         if (child.exitCode !== null) return;
-        // The worker answers once it has bound its ports.
+        // The worker answers when it has bound its ports.
         const info = await cli(masterSocket, "@1 show info", FIRST_ANSWER_MS);
         if (!info.includes("Pid:")) throw new Error(`the worker is not there yet: ${info}`);
       },
@@ -129,7 +130,7 @@ export async function startHaproxy(options: HaproxyOptions): Promise<Haproxy> {
   };
 }
 
-// The old worker's number, and whether the master has taken back a reload.
+// The process ID of the current worker, and how many reloads have failed.
 async function processes(masterSocket: string): Promise<{ worker: string; failed: number }> {
   const answer = await cli(masterSocket, "show proc", FIRST_ANSWER_MS);
   const lines = answer.split("\n").map((line) => line.trim().split(/\s+/));
@@ -142,7 +143,7 @@ async function reload(masterSocket: string): Promise<boolean> {
   const before = await eventually(() => processes(masterSocket));
   const answer = await cli(masterSocket, "reload");
   if (answer.includes("Success=0")) return false;
-  // HAProxy 2.6 answers nothing, and its master is away for a moment while it executes itself.
+  // HAProxy 2.6 does not answer, and its master is away for a moment while it executes itself.
   return eventually(
     async () => {
       const now = await processes(masterSocket);
@@ -156,7 +157,7 @@ async function reload(masterSocket: string): Promise<boolean> {
   );
 }
 
-/** Sends a command to a HAProxy socket, the master's or a worker's, and returns the answer. */
+/** Sends a command to a socket of HAProxy's master or worker, and returns the answer. */
 export function cli(socketPath: string, command: string, timeoutMs = CLI_MS): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   let answer = "";
@@ -164,7 +165,7 @@ export function cli(socketPath: string, command: string, timeoutMs = CLI_MS): Pr
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`no answer to "${command}"`)));
   socket.setEncoding("utf8");
   socket.on("connect", () => {
-    // The master closes only when we do; a worker breaks off `wait` when we do.
+    // The master closes only after us. But a worker ends `wait` early if we close.
     if (/\bwait\b/.test(command)) socket.write(`${command}\n`);
     else socket.end(`${command}\n`);
   });

@@ -1,48 +1,47 @@
-// A raw HTTP/1.1 client that sends exactly the bytes it is told to, and waiting for a condition.
+// A raw HTTP/1.1 client that sends exactly the given bytes, and a wait for a condition.
 
 import { createConnection, type Socket } from "node:net";
 
-// A test that waits this long has failed; what it waits for takes milliseconds.
+// What a test waits for takes milliseconds. After this time the test has failed.
 const TIMEOUT_MS = 10_000;
 
 export interface RawRequest {
-  /** Host name or address; 127.0.0.1 by default. */
+  /** A host name or address. 127.0.0.1 by default. */
   host?: string;
   port: number;
   method?: string;
-  /** Sent as it is: `//foo`, `/foo/../bar`, `/foo%2Fbar`, `*`. */
+  /** It is sent unchanged, such as `//foo`, `/foo/../bar`, `/foo%2Fbar` or `*`. */
   target?: string;
-  /** Added to Host and Connection: close; one of these names replaces it, undefined leaves it out. */
+  /** Added to `Host` and `Connection: close`, or instead of them. Undefined leaves one out. */
   headers?: Record<string, string | undefined>;
   body?: string | Uint8Array;
-  /** The connection fails when nothing arrives for so long. */
+  /** The connection fails if nothing arrives for this long. */
   timeoutMs?: number;
 }
 
 export interface RawResponse {
   status: number;
   statusText: string;
-  /** In order, names and values as received. */
+  /** In the order and with the letters in which they came. */
   headers: [name: string, value: string][];
-  /** The first header of that name, whatever its case. */
+  /** The first header with this name, in upper or lower case. */
   header(name: string): string | undefined;
   body: string;
 }
 
-/** An open connection, for what is more than one question and one answer. */
+/** An open connection, for more than one request and its answer. */
 export interface RawConnection {
-  /** Sends these bytes. */
   send(bytes: string | Uint8Array): void;
-  /** Waits for the next answer's head, and reads its body unless it is a 101. */
+  /** Waits for the head of the next answer, and reads the body if the status is not 101. */
   response(method?: string): Promise<RawResponse>;
-  /** Waits for so many bytes. */
+  /** Waits for this many bytes. */
   read(bytes: number): Promise<Uint8Array>;
   /** Settles when the other side closes. */
   closed: Promise<void>;
   close(): void;
 }
 
-/** Sends one request on a connection of its own. */
+/** Sends one request on a new connection. */
 export async function request(options: RawRequest): Promise<RawResponse> {
   const connection = await connect(options);
   try {
@@ -75,7 +74,6 @@ export function requestBytes(options: RawRequest): Uint8Array {
   ]);
 }
 
-/** Opens a connection. */
 export async function connect(
   options: Pick<RawRequest, "host" | "port" | "timeoutMs">,
 ): Promise<RawConnection> {
@@ -98,7 +96,7 @@ export async function connect(
   };
 }
 
-/** Repeats the check until it passes; fails with its last error. */
+/** Repeats the check until it passes. If it does not pass in time, throws its last error. */
 export async function eventually<T>(
   check: () => T | Promise<T>,
   options: { timeoutMs?: number; everyMs?: number } = {},
@@ -157,12 +155,12 @@ async function readChunks(input: Input): Promise<Uint8Array> {
     await input.line();
   }
   while ((await input.line()) !== "") {
-    // Trailers.
+    // These are trailers.
   }
   return Buffer.concat(chunks);
 }
 
-// What a socket has received and nobody has read.
+// The bytes that a socket has received and nobody has read yet.
 class Input {
   readonly closed: Promise<void>;
   #chunks: Buffer[] = [];

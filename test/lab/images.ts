@@ -1,4 +1,4 @@
-// Makes images without a registry, from a static busybox and an HTTP server of the lab.
+// Makes images without a registry, from a static busybox and the HTTP server of the lab.
 
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -7,9 +7,9 @@ import type Dockerode from "dockerode";
 import type { EngineAccess } from "./engine.ts";
 import { tarArchive, type TarEntry } from "./tar.ts";
 
-/** How an image or a container tells whether it is well. Times are in milliseconds. */
+/** The health check of an image or a container. Times are in milliseconds. */
 export interface Healthcheck {
-  /** A command line for the shell; `test -e /lab/healthy` by default. */
+  /** A command line for the shell. `test -e /lab/healthy` by default. */
   command?: string;
   intervalMs?: number;
   timeoutMs?: number;
@@ -18,11 +18,11 @@ export interface Healthcheck {
 }
 
 export interface ImageOptions {
-  /** Instead of the HTTP server of the lab. */
+  /** The command that runs instead of the HTTP server of the lab. */
   cmd?: string[];
-  /** `8000` or `8000/tcp`; the server listens on `ports`, whatever is exposed. */
+  /** Such as `8000` or `8000/tcp`. The server listens on `ports`, whatever is exposed. */
   expose?: (number | string)[];
-  /** Where the server listens; 8000 by default. */
+  /** The ports on which the server listens. 8000 by default. */
   ports?: number[];
   labels?: Record<string, string>;
   healthcheck?: Healthcheck;
@@ -31,16 +31,16 @@ export interface ImageOptions {
   workdir?: string;
 }
 
-// The layer is the same for all images, so an engine unpacks it once.
+// The layer is the same for all images, so that an engine unpacks it only once.
 let layer: Uint8Array | undefined;
 let count = 0;
 
 /**
- * Makes an image of this name, a new one each time. Its server tells in every answer what it
- * received (`parseAnswer`) and has these special paths, under any prefix:
+ * Makes an image with this name, another one at each call. Its server tells in every answer what it
+ * received (`parseAnswer`). It has these special paths, under any prefix:
  * `/redirect[?to=/login]` 302, `/cookie`, `/slow?ms=1000`, `/stream?bytes=N`, `/status?code=503`,
- * `/health` (200 while `/lab/healthy` exists, which it does not at first),
- * and a request to upgrade to a websocket makes it echo all bytes.
+ * `/health` (200 while `/lab/healthy` exists, which it does not at first).
+ * After a request to upgrade to a websocket it echoes all bytes.
  */
 export async function importImage(
   engine: EngineAccess,
@@ -53,7 +53,7 @@ export async function importImage(
     architecture: process.arch === "x64" ? "amd64" : process.arch,
     os: "linux",
     created: new Date().toISOString(),
-    // Makes it another image than the last one of the same settings.
+    // Makes the image differ from the last one with the same settings.
     history: [{ created_by: `${tagged} ${++count}` }],
     rootfs: { type: "layers", diff_ids: [`sha256:${Bun.SHA256.hash(layer, "hex")}`] },
     config: settings(options),
@@ -71,20 +71,20 @@ export async function importImage(
     headers: { "Content-Type": "application/x-tar" },
   });
   const text = await answer.text();
-  // The status is sent before the work is done; a failure is a line of the answer.
+  // The status is sent before the work is done. A failure is told in a line of the answer.
   if (!answer.ok || text.includes('"error"')) {
     throw new Error(`Cannot load the image "${name}": ${text.trim()}`);
   }
 }
 
-/** The keys that the API and an image's file have in common for exposed ports. */
+/** Exposed ports in the form that both the API and the file of an image have. */
 export function exposedPorts(ports: readonly (number | string)[]): Record<string, object> {
   return Object.fromEntries(
     ports.map((port) => [String(port).includes("/") ? String(port) : `${port}/tcp`, {}]),
   );
 }
 
-/** The check with what it leaves out; the times are short, as tests wait for them. */
+/** The check with its defaults. The times are short, as tests wait for them. */
 export function healthConfig(check: Healthcheck): Dockerode.HealthConfig {
   const { intervalMs = 200, timeoutMs = 2_000, startPeriodMs = 0, retries = 1 } = check;
   return {
@@ -115,7 +115,7 @@ function settings(options: ImageOptions): object {
   };
 }
 
-// Two megabytes.
+// The archive has two megabytes.
 function layerArchive(): Uint8Array {
   const program = Bun.which("busybox", { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/bin` });
   if (program === null) {

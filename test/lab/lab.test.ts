@@ -1,4 +1,4 @@
-// Proves that the lab works: its engines, its images and their server, its HAProxys and its client.
+// Tests the lab itself: its engines, its images and their server, its HAProxys and its client.
 
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
@@ -11,7 +11,7 @@ import { importImage } from "./images.ts";
 import { interfaces, labDir } from "./leftovers.ts";
 import { freePort } from "./ports.ts";
 
-// An engine's start and stop on a loaded machine with two cores, several times over.
+// An engine starts and stops several times in this, also on a loaded machine with two cores.
 const ENGINE_MS = 60_000;
 
 describe(`engine ${testFlavour()}`, () => {
@@ -126,7 +126,7 @@ describe(`engine ${testFlavour()}`, () => {
     connection.send(requestBytes({ port: 8000, headers }));
     const response = await connection.response();
     expect(response.status).toBe(101);
-    // The example of RFC 6455.
+    // This is the example of RFC 6455.
     expect(response.header("Sec-WebSocket-Accept")).toBe("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     connection.send(new Uint8Array([0, 255, 10, 13]));
     expect([...(await connection.read(4))]).toEqual([0, 255, 10, 13]);
@@ -189,7 +189,7 @@ describe(`engine ${testFlavour()}`, () => {
   });
 
   test("health follows the file", async () => {
-    // Podman leaves its checks to systemd: it knows none here.
+    // Podman leaves health checks to systemd, so there are none here.
     if (testFlavour() === "podman") return;
     await importImage(engine, "lab/checked", { healthcheck: { intervalMs: 50 } });
     const containers = [
@@ -345,7 +345,7 @@ frontend web
 `;
 }
 
-// The processes that are in a network namespace, which keep it.
+// The processes in a network namespace. It exists as long as there is one.
 function inNetwork(network: string): string[] {
   return readdirSync("/proc").filter((pid) => {
     try {
@@ -356,7 +356,7 @@ function inNetwork(network: string): string[] {
   });
 }
 
-// A process that has ended and that nobody has waited for yet still has a number.
+// A process that has ended keeps its ID until its parent has waited for it.
 function running(pid: number): boolean {
   try {
     return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, "utf8"));

@@ -1,4 +1,5 @@
-// Folders of this test process, and the removal of all that hangs on one, also where its process died.
+// Makes folders for this test process, and removes them with all that belongs to them. Also removes
+// what test processes left that died.
 
 import {
   existsSync,
@@ -12,44 +13,45 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-// Short: the path of a unix socket has 107 bytes and a bridge's name 15.
+// It is short, as the path of a unix socket has at most 107 bytes and the name of a bridge 15.
 const PREFIX = "dagl-";
-const OWN = `${PREFIX}${process.pid.toString(36)}-`;
-// What is killed needs a moment until the kernel lets go of it; after this, go on all the same.
+const OWN_PREFIX = `${PREFIX}${process.pid.toString(36)}-`;
+// A killed process needs a moment until the kernel has removed it. After 100 tries go on anyway.
 const SWEEP_TRIES = 100;
 const SWEEP_PAUSE_MS = 20;
+// A command that hangs is killed after this time.
 const COMMAND_MS = 20_000;
 
 /** Makes a new folder that belongs to this process. */
 export function labDir(kind: string): string {
-  return mkdtempSync(join(tmpdir(), `${OWN}${kind}-`));
+  return mkdtempSync(join(tmpdir(), `${OWN_PREFIX}${kind}-`));
 }
 
 /** The name for a bridge of this process. */
 export function bridgeName(index: number): string {
-  return `${OWN}${index}`;
+  return `${OWN_PREFIX}${index}`;
 }
 
-/** The names of the bridges of all test processes, dead ones included. */
+/** The names of the bridges of all test processes, also of those that died. */
 export function labBridges(): string[] {
   return interfaces().filter((name) => name.startsWith(PREFIX));
 }
 
-/** Removes what test processes that are no more have left. */
+/** Removes what test processes left that have ended. */
 export function cleanLeftovers(): void {
   clean((name) => name.startsWith(PREFIX) && !ownerLives(name));
 }
 
 /** Removes everything of this process. */
 export function cleanOwn(): void {
-  clean((name) => name.startsWith(OWN));
+  clean((name) => name.startsWith(OWN_PREFIX));
 }
 
-/** Kills what runs from the folder, removes its mounts, control groups and bridges, and itself. */
+/** Removes a folder with its processes, mounts, control groups and bridges. */
 export function sweep(dir: string): void {
-  // An engine that has no daemon of its own knows best how to end its containers.
-  const ownWay = join(dir, "end");
-  if (existsSync(ownWay)) quietly([ownWay]);
+  // An engine without a daemon has a script that ends its containers.
+  const endScript = join(dir, "end");
+  if (existsSync(endScript)) quietly([endScript]);
   for (let tries = 0; tries < SWEEP_TRIES; tries++) {
     const pids = processesOf(basename(dir));
     if (pids.length === 0) break;
@@ -70,7 +72,7 @@ function clean(belongs: (name: string) => boolean): void {
     try {
       sweep(join(tmpdir(), name));
     } catch {
-      // Another user's: it is theirs to remove.
+      // It belongs to another user, who must remove it.
     }
   }
   for (const bridge of interfaces().filter(belongs)) removeInterface(bridge);
@@ -79,15 +81,15 @@ function clean(belongs: (name: string) => boolean): void {
 function ownerLives(name: string): boolean {
   const pid = Number.parseInt(name.slice(PREFIX.length), 36);
   try {
-    // Another program may have got the number since.
+    // Another program may have got this process ID since.
     return readlinkSync(`/proc/${pid}/exe`).includes("bun");
   } catch {
     return false;
   }
 }
 
-// The processes that have the folder on their command line, and those whose root is in it: a
-// container's own processes have another command line, but their root is mounted from there.
+// The processes with the folder on their command line, and those whose root is in it. The processes
+// in a container have another command line, but their root is mounted from there.
 function processesOf(name: string): number[] {
   const pids: number[] = [];
   for (const entry of readdirSync("/proc")) {
@@ -107,11 +109,11 @@ function kill(pid: number): void {
   try {
     process.kill(pid, "SIGKILL");
   } catch {
-    // Gone by itself.
+    // It has ended by itself.
   }
 }
 
-// Those on the folder itself, too.
+// The mounts in a folder and on the folder itself.
 function mountsIn(dir: string): string[] {
   return readText("/proc/self/mountinfo")
     .split("\n")
@@ -120,7 +122,7 @@ function mountsIn(dir: string): string[] {
     .toReversed();
 }
 
-// A user's network has a bridge whose name stands only in the engine's own files.
+// The name of a bridge of a user's network is only in the files of the engine.
 function bridgesNamedIn(dir: string): string[] {
   const files = [join(dir, "d/network/files/local-kv.db")];
   const networks = join(dir, "networks");
@@ -135,7 +137,7 @@ function bridgesNamedIn(dir: string): string[] {
   return [...new Set(names)].filter((name) => name !== "docker0" && present.has(name));
 }
 
-/** The names of all network interfaces here; /sys may show those of another network namespace. */
+/** The names of all network interfaces. /sys may show those of another network namespace. */
 export function interfaces(): string[] {
   return [...readText("/proc/net/dev").matchAll(/^ *([^ :|]+):/gm)].map(([, name = ""]) => name);
 }
@@ -144,7 +146,7 @@ function removeInterface(name: string): void {
   quietly(["ip", "link", "delete", name]);
 }
 
-// Control groups are one tree (v2) or a folder of trees (v1).
+// Control groups are one tree (v2) or a folder with several trees (v1).
 function removeCgroups(name: string): boolean {
   const base = "/sys/fs/cgroup";
   if (!existsSync(base)) return true;
@@ -175,7 +177,7 @@ function quietly(command: string[]): void {
       timeout: COMMAND_MS,
     });
   } catch {
-    // Not installed, so it made nothing that is to be removed.
+    // The program is not installed, so it made nothing that must be removed.
   }
 }
 

@@ -1,4 +1,4 @@
-// Makes model values for the unit tests: what a test does not name is ordinary.
+// Makes values of the model for the unit tests. What a test does not name has an ordinary value.
 
 import { expect } from "bun:test";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
@@ -21,7 +21,7 @@ export const ROUTING: RoutingOptions = {
   domain: undefined,
 };
 
-/** Everything besides the containers that decides the files. */
+/** The settings that decide the files, together with the containers. */
 export const SETTINGS: DesiredSettings = {
   routing: ROUTING,
   template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
@@ -37,12 +37,12 @@ export const SETTINGS: DesiredSettings = {
   mapPath: (name) => `/x/${name}.map`,
 };
 
-/** The place of a container in a network. */
+/** The addresses of a container in a network. */
 export function at(network: string, ipv4: string, ipv6 = ""): Attachment {
   return { network, ipv4, ipv6 };
 }
 
-/** A running container on the default bridge that exposes port 8000; its ID comes of its name. */
+/** A running container on the default bridge that exposes port 8000. Its name decides its ID. */
 export function container(name: string, rest: Partial<Container> = {}): Container {
   return {
     id: new Bun.CryptoHasher("sha256").update(name).digest("hex"),
@@ -74,11 +74,11 @@ export function files(config: string, maps: Readonly<Record<string, string>> = {
   return { config, assets: Object.fromEntries(assets) };
 }
 
-/** Random numbers from 0 to 1, the same for the same seed. */
+/** Random numbers from 0 to 1. The same seed gives the same numbers. */
 export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {
-    // Mulberry32.
+    // This is Mulberry32.
     state = (state + 0x6d2b79f5) | 0;
     let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
@@ -86,7 +86,7 @@ export function randomNumbers(seed: number): () => number {
   };
 }
 
-/** The same items in another order. */
+/** The items in a random order. */
 export function shuffle<T>(items: readonly T[], random: () => number): T[] {
   return items
     .map((item) => ({ item, place: random() }))
@@ -94,7 +94,7 @@ export function shuffle<T>(items: readonly T[], random: () => number): T[] {
     .map(({ item }) => item);
 }
 
-/** The failure that the action ends in; fails where it ends in another or in none. */
+/** The error of an action. The test fails if it has another code, or if there is none. */
 export function failureOf(code: ErrorCode, action: () => unknown): GatewayError {
   try {
     action();

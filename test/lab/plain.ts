@@ -1,4 +1,4 @@
-// A HAProxy with a small configuration of its own, to be reloaded, broken and asked.
+// A HAProxy with a small configuration, for tests that reload it, break it and ask it.
 
 import { writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
@@ -8,22 +8,22 @@ import { request } from "./http.ts";
 import { labDir } from "./leftovers.ts";
 import { freePort } from "./app.ts";
 
-/** A running HAProxy that answers with a text. */
+/** A running HAProxy that answers every request with a text. */
 export interface Plain {
   haproxy: Haproxy;
   port: number;
   statsSocket: string;
-  /** Writes a configuration that answers with this text; HAProxy reads it when it is told to. */
+  /** Writes a configuration that answers with this text. HAProxy does not read it yet. */
   answerWith(text: string): void;
-  /** Writes one that HAProxy refuses. */
+  /** Writes a configuration that HAProxy refuses. */
   spoil(): void;
-  /** Writes one that HAProxy accepts but cannot start with: the port is another program's. */
+  /** Writes one that HAProxy accepts. But it cannot start, as another program has the port. */
   claim(port: number): void;
-  /** What it answers. */
+  /** Sends a request and returns the text of the answer. */
   ask(): Promise<string>;
 }
 
-/** Starts one that answers `first`; its frontend is named by further lines, if any. */
+/** Starts one that answers `first`. @param more more lines for the configuration */
 export async function startPlain(version: HaproxyVersion, more = ""): Promise<Plain> {
   const dir = labDir("plain");
   const port = await freePort();
@@ -54,7 +54,7 @@ ${more}`;
   };
 }
 
-/** A port that HAProxy cannot have, until the function is called. */
+/** Takes a port, so that HAProxy cannot have it until the returned function is called. */
 export async function takePort(): Promise<[port: number, release: () => void]> {
   const server = createServer((socket) => void socket.destroy());
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));

@@ -1,4 +1,4 @@
-// Makes configurations for the tests of plans, and tells plans shortly.
+// Makes configurations for the tests of plans, and puts plans into short words.
 
 import type { Files } from "../../src/model.ts";
 import type { Aliases, Capabilities, Operation } from "../../src/config/operations.ts";
@@ -25,7 +25,7 @@ export function plan(
   return planChange({ files: before, aliases }, after, capabilities);
 }
 
-/** The operations of a runtime plan, told shortly. */
+/** The operations of a runtime plan in short words. */
 export function tell(done: Plan): string[] {
   if (done.kind !== "runtime") return [JSON.stringify(done)];
   return done.operations.map(toText);
@@ -42,7 +42,7 @@ function toText(operation: Operation): string {
   return `${operation.do} ${operation.backend}/${typeof server === "string" ? server : server.name}`;
 }
 
-/** A backend with these servers. */
+/** A configuration with one backend that has these servers. */
 export function withServers(...servers: string[]): Files {
   return files(
     `${BASE}backend b from d\n${servers.map((server) => `  server ${server}\n`).join("")}`,

@@ -1,4 +1,4 @@
-// An Engine that is only played: its API on a unix socket, its containers servers on loopback.
+// Plays an Engine: it has an API on a unix socket, and its containers are servers on loopback.
 
 import { rmSync } from "node:fs";
 
@@ -7,17 +7,17 @@ export interface PlayedContainer {
   id: string;
   name: string;
   image: string;
-  /** Where its server is; on loopback, where this machine reaches it. */
+  /** The address of its server. Take one on loopback, which this machine reaches. */
   ip: string;
   port: number;
   labels?: Record<string, string>;
 }
 
 const API_VERSION = "1.41";
-/** Bun ends an answer that is silent for 10 s, on unix sockets too, though its types know of none. */
-const PATIENT: object = { idleTimeout: 0 };
+/** Bun ends an answer that is silent for 10 s. Its types lack this option for unix sockets. */
+const NO_IDLE_TIMEOUT: object = { idleTimeout: 0 };
 
-/** Answers what the gateway asks of an Engine, from a list of containers. */
+/** Answers the gateway's requests to an Engine from a list of containers. */
 export class PlayedEngine {
   readonly dockerHost: string;
   /** The paths that were asked for, without the version. */
@@ -33,18 +33,18 @@ export class PlayedEngine {
     this.dockerHost = `unix://${socket}`;
     this.#server = Bun.serve({
       unix: socket,
-      ...PATIENT,
+      ...NO_IDLE_TIMEOUT,
       fetch: (request) => this.#answer(new URL(request.url)),
     });
   }
 
-  /** Starts a container. */
+  /** Adds a container and tells of its start. */
   add(container: PlayedContainer): void {
     this.#containers.set(container.id, container);
     this.#tell("start", container);
   }
 
-  /** Ends a container: it is told to end, it ends, it is gone. */
+  /** Tells that a container gets the signal to end, removes it, and tells of its end. */
   remove(id: string): void {
     const container = this.#containers.get(id);
     if (container === undefined) return;
@@ -87,7 +87,7 @@ export class PlayedEngine {
       start(controller) {
         own = controller;
         listeners.add(controller);
-        // An answer without a byte would not be sent before the first event.
+        // Without a byte the head of the answer would wait for the first event.
         controller.enqueue(new TextEncoder().encode("\n"));
       },
       cancel() {

@@ -1,4 +1,4 @@
-// Starts Podman's Docker-compatible API with storage, networks and settings of its own.
+// Starts Podman's Docker-compatible API with its own storage, networks and settings.
 
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -7,7 +7,7 @@ import type { Backend } from "./engine.ts";
 import { sweep } from "./leftovers.ts";
 import { claimSubnet, type Subnet } from "./subnet.ts";
 
-/** Prepares an engine of Podman in the folder; nothing runs yet. */
+/** Prepares a Podman engine in the folder. Nothing runs yet. */
 export function preparePodman(dir: string): Backend {
   const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
   const podman = Bun.which("podman", { PATH: path });
@@ -17,7 +17,7 @@ export function preparePodman(dir: string): Backend {
   const subnet = claimSubnet();
   const socket = join(dir, "podman.sock");
   writeSettings(dir, subnet);
-  // No settings of the developer's may lead elsewhere.
+  // The developer's own settings must not lead elsewhere.
   const env = {
     PATH: `${join(dir, "bin")}:${path}`,
     HOME: dir,
@@ -25,7 +25,7 @@ export function preparePodman(dir: string): Backend {
     CONTAINERS_STORAGE_CONF: join(dir, "storage.conf"),
   };
 
-  // There is no daemon whose end would end the containers.
+  // Podman's containers do not end with a daemon. This script ends them.
   const words = Object.entries(env).map(([name, value]) => `'${name}=${value}'`);
   writeScript(
     join(dir, "end"),
@@ -81,7 +81,7 @@ graphroot = "${dir}/d"
 runroot = "${dir}/run"
 `,
   );
-  // Without Podman's own firewall and masquerading: the host's firewall stays as it is.
+  // It has no firewall and no masquerading of Podman: the firewall of the host stays as it is.
   writeFileSync(
     join(dir, "networks/87-podman.conflist"),
     JSON.stringify({
@@ -104,7 +104,7 @@ runroot = "${dir}/run"
       ],
     }),
   );
-  // For a user's network Podman writes rules whatever it is told, so they lead nowhere.
+  // Podman always writes firewall rules for a user's network. These programs ignore them.
   for (const program of ["iptables", "ip6tables"]) {
     writeScript(
       join(dir, "bin", program),

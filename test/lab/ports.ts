@@ -1,19 +1,19 @@
-// Finds ports of loopback for the tests.
+// Finds free ports for the tests.
 
 import { createServer } from "node:net";
 
-// Below the range from which the system takes the ports of outgoing connections.
+// These ports are below the range that the system uses for outgoing connections.
 const FIRST = 20_000;
 const COUNT = 10_000;
-const given = new Set<number>();
+const handedOut = new Set<number>();
 
-/** A port that nobody listens on, another one at every call. */
+/** A port on which nobody listens. Each call returns another one. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    // By chance, as other test runs on this host look for theirs.
+    // It is random, as other test runs on this host look for ports, too.
     const port = FIRST + Math.floor(Math.random() * COUNT);
-    if (given.has(port) || !(await isFree(port))) continue;
-    given.add(port);
+    if (handedOut.has(port) || !(await isFree(port))) continue;
+    handedOut.add(port);
     return port;
   }
 }

@@ -1,4 +1,4 @@
-// Runs before all tests: removes what an earlier run has left, and afterwards what this one has.
+// Runs before all tests. It removes what earlier runs left, and at the end what this run left.
 
 import { afterAll } from "bun:test";
 import { stopSharedEngine } from "./engine.ts";
@@ -6,7 +6,7 @@ import { cleanLeftovers, cleanOwn } from "./leftovers.ts";
 
 cleanLeftovers();
 
-// Ending many containers takes seconds on a loaded machine.
+// It takes seconds to end many containers on a loaded machine.
 const END_MS = 60_000;
 
 afterAll(

@@ -1,4 +1,4 @@
-// The built-in templates in a real HAProxy, in front of servers that stand for containers.
+// Runs the built-in templates in a real HAProxy, before servers that stand for containers.
 
 import { basename, join } from "node:path";
 import { sectionsOf } from "../../src/config/sections.ts";
@@ -14,16 +14,16 @@ import { connect, request, type RawConnection, type RawResponse } from "./http.t
 import { labDir } from "./leftovers.ts";
 import { freePort, type App } from "./app.ts";
 
-/** How long the start of a HAProxy with its servers may take on a loaded machine. */
+/** The start of a HAProxy with its servers takes at most this long on a loaded machine, in ms. */
 export const START_MS = 30_000;
 
-/** What of a container matters here; the rest is as usual. */
+/** The parts of a container that matter here. The others have their usual values. */
 export interface Service {
   image: string;
   address: string;
-  /** Its label `gateway.port`; undefined: it exposes nothing, so that ports are guessed. */
+  /** Its label `gateway.port`. Undefined: no label and no exposed port, so that it is guessed. */
   port?: number | undefined;
-  /** Its ID goes by it. */
+  /** The name decides the ID, too. */
   name?: string;
   state?: Container["state"];
   health?: Container["health"];
@@ -31,26 +31,26 @@ export interface Service {
 }
 
 export interface ProxyOptions {
-  /** Routes by host name below this domain. */
+  /** If given, routes are host names in this domain. */
   domain?: string;
-  /** The candidate ports. */
+  /** The ports to guess. */
   ports?: readonly number[];
 }
 
-/** A question to the proxy; the client's Host header is `127.0.0.1:<port>` unless it says more. */
+/** A request to the proxy. Its `Host` is `127.0.0.1:<port>` by default. */
 export type Question = Omit<Parameters<typeof request>[0], "port" | "host">;
 
-/** What HAProxy says of one server. */
+/** What HAProxy says about a server. */
 export interface ServerStat {
-  /** `UP`, `DOWN`, `MAINT`, or one of these with what its checks are about to find. */
+  /** `UP`, `DOWN` or `MAINT`, perhaps with how far its checks are, such as `UP 1/2`. */
   status: string;
   /** The result of its last check, such as `L4OK`. */
   check: string;
-  /** How often a request was given to it, whatever came of that. */
+  /** How many requests were sent to it, with or without success. */
   chosen: number;
 }
 
-/** A place for a configuration, and what is rendered there. */
+/** A place for a configuration, with the settings to render it. */
 export class Site {
   private constructor(
     readonly version: HaproxyVersion,
@@ -74,7 +74,7 @@ export class Site {
     return new Site(version, port, dir, await prepare(parseOptions(raw), {}, silent));
   }
 
-  /** What should be served for these containers, by the HAProxy of the setup unless it is given. */
+  /** The files and the model for these containers. @param haproxy by default that of the setup */
   render(services: readonly Service[], haproxy = this.setup.settings.haproxy): Desired {
     const { template } = this.setup;
     const settings = { ...this.setup.settings, haproxy };
@@ -94,7 +94,7 @@ export class Site {
     return makeDesired(snapshot, reach, settings, built, () => "2020-01-01T00:00:00.000Z");
   }
 
-  /** Starts HAProxy there. */
+  /** Starts HAProxy with the files for these containers. */
   async start(services: readonly Service[]): Promise<Haproxy> {
     const { files } = this.render(services);
     const named = Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]);
@@ -106,14 +106,14 @@ export class Site {
     });
   }
 
-  /** Writes what is known of the servers of these containers, where HAProxy may run or not. */
+  /** Writes the state file for these containers. @param running whether HAProxy runs */
   async saveStates(services: readonly Service[], running: boolean): Promise<void> {
     const { statsSocket } = this.setup.paths.haproxy;
     const sections = sectionsOf(this.render(services).files);
     await saveServerStates(sections, running ? statsSocket : undefined, (backend) => backend);
   }
 
-  /** Does to HAProxy what the gateway does for these containers when it reloads. */
+  /** Does what the gateway does in a reload for these containers. */
   async apply(services: readonly Service[], haproxy: Haproxy): Promise<void> {
     const { files } = this.setup;
     const desired = this.render(services).files;
@@ -124,7 +124,7 @@ export class Site {
     await files.confirm();
   }
 
-  /** What HAProxy says of the servers, by their containers' names and their ports. */
+  /** What HAProxy says about the servers, by the names of their containers, with a port if any. */
   async servers(): Promise<Record<string, ServerStat>> {
     const csv = await cli(this.setup.paths.haproxy.statsSocket, "show stat");
     const [head = "", ...lines] = csv.replace("# ", "").split("\n");
@@ -148,26 +148,25 @@ export class Site {
     );
   }
 
-  /** Asks on a connection of its own. */
+  /** Sends a request on a new connection. */
   ask(question: Question = {}): Promise<RawResponse> {
     return request({ ...question, port: this.port });
   }
 
-  /** Opens a connection. */
   connect(): Promise<RawConnection> {
     return connect({ port: this.port });
   }
 }
 
-/** The container that an app stands for; its image has the app's name. */
+/** The container for which an app stands. Its image has the name of the app. */
 export function serviceOf({ name, address, port }: App, more: Partial<Service> = {}): Service {
   return { image: name, address, port, ...more };
 }
 
-/** A logger whose lines nobody wants. */
+/** A logger that drops its lines. */
 export const silent: Logger = makeLogger(() => {});
 
-/** A logger that writes its lines, without the time, to a list. */
+/** A logger that adds its lines to a list, without the time. */
 export function listLogger(lines: string[]): Logger {
   return makeLogger((line) => void lines.push(line.replace(/^\S+ /, "")));
 }

@@ -1,20 +1,20 @@
-// Stands between the gateway and HAProxy's socket: keeps what is said, and may come in between.
+// Stands between the gateway and HAProxy's socket. It records the commands and can delay them.
 
 import { createConnection, createServer, type Socket } from "node:net";
 
 export interface Recorder {
-  /** The path to connect to instead. */
+  /** The path of the recorder's own socket. */
   socket: string;
-  /** What was sent on each connection. */
+  /** The commands on each connection, in the order of the connections. */
   sent: string[];
-  /** Called with all that was sent so far on a connection; its end is waited for before that is passed on. */
+  /** Called with all commands so far on a connection. The last one waits until this has ended. */
   onSent: (text: string) => void | Promise<void>;
-  /** From now on connections are taken, and nothing is passed on or answered. */
+  /** From now on new connections are accepted, but nothing is passed on or answered. */
   silence(): void;
   close(): Promise<void>;
 }
 
-/** Listens beside HAProxy's socket, and passes everything on. */
+/** Listens beside HAProxy's socket `to` and passes everything on. */
 export async function startRecorder(to: string): Promise<Recorder> {
   const open = new Set<Socket>();
   let silent = false;
@@ -26,13 +26,13 @@ export async function startRecorder(to: string): Promise<Recorder> {
     const haproxy = createConnection({ path: to, allowHalfOpen: true });
     open.add(haproxy);
     haproxy.on("close", () => open.delete(haproxy));
-    let passing = Promise.resolve();
+    let passedOn = Promise.resolve();
     client.on("data", (chunk: Buffer) => {
       recorder.sent[index] += chunk.toString();
-      const held = recorder.onSent(recorder.sent[index] ?? "");
-      passing = passing.then(() => held).then(() => void haproxy.write(chunk));
+      const mayPass = recorder.onSent(recorder.sent[index] ?? "");
+      passedOn = passedOn.then(() => mayPass).then(() => void haproxy.write(chunk));
     });
-    client.on("end", () => void passing.then(() => haproxy.end()));
+    client.on("end", () => void passedOn.then(() => haproxy.end()));
     haproxy.pipe(client);
     client.on("error", () => haproxy.destroy());
     haproxy.on("error", () => client.destroy());

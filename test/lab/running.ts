@@ -1,4 +1,4 @@
-// A HAProxy that is changed while it runs, as the gateway does it: plan, commands, files, reloads.
+// A HAProxy that is changed as the gateway does it: by plans, commands, files and reloads.
 
 import { expect } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
@@ -14,27 +14,27 @@ import { cli, haproxyProgram, startHaproxy, type Haproxy } from "./haproxy.ts";
 import { eventually } from "./http.ts";
 import { listLogger, type Service, type Site } from "./proxy.ts";
 
-/** What HAProxy says of a server. */
+/** What HAProxy says about a server. */
 export interface ServerState {
   address: string;
-  /** `UP`, `DOWN`, `DRAIN`, `MAINT`, or one of these with what its checks are about to find. */
+  /** `UP`, `DOWN`, `DRAIN` or `MAINT`, perhaps with how far its checks are, such as `UP 1/2`. */
   status: string;
-  /** How often a request was given to it, whatever came of that. */
+  /** How many requests were sent to it, with or without success. */
   chosen: number;
 }
 
 export interface RunningOptions {
-  /** How long the connections of a server may last when it goes, in milliseconds. */
+  /** How long the connections of a server may last after it was removed, in milliseconds. */
   grace?: number;
-  /** Whether HAProxy may be changed while it runs; it may by default. */
+  /** Whether HAProxy may be changed while it runs. True by default. */
   mayChange?: boolean;
-  /** The socket to change HAProxy by; the one of its configuration by default. */
+  /** The socket through which HAProxy is changed. By default the one of its configuration. */
   socket?: string | undefined;
 }
 
 /** A running HAProxy with the parts of the gateway that change it. */
 export class Running {
-  /** What was logged, without the time. */
+  /** The lines of the log, without the time. */
   readonly log: string[] = [];
   /** The reasons of each reload. */
   readonly reloads: (readonly string[])[] = [];
@@ -49,7 +49,7 @@ export class Running {
     [this.runtime, this.applier] = this.#parts();
   }
 
-  /** Starts HAProxy with these files, and takes it over as a gateway does that has just started. */
+  /** Starts HAProxy with these files. Takes it over as a gateway does when it starts. */
   static async start(site: Site, files: Files, options: RunningOptions = {}): Promise<Running> {
     const haproxy = await startHaproxy({
       version: site.version,
@@ -64,18 +64,18 @@ export class Running {
     return running;
   }
 
-  /** Goes on as a gateway that has just started and would make these files. */
+  /** Takes HAProxy over again, as a new gateway does that would make these files. */
   async takeOver({ assets }: Files): Promise<void> {
     [this.runtime, this.applier] = this.#parts();
     await this.applier.recover(assets);
   }
 
-  /** Waits until these files are on disk: they follow what HAProxy runs. */
+  /** Waits until these files are on disk: they are written after HAProxy was changed. */
   async written({ config, assets }: Files): Promise<void> {
     await eventually(() => {
       const { output } = this.site.setup.paths;
       expect(readFileSync(output, "utf8")).toBe(config);
-      // The way back goes last: until then a gateway that starts takes the change for unconfirmed.
+      // This file is removed last: until then a new gateway takes the change for unconfirmed.
       expect(existsSync(join(dirname(output), `.${basename(output)}.unconfirmed`))).toBe(false);
       for (const [path, { text }] of Object.entries(assets)) {
         expect(readFileSync(path, "utf8")).toBe(text);
@@ -83,24 +83,24 @@ export class Running {
     });
   }
 
-  /** Ends HAProxy, and starts it again on the files that are there; of another version if given. */
+  /** Ends HAProxy and starts it again with the files on disk, perhaps in another version. */
   async restart(version = this.site.version): Promise<void> {
     await this.haproxy.stop();
     const config = readFileSync(this.site.setup.paths.output, "utf8");
     this.haproxy = await startHaproxy({ version, config, dir: this.site.dir });
   }
 
-  /** Makes HAProxy read its files, without the gateway's knowledge. */
+  /** Reloads HAProxy. The gateway does not know of it. */
   async reloadByHand(): Promise<void> {
     if (!(await this.haproxy.reload())) throw new Error("HAProxy refused to reload");
   }
 
-  /** Compares HAProxy with what it should be. */
+  /** Lets the gateway compare HAProxy with what it should be. */
   async verify(): Promise<void> {
     await this.applier.verify(await this.runtime.recognise());
   }
 
-  /** Brings HAProxy to these files; tells how. */
+  /** Brings HAProxy to these files. Returns how. */
   async go(desired: Files): Promise<"nothing" | "commands" | "reload"> {
     const { applier, runtime } = this;
     const plan = planChange(applier.applied, desired, await runtime.capabilities());
@@ -117,12 +117,12 @@ export class Running {
     return "reload";
   }
 
-  /** Brings HAProxy to what should be served for these containers. */
+  /** Brings HAProxy to the files for these containers. Returns how. */
   serve(services: readonly Service[]): Promise<"nothing" | "commands" | "reload"> {
     return this.go(this.site.render(services).files);
   }
 
-  /** Sends a command to HAProxy by hand. */
+  /** Sends a command to HAProxy. The gateway does not know of it. */
   ask(command: string): Promise<string> {
     return cli(this.site.setup.paths.haproxy.statsSocket, command);
   }
@@ -143,12 +143,12 @@ export class Running {
     );
   }
 
-  /** A server's status; undefined where HAProxy has no such server. */
+  /** The status of a server. Undefined if HAProxy has no such server. */
   async status(key: string): Promise<string | undefined> {
     return (await this.servers())[key]?.status;
   }
 
-  /** The entries of a map that HAProxy has, in its order. */
+  /** The entries of a map in HAProxy, in its order. */
   async entries(path: string): Promise<string[]> {
     const lines = (await this.ask(`show map ${path}`)).split("\n").filter(Boolean);
     return lines.map((line) => line.slice(line.indexOf(" ") + 1));
@@ -160,7 +160,7 @@ export class Running {
     return lines.filter((line) => line !== "" && !line.startsWith("#"));
   }
 
-  /** Ends it, once all files are written. */
+  /** Ends HAProxy when all files are written. */
   async stop(): Promise<void> {
     await this.applier.close();
     await this.haproxy.stop();

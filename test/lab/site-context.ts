@@ -1,19 +1,19 @@
-// What is served where, as files say it and as a running HAProxy says it, in the same words.
+// Tells what is served where, in the same words for files and for a running HAProxy.
 
 import { mapsOf } from "../../src/config/map-file.ts";
 import type { Files } from "../../src/model.ts";
 
-/** `address:port on` or `off` for each server's name, by the route's key and its prefix. */
+/** By a route's key and prefix: the servers by name, each with `address:port on` or `off`. */
 export type SiteView = Record<string, Record<string, string>>;
 
 interface Parts {
   /** Lines of `key backend|prefix`. */
   entries: string[];
-  /** `backend/server` with where it is and whether it gets requests. */
+  /** The key is `backend/server`. The state is its address and whether it gets requests. */
   servers: [key: string, state: string][];
 }
 
-/** What the files of the built-in template say. */
+/** What is served according to files of a built-in template. */
 export function viewOfFiles(files: Files): SiteView {
   const servers: [string, string][] = [];
   let backend = "";
@@ -29,7 +29,7 @@ export function viewOfFiles(files: Files): SiteView {
   return join({ entries, servers });
 }
 
-/** What HAProxy says. Servers that are out of reach of any route are on their way out. */
+/** What is served according to HAProxy. Leaves out servers without a route: they will go. */
 export async function viewOfHaproxy(
   ask: (command: string) => Promise<string>,
   map: string,
@@ -39,7 +39,7 @@ export async function viewOfHaproxy(
   const servers = states.map((line): [string, string] => {
     const fields = line.split(" ");
     const [, backend, , name, address, , admin] = fields;
-    // The third bit only tells that the file says `disabled`.
+    // The third bit only means that the file has `disabled`.
     const isOff = (Number(admin) & ~4) !== 0;
     return [`${backend}/${name}`, `${address}:${fields[18]} ${isOff ? "off" : "on"}`];
   });

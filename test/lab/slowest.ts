@@ -1,11 +1,12 @@
-// Merges what `bun test --update-timings` wrote of each lane, and prints which files took longest:
-// `bun test/lab/slowest.ts FILE...`. With --keep these times balance the lanes from now on.
+// `bun test/lab/slowest.ts FILE...`: merges the times that `bun test --update-timings` wrote for
+// each lane, and prints which files took longest. With --keep these times balance the lanes from
+// now on.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-/** What bun reads and writes: how long each test file takes, in milliseconds. */
+/** The file of bun: how long each test file takes, in milliseconds. */
 interface Timings {
   readonly version: 1;
   readonly files: Readonly<Record<string, number>>;

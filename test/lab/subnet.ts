@@ -1,30 +1,30 @@
-// Finds networks for an engine of the tests that nobody else on this host uses.
+// Finds networks for an engine that nothing else on this host uses.
 
 import { bridgeName, labBridges } from "./leftovers.ts";
 
-// So many engines at a time, each with a bridge 10.201.N.0/24 and room for 16 further networks.
+// This many engines can run at a time, each with a bridge 10.201.N.0/24 and 16 more networks.
 const SUBNETS = 128;
 const TRIES = 20;
 
-/** A bridge that has been made, and where further networks may be. */
+/** A bridge that was made, and the room for more networks. */
 export interface Subnet {
   bridge: string;
-  /** The bridge's address with its prefix length. */
+  /** The address of the bridge with its prefix length. */
   gateway: string;
   network: string;
-  /** The range to take networks of /24 from. */
+  /** The range for more networks, each a /24. */
   pool: string;
 }
 
-/** Makes a bridge for an engine, with a subnet of its own. */
+/** Makes a bridge with its own subnet for an engine. */
 export function claimSubnet(): Subnet {
   for (let tries = 0; tries < TRIES; tries++) {
-    // By chance, so that two processes that clash once do not clash again.
+    // It is random, so that two processes that clash once do not clash again.
     const index = Math.floor(Math.random() * SUBNETS);
     const subnet = describe(index);
     if (routes().some((route) => overlaps(route, index))) continue;
     ip("link", "add", subnet.bridge, "type", "bridge");
-    // Who made a bridge first is unknown, so where two have the same number both give way.
+    // If two processes have the same number, both give way: nobody knows who was first.
     if (labBridges().filter((name) => name.endsWith(`-${index}`)).length > 1) {
       ip("link", "delete", subnet.bridge);
       continue;

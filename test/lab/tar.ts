@@ -2,14 +2,14 @@
 
 const BLOCK = 512;
 
-/** A folder, or a file that may be executed, or a symbolic link; owned by root. */
+/** An executable file if it has a content, a symbolic link if it has a link, else a folder. */
 export interface TarEntry {
   path: string;
   content?: Uint8Array;
   link?: string;
 }
 
-/** The archive of these entries. */
+/** Makes an archive of these entries. Root owns all of them. */
 export function tarArchive(entries: TarEntry[]): Uint8Array {
   const blocks: Uint8Array[] = [];
   for (const entry of entries) {
@@ -27,7 +27,7 @@ function header(entry: TarEntry, size: number): Uint8Array {
   block.write(entry.path, 0);
   block.write("0000755\0".concat("0000000\0".repeat(2)), 100);
   block.write(`${octal(size)}\0${octal(0)}\0`, 124);
-  // The sum is taken with blanks in its own place.
+  // While the checksum is computed, its own place has blanks.
   block.write(" ".repeat(8), 148);
   block.write(type, 156);
   block.write(entry.link ?? "", 157);

@@ -2,7 +2,7 @@
 
 import { choicesOf, namesOf, type Completed, type CompletedFlag } from "./words.ts";
 
-/** The script that completes the program in bash; its file has the program's name. */
+/** Makes the script for bash. Its file must have the name of the program. */
 export function forBash(program: string, commands: readonly Completed[]): string {
   const name = `_${program.replaceAll("-", "_")}`;
   const named = commands.filter((command) => command.name !== "");
@@ -59,7 +59,7 @@ complete -F ${name} ${program}
 `;
 }
 
-/** The program itself comes last: its pattern takes everything. */
+/** The program itself must come last: its pattern matches everything. */
 function commandCase({ name, flags, argument }: Completed): string {
   const words = argument?.choices ?? [];
   const choices = words.length === 0 ? "" : ` words="${words.join(" ")}"`;
@@ -82,7 +82,7 @@ function valueCases(flags: readonly CompletedFlag[]): string[] {
     ...flags
       .filter((flag) => namesOf(flag) !== undefined)
       .map((flag) => `    --${flag.name}) asked=${namesOf(flag)} ;;`),
-    // Readline's own completion knows quotes and `~`.
+    // Paths are left to readline, which knows quotes and `~`.
     `    ${pattern("file")}) compopt -o default; return ;;`,
     `    ${pattern("folder")}) compopt -o dirnames; return ;;`,
     `    ${pattern("anything")}) return ;;`,

@@ -1,4 +1,4 @@
-// `docker-api-gateway completion`, and what its scripts ask: the names of what runs.
+// `docker-api-gateway completion`, and the command that its scripts run for the names of what runs.
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Command } from "../command.ts";
@@ -6,9 +6,9 @@ import { runningNames } from "./names.ts";
 import { completionFor, SHELLS } from "./scripts.ts";
 
 /**
- * Makes the command that prints the completion script of a shell, and the one that the scripts ask.
+ * Makes two commands: one prints the completion script of a shell, the other is run by the scripts.
  * @param program the program's name
- * @param all gives all commands, the first of these two included
+ * @param all returns all commands, including the first of these two
  */
 export function completionCommands(
   program: string,

@@ -2,7 +2,7 @@
 
 import { choicesOf, namesOf, type Completed, type CompletedFlag } from "./words.ts";
 
-/** The script that completes the program in fish; its file has the program's name. */
+/** Makes the script for fish. Its file must have the name of the program. */
 export function forFish(program: string, commands: readonly Completed[]): string {
   const name = `__${program.replaceAll("-", "_")}`;
   const named = commands.filter((command) => command.name !== "");
@@ -54,7 +54,7 @@ function forCommand(
   ];
 }
 
-/** The names of what runs, which fish asks for when it completes. */
+/** The command that fish runs for the names of what runs. */
 function running(program: string, names: string): string {
   return quote(
     `(${program} complete --line=(commandline -cp | string collect) ${names} 2>/dev/null)`,

@@ -1,19 +1,19 @@
-// The names of what runs, for completions: asked of the Engine, within a moment.
+// Asks the Engine for the names of what runs, for completions.
 
 import { fromList } from "../../docker/container.ts";
 import { readIntent } from "../../routing/intent.ts";
 import type { Environment, RunningNames } from "../command.ts";
 import { dockerClient } from "../setup.ts";
 
-/** A person waits at the keyboard for no longer than this, in milliseconds. */
-const LIMIT = 1_000;
-/** A shell would take apart what has other characters. */
-const PLAIN = /^[\w./:@-]+$/;
+/** A person at the keyboard waits no longer than this, in milliseconds. */
+const PATIENCE = 1_000;
+/** A shell would split names that have other characters. */
+const SAFE_NAME = /^[\w./:@-]+$/;
 
 /**
- * The names that can stand at a place of the command line.
- * @param line what was typed so far: its `--docker-host` counts
- * @returns none where the Engine does not answer: a completion has nobody to complain to
+ * Reads the names that can stand at a place of the command line.
+ * @param line what was typed so far, perhaps with a `--docker-host`
+ * @returns nothing if the Engine does not answer: a completion cannot show errors
  */
 export async function runningNames(
   kind: RunningNames,
@@ -23,9 +23,9 @@ export async function runningNames(
   const dockerHost = /(?:^|\s)--?docker-host[=\s]\s*(\S+)/.exec(line)?.[1] ?? "";
   try {
     const client = dockerClient(dockerHost, env);
-    // The ssh program may ask for a password.
+    // The ssh program might ask for a password.
     if (client.transport.name.startsWith("ssh:")) return [];
-    const signal = AbortSignal.timeout(LIMIT);
+    const signal = AbortSignal.timeout(PATIENCE);
     await client.connect(signal);
     const names =
       kind === "networks"
@@ -35,7 +35,7 @@ export async function runningNames(
             const routes = "reason" in intent ? [] : intent.routes.value;
             return [container.name, container.image, ...routes.map(({ path }) => path)];
           });
-    return [...new Set(names)].filter((name) => PLAIN.test(name)).toSorted();
+    return [...new Set(names)].filter((name) => SAFE_NAME.test(name)).toSorted();
   } catch {
     return [];
   }

@@ -1,4 +1,4 @@
-// Completions for shells, made from the command tree.
+// Makes the completion scripts of the shells from the command tree.
 
 import type { Command } from "../command.ts";
 import { forBash } from "./bash.ts";
@@ -10,7 +10,7 @@ export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type Shell = (typeof SHELLS)[number];
 
 /**
- * The completion script of a shell.
+ * Makes the completion script of a shell.
  * @param commands all commands; the one without a name is the program itself
  */
 export function completionFor(shell: Shell, program: string, commands: readonly Command[]): string {

@@ -1,9 +1,9 @@
-// What there is to complete: for each command its flags, what their values are, and its argument.
+// What can be completed: the flags of each command, their values, and its argument.
 
 import type { Command, RunningNames } from "../command.ts";
 import type { FlagDef } from "../flags.ts";
 
-/** A command, as a shell completes it; the one without a name is the program itself. */
+/** A command for completion. The one without a name is the program itself. */
 export interface Completed {
   readonly name: string;
   readonly description: string;
@@ -12,7 +12,7 @@ export interface Completed {
     | {
         readonly name: string;
         readonly choices: readonly string[];
-        /** Names of what runs, which the program itself is asked for. */
+        /** Which names of what runs can stand there. The script asks the program for them. */
         readonly names: RunningNames | undefined;
       }
     | undefined;
@@ -20,17 +20,17 @@ export interface Completed {
 
 export interface CompletedFlag {
   readonly name: string;
-  /** The one letter that is short for it. */
+  /** The letter of its short form. */
   readonly letter?: string;
-  /** Another name, which is understood and not offered. */
+  /** Another name that is understood but not offered. */
   readonly alias?: string | undefined;
   readonly description: string;
   readonly repeated: boolean;
-  /** Undefined where it takes no value. */
+  /** Undefined if the flag takes no value. */
   readonly value: Value | undefined;
 }
 
-/** What a value is: some words, a path, names of what runs, or what no shell can know. */
+/** The kind of a value: one of some words, a name of what runs, a path, or anything. */
 type Value =
   | { readonly choices: readonly string[] }
   | { readonly names: RunningNames }
@@ -38,7 +38,7 @@ type Value =
   | "folder"
   | "anything";
 
-/** What every command has. */
+/** Every command has these flags. */
 const COMMON: readonly CompletedFlag[] = [
   { name: "help", letter: "h", description: "show the help", repeated: false, value: undefined },
   {
@@ -49,9 +49,10 @@ const COMMON: readonly CompletedFlag[] = [
     value: undefined,
   },
 ];
+/** The value hints that stand for a file. */
 const FILES: readonly string[] = ["FILE", "SOCKET", "PROGRAM"];
 
-/** What a shell completes behind a command. */
+/** Describes a command for completion. */
 export function completedFor({ name, description, flags, argument }: Command): Completed {
   return {
     name,
@@ -79,12 +80,12 @@ function valueOf(hint: string): Value {
   return FILES.includes(hint) ? "file" : "anything";
 }
 
-/** The words among which a value is. */
+/** The words that a value can be. None if it is of another kind. */
 export function choicesOf({ value }: CompletedFlag): readonly string[] {
   return typeof value === "object" && "choices" in value ? value.choices : [];
 }
 
-/** What kind of names of what runs a value is; undefined for any other value. */
+/** Which names of what runs a value can be. Undefined if it is of another kind. */
 export function namesOf({ value }: CompletedFlag): RunningNames | undefined {
   return typeof value === "object" && "names" in value ? value.names : undefined;
 }

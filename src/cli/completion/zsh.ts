@@ -2,7 +2,7 @@
 
 import { choicesOf, namesOf, type Completed, type CompletedFlag } from "./words.ts";
 
-/** The script that completes the program in zsh; its file has the name of its function. */
+/** Makes the script for zsh. Its file must have the name of its function. */
 export function forZsh(program: string, commands: readonly Completed[]): string {
   const name = `_${program}`;
   const named = commands.filter((command) => command.name !== "");
@@ -57,7 +57,7 @@ function specifications({ flags, argument }: Completed, prefix: string): string 
   ].join(" \\\n      ");
 }
 
-/** A flag as `_arguments` wants it, under each of its names; behind `!` are those not offered. */
+/** Describes each name of a flag for zsh's `_arguments`. Names with a `!` are not offered. */
 function flagSpecifications(flag: CompletedFlag, prefix: string): string[] {
   const { name, letter, alias, description, repeated } = flag;
   const value = flag.value === undefined ? "" : `:${name}:${action(flag, prefix)}`;
@@ -71,7 +71,7 @@ function flagSpecifications(flag: CompletedFlag, prefix: string): string[] {
   ];
 }
 
-/** What completes a value; a blank where nothing does. */
+/** What completes a value. A blank if nothing does. */
 function action(flag: CompletedFlag, prefix: string): string {
   if (flag.value === "file") return "_files";
   if (flag.value === "folder") return "_files -/";
@@ -81,7 +81,7 @@ function action(flag: CompletedFlag, prefix: string): string {
   return choices.length === 0 ? " " : `(${choices.join(" ")})`;
 }
 
-/** A text inside a specification. */
+/** Escapes text inside a specification. */
 function escape(text: string): string {
   return text.replaceAll(/[[\]:\\]/g, String.raw`\$&`);
 }

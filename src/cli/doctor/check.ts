@@ -1,36 +1,37 @@
-// What the doctor has found, and what it looks at.
+// What a check of the doctor returns, and what several checks know about HAProxy.
 
 export interface Finding {
   readonly level: "ok" | "warning" | "failure";
-  /** What was found, then what to do about it. */
+  /** First what was found, then what to do about it. */
   readonly lines: readonly string[];
 }
 
-/** What HAProxy's sockets say. */
+/** The configuration on disk, and what HAProxy's sockets say. */
 export interface HaproxySockets {
-  /** Whether the configuration in place is one of the gateway's. */
+  /** Whether the gateway wrote the configuration on disk. */
   readonly isOwnConfig: boolean;
-  /** Why the configuration in place cannot be read; empty where it can, or where there is none. */
+  /** Why the configuration on disk cannot be read. Empty if it can be, or if there is none. */
   readonly unreadable: string;
-  /** The stats socket; undefined where the configuration names none. */
+  /** The stats socket. Undefined if the configuration names none. */
   readonly stats: Asked | undefined;
-  /** The master socket; undefined where none is to be expected. */
+  /** The master socket. Undefined if HAProxy is not expected to have one. */
   readonly master: Asked | undefined;
-  /** The worker's process; undefined where it does not answer. */
+  /** The process ID of the worker. Undefined if it does not answer. */
   readonly worker: number | undefined;
-  /** All processes of this HAProxy that are known. */
+  /** The process IDs of this HAProxy, as far as they are known. */
   readonly pids: readonly number[];
-  /** The version of the HAProxy that runs, such as `2.6.12`; empty where it does not answer. */
+  /** The version of the HAProxy that runs, such as `2.6.12`. Empty if it does not answer. */
   readonly version: string;
 }
 
+/** A socket that was asked. */
 export interface Asked {
   readonly path: string;
-  /** What is wrong with it; empty where nothing is. */
+  /** What is wrong with it. Empty if nothing is. */
   readonly problem: string;
 }
 
-/** Looks at one thing. One that throws has found a failure. */
+/** Looks at one thing. If it throws, it has found a failure. */
 export type Check = () => Promise<Finding> | Finding;
 
 export function ok(text: string): Finding {

@@ -1,4 +1,7 @@
-// `docker-api-gateway doctor`: everything the gateway needs, looked at one by one.
+// src/cli/doctor is `docker-api-gateway doctor`: it checks everything that the gateway needs. This
+// file runs the checks of files.ts, haproxy.ts and sockets.ts one after the other and prints each
+// finding, whose form is in check.ts. Like all of src/cli it may import every room, but neither
+// main.ts nor dockerode.
 
 import type { Command, CommandIo } from "../command.ts";
 import { describeError, GatewayError, systemCode } from "../../lib/errors.ts";
@@ -19,7 +22,7 @@ export const doctorCommand: Command = {
     const options = parseOptions(values);
     let failed = false;
     for (const [title, check] of await checksOf(options, io)) {
-      const { level, lines } = await find(check);
+      const { level, lines } = await runCheck(check);
       const [first = "", ...rest] = lines;
       io.write(`${level.padEnd(8)} ${title}: ${first}\n`);
       for (const line of rest) io.write(`${" ".repeat(9)}${line.trim()}\n`);
@@ -29,7 +32,7 @@ export const doctorCommand: Command = {
   },
 };
 
-/** Everything that is looked at, by its title. */
+/** All checks, each with its title. */
 async function checksOf(
   options: Options,
   io: CommandIo,
@@ -54,8 +57,11 @@ async function checksOf(
   ];
 }
 
-/** A check that throws has found a failure; what neither we nor the system says is a bug. */
-async function find(check: Check): Promise<Finding> {
+/**
+ * Runs a check. If it throws an error of the gateway's or the system's, it has found a failure. Any
+ * other error is a bug and is thrown on.
+ */
+async function runCheck(check: Check): Promise<Finding> {
   try {
     return await check();
   } catch (error) {

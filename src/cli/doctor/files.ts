@@ -1,4 +1,4 @@
-// The doctor's look at what is read from Docker and written for HAProxy.
+// The doctor's checks of Docker, of the folder for the configuration, and of the configuration.
 
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -17,7 +17,7 @@ import type { Files, Snapshot } from "../../model.ts";
 import { dockerClient, type Setup } from "../setup.ts";
 import { failure, ok, type Finding, type HaproxySockets } from "./check.ts";
 
-/** Docker's answers to everything that the gateway asks it. */
+/** Checks that Docker answers everything that the gateway asks. */
 export async function checkDocker(dockerHost: string, env: Environment): Promise<Finding> {
   const client = dockerClient(dockerHost, env);
   const { context } = chooseDocker(dockerHost, env);
@@ -42,11 +42,11 @@ export async function checkDocker(dockerHost: string, env: Environment): Promise
   }
 }
 
-/** The folder of the configuration. */
+/** Checks that the folder of the configuration can be written. */
 export function checkOutput(paths: Paths, sockets: HaproxySockets): Finding {
   const { output, managed, privateFolders } = paths;
   for (const path of privateFolders) requirePrivate(path);
-  // The gateway makes the folder where it runs HAProxy itself.
+  // If the gateway runs HAProxy itself, it makes the folder.
   const folder = managed ? nearestFolder(dirname(output)) : dirname(output);
   const probe = join(folder, `.docker-api-gateway.${process.pid}`);
   try {
@@ -66,7 +66,7 @@ function nearestFolder(path: string): string {
   return existsSync(path) ? path : nearestFolder(dirname(path));
 }
 
-/** The template, and what HAProxy says of what it makes. */
+/** Checks that the template works, and that HAProxy accepts what it makes. */
 export async function checkConfiguration(
   { client, files, settings, template }: Setup,
   program: string,
@@ -79,7 +79,7 @@ export async function checkConfiguration(
   const { files: rendered, model } = makeDesired(snapshot, reach, settings, newest, () =>
     new Date().toISOString(),
   );
-  await checkApart(program, rendered, files.output);
+  await checkInOwnFolder(program, rendered, files.output);
   const routes = model.services.flatMap((service) => service.routes);
   return ok(`accepted by HAProxy, with ${counted(routes.length, "route")}${note}`);
 }
@@ -103,8 +103,11 @@ async function readSnapshot(
   }
 }
 
-/** In a folder of its own: beside the output a running gateway has candidates of the same names. */
-async function checkApart(program: string, files: Files, shownAs: string): Promise<void> {
+/**
+ * Lets HAProxy check the files in a folder of their own. Beside the output a running gateway has
+ * candidates with the same names.
+ */
+async function checkInOwnFolder(program: string, files: Files, shownAs: string): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "docker-api-gateway-doctor-"));
   try {
     let { config } = files;

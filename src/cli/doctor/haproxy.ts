@@ -1,4 +1,4 @@
-// The doctor's look at HAProxy: its program, its reload, its addresses, its limits.
+// The doctor's checks of HAProxy: its program, its reload, its addresses and its limits.
 
 import { existsSync, readFileSync } from "node:fs";
 import { pause } from "../../lib/async.ts";
@@ -9,13 +9,14 @@ import { usableHaproxy } from "../setup.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { failure, ok, warning, type Finding, type HaproxySockets } from "./check.ts";
 
-/** HAProxy needs about two for each connection, and some for its servers' checks. */
-const FEW_FILES = 4_096;
+/** HAProxy needs about two open files for each connection, and some to check its servers. */
+const ENOUGH_FILES = 4_096;
+/** During a reload another worker listens than the one that was asked. So it is asked again. */
 const LISTEN_TRIES = 3;
-/** Within so long a worker has the addresses of the one before it, in milliseconds. */
+/** In this time a new worker takes over the addresses of the one before it, in milliseconds. */
 const TRY_AGAIN = 200;
 
-/** The program, and what it can do without a reload. */
+/** Checks the version of the program, and tells what it can do without a reload. */
 export async function checkProgram(program: string, sockets: HaproxySockets): Promise<Finding> {
   const version = await usableHaproxy(program);
   if (sockets.version !== "" && sockets.version !== version) {
@@ -31,7 +32,10 @@ export async function checkProgram(program: string, sockets: HaproxySockets): Pr
   return ok(`${version}, ${abilities}`);
 }
 
-/** How HAProxy is made to read its configuration again. @param given the user's own command */
+/**
+ * Checks that HAProxy can be reloaded.
+ * @param given the user's own command
+ */
 export function checkReload(
   given: readonly string[] | undefined,
   { managed, masterSocket }: Paths,
@@ -51,8 +55,9 @@ export function checkReload(
 }
 
 /**
- * Each address that HAProxy is to listen on: free, or held by whom.
- * @param ask asks HAProxy's sockets again
+ * Checks that each address is free for HAProxy, or that this HAProxy listens there.
+ * @param asked what HAProxy's sockets said
+ * @param ask asks them again
  */
 export async function checkListen(
   listen: readonly string[],
@@ -64,7 +69,6 @@ export async function checkListen(
   for (let tries = 1; ; tries++) {
     const finding = await judgeListeners(listen, paths, sockets);
     if (finding.level === "ok" || tries === LISTEN_TRIES) return finding;
-    // HAProxy may just be reloaded: another worker of it listens than the one that was asked.
     await pause(TRY_AGAIN);
     sockets = await ask();
   }
@@ -103,12 +107,15 @@ async function judgeListeners(
   return ok(held.join(", "));
 }
 
-/** Why not, where this machine lacks the address. Its port is left to a HAProxy that may just start. */
+/**
+ * Returns why HAProxy cannot listen if this machine lacks the address. The port is not tried:
+ * HAProxy may just start there.
+ */
 function whyMissing(address: string): Promise<NotFree | undefined> {
   return whyNotFree(address.replace(/\d+$/, "0"), () => false);
 }
 
-/** Somebody listens who is not known to be the HAProxy that the gateway has. */
+/** Judges a listener that is not known to belong to the gateway's HAProxy. */
 function judgeStranger(
   address: string,
   { pid, program }: Listener,
@@ -121,7 +128,7 @@ function judgeStranger(
   }
   if (!program.startsWith("haproxy"))
     return failure(text, "end that program, or use another --listen");
-  // Nothing of the gateway's runs yet, and somebody else runs HAProxy.
+  // The gateway has not run yet, and somebody else runs HAProxy.
   if (!paths.managed && !sockets.isOwnConfig && sockets.pids.length === 0) {
     return warning(text, `fine where that one reads ${paths.output}; else end it`);
   }
@@ -131,12 +138,12 @@ function judgeStranger(
   );
 }
 
-/** How many files, and so connections, HAProxy may have open. */
+/** Checks how many files, and so connections, HAProxy may have open. */
 export function checkLimits({ worker }: HaproxySockets): Finding {
-  // A worker may have ended by now, and in a container it has another number; this program has the
-  // limits that HAProxy would start with.
-  const isSeen = worker !== undefined && isHaproxy(worker);
-  const own = isSeen ? [`/proc/${worker}/limits`] : [];
+  // The worker may have ended by now. If it is in a container, it has another process ID there.
+  // This program has the limits with which HAProxy would start.
+  const isRunning = worker !== undefined && isHaproxy(worker);
+  const own = isRunning ? [`/proc/${worker}/limits`] : [];
   const path = [...own, "/proc/self/limits"].find((each) => existsSync(each));
   if (path === undefined) {
     return warning(
@@ -148,7 +155,7 @@ export function checkLimits({ worker }: HaproxySockets): Finding {
   const files = hard === "unlimited" ? Infinity : Number(hard);
   const holder = own.includes(path) ? `, for HAProxy (process ${worker})` : "";
   const text = `${hard} open files at most${holder}`;
-  if (files >= FEW_FILES) return ok(text);
+  if (files >= ENOUGH_FILES) return ok(text);
   return warning(text, "raise it (ulimit -Hn, or LimitNOFILE= in the unit) and restart HAProxy");
 }
 

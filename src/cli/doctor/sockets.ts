@@ -1,4 +1,4 @@
-// HAProxy's sockets as the doctor finds them, and what the HAProxy behind them says of itself.
+// Asks HAProxy through its sockets for the doctor, and checks that the sockets can be used.
 
 import { existsSync, readFileSync } from "node:fs";
 import { pause } from "../../lib/async.ts";
@@ -10,11 +10,12 @@ import type { PathChoice, Paths } from "../../gateway/paths.ts";
 import { isOwnConfig } from "../../template/compile.ts";
 import { failure, ok, warning, type Asked, type Finding, type HaproxySockets } from "./check.ts";
 
-/** While HAProxy reloads its master gives no answer, on a loaded machine for so long, in ms. */
+/** A reload takes up to this long on a loaded machine. The master does not answer then. In ms. */
 const RELOAD_TIME = 2_000;
+/** How long until the sockets are asked again, in milliseconds. */
 const TRY_AGAIN = 200;
 
-/** Asks the HAProxy that the gateway has, or is to have. */
+/** Asks the HAProxy that the gateway uses, or is to use. Waits while it reloads. */
 export async function askSockets(choice: PathChoice, paths: Paths): Promise<HaproxySockets> {
   const deadline = Date.now() + RELOAD_TIME;
   for (;;) {
@@ -50,6 +51,7 @@ async function askOnce(
   };
 }
 
+/** Stands for the answer of the stats socket if the configuration names none. */
 const NOBODY = { path: "", problem: "", answer: "" };
 
 async function askWorker(path: string): Promise<Asked & { readonly answer: string }> {
@@ -71,7 +73,7 @@ async function askMaster(path: string): Promise<Asked & { readonly pids: readonl
   }
 }
 
-/** The sockets through which HAProxy is changed and reloaded. */
+/** Checks the sockets through which HAProxy is changed and reloaded. */
 export function checkSockets(paths: Paths, sockets: HaproxySockets): Finding {
   const { isOwnConfig: isOwn, unreadable, stats, master } = sockets;
   if (unreadable !== "") {
@@ -102,7 +104,7 @@ export function checkSockets(paths: Paths, sockets: HaproxySockets): Finding {
   return ok([stats.path, ...(master === undefined ? [] : [master.path])].join(" and "));
 }
 
-/** What is wrong where HAProxy runs a configuration of the gateway's. */
+/** What is wrong with the sockets. Empty if the gateway did not write the configuration. */
 function problemsOf({ isOwnConfig: isOwn, stats, master }: HaproxySockets): string[] {
   if (!isOwn) return [];
   return [stats?.problem ?? "", master?.problem ?? ""].filter((problem) => problem !== "");

@@ -1,4 +1,4 @@
-// What the service is told in the place of a docker context: it has neither its user's home nor rights.
+// Replaces a docker context for the service, which has neither the home nor the rights of its user.
 
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import type { Certificate, DockerTls } from "../../docker/host.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { RawOptions } from "../options.ts";
 
-/** The variables that say whether and how the Engine is spoken to by TLS. */
+/** The variables that say whether and how to use TLS to the Engine. */
 export const TLS_VARIABLES = ["DOCKER_TLS_VERIFY", "DOCKER_TLS", "DOCKER_CERT_PATH"];
 
 /** What the user chose. */
@@ -18,8 +18,8 @@ interface Choice {
 }
 
 /**
- * Says by `--docker-host` and by variables what the docker context says that is in use.
- * @throws GatewayError `usage` where it has certificates that the service cannot read
+ * Replaces the docker context that is in use by `--docker-host` and variables that say the same.
+ * @throws GatewayError `usage` if the context has certificates that the service cannot read
  */
 export function withoutContext({ values, env }: Choice): Choice {
   const { context, address, tls } = chooseDocker(String(values["docker-host"] ?? ""), env);
@@ -38,7 +38,10 @@ function tlsVariables(tls: DockerTls | undefined): Environment {
   return { [verify ? "DOCKER_TLS_VERIFY" : "DOCKER_TLS"]: "1", DOCKER_CERT_PATH: certPath };
 }
 
-/** Only who owns these files may read them, and a service that runs HAProxy itself is not root. */
+/**
+ * Only their owner can read the certificates of a context. The service can if it is root and they
+ * are root's. A service that runs HAProxy itself is not root.
+ */
 function refuseUnreadable(context: string, tls: DockerTls, managed: boolean): void {
   const { certPath, files, verify } = tls;
   const needed: readonly Certificate[] = verify ? ["ca", "cert", "key"] : ["cert", "key"];

@@ -72,7 +72,7 @@ export const installCommand: Command = {
     });
     await requireOwnUnit("install");
     await requireHaproxy(wanted);
-    await warn(wanted, io);
+    await warnOfListeners(wanted, io);
     const former = await foreignConfig(wanted);
     await carryOut(steps, io);
     if (former !== undefined) {
@@ -115,7 +115,7 @@ function makeSteps(
     },
   };
   return [
-    // The first of all, as it tells what else there is: also where something fails behind it.
+    // The unit is written first: it tells `uninstall` what there is, even if a later step fails.
     write,
     { what: `copy this program to ${program}`, run: () => copyProgram(program) },
     ...(service.managed ? [MAKE_USER] : []),
@@ -124,7 +124,7 @@ function makeSteps(
   ];
 }
 
-/** What is made for the program, and was made by an installation before this one. */
+/** What this installation makes for the program, and what an earlier installation made. */
 function madePaths(former: string, program: string): string[] {
   const folders: string[] = [];
   for (let folder = dirname(program); !existsSync(folder); folder = dirname(folder)) {
@@ -146,7 +146,7 @@ function isManaged(unit: string): boolean {
   return commandOf(unit).includes("--manage-haproxy");
 }
 
-/** Whether a process runs that file, and not one that was there before; false if not known. */
+/** Whether a process runs this very file, not one that it replaced. False if that is not known. */
 function runsFile(pid: number, path: string): boolean {
   try {
     const [own, file] = [statSync(`/proc/${pid}/exe`), statSync(path)];
@@ -156,12 +156,12 @@ function runsFile(pid: number, path: string): boolean {
   }
 }
 
-/** Writes a file of root's, or replaces it whole. */
+/** Writes or replaces a file of root's in one step. */
 async function putInPlace(path: string, content: string | Uint8Array, mode: number): Promise<void> {
   const staged = join(dirname(path), `.${basename(path)}.new`);
   try {
     await mkdir(dirname(path), { recursive: true });
-    // An earlier one's mode and owner are nothing to go by.
+    // A file that an earlier try left may have another mode or owner.
     await rm(staged, { force: true });
     await writeDurably(staged, content, staged);
     await chmod(staged, mode);
@@ -174,7 +174,7 @@ async function putInPlace(path: string, content: string | Uint8Array, mode: numb
   }
 }
 
-/** Where the program goes. @throws GatewayError `usage` for a folder that no unit can name */
+/** Where to put the program. @throws GatewayError `usage` if a unit cannot name that path */
 function programPath(folder: RawOptions[string]): string {
   const path = join(resolve(typeof folder === "string" ? folder : BIN_DIR), NAME);
   if (/^[A-Za-z0-9_./@+-]+$/.test(path)) return path;
@@ -194,7 +194,7 @@ function ownWords(values: RawOptions): string[] {
   ];
 }
 
-/** @throws GatewayError where HAProxy is not there yet */
+/** @throws GatewayError if HAProxy or the folder for its configuration is missing */
 async function requireHaproxy({ haproxy, paths }: Wanted): Promise<void> {
   await haproxyVersion(servicePath(haproxy));
   const folder = dirname(paths.output);
@@ -204,12 +204,12 @@ async function requireHaproxy({ haproxy, paths }: Wanted): Promise<void> {
   });
 }
 
-/** Tells who else has the ports. */
-async function warn({ listen, paths }: Wanted, io: CommandIo): Promise<void> {
-  // A HAProxy of the gateway's own may be the one that listens.
-  const isOwn = isManaged(await readUnit()) && (await mainProcess()) !== 0;
+/** Warns of other programs that listen on the ports. */
+async function warnOfListeners({ listen, paths }: Wanted, io: CommandIo): Promise<void> {
+  // The listener may be the HAProxy that the installed gateway runs.
+  const runsOwn = isManaged(await readUnit()) && (await mainProcess()) !== 0;
   const mayListen = (program: string): boolean =>
-    program === "haproxy" && (isOwn || !paths.managed);
+    program === "haproxy" && (runsOwn || !paths.managed);
   for (const address of listen) {
     const other = listenersOn(address)?.find(({ program }) => !mayListen(program));
     if (other?.pid === undefined) continue;
@@ -218,7 +218,7 @@ async function warn({ listen, paths }: Wanted, io: CommandIo): Promise<void> {
   }
 }
 
-/** The configuration that the gateway will find, where it is not one of its own. */
+/** The path of the configuration on disk. Undefined if there is none or the gateway wrote it. */
 async function foreignConfig({ paths }: Wanted): Promise<string | undefined> {
   const config = await readIfThere(paths.output);
   return config === undefined || isOwnConfig(config) ? undefined : paths.output;

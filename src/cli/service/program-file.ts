@@ -1,4 +1,4 @@
-// The file of this program itself: where it is, and how another one takes its place and gives it back.
+// The file of this program: where it is, and how it is replaced by another and put back.
 
 import {
   accessSync,
@@ -21,22 +21,27 @@ import { basename, dirname, join } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
 
-/** The kind of machine that a built program is for; .ci/build.ts says it. */
+/** The kind of machine that a built program is for. .ci/build.ts sets it. */
 declare const GATEWAY_KIND: string | undefined;
+/** How the names of work folders begin. */
 const WORK_PREFIX = ".docker-api-gateway-upgrade-";
-/** What is older was left by one that was killed: no download takes so long. */
+/** An older work folder was left by an upgrade that was killed: no download takes a day. */
 const LEFT_BEHIND_MS = 86_400_000;
-/** A program says its version within milliseconds; on a busy disk its first start takes seconds. */
+/** A program says its version in milliseconds. Its first start on a busy disk takes seconds. */
 const VERSION_LIMIT_MS = 30_000;
 
 /** This program's own file. */
 export interface OwnFile {
   readonly path: string;
-  /** The kind of machine it is for, as in the names of a release's files: such as `linux-x64-musl`. */
+  /** The kind of machine, as in the names of a release's files, such as `linux-x64-musl`. */
   readonly kind: string;
 }
 
-/** This program's own file. @throws GatewayError where it does not run from one, so cannot do that */
+/**
+ * Finds this program's own file.
+ * @param action what cannot be done without it, for the error
+ * @throws GatewayError `release` if this is not a built program
+ */
 export function ownFile(action: string): OwnFile {
   if (typeof GATEWAY_KIND === "string") return { path: process.execPath, kind: GATEWAY_KIND };
   throw new GatewayError("release", `Cannot ${action}: this is not a built program`, {
@@ -44,12 +49,12 @@ export function ownFile(action: string): OwnFile {
   });
 }
 
-/** The name that the program has which was in place before. */
+/** The path under which the replaced program is kept. */
 export function oldFile(file: string): string {
   return `${file}.old`;
 }
 
-/** @throws GatewayError where this user may not put another program in the place of this one */
+/** @throws GatewayError `release` if this user may not replace the program */
 export function requireReplaceable(file: string, command: string): void {
   try {
     accessSync(dirname(file), constants.W_OK | constants.X_OK);
@@ -66,8 +71,8 @@ export function requireReplaceable(file: string, command: string): void {
 }
 
 /**
- * A new folder beside the file, so that what is in it can be renamed into place; the caller
- * removes it. Those that an earlier upgrade left when it was killed are removed here.
+ * Makes a folder beside the file, so that its content can be renamed into place. The caller removes
+ * it. Also removes the folders of upgrades that were killed.
  */
 export function makeWorkFolder(file: string): string {
   const folder = dirname(file);
@@ -78,7 +83,7 @@ export function makeWorkFolder(file: string): string {
   return mkdtempSync(join(folder, WORK_PREFIX));
 }
 
-/** What the program in that file says its version is. @throws GatewayError where it does not run */
+/** Asks the program in a file for its version. @throws GatewayError `release` if it does not run */
 export async function versionOf(file: string): Promise<string> {
   const { exitCode, lines, timedOut } = await runProgram(
     [file, "--version"],
@@ -92,7 +97,7 @@ export async function versionOf(file: string): Promise<string> {
   });
 }
 
-/** Puts `next` in the place of `file`, in one step, and keeps what was there beside it. */
+/** Replaces `file` by `next` in one step, and keeps the replaced program beside it. */
 export function replaceFile(file: string, next: string, work: string): void {
   const { mode, uid, gid } = statSync(file);
   try {
@@ -109,7 +114,7 @@ export function replaceFile(file: string, next: string, work: string): void {
   }
 }
 
-/** Exchanges the program for the one that was in place before; done twice, all is as it was. */
+/** Exchanges the program and the one that it replaced. Done twice, all is as it was. */
 export function exchangeFiles(file: string, work: string): void {
   try {
     const kept = join(work, "kept");
@@ -122,7 +127,7 @@ export function exchangeFiles(file: string, work: string): void {
   }
 }
 
-/** @throws GatewayError where there is no program to go back to */
+/** @throws GatewayError `release` if there is no program to go back to */
 export function requireOld(file: string): void {
   if (existsSync(oldFile(file))) return;
   throw new GatewayError("release", `Cannot go back: there is no "${oldFile(file)}"`, {
@@ -130,7 +135,7 @@ export function requireOld(file: string): void {
   });
 }
 
-/** A second name for the file; a copy where the file system has no such thing. */
+/** Gives the file a second name. Copies it if the file system has no links. */
 function linkOrCopy(file: string, other: string): void {
   try {
     linkSync(file, other);
@@ -141,7 +146,7 @@ function linkOrCopy(file: string, other: string): void {
   }
 }
 
-/** Writes a file or a folder's names through to the disk. */
+/** Makes sure that the content of a file, or the names in a folder, are on the disk. */
 function flush(path: string): void {
   const opened = openSync(path, "r");
   try {

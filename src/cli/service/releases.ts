@@ -1,29 +1,30 @@
-// The releases: where they are, what one holds, and its program, fetched and proved.
+// The releases: where they are, what is in one, and how its program is fetched and checked.
 
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 
-/** Where the releases are, laid out as GitHub does. */
+/** Where the releases are. The layout is GitHub's. */
 export const RELEASES = "https://github.com/docker-api-gateway/docker-api-gateway/releases";
 
-/** A server that sends nothing for so long is given up, in milliseconds. */
+/** A download ends if the server sends nothing for this long, in milliseconds. */
 const STALL_MS = 60_000;
 const NOTHING_CHANGED = "nothing was changed; try again";
 
 export interface Release {
   readonly version: string;
-  /** The SHA-256 of each of its files, by name. */
+  /** The SHA-256 of each file, by the name of the file. */
   readonly sums: ReadonlyMap<string, string>;
 }
 
-/** What a download is told and tells. */
+/** The options of a download. */
 export interface Download {
   readonly signal: AbortSignal;
-  /** Called as bytes arrive; `total` is undefined where the server does not say. */
+  /** Called when bytes arrive. `total` is undefined if the server does not tell it. */
   readonly progress?: (received: number, total: number | undefined) => void;
+  /** Replaces `STALL_MS`. */
   readonly stallMs?: number;
 }
 
-/** `2.1.0` of `v2.1.0`. @throws GatewayError `usage` where it is no version */
+/** Reads `v2.1.0` or `2.1.0` as `2.1.0`. @throws GatewayError `usage` if it is not a version */
 export function parseVersion(text: string): string {
   const version = text.replace(/^v/, "");
   if (/^\d+\.\d+\.\d+(-[0-9A-Za-z.]+)?$/.test(version)) return version;
@@ -32,7 +33,7 @@ export function parseVersion(text: string): string {
   });
 }
 
-/** Where the releases are, by the user. @throws GatewayError `usage` where it is no URL */
+/** Checks the user's `--releases`. @throws GatewayError `usage` if it is not a URL */
 export function parseReleases(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === "https:" || url?.protocol === "http:") return text.replace(/\/+$/, "");
@@ -42,8 +43,9 @@ export function parseReleases(text: string): string {
 }
 
 /**
- * The release of that version, or the newest.
- * @param kind the kind of machine that it must have a program for
+ * Reads what a release contains.
+ * @param kind the kind of machine for which it must have a program
+ * @param version undefined: the newest
  * @throws GatewayError `release`
  */
 export async function readRelease(
@@ -72,14 +74,14 @@ export async function readRelease(
   return { version: found, sums };
 }
 
-/** The name of a release's program without the ending of the archive. */
+/** The name of the archive with a release's program, without `.tar.gz`. */
 export function programName(version: string, kind: string): string {
   return `docker-api-gateway-${version}-${kind}`;
 }
 
 /**
- * The archive with a release's program, with the checksum that the release says it has.
- * @throws GatewayError `release` where it cannot be had whole and right
+ * Fetches the archive with a release's program and checks its SHA-256.
+ * @throws GatewayError `release` if it cannot be fetched or has another SHA-256
  */
 export async function fetchArchive(
   releases: string,
@@ -98,7 +100,7 @@ export async function fetchArchive(
   });
 }
 
-/** All bytes at a URL. @throws GatewayError `release` */
+/** Fetches all bytes of a URL. @throws GatewayError `release` */
 async function fetchBytes(url: string, download: Download): Promise<Uint8Array<ArrayBuffer>> {
   const { signal, progress, stallMs = STALL_MS } = download;
   const stalled = new AbortController();
@@ -106,11 +108,11 @@ async function fetchBytes(url: string, download: Download): Promise<Uint8Array<A
   try {
     const response = await fetch(url, {
       signal: AbortSignal.any([signal, stalled.signal]),
-      // The checksum is that of the file as it lies there: a server must not pack or unpack it.
+      // The checksum is that of the packed file: the server must not pack or unpack it.
       headers: { "accept-encoding": "identity" },
       decompress: false,
     });
-    if (!response.ok) throw answered(url, response.status);
+    if (!response.ok) throw refused(url, response.status);
     if (url.startsWith("https:") && !response.url.startsWith("https:")) {
       throw new GatewayError("release", `Cannot use "${url}": it leads to ${response.url}`, {
         hint: "which is not encrypted; nothing was changed",
@@ -138,7 +140,7 @@ async function fetchBytes(url: string, download: Download): Promise<Uint8Array<A
   }
 }
 
-function answered(url: string, status: number): GatewayError {
+function refused(url: string, status: number): GatewayError {
   const state = status === 404 ? "there is no such file" : `the server answered ${status}`;
   return new GatewayError("release", `Cannot fetch "${url}": ${state}`, {
     hint:
@@ -148,7 +150,7 @@ function answered(url: string, status: number): GatewayError {
   });
 }
 
-/** What Bun's errors mean; their own words lead astray. */
+/** Says what Bun's errors mean. Their own messages are misleading. */
 function reason(error: unknown, signal: AbortSignal, stalled: AbortController): string {
   if (signal.aborted) return "it was interrupted";
   if (stalled.signal.aborted) return "the server sends nothing any more";

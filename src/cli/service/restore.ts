@@ -1,4 +1,4 @@
-// What `uninstall` does with HAProxy's configuration: gives back the one before the gateway's, or tells where it is.
+// `uninstall` puts back the configuration from before the gateway, or tells where it is.
 
 import { existsSync } from "node:fs";
 import { readFile, rename, rm } from "node:fs/promises";
@@ -14,16 +14,16 @@ import type { HaproxyOptions } from "../options.ts";
 import { isOwnConfig } from "../../template/compile.ts";
 import { forShell, isActive, servicePath, type Step } from "./systemd.ts";
 
-/** Whose configuration it is. */
+/** HAProxy, and where its configuration is. */
 interface Served {
   readonly haproxy: HaproxyOptions;
   readonly paths: Paths;
 }
 
-/** The distribution's unit, which the default command reloads. */
+/** The distribution's unit of HAProxy. The default reload command ends with its name. */
 const HAPROXY_UNIT = DEFAULT_RELOAD_COMMAND.at(-1) ?? "";
 
-/** @throws GatewayError where there is nothing to restore, or HAProxy would refuse it */
+/** @throws GatewayError if there is nothing to restore, or HAProxy would refuse it */
 export async function requireFormer({ paths, haproxy }: Served): Promise<void> {
   const refuse = (state: string): GatewayError =>
     new GatewayError("config", `Cannot restore "${paths.output}": ${state}`, {
@@ -36,7 +36,7 @@ export async function requireFormer({ paths, haproxy }: Served): Promise<void> {
   await checkConfig(servicePath(haproxy.program), former, former);
 }
 
-/** The step that puts the former configuration in place, and leaves nothing of the gateway's. */
+/** The step that puts the former configuration back and removes what the gateway left. */
 export function restoreStep({ paths, haproxy }: Served): Step {
   const { output } = paths;
   const { stateFile } = paths.haproxy;
@@ -48,7 +48,7 @@ export function restoreStep({ paths, haproxy }: Served): Step {
         const config = await ownConfig(output);
         const former = newestCopy(output);
         if (config === undefined || former === undefined) {
-          // A gateway that was stopped before it came so far may have left it.
+          // A gateway that was stopped before it wrote a configuration may have left it.
           await rm(stateFile, { force: true });
           return "it is there already";
         }
@@ -68,7 +68,7 @@ export function restoreStep({ paths, haproxy }: Served): Step {
   };
 }
 
-/** HAProxy reads its files. @returns why it did not have to */
+/** Reloads HAProxy. Returns why it did not have to, or undefined. */
 async function reload({ paths, haproxy }: Served): Promise<string | undefined> {
   const { masterSocket } = paths;
   const command = haproxy.reloadCommand;
@@ -92,9 +92,12 @@ function notReloaded(output: string, error: unknown): GatewayError {
   });
 }
 
-/** Puts a configuration in place, with the mode and owner of another. */
+/**
+ * Replaces the configuration.
+ * @param original the file whose mode and owner it gets
+ */
 async function replace(output: string, text: string, original: string): Promise<void> {
-  // A link stays one.
+  // If the path is a link, its target is replaced.
   const path = await realPath(output);
   const staged = join(dirname(path), `.${basename(path)}.new`);
   await writeDurably(staged, text, original);
@@ -102,13 +105,13 @@ async function replace(output: string, text: string, original: string): Promise<
   await syncDirectory(dirname(path));
 }
 
-/** HAProxy's configuration, where the gateway wrote it; undefined otherwise. */
+/** The configuration on disk. Undefined if there is none or the gateway did not write it. */
 async function ownConfig(output: string): Promise<string | undefined> {
   const config = await readIfThere(output);
   return config !== undefined && isOwnConfig(config) ? config : undefined;
 }
 
-/** The last configuration that was not the gateway's: later copies have higher numbers. */
+/** The newest copy of a configuration that was not the gateway's. It has the highest number. */
 function newestCopy(output: string): string | undefined {
   const copy = `${output}.before-docker-api-gateway`;
   if (!existsSync(copy)) return undefined;
@@ -117,17 +120,17 @@ function newestCopy(output: string): string | undefined {
   return newest;
 }
 
-/** The map files that the gateway wrote for its configuration. */
+/** The map files of the gateway's configuration. */
 function ownMaps(output: string, config: string): string[] {
   const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
   const maps = [...config.matchAll(/[^\s"'(),]+\.map\b/g)].map(([path]) => path);
   return [...new Set(maps)].filter((path) => path.startsWith(stem));
 }
 
-/** Tells what HAProxy has, and where what it had before is kept. */
+/** Tells which configuration HAProxy has now, and where the former one is kept. */
 export async function tellOfHaproxy({ paths, haproxy }: Served, io: CommandIo): Promise<void> {
   const reloading = forShell(haproxy.reloadCommand ?? ["systemctl", "reload", "haproxy"]);
-  // A gateway that runs HAProxy itself may have been one beside the distribution's before.
+  // A gateway that runs HAProxy itself may have used the distribution's HAProxy before.
   for (const output of new Set([paths.output, DEFAULT_OUTPUT_FILE])) {
     const former = newestCopy(output);
     if ((await ownConfig(output)) !== undefined) {

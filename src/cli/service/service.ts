@@ -1,4 +1,8 @@
-// What the service is made of on this machine: the user's flags, and whose the files it needs are.
+// src/cli/service is the commands `install`, `uninstall` and `upgrade`. This file decides what the
+// service needs, context.ts replaces its docker context, unit.ts writes the unit, systemd.ts has
+// the steps on this machine, and restore.ts gives HAProxy its configuration back; `upgrade` uses
+// releases.ts and program-file.ts. Like all of src/cli they may import every room, but neither
+// main.ts nor dockerode.
 
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
@@ -17,34 +21,38 @@ import { TLS_VARIABLES } from "./context.ts";
 import { SERVICE_USER, type Service } from "./unit.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 
-/** The flags of a service: it does not end by itself. */
+/** The flags of a service: all but `--once`, as a service must not end by itself. */
 export const SERVICE_FLAGS = Object.fromEntries(
   Object.entries(GATEWAY_FLAGS).filter(([name]) => name !== "once"),
 );
 
-/** The flags that name a file. A service runs in another folder than its user. */
+/** The flags that name a file. Their paths must be absolute: a service runs in another folder. */
 const FILES: readonly string[] = ["template-file", "output-file", "master-socket"];
-/** What the docker program reads, and the gateway with it. */
+/** The environment variables that the docker program reads, and the gateway too. */
 const DOCKER_VARIABLES = ["DOCKER_HOST", ...TLS_VARIABLES, "DOCKER_API_VERSION"];
-/** Where services see nothing, or something else. Source: systemd.exec(5), `ProtectHome=`. */
+/** A service sees these only if it is allowed to. Source: systemd.exec(5), `ProtectHome=`. */
 const HOMES = /^\/(home|root|run\/user)\//;
+/** A service has its own folders of these names. Source: systemd.exec(5), `PrivateTmp=`. */
 const PRIVATE = /^\/(var\/)?tmp\//;
+/** Only root may use lower ports. Source: ip(7). */
 const LOWEST_FREE_PORT = 1024;
 
-/** A service, and what has to be there for it. */
+/** A service, and what must be there for it. */
 export interface Wanted {
   readonly service: Service;
-  /** HAProxy's program, and where it is to listen. */
+  /** HAProxy's program. */
   readonly haproxy: string;
+  /** The addresses on which HAProxy is to listen. */
   readonly listen: readonly string[];
   readonly paths: Paths;
 }
 
 /**
- * Decides what the service is made of.
+ * Decides what the service needs.
  * @param program where its program will be
- * @param made what was not there before it
- * @throws GatewayError `usage` for flags that are no use to a service
+ * @param made the files and folders that `install` makes, or has made before
+ * @param systemd the version of systemd
+ * @throws GatewayError `usage` if the flags do not work in a service
  */
 export function chooseService(
   values: RawOptions,
@@ -57,7 +65,7 @@ export function chooseService(
   const { haproxy, template, listen, dockerHost } = parseOptions(flags);
   const managed = haproxy.manageHaproxy === true;
   const paths = servicePaths(haproxy, env);
-  if (managed) refuseElsewhere(haproxy);
+  if (managed) refuseOtherPaths(haproxy);
   const docker = chooseDocker(dockerHost, env);
   const { host } = docker;
   const environment = dockerEnvironment(docker, dockerHost, env);
@@ -71,8 +79,8 @@ export function chooseService(
     host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
-  for (const path of managed ? needed : []) refuseRoots(path);
-  // The ssh program has its keys there.
+  for (const path of managed ? needed : []) refuseRootHome(path);
+  // The ssh program has its keys in the home.
   const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
     haproxy: haproxy.program,
@@ -80,7 +88,7 @@ export function chooseService(
     paths,
     service: {
       command: [program, ...toWords(flags)],
-      // What `docker context use` says one day at home is not for the service.
+      // A later `docker context use` in the home must not change the service.
       environment:
         readsHome && docker.address === ""
           ? { ...environment, DOCKER_CONTEXT: "default" }
@@ -88,7 +96,7 @@ export function chooseService(
       managed,
       groups: managed ? dockerGroups(docker) : fileGroups(paths),
       capabilities: managed ? portRights(listen, template) : fileRights(paths.output),
-      writes: managed ? [] : foldersOf(paths),
+      writes: managed ? [] : writtenFolders(paths),
       readsHome,
       made,
       systemd,
@@ -96,19 +104,19 @@ export function chooseService(
   };
 }
 
-/** Where a service has everything. */
+/** Where the files and sockets of a service are. */
 export function servicePaths(choice: PathChoice, env: Environment): Paths {
   const host = inspectHost(choice.masterSocket ?? DEFAULT_MASTER_SOCKET, env);
-  // As root; the service's user has the same folder.
+  // These are the paths for root. They are the same for the service's own user.
   return choosePaths(choice, { ...host, systemd: true, uid: 0 });
 }
 
-/** The variables of Docker's that are set. */
+/** The names of Docker's variables that are set. */
 export function dockerVariables(env: Environment): string[] {
   return DOCKER_VARIABLES.filter((name) => (env[name] ?? "") !== "");
 }
 
-/** The values of flags as the words that give them. */
+/** Turns the values of flags into words of a command line. */
 export function toWords(values: RawOptions): string[] {
   return Object.keys(SERVICE_FLAGS).flatMap((name) => {
     const value = values[name];
@@ -131,8 +139,8 @@ function isPath(flag: string, value: string): boolean {
   return FILES.includes(flag) || (flag === "haproxy" && value.includes("/"));
 }
 
-/** Its user may write nowhere else. */
-function refuseElsewhere({ outputFile, masterSocket }: PathChoice): void {
+/** The user of a managed service may write only to its own folder. */
+function refuseOtherPaths({ outputFile, masterSocket }: PathChoice): void {
   const flag =
     (outputFile !== undefined && "--output-file") ||
     (masterSocket !== undefined && "--master-socket");
@@ -149,8 +157,8 @@ function refusePrivate(path: string): void {
   });
 }
 
-/** A service with a HAProxy of its own is not root. */
-function refuseRoots(path: string): void {
+/** A service that runs HAProxy itself is not root. */
+function refuseRootHome(path: string): void {
   if (!path.startsWith("/root/")) return;
   throw new GatewayError(
     "usage",
@@ -171,7 +179,7 @@ function dockerEnvironment(
   };
 }
 
-/** The group that may use Docker. @throws GatewayError where no user but root may */
+/** The group that may use Docker. @throws GatewayError `usage` if only root may */
 function dockerGroups({ host }: DockerChoice): string[] {
   if (host.kind === "ssh") {
     throw new GatewayError("usage", "Cannot install a service with --manage-haproxy and ssh://", {
@@ -179,8 +187,8 @@ function dockerGroups({ host }: DockerChoice): string[] {
     });
   }
   if (host.kind === "tcp") return [];
-  // Docker may come later. It takes this group where it is there.
-  if (!existsSync(host.path)) return groupNames().has("docker") ? ["docker"] : [];
+  // Docker may be installed later. It uses this group if it exists.
+  if (!existsSync(host.path)) return groupIds().has("docker") ? ["docker"] : [];
   const groups = groupsOf([host.path]);
   if (groups.length > 0) return groups;
   throw new GatewayError("usage", `Cannot install a service: only root may use "${host.path}"`, {
@@ -190,11 +198,11 @@ function dockerGroups({ host }: DockerChoice): string[] {
 
 function portRights(listen: readonly string[], template: TemplateOptions): string[] {
   const low = listen.some((address) => listenPort(address) < LOWEST_FREE_PORT);
-  // Which ports are in a template of the user's is not known.
+  // Nobody knows which ports a template of the user has.
   return low || template.file !== undefined ? ["CAP_NET_BIND_SERVICE"] : [];
 }
 
-/** Root without capabilities is an ordinary user: what is another's takes these. */
+/** Root without capabilities is an ordinary user. To write the files of another it needs these. */
 function fileRights(output: string): string[] {
   const foreign = [dirname(output), output].some(
     (path) => existsSync(path) && statSync(path).uid !== 0,
@@ -202,12 +210,12 @@ function fileRights(output: string): string[] {
   return foreign ? ["CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER"] : [];
 }
 
-/** The folders of the configuration, behind links too, and of HAProxy's state. */
-function foldersOf({ output, haproxy }: Paths): string[] {
+/** The folders of the configuration, of the target if it is a link, and of HAProxy's state. */
+function writtenFolders({ output, haproxy }: Paths): string[] {
   const real = existsSync(output) ? realpathSync(output) : output;
   const folders = new Set([output, real].map(dirname));
   const state = dirname(haproxy.stateFile);
-  // It is made anew at every boot; who has no HAProxy yet has none.
+  // With `-` it may be missing: every boot makes it anew, and only if HAProxy is installed.
   return [...folders, ...(folders.has(state) ? [] : [`-${state}`])];
 }
 
@@ -216,15 +224,15 @@ function fileGroups({ output, haproxy }: Paths): string[] {
   return groupsOf([output, dirname(haproxy.stateFile)]);
 }
 
-/** The groups of these files, but for root's. */
+/** The groups of these files, without root's. */
 function groupsOf(paths: readonly string[]): string[] {
   const ids = paths.filter((path) => existsSync(path)).map((path) => statSync(path).gid);
-  const names = new Map([...groupNames()].map(([name, id]) => [id, name]));
+  const names = new Map([...groupIds()].map(([name, id]) => [id, name]));
   return [...new Set(ids)].filter((id) => id !== 0).map((id) => names.get(id) ?? String(id));
 }
 
-/** The numbers of this machine's groups, by name. */
-function groupNames(): Map<string, number> {
+/** The IDs of this machine's groups, by name. */
+function groupIds(): Map<string, number> {
   const rows = readFileSync("/etc/group", "utf8").matchAll(/^([^:]+):[^:]*:(\d+):/gm);
   return new Map([...rows].map(([, name = "", id]) => [name, Number(id)]));
 }

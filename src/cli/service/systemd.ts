@@ -1,4 +1,4 @@
-// What `install` and `uninstall` do to this machine: steps of systemd's, and of its users.
+// The steps of `install` and `uninstall` on this machine, and the commands that they run.
 
 import { existsSync, readFileSync } from "node:fs";
 import type { CommandIo } from "../command.ts";
@@ -9,25 +9,28 @@ import { runProgram } from "../../lib/process.ts";
 import { isOwnUnit, SERVICE_USER, UNIT } from "./unit.ts";
 
 export const UNIT_FILE = `/etc/systemd/system/${UNIT}`;
-/** A start ends within the 90 s that systemd allows. Source: systemd-system.conf(5). */
+/**
+ * A command must end within this time, in milliseconds. systemd allows 90 s for a start.
+ * Source: systemd-system.conf(5).
+ */
 const LIMIT = 120_000;
-/** The first lines that the service logged, for the error where it does not start. */
-const LINES = 5;
+/** If the service does not start, the error shows this many lines of its log. */
+const LOG_LINES = 5;
 /** Source: systemd.exec(5), "Environment variables in spawned processes", `$PATH`. */
 const SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** How often something that takes milliseconds is looked for, in milliseconds. */
+/** How often something that takes milliseconds is looked at, in milliseconds. */
 const POLL = 50;
-/** Marks a user that `install` made: no other is removed. */
+/** Marks the user that `install` made. `uninstall` removes no other. */
 const USER_COMMENT = "docker-api-gateway install";
 
 /** One thing to do. */
 export interface Step {
   readonly what: string;
-  /** @returns what came of it, where it is not simply done */
+  /** Returns the outcome if that is not just "done". */
   readonly run: () => Promise<string | void> | string | void;
 }
 
-/** Does one after the other, and tells of each. */
+/** Runs one step after the other and reports each. */
 export async function carryOut(steps: readonly Step[], io: CommandIo): Promise<void> {
   for (const { what, run } of steps) {
     const outcome = await run();
@@ -35,17 +38,18 @@ export async function carryOut(steps: readonly Step[], io: CommandIo): Promise<v
   }
 }
 
-/** Words of a command line of this program's. */
+/** A command line of this program, for the hints of errors. */
 interface CommandLine {
   readonly command: "install" | "uninstall";
-  /** The flags of that command alone, and those of the gateway. */
+  /** The flags that only this command has. */
   readonly own: readonly string[];
+  /** The flags of the gateway. */
   readonly flags: readonly string[];
   /** The variables of the environment that matter to it. */
   readonly variables: readonly string[];
 }
 
-/** @throws GatewayError `usage` where this machine, or this user, is not one for services */
+/** @throws GatewayError `usage` if this machine has no systemd, or the user is not root */
 export function requireSystemd({ command, own, flags, variables }: CommandLine): void {
   if (!existsSync("/run/systemd/system")) {
     const start = forShell(["docker-api-gateway", ...flags]);
@@ -63,19 +67,19 @@ export function requireSystemd({ command, own, flags, variables }: CommandLine):
   });
 }
 
-/** A command as it is typed into a shell. */
+/** The text of a command for a shell. */
 export function forShell(words: readonly string[]): string {
   return words
     .map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`))
     .join(" ");
 }
 
-/** Where a service finds a program; who became root by a plain `su` has still the user's PATH. */
+/** Finds a program on a service's PATH. After a plain `su` root still has the PATH of the user. */
 export function servicePath(program: string): string {
   return Bun.which(program, { PATH: SERVICE_PATH }) ?? program;
 }
 
-/** Runs a command of the system's. @throws GatewayError `config` with its lines where it fails */
+/** Runs a command of the system. @throws GatewayError `config` with its lines if it fails */
 export async function runCommand(...words: readonly string[]): Promise<void> {
   const [program = "", ...rest] = words;
   const running = runProgram([servicePath(program), ...rest], LIMIT);
@@ -90,7 +94,7 @@ export async function runCommand(...words: readonly string[]): Promise<void> {
   throw new GatewayError("config", `Cannot run "${words.join(" ")}": ${state}`, { lines });
 }
 
-/** @throws GatewayError `config` where somebody else wrote the unit */
+/** @throws GatewayError `config` if `install` did not write the unit */
 export async function requireOwnUnit(command: "install" | "uninstall"): Promise<void> {
   const unit = await readUnit();
   if (unit === "" || isOwnUnit(unit)) return;
@@ -101,17 +105,17 @@ export async function requireOwnUnit(command: "install" | "uninstall"): Promise<
   );
 }
 
-/** A step that is one command. */
+/** Makes a step of one command. */
 export function commandStep(...words: readonly string[]): Step {
   return { what: words.join(" "), run: () => runCommand(...words) };
 }
 
-/** The unit's text; empty where there is none. */
+/** The text of the unit. Empty if there is none. */
 export async function readUnit(): Promise<string> {
   return (await readIfThere(UNIT_FILE)) ?? "";
 }
 
-/** The version of systemd; the newest where there is none. */
+/** The version of systemd. Infinity, as if it were the newest, if there is none. */
 export async function systemdVersion(): Promise<number> {
   if (Bun.which("systemctl") === null) return Infinity;
   const { lines } = await runProgram(["systemctl", "--version"], LIMIT);
@@ -123,17 +127,17 @@ export async function isActive(unit: string): Promise<boolean> {
   return (await runProgram(["systemctl", "is-active", "--quiet", unit], LIMIT)).exitCode === 0;
 }
 
-/** The process ID of the gateway that is the service; 0 where it does not run. */
+/** The process ID of the gateway in the service. 0 if the service does not run. */
 export async function mainProcess(): Promise<number> {
   const { lines } = await runProgram(["systemctl", "show", "--property=MainPID", UNIT], LIMIT);
   return Number(/^MainPID=(\d+)/.exec(lines[0] ?? "")?.[1] ?? 0);
 }
 
-/** Starts the service anew and waits until it serves. @throws GatewayError with what it logged */
+/** Restarts the service and waits until it is ready. @throws GatewayError with its log */
 export async function startService(): Promise<void> {
   const since = `--since=@${Math.floor(Date.now() / 1000)}`;
   try {
-    // Not `start`: that would wait where systemd itself is about to try once more.
+    // `start` would wait if systemd is about to restart the service itself.
     await runCommand("systemctl", "restart", UNIT);
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
@@ -141,7 +145,7 @@ export async function startService(): Promise<void> {
     const own = ["journalctl", "--unit", UNIT, "--identifier", "docker-api-gateway", since];
     const { lines } = await runProgram([...own, "--quiet", "--output", "cat"], LIMIT);
     throw new GatewayError("config", error.message, {
-      lines: lines.length > 0 ? lines.slice(0, LINES) : error.lines,
+      lines: lines.length > 0 ? lines.slice(0, LOG_LINES) : error.lines,
       hint: `it is tried again and again; journalctl -u ${UNIT} has more; uninstall ends it`,
       cause: error,
     });
@@ -149,8 +153,8 @@ export async function startService(): Promise<void> {
 }
 
 /**
- * Replaces a gateway that runs HAProxy itself. Told to end it would end HAProxy too; killed it
- * leaves HAProxy alone, and the next one, which systemd starts, takes it over.
+ * Replaces a gateway that runs HAProxy itself. If it were told to end, it would end HAProxy too. So
+ * it is killed: HAProxy goes on, and the next gateway, which systemd starts, takes it over.
  */
 export async function handOver(pid: number): Promise<void> {
   process.kill(pid, "SIGKILL");
@@ -173,7 +177,7 @@ export const MAKE_USER: Step = {
   },
 };
 
-/** The step that removes the service's user and group, where `install` made them. */
+/** The step that removes the service's user and group, if `install` made them. */
 export function removeUser(): Step[] {
   if (userEntry()?.includes(`:${USER_COMMENT}:`) !== true) return [];
   return [
@@ -181,14 +185,14 @@ export function removeUser(): Step[] {
       what: `userdel ${SERVICE_USER}`,
       async run() {
         await runCommand("userdel", SERVICE_USER);
-        // Some distributions leave it. Source: login.defs(5), `USERGROUPS_ENAB`.
+        // Some distributions leave the group. Source: login.defs(5), `USERGROUPS_ENAB`.
         if (entryOf("/etc/group") !== undefined) await runCommand("groupdel", SERVICE_USER);
       },
     },
   ];
 }
 
-/** The last step: systemd takes note that the unit is gone, and forgets how it ended. */
+/** The last step: systemd notices that the unit is gone, and forgets a failure of it. */
 export const FORGET_UNIT: Step = {
   what: "systemctl daemon-reload",
   async run() {
@@ -198,7 +202,7 @@ export const FORGET_UNIT: Step = {
   },
 };
 
-/** The number of the service's user; undefined without one. */
+/** The ID of the service's user. Undefined if there is none. */
 export function serviceUid(): number | undefined {
   const [, , uid] = userEntry()?.split(":") ?? [];
   return uid === undefined ? undefined : Number(uid);

@@ -1,4 +1,4 @@
-// `docker-api-gateway uninstall`: takes away what `install` made.
+// `docker-api-gateway uninstall`: removes what `install` made.
 
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { rm, rmdir } from "node:fs/promises";
@@ -28,12 +28,14 @@ import {
   type Step,
 } from "./systemd.ts";
 
-/** What the gateway keeps beside the configuration to work with. */
+/** The names of the files that the gateway keeps beside the configuration while it works. */
 const WORKING_FILE = /\.(new|check|last-good|unconfirmed|lock(\.\d+)?)$/;
 const RUN_DIR = `/run/${SERVICE_USER}`;
-/** A worker's last moments, and how long it may take until what was killed is gone. */
+/** A worker of HAProxy may need this long for its last moments. */
 const ENDING_MS = 1_000;
+/** Processes that were killed are gone after at most this time. */
 const KILLED_MS = 5_000;
+/** How often the processes are looked at, in milliseconds. */
 const POLL = 50;
 
 export const uninstallCommand: Command = {
@@ -65,7 +67,7 @@ export const uninstallCommand: Command = {
   },
 };
 
-/** What the unit says is installed; what would be, where there is none. */
+/** What is installed, as the unit tells. Without a unit, the defaults. */
 interface Installed {
   readonly program: string | undefined;
   readonly made: readonly string[];
@@ -73,7 +75,7 @@ interface Installed {
   readonly paths: Paths;
 }
 
-/** @throws GatewayError `config` for a unit whose flags are not this version's */
+/** @throws GatewayError `config` if the unit has flags that this version does not know */
 function describe(unit: string, io: CommandIo): Installed {
   const [program, ...flags] = commandOf(unit);
   try {
@@ -101,9 +103,9 @@ function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
     ...(paths.managed || restore ? [] : [removeWorkingFiles(paths)]),
     ...removeUser(),
     ...files.map(removeFile),
-    // The deepest one is the first.
+    // The deepest folder comes first.
     ...folders.toSorted((one, other) => other.length - one.length).map(removeFolder),
-    // The last of all, as it tells what else there is.
+    // The unit comes last, as it tells what else there is.
     removeFile(UNIT_FILE),
     FORGET_UNIT,
   ];
@@ -113,7 +115,7 @@ function restoring(installed: Installed, restore: boolean): readonly Step[] {
   return restore ? [restoreStep(installed), removeWorkingFiles(installed.paths)] : [];
 }
 
-/** The gateway ends its HAProxy; one whose gateway was killed a moment before is there still. */
+/** A gateway that ends also ends its HAProxy. One that was killed just now has left it running. */
 const END_HAPROXY: Step = {
   what: "end HAProxy",
   async run() {
@@ -122,12 +124,12 @@ const END_HAPROXY: Step = {
     await runCommand("systemctl", "kill", "--signal=SIGKILL", UNIT);
     // A user that has processes cannot be removed.
     await hasEnded(uid, KILLED_MS);
-    // What it would have removed itself.
+    // A gateway that ends removes it itself.
     await rm(RUN_DIR, { recursive: true, force: true });
   },
 };
 
-/** Waits until a user has no processes, at most `limit` milliseconds; true where that is so. */
+/** Waits at most `limit` ms until a user has no processes. Returns whether it has none. */
 async function hasEnded(uid: number, limit: number): Promise<boolean> {
   const deadline = Date.now() + limit;
   while (hasProcesses(uid)) {
@@ -144,7 +146,7 @@ function hasProcesses(uid: number): boolean {
 
 function removeWorkingFiles({ output }: Paths): Step {
   return removal(
-    // Some are where the configuration is, some where a link to it is.
+    // If the configuration is a link, some are beside the link and some beside its target.
     async () => [output, await realPath(output)].flatMap(workingFiles),
     "the gateway's working files",
   );
@@ -186,7 +188,7 @@ function removeFolder(path: string): Step {
   };
 }
 
-/** What was there before, or is the administrator's. */
+/** Tells what stays: what was there before `install`, and what is the administrator's. */
 function tellOfRest({ program, made }: Installed, io: CommandIo): void {
   if (program !== undefined && !made.includes(program) && existsSync(program)) {
     io.write(`${program} was there before it was installed, and is there still.\n`);

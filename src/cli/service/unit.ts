@@ -1,4 +1,4 @@
-// The unit that makes the gateway a service of systemd: its text, and what its text says.
+// Writes the unit that makes the gateway a service of systemd, and reads it again.
 
 import { GatewayError } from "../../lib/errors.ts";
 
@@ -9,29 +9,29 @@ export interface Service {
   readonly environment: Readonly<Record<string, string>>;
   /** Whether the gateway runs HAProxy itself. */
   readonly managed: boolean;
-  /** The groups whose files and sockets it needs. */
+  /** The groups of the files and sockets that it needs. */
   readonly groups: readonly string[];
   readonly capabilities: readonly string[];
-  /** The folders that it writes to, but for its own in `/run`. */
+  /** The folders to which it writes, without its own in `/run`. */
   readonly writes: readonly string[];
   /** Whether it reads what is below `/home`, `/root` or `/run/user`. */
   readonly readsHome: boolean;
-  /** The files and folders that were not there before; a folder ends in a slash. */
+  /** The files and folders that `install` makes. A folder ends in a slash. */
   readonly made: readonly string[];
   /** The version of systemd. */
   readonly systemd: number;
 }
 
 export const UNIT = "docker-api-gateway.service";
-/** The user where it needs none that is there already, and its folder in `/run`. */
+/** The user of a service that runs HAProxy itself, and the name of its folder in `/run`. */
 export const SERVICE_USER = "docker-api-gateway";
 
 /** How every unit of `install` begins. */
 const HEADER = "# Written by `docker-api-gateway install`";
-/** Begins the line that tells `uninstall` what to take away. */
+/** Begins the line that tells `uninstall` what to remove. */
 const MADE = "# uninstall removes with it: ";
 
-/** The unit's text. @throws GatewayError `usage` for a word that no command line can have */
+/** Writes the text of the unit. @throws GatewayError `usage` if a word has a NUL */
 export function serviceUnit(service: Service): string {
   const { command, environment, made, managed, readsHome, systemd } = service;
   return `${HEADER}, which writes it anew; what you want otherwise goes into
@@ -55,7 +55,7 @@ ${lines(
 )}\
 Restart=always
 RestartSec=1s
-${systemd < BACK_OFF ? "" : "# And then later and later.\nRestartSteps=8\nRestartMaxDelaySec=30s\n"}\
+${systemd < FIRST_WITH_RESTART_STEPS ? "" : "# And then later and later.\nRestartSteps=8\nRestartMaxDelaySec=30s\n"}\
 # Wrong flags stay wrong.
 RestartPreventExitStatus=2
 # When it has not said for so long that it lives, it would not hear a gentler signal either.
@@ -93,10 +93,10 @@ WantedBy=multi-user.target
 `;
 }
 
-/** The first systemd that waits longer and longer. Source: systemd.service(5), `RestartSteps=`. */
-const BACK_OFF = 254;
+/** The first systemd with growing pauses. Source: systemd.service(5), `RestartSteps=`. */
+const FIRST_WITH_RESTART_STEPS = 254;
 
-/** For a HAProxy that the gateway runs itself. */
+/** The part for a gateway that runs HAProxy itself. */
 function managedPart({ groups, capabilities }: Service): string {
   return `# It runs HAProxy itself, and neither needs root: they have a user of their own.
 User=${SERVICE_USER}
@@ -118,7 +118,7 @@ OOMPolicy=continue
 `;
 }
 
-/** For the HAProxy of the distribution. */
+/** The part for a gateway that uses the HAProxy of the distribution. */
 function packagedPart({ groups, capabilities, writes }: Service): string {
   const rights =
     capabilities.length === 0
@@ -139,17 +139,17 @@ function lines(name: string, values: readonly string[]): string {
 }
 
 /**
- * A word of a command line, in quotes where it needs them.
+ * Writes a word of a command line, in quotes if it needs them.
  * Source: systemd.service(5), "Command lines"; systemd.syntax(7), "Quoting".
- * @throws GatewayError `usage` for what no command line can have
+ * @throws GatewayError `usage` if it has a NUL
  */
 function quoteWord(word: string): string {
-  // A single one would be a variable.
+  // A single `$` would begin a variable.
   const escaped = escape(word).replaceAll("$", "$$$$");
   return /^[A-Za-z0-9_.,:=/@%$*+-]+$/.test(escaped) ? escaped : `"${escaped}"`;
 }
 
-/** A variable of the environment; `$` is a letter like any other there. */
+/** Writes a variable of the environment. There `$` has no meaning of its own. */
 function quoteAssignment(name: string, value: string): string {
   return `"${name}=${escape(value)}"`;
 }
@@ -167,18 +167,18 @@ function escape(text: string): string {
     .replaceAll(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** Whether `install` wrote a unit. */
+/** Whether `install` wrote this unit. */
 export function isOwnUnit(unit: string): boolean {
   return unit.startsWith(HEADER);
 }
 
-/** What `install` made besides the unit, by the unit's own word. */
+/** The files and folders that `install` made besides the unit, as the unit tells. */
 export function madeOf(unit: string): string[] {
   const line = unit.split("\n").find((each) => each.startsWith(MADE));
   return line?.slice(MADE.length).split(" ") ?? [];
 }
 
-/** The words of a unit's command: the reverse of what `serviceUnit` writes. */
+/** Reads the words of a unit's command, as `serviceUnit` wrote them. */
 export function commandOf(unit: string): string[] {
   const text = /^ExecStart=(.*)$/m.exec(unit)?.[1] ?? "";
   return [...text.matchAll(/"((?:\\.|[^"\\])*)"|\S+/g)].map(([plain, quoted]) =>

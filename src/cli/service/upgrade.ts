@@ -1,4 +1,4 @@
-// `docker-api-gateway upgrade`: puts another release in the place of this program, and goes back.
+// `docker-api-gateway upgrade`: replaces this program by another release, or goes back.
 
 import { existsSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -28,8 +28,9 @@ import {
 import { UNIT } from "./unit.ts";
 import { UNIT_FILE } from "./systemd.ts";
 
+/** The version of this program. */
 const NOW = manifest.version;
-/** The exit status of `--check` where there is a newer release. */
+/** The exit status of `--check` if there is a newer release. */
 const NEWER = 3;
 const ERASE_LINE = "\u001B[K";
 
@@ -71,7 +72,7 @@ export const upgradeCommand: Command = {
       await goBack(file, say);
       return 0;
     }
-    // A download that is interrupted must still remove what it has left.
+    // An interrupted download must still remove its files: the signal ends only the download.
     const download: Download = { signal: io.signals().end };
     if (!check) requireReplaceable(file, `${basename(file)} upgrade${asked ? ` ${asked}` : ""}`);
     const release = await readRelease(releases, kind, asked, download);
@@ -105,7 +106,7 @@ interface Source {
   readonly kind: string;
 }
 
-/** @param fetched called when the download is over, well or not */
+/** @param fetched called when the download has ended or failed */
 async function upgrade(
   file: string,
   { releases, release, kind }: Source,
@@ -175,7 +176,7 @@ function tell(version: string, order: number): string {
   return `this is ${NOW}, and ${version} is older`;
 }
 
-/** On a terminal, one line that tells how far it is, and is taken away in the end. */
+/** Shows on a terminal how far the download is, in one line. Erases the line at the end. */
 function showProgress(io: CommandIo): Progress {
   if (!io.isTerminal) return { progress: () => undefined, end: () => undefined };
   const show = (text: string): void => io.write(`\r${ERASE_LINE}${text}`);
