@@ -1,5 +1,5 @@
-// This room is what a person types and reads: the options, the help, and a file for each command.
-// It may import every other room; only main.ts may import it. Here is the command tree, from which
+// src/cli is what a person types and reads: the options, the help, and a file for each command. It may
+// import every other folder; only main.ts may import it. This file has the command tree, from which
 // help, completions and manual page are made.
 
 import manifest from "../../package.json" with { type: "json" };

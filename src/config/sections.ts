@@ -1,6 +1,6 @@
 // src/config reads HAProxy's files as text: sections, servers, addresses and maps. It also defines
 // the operations that change a running HAProxy. It may import only lib and model.ts, and it only
-// computes: no input or output, no clock, no environment.
+// computes: no input or output, no clock, no environment. This file splits a configuration into sections.
 
 import { listDifference } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";

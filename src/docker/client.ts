@@ -7,9 +7,9 @@ import type { Transport } from "./transport.ts";
 
 /** The newest API version that this client was tested with. An older Engine's own version is used. */
 const NEWEST_TRIED = "1.51";
-/** The longest that an answer takes unless the Engine hangs, in milliseconds. */
+/** After so long without an answer the Engine is taken to hang, in milliseconds. */
 const ANSWER_TIMEOUT = 30_000;
-/** The same for the headers of the event stream, in milliseconds: the Engine sends them at once. */
+/** The same for the event stream, in milliseconds: the Engine sends its headers at once. */
 const EVENTS_TIMEOUT = 10_000;
 
 /** The events that can change what is served. Podman says `died` and `remove`. */

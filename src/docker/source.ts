@@ -1,6 +1,6 @@
-// One Docker Engine as a source of containers: it watches the events and reads again what they are
-// about. This room only reads from Docker, and no other room knows the Engine's JSON. It may import
-// only lib and model.ts.
+// src/docker reads a Docker Engine, and never changes it. No other folder knows the Engine's JSON. It
+// may import only lib and model.ts. This file makes the Engine a source of containers: it watches the
+// events and reads again what they are about.
 
 import { errorMessage } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";

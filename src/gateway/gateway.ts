@@ -1,6 +1,6 @@
-// The loop of the gateway. An event only wakes it. Each reconcile pass reads what is true, decides what
-// HAProxy should run, and brings it there. This room runs things: it may import every room but cli,
-// and it is the only one that knows both Docker and HAProxy.
+// src/gateway runs things: it may import every folder but cli, and is the only one that knows both
+// Docker and HAProxy. This file has the loop. An event only wakes it. Each reconcile pass reads what is
+// true, decides what HAProxy should run, and brings it there.
 
 import { isDeepStrictEqual } from "node:util";
 import { RefusedConfig } from "../haproxy/process/check.ts";

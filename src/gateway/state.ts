@@ -13,7 +13,10 @@ export interface RouteChange {
   readonly id: string;
   /** Why it gets no requests; empty if it gets them. */
   readonly reason: string;
-  /** The time from Docker's event until HAProxy had the change, in ms; undefined if not known. */
+  /**
+   * The time from noticing Docker's event until HAProxy had the change, in milliseconds. Undefined if
+   * no event told of it.
+   */
   readonly ms: number | undefined;
 }
 

@@ -2,11 +2,11 @@
 
 /** The range in which two lists differ, between their common beginning and their common end. */
 export interface Difference {
-  /** The index after the common beginning, in both lists. */
+  /** How many items the lists have in common at their beginning: where the range starts in both. */
   readonly start: number;
-  /** The index of the common end in the first list. */
+  /** Where the range ends in the first list: the index after its last item. */
   readonly before: number;
-  /** The index of the common end in the second list. */
+  /** Where the range ends in the second list. */
   readonly after: number;
 }
 

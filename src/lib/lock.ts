@@ -23,8 +23,9 @@ import { openLibc } from "./libc.ts";
 const TRIES = 5;
 /** The time between two tries, in milliseconds. */
 const PAUSE = 50;
-/** The numbers on Linux. Source: flock(2), errno(3). */
+/** Linux's flags for an exclusive lock, without waiting. Source: flock(2). */
 const LOCK_EX_NB = 2 | 4;
+/** The errors of a file system that has no locks, by their number on Linux. Source: errno(3). */
 const UNSUPPORTED: Readonly<Record<number, string>> = {
   22: "EINVAL",
   37: "ENOLCK",

@@ -49,10 +49,14 @@ export function readIntent(container: Container, readers = READERS): Intent | Re
   const refusal = parts.findLast((part) => "reason" in part);
   if (refusal !== undefined) return refusal;
   const intent: Partial<Intent> = Object.assign({}, ...parts);
-  const { service, routes, port, network, settings = {}, registry = "" } = intent;
+  const { service, routes, port, network, registry = "" } = intent;
   if (service === undefined || routes === undefined) {
     return { reason: "nothing names its service", optedOut: false };
   }
+  const settings = Object.assign(
+    {},
+    ...parts.map((part) => ("settings" in part ? part.settings : {})),
+  );
   const warnings = parts.flatMap((part) => ("warnings" in part ? part.warnings : []));
   return { service, routes, port, network, settings, registry, warnings };
 }

@@ -1,6 +1,6 @@
-// Compiles templates: Handlebars that writes HAProxy's configuration and its map files. This room only
-// turns values into text: it knows no file, no clock and no environment. It may import only lib and
-// model.ts.
+// src/template turns services into the text of HAProxy's files, by Handlebars. It may import only lib
+// and model.ts, and it only computes: no input or output, no clock, no environment. This file compiles
+// a template and renders it.
 
 import Handlebars from "handlebars";
 import { WeakCache } from "../lib/weak-cache.ts";

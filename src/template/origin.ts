@@ -50,7 +50,10 @@ export function keepOriginsInBlock(block: HelperDelegate): HelperDelegate {
   };
 }
 
-/** Gives a server's labels their origins. Returns the same server if no label needs one. */
+/**
+ * Marks each label's value with its origin: the container and the label. An error can then name them.
+ * Returns the same server if no value can cause an error.
+ */
 export function traceLabels(server: Server): Server {
   const { id, labels } = server;
   if (Object.values(labels).every(isMapWord)) return server;

@@ -38,7 +38,7 @@ interface Journal {
 const BACKUP_SUFFIX = "before-docker-api-gateway";
 const EDITED_SUFFIX = "edited";
 
-/** The mode that a new file of each kind is made with. */
+/** The mode of a new file of each kind. A file that is there already keeps its own mode. */
 const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE };
 
 /** So many bytes hold the first line, which marks the gateway's own configuration. */

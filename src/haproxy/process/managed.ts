@@ -28,7 +28,7 @@ const ARRIVING = 300;
 const TERM_TIMEOUT = 3_000;
 /** How often it is checked that an adopted HAProxy still runs, in milliseconds. */
 const WATCH_EVERY = 500;
-/** So many of its last lines are kept, for the error if it does not start. */
+/** How many of HAProxy's last lines are kept, for the error if it does not start. */
 const LINES_KEPT = 20;
 
 export class ManagedHaproxy implements Haproxy {

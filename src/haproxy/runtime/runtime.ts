@@ -1,6 +1,6 @@
-// The running HAProxy is changed here through its runtime API: no reload, no new worker. The room
-// src/haproxy speaks to HAProxy: while it runs (runtime/), to its processes (process/), and by its
-// files (files/). It may import config, lib and model.ts, and knows nothing of Docker and of routes.
+// src/haproxy speaks to HAProxy: while it runs (runtime/), to its processes (process/), and by its files
+// (files/). It may import config, lib and model.ts, and knows nothing of Docker and of routes. This file
+// changes a running HAProxy through its runtime API: no reload, no new worker.
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
