@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { completionCommands } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor/doctor.ts";
 import { explainCommand } from "./explain.ts";
+import { flagNames } from "./flags.ts";
 import { gatewayCommand } from "./gateway.ts";
 import { manualCommand } from "./manual.ts";
 import { renderCommand } from "./render.ts";
@@ -73,7 +74,7 @@ function firstWord(words: readonly string[]): number {
 const VALUED: ReadonlySet<string> = new Set(
   COMMANDS.flatMap(({ flags }) =>
     Object.entries(flags).flatMap(([flag, def]) =>
-      def.type === "boolean" ? [] : [flag, ...(def.alias === undefined ? [] : [def.alias])],
+      def.type === "boolean" ? [] : flagNames(flag, def),
     ),
   ),
 );

@@ -44,12 +44,8 @@ export function readFlags(
   env: Readonly<Record<string, string | undefined>>,
 ): { readonly values: RawOptions; readonly positionals: readonly string[] } {
   const canonical = new Map(
-    Object.entries(flags).flatMap(
-      ([name, def]) =>
-        [
-          [name, name],
-          ...("alias" in def && def.alias !== undefined ? [[def.alias, name]] : []),
-        ] as [string, string][],
+    Object.entries(flags).flatMap(([name, def]) =>
+      flagNames(name, def).map((each) => [each, name] as const),
     ),
   );
   const { tokens } = parseArgs({
@@ -93,6 +89,11 @@ export function readFlags(
     } else if (def.multiple) values[name] = [...[values[name] ?? []].flat().map(String), value];
     else values[name] = value;
   }
+}
+
+/** The name of a flag, and its alias if it has one. */
+export function flagNames(name: string, def: FlagDef): readonly string[] {
+  return def.type === "string" && def.alias !== undefined ? [name, def.alias] : [name];
 }
 
 /** The environment variable of a flag. */

@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts";
 import { EXIT_STATUS, type ErrorCode } from "../lib/errors.ts";
-import { variableName, type FlagDef, type FlagDefs } from "./flags.ts";
+import { flagNames, variableName, type FlagDef, type FlagDefs } from "./flags.ts";
 
 interface Program {
   readonly name: string;
@@ -138,8 +138,9 @@ function exceptions({ name, flags }: Command, shared: FlagDefs): string[] {
 }
 
 function option(flag: string, def: FlagDef, variable?: string): string[] {
-  const alias = def.type === "string" && def.alias !== undefined ? [def.alias] : [];
-  const names = [flag, ...alias].map((name) => bold(`--${name}`)).join(", ");
+  const names = flagNames(flag, def)
+    .map((name) => bold(`--${name}`))
+    .join(", ");
   const also = variable === undefined ? "" : ` (${variable})`;
   return [".TP", `${names}${value(def)}`, roff(`${def.description}${also}`)];
 }

@@ -2,15 +2,12 @@
 
 import { createTwoFilesPatch } from "diff";
 import type { Command } from "./command.ts";
-import { makeDesired } from "../gateway/desired.ts";
 import { readOnce } from "../docker/source.ts";
-import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
-import { currentReach } from "../gateway/host.ts";
 import type { Files } from "../model.ts";
 import { parseOptions } from "./options.ts";
 import { sameFiles } from "../plan/plan.ts";
-import { prepare, type Setup } from "./setup.ts";
+import { desiredFor, prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 
 /** The exit status of `--diff` if something would change. */
@@ -49,17 +46,10 @@ interface Rendered {
  * @param diff whether the text is the difference to the files on disk instead of the whole files
  * @throws GatewayError
  */
-async function render(
-  { client, files, settings, template }: Setup,
-  log: Logger,
-  diff: boolean,
-): Promise<Rendered> {
+async function render(setup: Setup, log: Logger, diff: boolean): Promise<Rendered> {
+  const { client, files } = setup;
   try {
-    const snapshot = await readOnce(client, log);
-    const [newest] = template.candidates();
-    if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
-    const reach = currentReach(snapshot, client.transport.remoteHost);
-    const desired = makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
+    const desired = desiredFor(setup, await readOnce(client, log));
     const onDisk = await files.read(desired.files.assets);
     const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
     const text = diff

@@ -6,9 +6,8 @@ import { describeError, GatewayError } from "../lib/errors.ts";
 import { readMap, readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
 import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-file.ts";
 import { parseOptions } from "./options.ts";
-import { compare } from "../lib/text.ts";
 import { preparePaths } from "./setup.ts";
-import { formatDuration, formatTable } from "../lib/text.ts";
+import { compare, formatDuration, formatTable } from "../lib/text.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { findRunning } from "./running.ts";
 

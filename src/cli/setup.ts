@@ -1,7 +1,7 @@
 // Prepares what a command needs: turns the options into a client, paths and settings.
 
 import type { Environment } from "./command.ts";
-import type { DesiredSettings } from "../gateway/desired.ts";
+import { makeDesired, type Desired, type DesiredSettings } from "../gateway/desired.ts";
 import { DockerClient } from "../docker/client.ts";
 import { chooseDocker } from "../docker/choice.ts";
 import { createTransport } from "../docker/transport.ts";
@@ -15,7 +15,8 @@ import {
   type Paths,
 } from "../gateway/paths.ts";
 import type { Logger } from "../lib/log.ts";
-import { inspectHost } from "../gateway/host.ts";
+import { currentReach, inspectHost } from "../gateway/host.ts";
+import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
@@ -54,6 +55,14 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       mapPath: files.mapPath,
     },
   };
+}
+
+/** Renders the newest template for these containers. @throws GatewayError */
+export function desiredFor({ client, settings, template }: Setup, snapshot: Snapshot): Desired {
+  const [newest] = template.candidates();
+  if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
+  const reach = currentReach(snapshot, client.transport.remoteHost);
+  return makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
 }
 
 /** The version of a HAProxy program. @throws GatewayError `haproxy` if it is none or too old */

@@ -4,17 +4,16 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Environment } from "../command.ts";
-import { makeDesired } from "../../gateway/desired.ts";
 import { chooseDocker } from "../../docker/choice.ts";
 import type { DockerClient } from "../../docker/client.ts";
 import { readOnce } from "../../docker/source.ts";
 import { describeError, errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
-import { currentReach, requirePrivate } from "../../gateway/host.ts";
+import { requirePrivate } from "../../gateway/host.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import type { Files, Snapshot } from "../../model.ts";
-import { dockerClient, type Setup } from "../setup.ts";
+import { desiredFor, dockerClient, type Setup } from "../setup.ts";
 import { failure, ok, type Finding, type HaproxySockets } from "./check.ts";
 
 /** Checks that Docker answers everything that the gateway asks. */
@@ -68,18 +67,13 @@ function nearestFolder(path: string): string {
 
 /** Checks that the template works, and that HAProxy accepts what it makes. */
 export async function checkConfiguration(
-  { client, files, settings, template }: Setup,
+  setup: Setup,
   program: string,
   log: Logger,
 ): Promise<Finding> {
-  const { snapshot, note } = await readSnapshot(client, log);
-  const [newest] = template.candidates();
-  if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
-  const reach = currentReach(snapshot, client.transport.remoteHost);
-  const { files: rendered, model } = makeDesired(snapshot, reach, settings, newest, () =>
-    new Date().toISOString(),
-  );
-  await checkInOwnFolder(program, rendered, files.output);
+  const { snapshot, note } = await readSnapshot(setup.client, log);
+  const { files, model } = desiredFor(setup, snapshot);
+  await checkInOwnFolder(program, files, setup.files.output);
   const routes = model.services.flatMap((service) => service.routes);
   return ok(`accepted by HAProxy, with ${counted(routes.length, "route")}${note}`);
 }

@@ -71,16 +71,24 @@ export function requireReplaceable(file: string, command: string): void {
 }
 
 /**
- * Makes a folder beside the file, so that its content can be renamed into place. The caller removes
- * it. Also removes the folders of upgrades that were killed.
+ * Runs an action with a new folder beside the file, from which files can be renamed into place.
+ * Removes the folder at the end, and also the folders of upgrades that were killed.
  */
-export function makeWorkFolder(file: string): string {
+export async function withWorkFolder(
+  file: string,
+  action: (work: string) => Promise<void> | void,
+): Promise<void> {
   const folder = dirname(file);
   for (const name of readdirSync(folder).filter((each) => each.startsWith(WORK_PREFIX))) {
     const path = join(folder, name);
     if (Date.now() - statSync(path).mtimeMs > LEFT_BEHIND_MS) rmSync(path, { recursive: true });
   }
-  return mkdtempSync(join(folder, WORK_PREFIX));
+  const work = mkdtempSync(join(folder, WORK_PREFIX));
+  try {
+    await action(work);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
 }
 
 /** Asks the program in a file for its version. @throws GatewayError `release` if it does not run */

@@ -1,19 +1,19 @@
 // `docker-api-gateway upgrade`: replaces this program by another release, or goes back.
 
-import { existsSync, rmSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename, join } from "node:path";
 import manifest from "../../../package.json" with { type: "json" };
 import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import {
   exchangeFiles,
-  makeWorkFolder,
   oldFile,
   ownFile,
   replaceFile,
   requireOld,
   requireReplaceable,
   versionOf,
+  withWorkFolder,
 } from "./program-file.ts";
 import {
   fetchArchive,
@@ -114,8 +114,7 @@ async function upgrade(
   fetched: () => void,
 ): Promise<void> {
   const { version } = release;
-  const work = makeWorkFolder(file);
-  try {
+  await withWorkFolder(file, async (work) => {
     const archive = await fetchArchive(releases, release, kind, download).finally(fetched);
     const member = `${programName(version, kind)}/docker-api-gateway`;
     const next = join(work, member);
@@ -127,9 +126,7 @@ async function upgrade(
       });
     }
     replaceFile(file, next, work);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  });
 }
 
 async function unpack(
@@ -155,12 +152,7 @@ async function goBack(file: string, say: (line: string) => void): Promise<void> 
   requireReplaceable(file, `${basename(file)} upgrade --back`);
   requireOld(file);
   const version = await versionOf(oldFile(file));
-  const work = makeWorkFolder(file);
-  try {
-    exchangeFiles(file, work);
-  } finally {
-    rmSync(work, { recursive: true, force: true });
-  }
+  await withWorkFolder(file, (work) => exchangeFiles(file, work));
   say(`${file} is ${version} again; ${NOW} is kept as ${oldFile(file)}`);
   say(howToRestart());
 }
