@@ -3,8 +3,8 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ContainerInspectInfo } from "dockerode";
-import { signalNumber, toContainer, toStopSignal } from "../../src/docker/container.ts";
+import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
+import { fromList, signalNumber, toContainer, toStopSignal } from "../../src/docker/container.ts";
 import type { Container } from "../../src/model.ts";
 import { at } from "../lab/make.ts";
 
@@ -189,4 +189,24 @@ test.each([
   ["nonsense", undefined],
 ])("signal %p is %p", (text, number) => {
   expect(signalNumber(text)).toBe(number);
+});
+
+test("an entry of podman's list, which has no HostConfig", () => {
+  const entry = {
+    Id: "c1",
+    Names: ["/web-1"],
+    Image: "localhost/foo/bar:1.2",
+    ImageID: "sha256:1",
+    Created: 1,
+    Ports: [],
+    Labels: {},
+    State: "running",
+    Status: "Up Less than a second",
+    NetworkSettings: { Networks: { podman: { IPAddress: "10.88.0.2", GlobalIPv6Address: "" } } },
+  };
+  expect(fromList(entry as unknown as ContainerInfo)).toMatchObject({
+    name: "web-1",
+    networkMode: "default",
+    attachments: [{ network: "podman", ipv4: "10.88.0.2", ipv6: "" }],
+  });
 });
