@@ -2,7 +2,7 @@
 // Docker Engine, as on a user's machine. The firewall rules of that Engine drop the packets between
 // the containers of other Engines. They end with the network namespace.
 
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Daemon } from "./daemon.ts";
 import { answers } from "./engine.ts";
@@ -29,6 +29,9 @@ const engine = new Daemon(
 );
 try {
   run("ip", "link", "set", "lo", "up");
+  // The Engine drops what is forwarded only if it is the one that switched forwarding on. A new
+  // namespace may begin with it, as the machine's own.
+  writeFileSync("/proc/sys/net/ipv4/ip_forward", "0");
   await engine.start(() => answers(SOCKET));
   if (!run("iptables", "-S", "FORWARD").startsWith("-P FORWARD DROP\n"))
     throw new Error("The Docker Engine is no ordinary one: the rules of its firewall drop nothing");
