@@ -57,7 +57,9 @@ export function createRouter(): Router {
     });
     const groups = regroup(last, decisions);
     const hosts = domain === undefined ? undefined : assignHosts(groups, domain);
-    const byName = new Map(last.served.map((each) => [each.group.name, each]));
+    // Services with host names get new ones from each other: any of them may have to be made anew.
+    const changing = hosts === undefined ? replacedBy(groups, last.served) : last.served;
+    const byName = new Map(changing.map((each) => [each.group.name, each]));
     const serve = (group: ServiceGroup): ServedGroup =>
       serveGroup(group, hosts?.names.get(group.name), byName.get(group.name));
     const served = hosts === undefined ? servedCache.getAll(groups, serve) : groups.map(serve);
@@ -126,6 +128,15 @@ function serveGroup(
   // goes on as the last of its service.
   const service = last !== undefined && isDeepStrictEqual(last.service, made) ? last.service : made;
   return { group, hosts, service, warnings: warningsOf(group) };
+}
+
+/** The results for the groups that new ones replace. Both lists are sorted by name. */
+function replacedBy(
+  groups: readonly ServiceGroup[],
+  last: readonly ServedGroup[],
+): readonly ServedGroup[] {
+  const { start, before } = listDifference(last, groups, (each, group) => each?.group === group);
+  return last.slice(start, before);
 }
 
 function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {
