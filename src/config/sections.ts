@@ -93,18 +93,18 @@ export function statsSocket(sections: readonly Section[]): string | undefined {
 
 /** The path of the file that HAProxy loads server states from; undefined if there is none. */
 export function serverStateFile(sections: readonly Section[]): string | undefined {
-  const lines = globalLines(sections);
+  const lines = [...globalLines(sections)];
   const path = lines.find(([first]) => first === "server-state-file")?.[1];
   const base = lines.find(([first]) => first === "server-state-base")?.[1];
   if (path === undefined || path.startsWith("/")) return path;
   return base === undefined ? undefined : `${base}/${path}`;
 }
 
-/** The lines of `global` as words. */
-function globalLines(sections: readonly Section[]): readonly (readonly string[])[] {
-  return sections
-    .filter(({ kind }) => kind === "global")
-    .flatMap(({ lines }) => lines.map(splitWords));
+/** The lines of `global` as words. They are read one by one: it mostly is the first of many sections. */
+function* globalLines(sections: readonly Section[]): Generator<readonly string[]> {
+  for (const { kind, lines } of sections) {
+    if (kind === "global") yield* lines.map(splitWords);
+  }
 }
 
 /** The words of a line as HAProxy reads them, without quotes, escapes and comment. */

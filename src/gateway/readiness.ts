@@ -38,9 +38,10 @@ export class Readiness {
     const due = [...this.#routedAt].filter(([, routedAt]) => Date.now() - routedAt >= WARN_AFTER);
     const ids = new Set(due.map(([id]) => id));
     for (const id of ids) this.#routedAt.delete(id);
+    const isDue = ({ id, disabled }: Server): boolean => ids.has(id) && !disabled;
     for (const { backend, servers } of services) {
-      const own = servers.filter(({ id, disabled }) => ids.has(id) && !disabled);
-      if (own.length === 0) continue;
+      if (!servers.some(isDue)) continue;
+      const own = servers.filter(isDue);
       const stats = await readStats(this.ask, this.runningName(backend));
       for (const candidates of Map.groupBy(own, ({ id }) => id).values()) {
         const addresses = candidates.map(addressOf);
