@@ -205,12 +205,17 @@ export class Store {
   async #readMarkedAtFirst(signal: AbortSignal): Promise<Ended<Inspection>> {
     const results = new Map<string, Inspection>();
     const failures = new Map<string, unknown>();
+    let lastAnswerAt = Date.now();
+    // What events mark meanwhile is read by the next refresh: it must not prolong this one.
+    let ids: readonly string[] = [...this.#marked.keys()];
     for (;;) {
-      const ended = await this.#readMarked(PATIENCE_AT_FIRST, signal);
+      const ended = await this.#readings.take(ids, PATIENCE, signal);
       for (const [id, inspection] of ended.results) results.set(id, inspection);
       for (const [id, error] of ended.failures) failures.set(id, error);
-      const isOver = this.#readings.underWay.length === 0;
-      if (isOver || ended.results.size + ended.failures.size === 0) return { results, failures };
+      if (ended.results.size + ended.failures.size > 0) lastAnswerAt = Date.now();
+      ids = this.#readings.underWay;
+      const isTooLong = Date.now() - lastAnswerAt >= PATIENCE_AT_FIRST;
+      if (ids.length === 0 || isTooLong) return { results, failures };
     }
   }
 
