@@ -3,6 +3,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { DockerEvent } from "../../src/docker/events.ts";
 import { Store } from "../../src/docker/store.ts";
+import { pause } from "../../src/lib/async.ts";
 import { errorMessage } from "../../src/lib/errors.ts";
 import { elapse, through, turn, useFakeClock } from "../lab/fake-clock.ts";
 import { PlayedClient } from "../lab/played-client.ts";
@@ -59,6 +60,22 @@ test("everything is read at first, then what an event is about", async () => {
   await refresh();
   expect(client.asked.slice(4)).toEqual([A]);
   expect(known()).toEqual(["one paused", "two running"]);
+});
+
+test("the first reading waits as long as answers come, and then takes nothing from the list", async () => {
+  const answer = client.inspect.bind(client);
+  client.inspect = async (id) => {
+    await pause(1_500);
+    return answer(id);
+  };
+  for (let number = 0; number < 18; number++) {
+    client.add(String(number).padStart(64, "0"), { name: `more-${number}` });
+  }
+  store.markAll();
+  const { unanswered } = await refresh();
+  expect(unanswered).toEqual([]);
+  expect(client.asked.filter((what) => what.length === 64)).toHaveLength(20);
+  expect(known()).toHaveLength(20);
 });
 
 test("an unchanged container is the same object in each snapshot", async () => {
