@@ -206,7 +206,7 @@ export class Store {
     const results = new Map<string, Inspection>();
     const failures = new Map<string, unknown>();
     let lastAnswerAt = Date.now();
-    // What events mark meanwhile is read by the next refresh: it must not prolong this one.
+    // What events mark during this reading is left to the next one. It must not prolong this one.
     let ids: readonly string[] = [...this.#marked.keys()];
     for (;;) {
       const ended = await this.#readings.take(ids, PATIENCE, signal);
