@@ -49,8 +49,8 @@ export function backendOf(value: string): string {
   return value.split("|", 1)[0] ?? "";
 }
 
-/** Whether a map names a backend. Only such a backend can be served under another name. */
-export function isMapped(backend: string, files: Files): boolean {
-  const value = new RegExp(String.raw`^\s*\S+\s+${RegExp.escape(backend)}\s*(?:\||$)`, "m");
-  return Object.values(mapsOf(files)).some((text) => value.test(text));
+/** The backends that maps name. Only such a backend can be served under another name. */
+export function mappedBackends(files: Files): ReadonlySet<string> {
+  const entries = Object.values(mapsOf(files)).flatMap((text) => mapEntries(text.split("\n")));
+  return new Set(entries.map(([, value]) => backendOf(value).trimEnd()));
 }

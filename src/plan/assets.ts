@@ -40,15 +40,16 @@ function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): O
   const [old, now] = [valuesByKey(oldEntries), valuesByKey(newEntries)];
   const changed = [...now].filter(([key, value]) => old.get(key) !== value);
   const removed = [...old.keys()].filter((key) => !now.has(key));
-  const isSame = isDeepStrictEqual(oldEntries, newEntries);
+  if (isDeepStrictEqual(oldEntries, newEntries)) return [];
+  const commonEntries = (): MapEntry[] =>
+    mapEntries([...oldLines.slice(0, start), ...oldLines.slice(oldEnd)]);
   // An operation names an entry by its key, so it cannot tell repeated keys apart.
-  const areUnique =
-    oldEntries.length === old.size &&
-    newEntries.length === now.size &&
-    [...old.keys(), ...now.keys()].every(
-      (key) => occursAtMostOnce(key, oldLines) && occursAtMostOnce(key, newLines),
-    );
-  if ((!areUnique && !isSame) || changed.length + removed.length >= REPLACE_WHOLE_FROM) {
+  const replacesWhole =
+    changed.length + removed.length >= REPLACE_WHOLE_FROM ||
+    oldEntries.length > old.size ||
+    newEntries.length > now.size ||
+    commonEntries().some(([key]) => old.has(key) || now.has(key));
+  if (replacesWhole) {
     const entries = mapEntries(newLines).map(([key, value]): MapEntry => {
       return [key, runningValue(value, aliases)];
     });
@@ -61,10 +62,4 @@ function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): O
     }),
     ...removed.map((key): Operation => ({ do: "delete entry", map: path, key })),
   ];
-}
-
-/** Whether at most one line of a map has a key. */
-function occursAtMostOnce(key: string, lines: readonly string[]): boolean {
-  const likely = lines.filter((line) => line.includes(key));
-  return mapEntries(likely).filter(([each]) => each === key).length <= 1;
 }

@@ -2,8 +2,9 @@
 // from the one to the other: nothing, operations at run time, or a reload with its reasons. It may
 // import only lib, config and model.ts, and it only computes: no input or output, no clock.
 
+import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
-import { isMapped } from "../config/map-file.ts";
+import { mappedBackends } from "../config/map-file.ts";
 import { listDifference } from "../lib/lists.ts";
 import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
@@ -142,7 +143,7 @@ function planSections(
   const isSame = toCompare.length === 0 && old.size === now.size && isSameOrder;
   if (isSame && unchangedButDrained.length === 0) return [];
   if (oldSections.some(isConditional) || newSections.some(isConditional)) {
-    const isChanged = drained.size > 0 || !sameText(old, now);
+    const isChanged = drained.size > 0 || !sameLines(old, now);
     return isChanged ? [reloadFor("a configuration with conditions (.if) changed")] : [];
   }
   if (!isSameOrder) return [reloadFor("the order of the sections changed")];
@@ -154,6 +155,8 @@ function planSections(
     planChangedSection(section, section, runningName(section.name), newContext),
   );
   let spares: Section[] | undefined;
+  let mapped: ReadonlySet<string> | undefined;
+  const isMapped = (name: string): boolean => (mapped ??= mappedBackends(desired)).has(name);
   for (const [title, section] of toCompare) {
     const oldSection = old.get(title);
     const { name } = section;
@@ -161,7 +164,7 @@ function planSections(
       changes.push(planChangedSection(oldSection, section, runningName(name), newContext));
       continue;
     }
-    const needsSpare = !capabilities.dynamicBackends && isMapped(name, desired);
+    const needsSpare = !capabilities.dynamicBackends && isMapped(name);
     if (needsSpare) spares ??= unusedSpares(oldSections, aliases);
     const spare = needsSpare ? allocateSpare(spares ?? [], section) : undefined;
     if (spare !== undefined) aliases[name] = spare;
@@ -231,8 +234,11 @@ function fromClause({ head }: Section): string {
   return splitWords(head).slice(2).join(" ");
 }
 
-function sameText(a: SectionsByTitle, b: SectionsByTitle): boolean {
-  return JSON.stringify([...a.values()]) === JSON.stringify([...b.values()]);
+/** Whether sections have the same lines in the same order, without comments. */
+function sameLines(a: SectionsByTitle, b: SectionsByTitle): boolean {
+  const linesOf = (sections: SectionsByTitle): string[][] =>
+    [...sections.values()].map(({ head, lines }) => [head, ...lines]);
+  return isDeepStrictEqual(linesOf(a), linesOf(b));
 }
 
 function reloadFor(reason: string): Change {

@@ -34,6 +34,13 @@ test.each([
   ["only a comment, or the order", "a/ 1\nb/ 2\n", "b/ 2\n# x\na/ 1\n", []],
   ["one value", "a/ 1\nb/ 2\n", "a/ 1\nb/ 3\n", ["set entry b/"]],
   ["one key added and one removed", "a/ 1\n", "b/ 2\n", ["add entry b/", "delete entry a/"]],
+  [
+    "a key that a line elsewhere has too",
+    "a/ 1\nb/ 2\nc/ 3\n",
+    "a/ 1\nb/ 2\na/ 3\n",
+    ["replace map "],
+  ],
+  ["one at each end", "b/ 2\nc/ 3\n", "a/ 1\nb/ 2\nc/ 3\nd/ 4\n", ["add entry a/", "add entry d/"]],
   ["the order of a repeated key", "a/ 1\na/ 2\n", "a/ 2\na/ 1\n", ["replace map "]],
 ])("%s", (_, before, after, expected) => {
   const done = operations(before, after).map(

@@ -34,6 +34,11 @@ describe("nothing to do", () => {
       files(`${BASE}backend b from d\nbackend a from d\n`),
     ],
     [
+      "comments of a configuration with conditions",
+      files(`# made at 1\n.if true\n${BASE}.endif\n`),
+      files(`# made at 2\n.if true # always\n${BASE}.endif\n# bye`),
+    ],
+    [
       "comments and blanks of a map",
       files("", { "/m": "/a/ a\n" }),
       files("", { "/m": "# routes\n\n  /a/   a  \n" }),
