@@ -97,5 +97,7 @@ try {
   if (!(error instanceof GatewayError)) console.error(error);
   process.exitCode = EXIT_STATUS[error instanceof GatewayError ? error.code : "bug"];
 }
+// A pipe takes 64 KiB at once. The rest of a long output waits for its reader.
+await new Promise<void>((resolve) => void process.stdout.end(resolve));
 // A watch that still waits must not keep a finished program alive.
 process.exit();

@@ -16,8 +16,9 @@ import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyProgram } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
+import { PlayedEngine } from "../lab/played-engine.ts";
 import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
-import { runToEnd } from "./program.ts";
+import { binary, cleanEnvironment, runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);
 
@@ -240,6 +241,41 @@ describe("the log", () => {
     const routed = lines.find((line) => line["event"] === "routed");
     expect(routed).toMatchObject({ route: "/cmd/one", level: "info" });
     expect(String(routed?.["server"])).toMatch(/^[\d.]+:8000$/);
+  });
+});
+
+describe("output that is longer than a pipe takes at once", () => {
+  const names = Array.from({ length: 2_000 }, (_, index) => `${"x".repeat(50)}-${10_000 + index}`);
+  let played: PlayedEngine;
+  beforeAll(() => {
+    played = new PlayedEngine(join(gatewayDir(), "played.sock"));
+    for (const [index, name] of names.entries()) {
+      played.add({ id: `${index}`.padStart(64, "0"), name, image: "a", ip: "127.0.0.2", port: 80 });
+    }
+  });
+  afterAll(() => played.stop());
+
+  test.each([
+    ["a slow reader gets all of it", "{ sleep 0.3; grep -c x; }", `${names.length}\n`],
+    ["a reader that ends early is no failure", "grep -m1 x", `${names[0]}\n`],
+  ])("%s", async (_, reader, stdout) => {
+    const script = `set -o pipefail; "$0" complete "--line=x " served | ${reader}`;
+    const child = Bun.spawn(["bash", "-c", script, await binary()], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+      env: cleanEnvironment({ DOCKER_HOST: played.dockerHost }),
+    });
+    const outputs = [child.stdout, child.stderr].map((stream) => new Response(stream).text());
+    expect(await Promise.all([child.exited, ...outputs])).toEqual([0, stdout, ""]);
+  });
+
+  test("a disk that is full is a failure", async () => {
+    const script = `"$0" template path > /dev/full`;
+    const child = Bun.spawnSync(["bash", "-c", script, await binary()], {
+      env: cleanEnvironment(),
+    });
+    expect(child.exitCode).toBe(1);
   });
 });
 
