@@ -16,7 +16,7 @@ import {
 import { hostname } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { pause } from "./async.ts";
-import { errorMessage, GatewayError } from "./errors.ts";
+import { errorMessage, GatewayError, systemCode } from "./errors.ts";
 import { openLibc } from "./libc.ts";
 
 /** The holder may be about to end, or to write its process number. So the lock is tried again. */
@@ -54,8 +54,14 @@ export async function lockOutput(
   const path = join(dirname(output), `.${basename(output)}.lock`);
   try {
     for (let tries = 1; ; tries++) {
-      const fd = openSync(path, OPEN_FLAGS, 0o644);
+      const { fd, isWritable } = openLock(path);
       const outcome = lockFile(fd);
+      if (outcome === "locked" && !isWritable && isAt(path, fd)) {
+        // Its holder died without removing it. Whoever may write in the folder may do so.
+        rmSync(path);
+        closeSync(fd);
+        continue;
+      }
       // A holder that ends removes its lock file. A lock on a removed file would keep nobody out.
       if (outcome !== "held" && isAt(path, fd)) {
         if (outcome !== "locked") {
@@ -70,7 +76,7 @@ export async function lockOutput(
       }
       const holder = readFileSync(fd, "utf8");
       closeSync(fd);
-      if (tries === TRIES) throw lockedBy(holder, output);
+      if (tries >= TRIES) throw lockedBy(holder, output);
       await pause(PAUSE);
     }
   } catch (error) {
@@ -79,6 +85,17 @@ export async function lockOutput(
       hint: "run the gateway as a user that may write there, or name another --output-file",
       cause: error,
     });
+  }
+}
+
+/** Opens a lock file, and makes it if there is none. That of another user is only read. */
+function openLock(path: string): { readonly fd: number; readonly isWritable: boolean } {
+  try {
+    return { fd: openSync(path, OPEN_FLAGS, 0o644), isWritable: true };
+  } catch (error) {
+    if (systemCode(error) !== "EACCES") throw error;
+    const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return { fd, isWritable: false };
   }
 }
 

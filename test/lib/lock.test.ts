@@ -2,7 +2,15 @@
 
 import { ptr } from "bun:ffi";
 import { afterEach, describe, expect, mock, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { GatewayError } from "../../src/lib/errors.ts";
@@ -12,6 +20,8 @@ import { labDir } from "../lab/leftovers.ts";
 
 const LOCK = join(import.meta.dir, "../../src/lib/lock.ts");
 const LIBC = join(import.meta.dir, "../../src/lib/libc.ts");
+/** A user that is not root. */
+const NOBODY = 65_534;
 const started: Bun.Subprocess[] = [];
 
 afterEach(async () => {
@@ -24,11 +34,14 @@ afterEach(async () => {
 /**
  * Starts another process that takes the lock.
  * @param wrapper a program to run it with, such as `unshare`
+ * @param user the number of the user that it becomes
  * @returns the process, and its output: `locked` or the error message
  */
-async function lockElsewhere(output: string, wrapper: readonly string[] = []) {
+async function lockElsewhere(output: string, wrapper: readonly string[] = [], user = 0) {
   const script = `
     import { lockOutput } from ${JSON.stringify(LOCK)};
+    process.setgroups([]);
+    process.setuid(${user});
     try {
       const unlock = await lockOutput(process.argv[1]);
       console.log("locked");
@@ -56,8 +69,9 @@ async function refusalOf(output: string): Promise<GatewayError> {
   throw new Error("it was not refused");
 }
 
-function newOutput(): { output: string; lock: string } {
+function newOutput(mode = 0o755): { output: string; lock: string } {
   const dir = labDir("lock");
+  chmodSync(dir, mode);
   return { output: join(dir, "haproxy.cfg"), lock: join(dir, ".haproxy.cfg.lock") };
 }
 
@@ -115,6 +129,25 @@ test.each([
   const unlock = await lockOutput(output);
   unlock();
   expect(existsSync(lock)).toBe(false);
+});
+
+describe("a lock file of another user, in a folder that both may write", () => {
+  test("is replaced if its holder has died", async () => {
+    const { output, lock } = newOutput(0o777);
+    writeFileSync(lock, "1", { mode: 0o644 });
+    expect((await lockElsewhere(output, [], NOBODY)).answer).toBe("locked");
+    expect(statSync(lock).uid).toBe(NOBODY);
+    expect((await refusalOf(output)).message).toContain("another gateway");
+  });
+
+  test("is obeyed as long as its holder lives", async () => {
+    const { output, lock } = newOutput(0o777);
+    const unlock = await lockOutput(output);
+    const { answer } = await lockElsewhere(output, [], NOBODY);
+    expect(answer).toContain(`another gateway (process ${process.pid}) writes it`);
+    expect(statSync(lock).uid).toBe(0);
+    unlock();
+  });
 });
 
 test("if two processes find an old lock file at once, one gets the lock", async () => {
