@@ -41,7 +41,11 @@ function currentContext(path: string): string {
     throw unreadable(path, error);
   }
   try {
-    const { currentContext: name } = JSON.parse(text) as { readonly currentContext?: unknown };
+    // The docker program takes an empty file too.
+    const config = JSON.parse(text.trim() || "null") as {
+      readonly currentContext?: unknown;
+    } | null;
+    const name = config?.currentContext;
     return typeof name === "string" ? name : "";
   } catch (error) {
     throw unreadable(path, error);

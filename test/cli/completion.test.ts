@@ -1,6 +1,7 @@
 // The completions in bash, zsh and fish themselves, read from the program and installed as files.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { basename, join } from "node:path";
 import { documents } from "../../.ci/release/documents.ts";
 import type { Command } from "../../src/cli/command.ts";
@@ -57,6 +58,8 @@ const ASSIGNED: readonly (readonly [string, string, readonly string[]])[] = [
   ["", "--template=", ["path", "host"]],
   ["explain ", "--log-level=d", ["debug"]],
   ["", "-log-format=j", ["json"]],
+  ["", "--network=br", ["bridge"]],
+  ["routes ", "--network=", ["bridge"]],
 ];
 
 /** In a folder with "a file.cfg" and "folder/". */
@@ -181,14 +184,16 @@ describe("an Engine that gives no names", () => {
     [`unix://${silent.url.pathname}`],
     ["ssh://nobody@none.invalid"],
     ["nonsense"],
-  ])("at %s costs no word and hardly any time", async (host) => {
+  ])("at %s costs no word and hardly any time, and leaves nothing", async (host) => {
+    const folder = labDir("tmp");
     const begun = performance.now();
     const words = [await binary(), "complete", "--line=explain ", "served"];
-    expect(await run(words, { env: { DOCKER_HOST: host } })).toEqual({
+    expect(await run(words, { env: { DOCKER_HOST: host, TMPDIR: folder } })).toEqual({
       status: 0,
       stdout: "",
       stderr: "",
     });
     expect(performance.now() - begun).toBeLessThan(3_000);
+    expect(readdirSync(folder)).toEqual([]);
   });
 });

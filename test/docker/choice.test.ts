@@ -44,6 +44,8 @@ describe("of all that may name an Engine", () => {
     ["there is no folder", () => (folder = join(folder, "none"))],
     ["there is no config.json", () => undefined],
     ["config.json names none", () => writeFileSync(join(folder, "config.json"), "{}")],
+    ["config.json is empty", () => writeFileSync(join(folder, "config.json"), "\n")],
+    ["config.json is null", () => writeFileSync(join(folder, "config.json"), "null")],
     ["config.json names the default one", () => useContext(folder, "default")],
   ])("it is the default socket where %s", (_name, prepare) => {
     prepare();

@@ -48,6 +48,7 @@ ${valueCases(flags).join("\n")}
   esac
   if [[ -n $asked ]]; then
     current=\${typed[-1]}
+    [[ -n $assigned ]] && current=\${current#*=}
     words=$(${program} complete "--line=$line" $asked 2>/dev/null)
   fi
   mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")

@@ -1,5 +1,6 @@
 // Asks the Engine for the names of what runs, for completions.
 
+import { chooseDocker } from "../../docker/choice.ts";
 import { fromList } from "../../docker/container.ts";
 import { readIntent } from "../../routing/intent.ts";
 import type { Environment, RunningNames } from "../command.ts";
@@ -22,9 +23,9 @@ export async function runningNames(
 ): Promise<readonly string[]> {
   const dockerHost = /(?:^|\s)--?docker-host[=\s]\s*(\S+)/.exec(line)?.[1] ?? "";
   try {
-    const client = dockerClient(dockerHost, env);
     // The ssh program might ask for a password.
-    if (client.transport.name.startsWith("ssh:")) return [];
+    if (chooseDocker(dockerHost, env).host.kind === "ssh") return [];
+    const client = dockerClient(dockerHost, env);
     const signal = AbortSignal.timeout(PATIENCE);
     await client.connect(signal);
     const names =
