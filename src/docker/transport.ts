@@ -102,13 +102,13 @@ class SshTransport implements Transport {
   }
 
   async open(): Promise<void> {
-    if (this.#process !== undefined && this.#process.exitCode === null) return;
+    if (this.#process !== undefined && isRunning(this.#process)) return;
     const ssh = this.#spawn();
     this.#process = ssh;
     const deadline = Date.now() + SSH_TIMEOUT;
     rmSync(this.#socket, { force: true });
     while (Date.now() < deadline) {
-      if (ssh.exitCode !== null) {
+      if (!isRunning(ssh)) {
         const said = await new Response(ssh.stderr).text();
         throw new GatewayError("docker", `Cannot reach Docker at "${this.name}": ssh failed`, {
           lines: said.trim().split("\n"),
@@ -119,6 +119,7 @@ class SshTransport implements Transport {
       await pause(20);
     }
     ssh.kill();
+    this.#process = undefined;
     throw new GatewayError(
       "docker",
       `Cannot reach Docker at "${this.name}": ssh gave no connection in ${SSH_TIMEOUT / 1000} s`,
@@ -144,6 +145,11 @@ class SshTransport implements Transport {
       });
     }
   }
+}
+
+/** A process that a signal ended has no exit code. */
+function isRunning({ exitCode, signalCode }: Bun.Subprocess): boolean {
+  return exitCode === null && signalCode === null;
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -26,6 +26,8 @@ const PURE_HELPERS = new Set(
 export class TemplateRewriter extends Handlebars.Visitor {
   /** How many blocks have been numbered. */
   #blocks = 0;
+  /** How many of the blocks around give names by `as |name|`. They look like fields of an item. */
+  #namingBlocks = 0;
 
   override MustacheStatement(node: hbs.AST.MustacheStatement): void {
     // `{{{value}}}` is not `escaped`, nor is a statement that has been rewritten already.
@@ -42,8 +44,14 @@ export class TemplateRewriter extends Handlebars.Visitor {
 
   override BlockStatement(node: hbs.AST.BlockStatement): void {
     const isReusable =
-      isEach(node) && node.inverse === undefined && dependsOnlyOnItem(node.program);
+      this.#namingBlocks === 0 &&
+      isEach(node) &&
+      node.inverse === undefined &&
+      dependsOnlyOnItem(node.program);
+    const isNaming = [node.program, node.inverse].some((block) => block?.blockParams?.length);
+    if (isNaming) this.#namingBlocks++;
     super.BlockStatement(node);
+    if (isNaming) this.#namingBlocks--;
     const [items, ...rest] = node.params;
     // Otherwise a misspelt name would be an empty list, and all routes would go without a word.
     if (!isEach(node) || items === undefined || !("parts" in items)) return;

@@ -37,6 +37,16 @@ test.each([
     String.raw`'x y' 0 'z'\''s';`,
   ],
   ["{{#each a as |item|}}{{item.b}}{{/each}}", { a: [{ b: "c d" }] }, "'c d'"],
+  [
+    "{{#each a as |outer|}}{{#each ../b}}{{outer.x}}{{y}};{{/each}}{{/each}}{{#each b}}{{y}}{{/each}}",
+    { a: [{ x: 1 }, { x: 2 }], b: [{ y: 3 }, { y: 4 }] },
+    "13;14;23;24;34",
+  ],
+  [
+    "{{#with a as |outer|}}{{#if outer.x}}{{#each outer.b}}{{outer.x}}{{y}};{{/each}}{{/if}}{{/with}}",
+    { a: { x: 1, b: [{ y: 3 }] } },
+    "13;",
+  ],
   ["{{#if a}}{{b}}{{else}}{{c}}{{/if}}", { a: 0, b: "no", c: "y s" }, "'y s'"],
   ["{{#with a}}{{b}} {{@root.c}}{{/with}}", { a: { b: "1 2" }, c: "3 4" }, "'1 2' '3 4'"],
   ["{{lower a}}", { a: "A B" }, "'a b'"],
