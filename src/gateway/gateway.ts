@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
-import { Backoff, Wakeup } from "../lib/async.ts";
+import { Backoff, inBackground, Wakeup } from "../lib/async.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import type { Files, Model, Source } from "../model.ts";
@@ -131,7 +131,7 @@ export class Gateway {
     const { rereadAt } = this.parts.source;
     const due = nextDue({ ...this.#schedule, rereadAt, lateAt: this.#readiness.dueAt }, now);
     if (due.at > now) await this.#wakeup.wait(due.at - now, signal);
-    else if (due.task === "late") await this.#warnOfUnanswering();
+    else if (due.task === "late") this.#warnOfUnanswering();
     else if (due.task === "resync") {
       this.#reschedule({ resyncAt: now + RESYNC_INTERVAL });
       this.#markAll();
@@ -263,15 +263,16 @@ export class Gateway {
     return "done";
   }
 
-  async #warnOfUnanswering(): Promise<void> {
-    try {
-      await this.#readiness.look(this.#state.applied ?? EMPTY_MODEL);
-    } catch (error) {
+  /** Beside the passes: HAProxy may answer late, and the changes of containers must not wait. */
+  #warnOfUnanswering(): void {
+    inBackground(this.#readiness.look(this.#state.applied ?? EMPTY_MODEL), (error) => {
       // HAProxy does not run, or is just starting.
       if (error instanceof GatewayError) {
         this.parts.log.debug(`cannot tell which containers answer: ${errorMessage(error)}`);
       } else this.parts.log.failure(error);
-    }
+      // The rest is due again: the loop may be waiting for something later.
+      this.#wakeup.set();
+    });
   }
 
   /** Drains the servers of a container that ends, unless it is the last one of its service. */

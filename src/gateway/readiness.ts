@@ -33,17 +33,28 @@ export class Readiness {
     for (const id of ids) this.#routedAt.set(id, Date.now());
   }
 
-  /** Warns of containers that should answer by now and never did. @throws GatewayError `haproxy` */
+  /**
+   * Warns of containers that should answer by now and never did.
+   * @throws GatewayError `haproxy` if HAProxy cannot be asked; the rest is due again after a while
+   */
   async look({ services }: Model): Promise<void> {
     const due = [...this.#routedAt].filter(([, routedAt]) => Date.now() - routedAt >= WARN_AFTER);
     const ids = new Set(due.map(([id]) => id));
+    // At once and not at the end: a container may be routed again meanwhile.
     for (const id of ids) this.#routedAt.delete(id);
     const isDue = ({ id, disabled }: Server): boolean => ids.has(id) && !disabled;
     for (const { backend, servers } of services) {
       if (!servers.some(isDue)) continue;
       const own = servers.filter(isDue);
-      const stats = await readStats(this.ask, this.runningName(backend));
-      for (const candidates of Map.groupBy(own, ({ id }) => id).values()) {
+      let stats: readonly ServerStats[];
+      try {
+        stats = await readStats(this.ask, this.runningName(backend));
+      } catch (error) {
+        this.note([...ids].filter((id) => !this.#routedAt.has(id)));
+        throw error;
+      }
+      for (const [id, candidates] of Map.groupBy(own, (server) => server.id)) {
+        ids.delete(id);
         const addresses = candidates.map(addressOf);
         const seen = stats.filter(({ address }) => addresses.includes(address));
         if (seen.length > 0 && seen.every(hasNeverAnswered)) this.#warn(candidates);

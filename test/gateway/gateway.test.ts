@@ -268,17 +268,46 @@ describe("looking for containers that do not answer", () => {
     await until(() => "shop" in Object.groupBy(Object.keys(played.haproxy.servers), backendOf));
   });
 
+  test("holds up no change as long as HAProxy gives no answer", async () => {
+    await serving(WITH_SOCKET);
+    const ask = played.runtime.ask.bind(played.runtime);
+    const never = Promise.withResolvers<string>();
+    let looks = 0;
+    spyOn(played.runtime, "ask").mockImplementation((line) => {
+      if (!line.startsWith("show stat")) return ask(line);
+      looks++;
+      return never.promise;
+    });
+    await played.elapse(10_000);
+    expect(looks).toBe(1);
+    played.source.change(web, shop);
+    await until(() => "shop" in Object.groupBy(Object.keys(played.haproxy.servers), backendOf));
+  });
+
+  const stats = `# pxname,svname,status,lastchg,addr\nweb,x,DOWN,10,127.0.0.2:8000\n`;
+
   test("tells of one that was never up", async () => {
     await serving(WITH_SOCKET);
-    const stats = `# pxname,svname,status,lastchg,addr\nweb,x,DOWN,10,127.0.0.2:8000\n`;
     spyOn(played.runtime, "ask").mockImplementation(() => Promise.resolve(stats));
     await played.elapse(30_000);
-    const told = played.log.filter((line) =>
-      line.startsWith("warn: container web does not answer"),
-    );
-    expect(told).toHaveLength(1);
+    expect(webWarnings()).toHaveLength(1);
+  });
+
+  test("looks again after a while if HAProxy could not be asked", async () => {
+    await serving(WITH_SOCKET);
+    const ask = spyOn(played.runtime, "ask").mockImplementation(() => Promise.reject(STUCK));
+    await played.elapse(15_000);
+    expect([ask.mock.calls.length, webWarnings()]).toEqual([1, []]);
+    ask.mockImplementation(() => Promise.resolve(stats));
+    await played.elapse(15_000);
+    expect(webWarnings()).toHaveLength(1);
   });
 });
+
+/** The warnings about the container. */
+function webWarnings(): readonly string[] {
+  return played.log.filter((line) => line.startsWith("warn: container web does not answer"));
+}
 
 function backendOf(key: string): string {
   return key.slice(0, key.indexOf("/"));
