@@ -57,6 +57,8 @@ export class Gateway {
   #recovered = false;
   /** Whether the next pass compares HAProxy with what it should run. */
   #mustVerify = false;
+  /** Whether HAProxy is another process than at the last comparison. */
+  #isAnotherProcess = false;
   #desired: Desired | undefined;
 
   constructor(private readonly parts: GatewayParts) {
@@ -166,14 +168,17 @@ export class Gateway {
     // Cleared before the comparison: a request that comes during it needs another one.
     const mustVerify = this.#mustVerify;
     this.#mustVerify = false;
-    if (mustVerify && this.#recovered) await applier.verify(process);
+    if (mustVerify && this.#recovered) await this.#verify(process);
     const capabilities = await runtime.capabilities();
     const isUnchanged = (files: Files): boolean =>
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
     const desired = this.parts.desired.make(source.snapshot(), isUnchanged);
-    if (!this.#recovered) await applier.recover(desired.files.assets);
-    this.#recovered = true;
+    if (!this.#recovered) {
+      await applier.recover(desired.files.assets);
+      this.#recovered = true;
+      this.#isAnotherProcess = false;
+    }
     const isNew = !isDeepStrictEqual(this.#desired?.files, desired.files);
     this.#desired = desired;
     this.#publish({ desired: desired.model });
@@ -196,8 +201,23 @@ export class Gateway {
   async #recognise(): Promise<Recognised> {
     const process = await this.parts.runtime.recognise();
     // Set here and not in the pass, which fails before its comparison if the Engine cannot be read.
-    if (process === "another") this.#mustVerify = true;
-    return process;
+    if (process === "another") {
+      this.#mustVerify = true;
+      this.#isAnotherProcess = true;
+    }
+    // Once recognised, it is the same from then on. It stays another one until it was compared.
+    return this.#isAnotherProcess ? "another" : process;
+  }
+
+  /** Compares HAProxy with what it should run. If that fails, the next pass does it. */
+  async #verify(process: Recognised): Promise<void> {
+    try {
+      await this.parts.applier.verify(process);
+      this.#isAnotherProcess = false;
+    } catch (error) {
+      this.#mustVerify = true;
+      throw error;
+    }
   }
 
   /** Changes the running HAProxy. Returns the reason if HAProxy refuses. */

@@ -1,7 +1,7 @@
 // The loop under a clock of the test's own: when it reads, when it tries again, who is told.
 
 import { afterEach, beforeEach, describe, expect, jest, spyOn, test } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { until, useFakeClock } from "../lab/fake-clock.ts";
 import {
@@ -43,6 +43,15 @@ async function serving(template = WITHOUT_SOCKET): Promise<number> {
   await played.start(web);
   expect(played.served).toEqual(["web"]);
   return Date.now();
+}
+
+/** A gateway that serves one container. Its HAProxy has just become another process. */
+async function withAnotherProcess(): Promise<void> {
+  await serving(WITH_SOCKET);
+  // This pass learns which process it is.
+  played.source.change(web);
+  await played.rest();
+  played.haproxy.read(readFileSync(played.files.output, "utf8"));
 }
 
 /** Whether a promise is done. */
@@ -249,6 +258,34 @@ describe("once", () => {
     const error: unknown = await played.once().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(GatewayError);
     expect((error as GatewayError).message).toContain(message);
+  });
+});
+
+describe("the comparison with HAProxy", () => {
+  test("knows of another process after a pass in which the Engine could not be read", async () => {
+    await withAnotherProcess();
+    const verify = spyOn(played.applier, "verify");
+    played.source.failure = BROKEN;
+    played.source.change(web, shop);
+    await played.rest();
+    expect(verify).not.toHaveBeenCalled();
+    played.source.failure = undefined;
+    await played.elapse(1_000);
+    expect(verify.mock.calls).toEqual([["another"]]);
+    await until(() => "shop" in Object.groupBy(Object.keys(played.haproxy.servers), backendOf));
+  });
+
+  test("is made again if it failed, and then no more", async () => {
+    await withAnotherProcess();
+    const verify = spyOn(played.applier, "verify").mockRejectedValueOnce(STUCK);
+    void played.gateway.resync();
+    await played.rest();
+    expect(verify.mock.calls).toEqual([["another"]]);
+    await played.elapse(1_000);
+    expect(verify.mock.calls).toEqual([["another"], ["another"]]);
+    played.source.change(web, shop);
+    await played.elapse(10_000);
+    expect(verify).toHaveBeenCalledTimes(2);
   });
 });
 
