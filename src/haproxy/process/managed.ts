@@ -34,6 +34,8 @@ const LINES_KEPT = 20;
 export class ManagedHaproxy implements Haproxy {
   #pid: number | undefined;
   #starting: Promise<void> | undefined;
+  /** The process that was started and is not up yet. */
+  #startingPid: number | undefined;
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff(FIRST_RESTART, LONGEST_RESTART);
   readonly #lastLines: string[] = [];
@@ -89,6 +91,7 @@ export class ManagedHaproxy implements Haproxy {
     // A reload and a restart may both find it dead. Two HAProxys would share the port.
     this.#starting ??= this.#start().finally(() => {
       this.#starting = undefined;
+      this.#startingPid = undefined;
     });
     return this.#starting;
   }
@@ -99,6 +102,7 @@ export class ManagedHaproxy implements Haproxy {
     const master = ["-W", "-S", `${masterSocket},mode,600`];
     // `-db` keeps it in the foreground, even if the configuration says `daemon`.
     const child = this.#spawn([program, ...master, "-db", "-f", config]);
+    this.#startingPid = child.pid;
     const output = Promise.all([this.#pass(child.stdout), this.#pass(child.stderr)]);
     const up = awaitNewWorker(masterSocket, undefined).then(() => "up" as const);
     try {
@@ -123,9 +127,9 @@ export class ManagedHaproxy implements Haproxy {
     );
   }
 
-  /** Ends it. Open requests may finish, within a limit. */
+  /** Ends it, even if it is just starting. Open requests may finish, within a limit. */
   async close(): Promise<void> {
-    const pid = this.#pid;
+    const pid = this.#pid ?? this.#startingPid;
     this.#closing.abort();
     if (pid === undefined) return;
     this.log.info(`ending HAProxy (process ${pid}) when its requests are done`);
@@ -147,7 +151,8 @@ export class ManagedHaproxy implements Haproxy {
 
   /** Ends it without waiting for requests. */
   closeNow(): void {
-    if (this.#pid !== undefined) signalProcess(this.#pid, "SIGTERM");
+    const pid = this.#pid ?? this.#startingPid;
+    if (pid !== undefined) signalProcess(pid, "SIGTERM");
   }
 
   #watchOver(pid: number, ended: Promise<void>): void {
@@ -169,6 +174,8 @@ export class ManagedHaproxy implements Haproxy {
         await this.start();
         this.options.restarted();
       } catch (error) {
+        // It was ended while it started.
+        if (this.#closing.signal.aborted) return;
         this.log.failure(error, "trying again");
       }
     }

@@ -4,7 +4,8 @@ import { afterEach, beforeEach, expect, jest, spyOn, test } from "bun:test";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ManagedHaproxy } from "../../../src/haproxy/process/managed.ts";
-import { turn, useFakeClock } from "../../lab/fake-clock.ts";
+import { through, turn, until, useFakeClock } from "../../lab/fake-clock.ts";
+import { failure } from "../../lab/folder.ts";
 import { labDir } from "../../lab/leftovers.ts";
 import { listLogger } from "../../lab/proxy.ts";
 
@@ -117,4 +118,18 @@ test("one that does not come up is tried again, with what it says", async () => 
   live();
   await logged("started HAProxy", 2);
   expect(restarts).toBe(1);
+});
+
+test.each([
+  ["close", async () => through(haproxy.close())],
+  ["closeNow", async () => Promise.resolve(haproxy.closeNow())],
+])("one that is just starting ends too, by %s", async (_, close) => {
+  // It never answers on its master socket.
+  const file = `${pidFile}.silent`;
+  runWith(`echo $$ > ${file}`, "exec sleep 60");
+  const starting = failure(haproxy.start());
+  await until(() => existsSync(file) && readFileSync(file, "utf8") !== "");
+  await close();
+  expect((await starting).message).toBe("Cannot start HAProxy: it ended at once");
+  expect(existsSync(`/proc/${readFileSync(file, "utf8").trim()}`)).toBe(false);
 });
