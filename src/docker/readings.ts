@@ -2,8 +2,13 @@
 
 import { forEachLimited, pause } from "../lib/async.ts";
 
-/** How many are read at the same time: more would only queue up in the Engine. */
+/** How many of one call are read at the same time: more would only queue up in the Engine. */
 const MAX_PARALLEL = 8;
+/**
+ * After so long without an answer, the next one is read beside it, in milliseconds. The Engine gives
+ * no answer about a container as long as it stops it, and answers about the others at once.
+ */
+const GIVE_WAY_AFTER = 500;
 
 /** The readings that have ended, by container ID. */
 export interface Ended<T> {
@@ -66,16 +71,23 @@ export class Readings<T> {
   #start(ids: readonly string[], signal: AbortSignal): void {
     for (const id of ids) this.#running.set(id, Promise.withResolvers());
     void forEachLimited(ids, MAX_PARALLEL, async (id) => {
-      try {
-        const result = await this.read(id, signal);
-        // `ended` may have made a new map since the reading began.
-        this.#results.set(id, result);
-      } catch (error) {
-        this.#failures.set(id, error);
-      }
-      this.#running.get(id)?.resolve();
-      this.#running.delete(id);
-      if (!this.#isTaking) this.endedLate();
+      const ended = new AbortController();
+      void this.#readOne(id, signal).then(() => ended.abort());
+      await pause(GIVE_WAY_AFTER, ended.signal);
     });
+  }
+
+  /** Never throws: a failure is one of the failures. */
+  async #readOne(id: string, signal: AbortSignal): Promise<void> {
+    try {
+      const result = await this.read(id, signal);
+      // `ended` may have made a new map since the reading began.
+      this.#results.set(id, result);
+    } catch (error) {
+      this.#failures.set(id, error);
+    }
+    this.#running.get(id)?.resolve();
+    this.#running.delete(id);
+    if (!this.#isTaking) this.endedLate();
   }
 }

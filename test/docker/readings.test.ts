@@ -1,6 +1,7 @@
 // Containers that are read side by side: what ends, what fails, and what takes longer.
 
 import { expect, test } from "bun:test";
+import { eventually } from "../lab/http.ts";
 import { Readings } from "../../src/docker/readings.ts";
 
 const { signal } = new AbortController();
@@ -81,4 +82,13 @@ test("eight containers are read at the same time, the others after them", async 
     await Bun.sleep(0);
   }
   expect([...(await reading).results.keys()]).toEqual(ids);
+});
+
+test("those without an answer do not hold up the ones behind them", async () => {
+  const { readings, asked } = answeredByTest();
+  const ids = Array.from({ length: 20 }, (_, index) => `c${index}`);
+  const reading = readings.take([...ids, "fine"], 60_000, signal);
+  await eventually(() => expect(asked.has("fine")).toBe(true));
+  for (const id of ["fine", ...ids]) asked.get(id)?.resolve(id);
+  expect([...(await reading).results.keys()]).toEqual(["fine", ...ids]);
 });
