@@ -29,6 +29,8 @@ export class DockerSource implements Source {
   readonly #changedAt = new Map<string, number>();
   /** The last warning about each container that cannot be read, by its ID. */
   readonly #warned = new Map<string, string>();
+  /** Whether nothing has been read yet. */
+  #isFirst = true;
   #listener: SourceListener | undefined;
 
   constructor(
@@ -77,6 +79,7 @@ export class DockerSource implements Source {
     for (const id of unanswered) {
       this.#warn(id, `the Engine gave no answer in ${PATIENCE_AT_FIRST / 1000} s`);
     }
+    this.#isFirst = false;
   }
 
   snapshot(): Snapshot {
@@ -104,6 +107,7 @@ export class DockerSource implements Source {
   #warn(id: string, reason: string): void {
     if (this.#warned.get(id) === reason) return;
     this.#warned.set(id, reason);
-    this.log.warn(`container ${id.slice(0, 12)} cannot be read and stays as it was: ${reason}`);
+    const state = this.#isFirst ? "is served as Docker's list has it" : "stays as it was";
+    this.log.warn(`container ${id.slice(0, 12)} cannot be read and ${state}: ${reason}`);
   }
 }

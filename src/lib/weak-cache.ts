@@ -2,7 +2,10 @@
 
 import { listDifference } from "./lists.ts";
 
-/** One value for each object. When nothing else holds the object, its value is dropped too. */
+/**
+ * One value for each object. When nothing else holds the object, its value is dropped too. Only the
+ * objects of the last list given to `getAll` are kept.
+ */
 export class WeakCache<K extends object, V> {
   readonly #values = new WeakMap<K, { readonly value: V }>();
   #lastKeys: readonly K[] = [];
@@ -19,7 +22,7 @@ export class WeakCache<K extends object, V> {
 
   /**
    * The values of all objects of a list. The list mostly equals the one before. What both begin and
-   * end with costs no look-up.
+   * end with costs no look-up. The list must not be changed afterwards.
    */
   getAll(keys: readonly K[], make: (key: K) => V): readonly V[] {
     const { start, before, after } = listDifference(this.#lastKeys, keys);
