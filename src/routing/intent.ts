@@ -43,7 +43,10 @@ type IntentReader = (container: Container) => Partial<Intent> | Refusal;
 /** The readers, the weakest first. A further kind of label or a default rule is one more reader. */
 const READERS: readonly IntentReader[] = [fromImage, fromLabels];
 
-/** Reads what a container asks for. A value or a refusal of a stronger source wins. */
+/**
+ * Reads what a container asks for. The strongest reader that names a value wins. A refusal of any
+ * reader wins over all values; of several refusals, the strongest one is told.
+ */
 export function readIntent(container: Container, readers = READERS): Intent | Refusal {
   const parts = readers.map((read) => read(container));
   const refusal = parts.findLast((part) => "reason" in part);
