@@ -9,7 +9,7 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { Clients } from "./clients.ts";
 import { startExternal } from "./external.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { isAlive } from "./processes.ts";
 import { runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";

@@ -11,7 +11,7 @@ import { importImage } from "../lab/images.ts";
 import { findings, flagsOf, type Findings } from "./asking.ts";
 import { startExternal } from "./external.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 
 setDefaultTimeout(60_000);
 

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { findings, flagsOf } from "./asking.ts";
 import { asUser, closeGateways, gatewayDir, startGateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);

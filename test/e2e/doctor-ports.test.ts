@@ -7,7 +7,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
 import { findings, flagsOf } from "./asking.ts";
 import { asUser, closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 
 setDefaultTimeout(60_000);
 

@@ -7,7 +7,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { findings, flagsOf } from "./asking.ts";
 import { asUser, closeGateways, gatewayDir, startGateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { isAlive } from "./processes.ts";
 import { binary } from "./program.ts";
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { startHaproxy, type Haproxy, type HaproxyVersion } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { gatewayDir, startGateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { showProcesses, type Processes } from "./processes.ts";
 
 export interface External {

@@ -7,7 +7,7 @@ import { haproxyProgram, haproxyVersions, type HaproxyVersion } from "../lab/hap
 import { eventually, request, type RawRequest, type RawResponse } from "../lab/http.ts";
 import { labDir, sweep } from "../lab/leftovers.ts";
 import { matches, parseLog, type LogLine } from "./log-lines.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { showProcesses, type Processes } from "./processes.ts";
 import { binary, cleanEnvironment } from "./program.ts";
 

@@ -10,7 +10,7 @@ import { cli, haproxyVersions } from "../lab/haproxy.ts";
 import { connect } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { isAlive, userOf } from "./processes.ts";
 import { startRelay } from "./relay.ts";
 

@@ -14,7 +14,7 @@ import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { connect, createNetwork, disconnect } from "./network.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 
 setDefaultTimeout(60_000);
 

@@ -10,7 +10,7 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { startExternal } from "./external.ts";
 import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);

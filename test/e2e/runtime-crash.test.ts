@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { isAlive, showProcesses } from "./processes.ts";
 import { states, wantedOf } from "./running-haproxy.ts";
 import { idOf, Stage, type Part } from "./stage.ts";

@@ -7,7 +7,7 @@ import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { Clients } from "./clients.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 import { runToEnd } from "./program.ts";
 import { ask, stateOf } from "./running-haproxy.ts";
 import { idOf, Stage } from "./stage.ts";

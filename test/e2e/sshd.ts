@@ -5,7 +5,7 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { connect, eventually } from "../lab/http.ts";
-import { freePort } from "./ports.ts";
+import { freePort } from "../lab/ports.ts";
 
 export interface Sshd {
   port: number;
