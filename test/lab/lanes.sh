@@ -82,12 +82,33 @@ join_lanes() {
   lane_outputs=()
 }
 
+# show_failures: says again what failed, as it is far up among thousands of lines: bun's error, then
+# the test. An error outside of any test, and the end of a lane that broke off, have no test.
+show_failures() {
+  [ "$failed" != 0 ] || return 0
+  echo "== failed"
+  awk 'function tell() { if (error != "") printf "%s", error; error = ""; lines = 0 }
+       function forget() { error = ""; lines = 0 }
+       FNR == 1 { if (broken) tell(); else forget(); broken = 1 }
+       /^# Unhandled error/ { outside = 1 }
+       /^([A-Za-z]*[Ee]rror): / { forget(); lines = 1 }
+       /^\((pass|fail)\)/ || / (pass|fail|errors?)$/ {
+         if ($1 == "(fail)" || outside) tell(); else forget()
+         if ($1 == "(fail)") print
+         outside = 0
+       }
+       $2 == "fail" { broken = 0 }
+       lines && lines++ <= 12 && NF { error = error $0 "\n" }
+       END { if (broken) tell() }' "$outputs"/*[0-9]
+}
+
 # finish [--keep]: tells the slowest files, and keeps the times of all to deal them by from now on;
-# the last line counts what ran; the exit status tells whether all passed.
+# says again what failed; the last line counts what ran; the exit status tells whether all passed.
 finish() {
   # Not there where no lane came to its end.
   local timings=("$outputs"/*.json)
   [ ! -e "${timings[0]}" ] || bun test/lab/slowest.ts "$@" "${timings[@]}"
+  show_failures
   echo "$passed passed, $failed failed"
   [ "$failed" = 0 ]
 }
