@@ -103,10 +103,11 @@ class SshTransport implements Transport {
 
   async open(): Promise<void> {
     if (this.#process !== undefined && isRunning(this.#process)) return;
+    // The socket of an ssh that has ended. Removed first: the new one may be quick to make its own.
+    rmSync(this.#socket, { force: true });
     const ssh = this.#spawn();
     this.#process = ssh;
     const deadline = Date.now() + SSH_TIMEOUT;
-    rmSync(this.#socket, { force: true });
     while (Date.now() < deadline) {
       if (!isRunning(ssh)) {
         const said = await new Response(ssh.stderr).text();
