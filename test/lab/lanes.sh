@@ -89,7 +89,10 @@ show_failures() {
   echo "== failed"
   awk 'function tell() { if (error != "") printf "%s", error; error = ""; lines = 0 }
        function forget() { error = ""; lines = 0 }
-       FNR == 1 { if (broken) tell(); else forget(); broken = 1 }
+       FNR == 1 { if (broken) tell(); else forget(); broken = 1; told = 0 }
+       # Bun repeats their names at the end.
+       / tests? failed:$/ { told = 1 }
+       told && /^\((pass|fail)\)/ { next }
        /^# Unhandled error/ { outside = 1 }
        /^([A-Za-z]*[Ee]rror): / { forget(); lines = 1 }
        /^\((pass|fail)\)/ || / (pass|fail|errors?)$/ {

@@ -83,8 +83,11 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
   detail("is reloaded by systemctl", async () => {
     const pid = await machine.property("MainPID");
     await machine.sh(`systemctl reload ${SERVICE}`);
-    expect(await machine.property("ActiveState")).toBe("active");
-    expect(await machine.journal()).toContain("reading everything again (SIGHUP)");
+    // systemctl only waits for the signal to be sent.
+    await machine.until(async () => {
+      expect(await machine.journal()).toContain("reading everything again (SIGHUP)");
+      expect(await machine.property("ActiveState")).toBe("active");
+    });
     expect(await machine.property("MainPID")).toBe(pid);
     expect(await machine.property("ReloadResult")).toBe("success");
   });
