@@ -49,7 +49,7 @@ describe("render", () => {
     const { status, stdout, stderr } = await runToEnd(["render", ...flags(dir)]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toStartWith(`# ${dir}/haproxy.cfg\n# Written by docker-api-gateway`);
-    expect(stdout).toContain(`server ${container.name}:${container.id.slice(0, 12)} `);
+    expect(stdout).toContain(`server ${container.id.slice(0, 12)} `);
     expect(stdout).toContain(`\n# ${dir}/haproxy.routes.map\n/cmd/one/ cmd:one|/cmd/one\n`);
     expect(readdirSync(dir)).toEqual([]);
   });

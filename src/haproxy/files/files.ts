@@ -39,7 +39,7 @@ const BACKUP_SUFFIX = "before-docker-api-gateway";
 const EDITED_SUFFIX = "edited";
 
 /** The mode of a new file of each kind. A file that is there already keeps its own mode. */
-const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE };
+const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE, owners: PUBLIC_MODE };
 
 /** So many bytes hold the first line, which marks the gateway's own configuration. */
 const FIRST_LINE = 200;
@@ -59,10 +59,17 @@ export class ConfigFiles {
   ) {}
 
   /** The path of the map file of that name. It stands beside the configuration. */
-  readonly mapPath = (name: string): string => {
+  readonly mapPath = (name: string): string => this.#beside(`${name}.map`);
+
+  /** The path of the file that says which container is behind each server. */
+  get ownersPath(): string {
+    return this.#beside("owners");
+  }
+
+  #beside(ending: string): string {
     const stem = basename(this.output).replace(/\.cfg$/, "");
-    return join(dirname(this.output), `${stem}.${name}.map`);
-  };
+    return join(dirname(this.output), `${stem}.${ending}`);
+  }
 
   /**
    * What is on disk; undefined if there is no configuration.
