@@ -7,6 +7,8 @@ import { pause } from "../lib/async.ts";
 import type { Command, Environment, Signals } from "./command.ts";
 import { DockerSource } from "../docker/source.ts";
 import { DesiredState } from "../gateway/desired.ts";
+import { createOwnersFile } from "../gateway/owners.ts";
+import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { Gateway } from "../gateway/gateway.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
@@ -21,7 +23,6 @@ import { parseOptions, type Options } from "./options.ts";
 import { createNotifier } from "../gateway/notify.ts";
 import { logState } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
-import { isOwnConfig } from "../template/compile.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 
@@ -79,7 +80,13 @@ async function runGateway(
       source: new DockerSource(client, log),
       applier,
       runtime,
-      desired: new DesiredState(template, settings, client.transport.remoteHost, log),
+      desired: new DesiredState(
+        template,
+        settings,
+        client.transport.remoteHost,
+        createOwnersFile(files.ownersPath),
+        log,
+      ),
       wait: options.reload.wait,
       log,
     });
@@ -156,9 +163,9 @@ async function startManaged(
   );
   signals.onInsist(() => haproxy.closeNow());
   if (await haproxy.adopt()) return haproxy;
-  if (await files.isUnconfirmed()) await files.rollBack();
-  const config = (await files.read())?.config;
-  if (config === undefined || !isOwnConfig(config)) return haproxy;
+  const fenced = await fenceFiles(files);
+  if (fenced === undefined) return haproxy;
+  if (fenced.takenOut > 0) log.info(`HAProxy starts ${describeFenced(fenced)}`);
   try {
     await checkConfig(options.haproxy.program, output, output);
     await haproxy.start();
