@@ -13,6 +13,7 @@ import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
 import { ManagedHaproxy } from "../haproxy/process/managed.ts";
+import { HaproxyUnit } from "../haproxy/process/unit.ts";
 import { makePrivate } from "../gateway/host.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
 import { lockOutput } from "../lib/lock.ts";
@@ -24,6 +25,7 @@ import { statusLine } from "../gateway/state.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
 /** How often the status is sent to systemd, in milliseconds. */
 const STATUS_EVERY = 5_000;
@@ -60,7 +62,7 @@ async function runGateway(
   const unlock = await lockOutput(paths.output, (message) => log.warn(message));
   try {
     const haproxy = paths.managed
-      ? await startManaged(options, setup, log, signals, () => void gateway.resync())
+      ? await startOwn(options, setup, env, log, signals, () => void gateway.resync())
       : external(options, paths);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -99,7 +101,7 @@ async function runGateway(
     });
     log.info(
       `writing ${paths.output} for HAProxy ${settings.haproxy.version}` +
-        (paths.managed ? ", which the gateway runs itself" : ""),
+        (paths.managed ? `, which ${unitOf(env) ?? "the gateway"} runs` : ""),
     );
     const watching = watchTemplate(options.template.file, () => void gateway.resync(), log);
     notifier.ready();
@@ -139,6 +141,28 @@ function external(options: Options, paths: Paths): Haproxy {
     defaultCommand: DEFAULT_RELOAD_COMMAND,
     masterSocket: paths.masterSocket,
   });
+}
+
+/** The unit in which systemd runs HAProxy for this gateway, if `install` made one. */
+function unitOf(env: Environment): string | undefined {
+  return env[HAPROXY_UNIT_VARIABLE] || undefined;
+}
+
+/** Finds the gateway's own HAProxy, or has it started with the last good files, if there are any. */
+async function startOwn(
+  options: Options,
+  setup: Setup,
+  env: Environment,
+  log: Logger,
+  signals: Signals,
+  restarted: () => void,
+): Promise<Haproxy> {
+  const unit = unitOf(env);
+  if (unit === undefined) return startManaged(options, setup, log, signals, restarted);
+  const { masterSocket } = setup.paths;
+  const haproxy = new HaproxyUnit({ unit, masterSocket, restarted }, log);
+  await haproxy.watch();
+  return haproxy;
 }
 
 /** Takes over the HAProxy of an earlier gateway, or starts one with its last good files, if any. */

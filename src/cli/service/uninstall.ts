@@ -19,6 +19,7 @@ import {
   commandStep,
   FORGET_UNIT,
   readUnit,
+  removeHaproxy,
   removeUser,
   requireOwnUnit,
   requireSystemd,
@@ -98,6 +99,7 @@ function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
   const folders = made.filter((path) => path.endsWith("/") && existsSync(path));
   return [
     commandStep("systemctl", "--quiet", "disable", "--now", UNIT),
+    ...removeHaproxy(),
     ...(paths.managed ? [END_HAPROXY] : []),
     ...restoring(installed, restore),
     ...(paths.managed || restore ? [] : [removeWorkingFiles(paths)]),
@@ -115,16 +117,16 @@ function restoring(installed: Installed, restore: boolean): readonly Step[] {
   return restore ? [restoreStep(installed), removeWorkingFiles(installed.paths)] : [];
 }
 
-/** A gateway that ends also ends its HAProxy. One that was killed just now has left it running. */
+/** HAProxy has ended with its unit. One of the former kind, whose gateway was killed, still runs. */
 const END_HAPROXY: Step = {
-  what: "end HAProxy",
+  what: `remove ${RUN_DIR}`,
   async run() {
     const uid = serviceUid();
-    if (uid === undefined || (await hasEnded(uid, ENDING_MS))) return "it has ended";
-    await runCommand("systemctl", "kill", "--signal=SIGKILL", UNIT);
-    // A user that has processes cannot be removed.
-    await hasEnded(uid, KILLED_MS);
-    // A gateway that ends removes it itself.
+    if (uid !== undefined && !(await hasEnded(uid, ENDING_MS))) {
+      await runCommand("systemctl", "kill", "--signal=SIGKILL", UNIT);
+      // A user that has processes cannot be removed.
+      await hasEnded(uid, KILLED_MS);
+    }
     await rm(RUN_DIR, { recursive: true, force: true });
   },
 };
