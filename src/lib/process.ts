@@ -92,7 +92,7 @@ export async function waitForEnd(pid: number, signal: AbortSignal): Promise<void
 
 /** The processes of a unit of systemd, with their parents. Source: cgroups(7), `/proc/PID/cgroup`. */
 export function processesOfUnit(unit: string): { readonly pid: number; readonly parent: number }[] {
-  return numbersIn("/proc").flatMap((pid) => {
+  return processIds().flatMap((pid) => {
     const isMember = readText(`/proc/${pid}/cgroup`)
       .split("\n")
       .some((line) => line.endsWith(`/${unit}`));
@@ -102,7 +102,7 @@ export function processesOfUnit(unit: string): { readonly pid: number; readonly 
 
 /** The process IDs of the children of a process. */
 export function childrenOf(pid: number): number[] {
-  return numbersIn("/proc").filter((child) => parentOf(child) === pid);
+  return processIds().filter((child) => parentOf(child) === pid);
 }
 
 /** 0 if there is no such process. Source: proc_pid_stat(5): the name in parentheses may have any text. */
@@ -111,8 +111,9 @@ function parentOf(pid: number): number {
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
 }
 
-function numbersIn(path: string): number[] {
-  return readdirSync(path)
+/** The IDs of all processes of this PID namespace. */
+export function processIds(): number[] {
+  return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number);
 }
