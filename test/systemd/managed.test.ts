@@ -161,6 +161,25 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     );
   });
 
+  test("its folder is made again when somebody removes it, and HAProxy serves on", async () => {
+    const haproxy = await haproxysOf(machine);
+    const traffic = new Traffic({
+      host: machine.address,
+      port: 80,
+      target: "/acme/shop/",
+      perSecond: 200,
+    });
+    await machine.sh(`rm -r ${FOLDER}`);
+    const cart = await run(engine, "acme/cart:1");
+    await machine.served("/acme/cart/", cart.name);
+    expect(await machine.sh(`stat -c '%U %G %a' ${FOLDER}`)).toBe(`${USER} ${USER} 750\n`);
+    await machine.until(() => machine.sh(`test -S ${FOLDER}/haproxy.admin.sock`));
+    expect((await traffic.stop()).failures).toEqual([]);
+    expect(await haproxysOf(machine)).toBe(haproxy);
+    expect(await machine.journal()).toContain(`folder ${FOLDER} was removed by somebody else`);
+    await cart.remove();
+  });
+
   detail("serves on when it hangs, and is killed by the watchdog", async () => {
     await machine.sh(
       `mkdir -p /run/systemd/system/${SERVICE}.d
