@@ -1,6 +1,6 @@
 // `docker-api-gateway`: keeps HAProxy in step until it is told to end.
 
-import { mkdirSync, watch, type FSWatcher } from "node:fs";
+import { existsSync, mkdirSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
@@ -15,9 +15,10 @@ import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
 import { ManagedHaproxy } from "../haproxy/process/managed.ts";
+import { HaproxyUnit } from "../haproxy/process/unit.ts";
 import { makePrivate } from "../gateway/host.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
-import { lockOutput } from "../lib/lock.ts";
+import { lockOutput, type Lock } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { createNotifier } from "../gateway/notify.ts";
@@ -25,6 +26,7 @@ import { logState } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
 /** How often the status is sent to systemd, in milliseconds. */
 const STATUS_EVERY = 5_000;
@@ -58,10 +60,13 @@ async function runGateway(
   const setup = await prepare(options, env, log);
   const { paths, client, files, settings, template } = setup;
   if (paths.managed) makeOutputFolder(paths);
-  const unlock = await lockOutput(paths.output, (message) => log.warn(message));
+  const lock = await lockOutput(paths.output, (message) => log.warn(message));
+  /** Aborted, with the reason, if the gateway must be started anew. */
+  const lost = new AbortController();
+  const end = AbortSignal.any([signals.end, lost.signal]);
   try {
     const haproxy = paths.managed
-      ? await startManaged(options, setup, log, signals, () => void gateway.resync())
+      ? await startOwn(options, setup, env, log, signals, () => void gateway.resync())
       : external(options, paths);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -75,6 +80,7 @@ async function runGateway(
       runtime,
       program: options.haproxy.program,
       log,
+      upkeep: () => upkeep(paths, lock, unitOf(env) === undefined ? undefined : lost, log),
     });
     const gateway = new Gateway({
       source: new DockerSource(client, log),
@@ -92,7 +98,7 @@ async function runGateway(
     });
     gateway.onState(logState(log));
     if (options.once) {
-      await gateway.once(signals.end);
+      await gateway.once(end);
       return;
     }
     const notifier = createNotifier(env, log);
@@ -106,23 +112,54 @@ async function runGateway(
     });
     log.info(
       `writing ${paths.output} for HAProxy ${settings.haproxy.version}` +
-        (paths.managed ? ", which the gateway runs itself" : ""),
+        (paths.managed ? `, which ${unitOf(env) ?? "the gateway"} runs` : ""),
     );
     const watching = watchTemplate(options.template.file, () => void gateway.resync(), log);
     notifier.ready();
     sendStatus();
     // The status changes when everything has been read for the first time.
     void gateway.resync().then(sendStatus);
-    await gateway.run(signals.end);
+    await gateway.run(end);
     watching?.close();
     notifier.stopping();
     clearInterval(sending);
     log.info("ending");
     await haproxy.close();
     notifier.close();
+    lost.signal.throwIfAborted();
   } finally {
     client.transport.close();
-    unlock();
+    lock();
+  }
+}
+
+/**
+ * Makes again what somebody removed: the gateway's own folder, and its lock.
+ * @param lost aborted if systemd must make the folder, which it does when it starts the gateway
+ * @throws GatewayError `config` if that cannot be done
+ */
+async function upkeep(
+  paths: Paths,
+  lock: Lock,
+  lost: AbortController | undefined,
+  log: Logger,
+): Promise<void> {
+  const folder = dirname(paths.output);
+  if (paths.managed && !existsSync(folder)) {
+    const what = `folder ${folder} was removed by somebody else`;
+    if (lost !== undefined) {
+      lost.abort(
+        new GatewayError("config", `Cannot go on: ${what}`, {
+          hint: "systemd makes it when it starts the gateway again; HAProxy goes on",
+        }),
+      );
+      lost.signal.throwIfAborted();
+    }
+    makeOutputFolder(paths);
+    log.warn(`${what}: it is made again`);
+  }
+  if (await lock.renew()) {
+    log.warn(`the lock of ${paths.output} was removed by somebody else: it is made again`);
   }
 }
 
@@ -146,6 +183,28 @@ function external(options: Options, paths: Paths): Haproxy {
     defaultCommand: DEFAULT_RELOAD_COMMAND,
     masterSocket: paths.masterSocket,
   });
+}
+
+/** The unit in which systemd runs HAProxy for this gateway, if `install` made one. */
+function unitOf(env: Environment): string | undefined {
+  return env[HAPROXY_UNIT_VARIABLE] || undefined;
+}
+
+/** Finds the gateway's own HAProxy, or has it started with the last good files, if there are any. */
+async function startOwn(
+  options: Options,
+  setup: Setup,
+  env: Environment,
+  log: Logger,
+  signals: Signals,
+  restarted: () => void,
+): Promise<Haproxy> {
+  const unit = unitOf(env);
+  if (unit === undefined) return startManaged(options, setup, log, signals, restarted);
+  const { masterSocket } = setup.paths;
+  const haproxy = new HaproxyUnit({ unit, masterSocket, restarted }, log);
+  await haproxy.watch();
+  return haproxy;
 }
 
 /** Takes over the HAProxy of an earlier gateway, or starts one with its last good files, if any. */

@@ -91,6 +91,19 @@ export function statsSocket(sections: readonly Section[]): string | undefined {
   return undefined;
 }
 
+/**
+ * The configuration with the path of its stats socket spelled otherwise, which names the same file.
+ * Over a reload HAProxy keeps a socket whose path is spelled the same, although its file is gone.
+ * Source: `sock_find_compatible_fd` in HAProxy's src/sock.c.
+ */
+export function respellStatsSocket(config: string): string {
+  const path = statsSocket(parseConfig(config));
+  if (path === undefined) return config;
+  const slash = path.lastIndexOf("/");
+  const other = `${path.slice(0, slash)}/.${path.slice(slash)}`;
+  return config.replaceAll(/^.*\bstats[ \t]+socket[ \t].*$/gm, (line) => line.replace(path, other));
+}
+
 /** The path of the file that HAProxy loads server states from; undefined if there is none. */
 export function serverStateFile(sections: readonly Section[]): string | undefined {
   const lines = [...globalLines(sections)];

@@ -2,7 +2,7 @@
 
 import { newAddresses } from "../config/bind-addresses.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
-import { whyNotFree } from "../lib/listeners.ts";
+import { whyNotFree, type Listener } from "../lib/listeners.ts";
 import type { ConfigFiles } from "../haproxy/files/files.ts";
 import { findAliases, findDrift } from "../haproxy/runtime/drift.ts";
 import type { Haproxy } from "../haproxy/process/external.ts";
@@ -13,7 +13,8 @@ import { disableServers } from "../config/fence.ts";
 import { parseOwners, type Owners } from "../config/owners.ts";
 import { placeOf, serversIn } from "../config/servers.ts";
 import type { MustGo } from "./fence.ts";
-import { sectionsOf, statsSocket } from "../config/sections.ts";
+import { isDeadSocket } from "../haproxy/runtime/socket.ts";
+import { respellStatsSocket, sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
 import type { Aliases } from "../config/operations.ts";
@@ -28,6 +29,11 @@ interface ApplierParts {
   /** The HAProxy program, which checks configurations. */
   readonly program: string;
   readonly log: Logger;
+  /**
+   * Makes again what somebody removed of the gateway's own: its folder, its lock.
+   * @throws GatewayError `config` if it cannot
+   */
+  readonly upkeep?: () => Promise<void>;
 }
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
@@ -49,6 +55,8 @@ export class Applier {
   readonly #persist: Persist;
   /** Why the servers' states were not saved at the last reload; the same reason is logged once. */
   #stateProblem: string | undefined;
+  /** Whether a stats socket that was gone did not come back. It is not tried at every reload then. */
+  #socketStaysAway = false;
 
   constructor(private readonly parts: ApplierParts) {
     this.#persist = new Persist(parts.files, parts.program, parts.log);
@@ -171,9 +179,15 @@ export class Applier {
    * @param process whether HAProxy is still the process that the gateway changed
    */
   async verify(process: Recognised): Promise<void> {
+    await this.parts.upkeep?.();
     await this.#persist.settle();
     const { files: before, doubt } = this.#applied;
     if (before === undefined || doubt !== undefined) return;
+    const lost = await this.#lostSocket();
+    if (lost !== undefined) {
+      this.#doubt(`${lost} was removed`);
+      return;
+    }
     const isEdited = await this.#persist.isEdited();
     if (isEdited && process !== "same") {
       this.#doubt(`${this.parts.files.output} was changed by somebody else`);
@@ -223,9 +237,16 @@ export class Applier {
   }
 
   async #reload(desired: Files): Promise<void> {
-    const { files, haproxy, runtime } = this.parts;
+    await this.parts.upkeep?.();
     await this.#persist.settle();
     await this.#checkAddresses(desired);
+    await this.#load(desired);
+    await this.#bringSocketBack(desired);
+  }
+
+  /** Writes the files and makes HAProxy read them. @throws GatewayError if that fails; rolled back */
+  async #load(desired: Files): Promise<void> {
+    const { files, haproxy, runtime } = this.parts;
     await this.#persist.replace(desired);
     try {
       await this.#saveStates(desired);
@@ -241,6 +262,33 @@ export class Applier {
     await files.confirm();
     this.#applied = { files: desired, aliases: {} };
     this.#persist.note(desired);
+  }
+
+  /** HAProxy takes its stats socket over a reload as it is, also one whose path is gone. */
+  async #bringSocketBack(desired: Files): Promise<void> {
+    const isGone = await this.#isStatsSocketGone();
+    if (isGone && !this.#socketStaysAway) {
+      await this.#load({ ...desired, config: respellStatsSocket(desired.config) });
+      await this.#load(desired);
+      this.#socketStaysAway = await this.#isStatsSocketGone();
+    } else this.#socketStaysAway = isGone;
+  }
+
+  /** The path of a socket that is gone though HAProxy runs; undefined if there is none. */
+  async #lostSocket(): Promise<string | undefined> {
+    const master = await this.parts.haproxy.lostSocket();
+    if (master !== undefined) return master;
+    return (await this.#isStatsSocketGone()) && !this.#socketStaysAway
+      ? this.statsSocket
+      : undefined;
+  }
+
+  async #isStatsSocketGone(): Promise<boolean> {
+    const { haproxy, runtime } = this.parts;
+    const path = this.statsSocket;
+    if (path === undefined || !(await isDeadSocket(path))) return false;
+    const pids = await haproxy.pids();
+    return pids === undefined ? runtime.isKnown : pids.length > 0;
   }
 
   /** Waits until the files are written. HAProxy gets no more commands. */
@@ -260,10 +308,14 @@ export class Applier {
     const addresses = newAddresses(running ? sectionsOf(running) : [], sectionsOf(desired));
     if (addresses.length === 0) return;
     const pids = await haproxy.pids();
+    const isOurs = ({ pid, ownPid = 0, program, user }: Listener): boolean => {
+      if (pids === undefined) return program === "haproxy";
+      // HAProxy may have more rights than the gateway, which then cannot see what it has open.
+      if (pid === undefined) return pids.length > 0 && user === process.getuid?.();
+      return pids.includes(pid) || pids.includes(ownPid);
+    };
     for (const address of addresses) {
-      const conflict = await whyNotFree(address, ({ pid = 0, ownPid = 0, program }) =>
-        pids === undefined ? program === "haproxy" : pids.includes(pid) || pids.includes(ownPid),
-      );
+      const conflict = await whyNotFree(address, isOurs);
       if (conflict === undefined) continue;
       const { problem, hint } = conflict;
       throw new RefusedConfig("config", `Cannot listen on ${address}: ${problem}`, { hint });

@@ -96,7 +96,9 @@ export class Fence {
     this.#timer = undefined;
     this.#watch?.close();
     this.#watch = undefined;
-    this.#report();
+    // Docker's own account of them is better, and comes now.
+    this.#untold.clear();
+    this.#tellAt = Infinity;
     this.#gonePlaces.clear();
     this.#isDue = false;
     this.#failure.forget();

@@ -14,6 +14,8 @@ export interface Listener {
    */
   readonly ownPid: number | undefined;
   readonly program: string;
+  /** The numeric ID of the user whose socket it is. */
+  readonly user: number;
 }
 
 /** The state of a listening socket. Source: proc_pid_net(5), `/proc/net/tcp`. */
@@ -27,12 +29,15 @@ const TABLES = ["/proc/net/tcp", "/proc/net/tcp6"];
  */
 export function listenersOn(address: string): Listener[] | undefined {
   if (!TABLES.some((path) => existsSync(path))) return undefined;
-  const inodes = TABLES.flatMap((path) => listeningSockets(path, address));
-  if (inodes.length === 0) return [];
-  const owners = ownersOf(new Set(inodes));
-  return owners.length > 0
-    ? owners
-    : [{ pid: undefined, ownPid: undefined, program: "another user's program" }];
+  const sockets = new Map(TABLES.flatMap((path) => listeningSockets(path, address)));
+  const [[, user] = []] = sockets;
+  if (user === undefined) return [];
+  const owners = ownersOf(sockets);
+  if (owners.length > 0) return owners;
+  // A program with more rights than this one hides what it has open, even from its own user.
+  const whose =
+    user === process.getuid?.() ? "a program with more rights" : "another user's program";
+  return [{ pid: undefined, ownPid: undefined, program: whose, user }];
 }
 
 /** Why the gateway cannot listen on an address, and what to do about it. */
@@ -81,8 +86,8 @@ async function listenOnce(address: string): Promise<string> {
   return promise;
 }
 
-/** The inodes of the sockets in a table that keep others from listening on an address. */
-function listeningSockets(path: string, address: string): string[] {
+/** The sockets in a table that keep others from listening on an address: their inodes and users. */
+function listeningSockets(path: string, address: string): [inode: string, user: number][] {
   return readText(path)
     .split("\n")
     .slice(1)
@@ -90,7 +95,7 @@ function listeningSockets(path: string, address: string): string[] {
     .filter(
       ([, local = "", , state]) => state === LISTEN && conflicts(decodeAddress(local), address),
     )
-    .map((fields) => fields[9] ?? "");
+    .map(({ 7: user, 9: inode = "" }) => [inode, Number(user)]);
 }
 
 /** Whether only one program can listen: on the same port, with the same host or one for all. */
@@ -128,16 +133,15 @@ function decodeAddress(text: string): string {
   return `${host}:${Number.parseInt(port, 16)}`;
 }
 
-/** The programs that have one of these sockets open. */
-function ownersOf(inodes: ReadonlySet<string>): Listener[] {
+/** The programs that have one of these sockets open. @param sockets their inodes and users */
+function ownersOf(sockets: ReadonlyMap<string, number>): Listener[] {
   const pids = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return pids
-    .filter((pid) => socketsOf(pid).some((inode) => inodes.has(inode)))
-    .map((pid) => ({
-      pid: Number(pid),
-      ownPid: ownPidOf(pid),
-      program: readText(`/proc/${pid}/comm`).trim(),
-    }));
+  return pids.flatMap((pid) => {
+    const user = sockets.get(socketsOf(pid).find((inode) => sockets.has(inode)) ?? "");
+    if (user === undefined) return [];
+    const program = readText(`/proc/${pid}/comm`).trim();
+    return [{ pid: Number(pid), ownPid: ownPidOf(pid), program, user }];
+  });
 }
 
 function ownPidOf(pid: string): number {

@@ -8,7 +8,9 @@ import {
   ftruncateSync,
   openSync,
   readFileSync,
+  readdirSync,
   readlinkSync,
+  realpathSync,
   rmSync,
   statSync,
   writeSync,
@@ -18,6 +20,7 @@ import { basename, dirname, join } from "node:path";
 import { pause } from "./async.ts";
 import { errorMessage, GatewayError, systemCode } from "./errors.ts";
 import { openLibc } from "./libc.ts";
+import { processIds } from "./process.ts";
 
 /** The holder may be about to end, or to write its process number. So the lock is tried again. */
 const TRIES = 5;
@@ -39,19 +42,54 @@ const FUNCTIONS = {
 /** Links are not followed. In a public folder, one could lead to another file of this user. */
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
+/** Another gateway has the lock. */
+export class OutputLocked extends GatewayError {}
+
+/** A lock that is held. Called, it is released. */
+export interface Lock {
+  (): void;
+  /**
+   * Makes the lock file again if somebody removed it. Returns whether it did.
+   * @throws OutputLocked if another gateway has the lock, or GatewayError `config` now
+   */
+  readonly renew: () => Promise<boolean>;
+}
+
 /**
  * Takes the lock of an output file, until the returned function is called or the process ends. The
  * kernel has the lock (flock(2)). So it also holds between containers that share a folder, and it
  * ends when its holder dies. Bun opens files with `O_CLOEXEC`: no child inherits them, so a HAProxy
- * that lives on does not keep the lock. If somebody deletes the lock file, the lock is lost.
+ * that lives on does not keep the lock. If somebody removes the lock file, its holder still has it
+ * open, which others of this user can see; `renew` makes it again for all the others.
  * @param warn called if the file system has no locks; the gateway then goes on without one
- * @throws GatewayError `config` if another gateway has the lock
+ * @throws OutputLocked if another gateway has the lock, or GatewayError `config`
  */
 export async function lockOutput(
   output: string,
   warn: (message: string) => void = () => undefined,
-): Promise<() => void> {
+): Promise<Lock> {
   const path = join(dirname(output), `.${basename(output)}.lock`);
+  let fd = await takeLock(path, output, warn);
+  const release = (): void => {
+    if (isAt(path, fd)) rmSync(path, { force: true });
+    closeSync(fd);
+  };
+  const renew = async (): Promise<boolean> => {
+    if (isAt(path, fd)) return false;
+    const next = await takeLock(path, output, warn);
+    closeSync(fd);
+    fd = next;
+    return true;
+  };
+  return Object.assign(release, { renew });
+}
+
+/** Opens and locks a lock file. Returns its descriptor. */
+async function takeLock(
+  path: string,
+  output: string,
+  warn: (message: string) => void,
+): Promise<number> {
   try {
     for (let tries = 1; ; tries++) {
       const { fd, isWritable } = openLock(path);
@@ -64,15 +102,21 @@ export async function lockOutput(
       }
       // A holder that ends removes its lock file. A lock on a removed file would keep nobody out.
       if (outcome !== "held" && isAt(path, fd)) {
+        const other = holderOfRemoved(path);
+        if (other !== undefined) {
+          // It is about to end, or it will make its lock file again.
+          rmSync(path);
+          closeSync(fd);
+          if (tries >= TRIES) throw lockedBy([other, ...pidScope()].join(" "), output);
+          await pause(PAUSE);
+          continue;
+        }
         if (outcome !== "locked") {
           warn(`${output} cannot be locked: a second gateway would not be noticed (${outcome})`);
         }
         ftruncateSync(fd);
         writeSync(fd, [process.pid, ...pidScope()].join(" "), 0);
-        return () => {
-          if (isAt(path, fd)) rmSync(path, { force: true });
-          closeSync(fd);
-        };
+        return fd;
       }
       const holder = readFileSync(fd, "utf8");
       closeSync(fd);
@@ -85,6 +129,41 @@ export async function lockOutput(
       hint: "run the gateway as a user that may write there, or name another --output-file",
       cause: error,
     });
+  }
+}
+
+/**
+ * Another process that has a lock file open which was removed: its lock holds on. Undefined if there
+ * is none, or none that this user may see. Source: proc_pid_fd(5).
+ */
+function holderOfRemoved(path: string): number | undefined {
+  const removed = `${realFolder(path)} (deleted)`;
+  return processIds().find((pid) => pid !== process.pid && openFiles(pid).includes(removed));
+}
+
+/** The path as the kernel has it, without links in the names of folders. */
+function realFolder(path: string): string {
+  return join(realpathSync(dirname(path)), basename(path));
+}
+
+/** What a process has open. Empty if it ended or is another user's. */
+function openFiles(pid: number): string[] {
+  try {
+    const folder = `/proc/${pid}/fd`;
+    return readdirSync(folder).map((fd) => readLink(`${folder}/${fd}`));
+  } catch (error) {
+    if (["ENOENT", "EACCES", "ESRCH"].includes(systemCode(error))) return [];
+    throw error;
+  }
+}
+
+/** Where a link leads. Empty if it is gone. */
+function readLink(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT") return "";
+    throw error;
   }
 }
 
@@ -116,12 +195,12 @@ function lockFile(fd: number): string {
 }
 
 /** @param holder the content of the lock file */
-function lockedBy(holder: string, output: string): GatewayError {
+function lockedBy(holder: string, output: string): OutputLocked {
   const [pid = "", ...scope] = holder.split(" ");
   // A process number is valid only in the container or on the host that it comes from.
   const isHere = scope.join(" ") === pidScope().join(" ");
   const who = isHere ? `process ${pid}` : `in the container or on the host "${scope[1] ?? "?"}"`;
-  return new GatewayError("config", `Cannot use "${output}": another gateway (${who}) writes it`, {
+  return new OutputLocked("config", `Cannot use "${output}": another gateway (${who}) writes it`, {
     hint: `end that one${isHere ? ` (kill ${pid})` : ""}, or name another --output-file`,
   });
 }

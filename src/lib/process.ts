@@ -1,5 +1,7 @@
-// Runs another program to its end, within a time limit.
+// Runs another program to its end, within a time limit; finds processes, and sends them signals.
 
+import { readdirSync, readFileSync } from "node:fs";
+import { pause } from "./async.ts";
 import { errorMessage, GatewayError, systemCode } from "./errors.ts";
 
 export interface ProgramResult {
@@ -66,5 +68,62 @@ function killGroup(pid: number): void {
     process.kill(-pid, "SIGKILL");
   } catch (error) {
     if (systemCode(error) !== "ESRCH") throw error;
+  }
+}
+
+/** Sends a signal; 0 only asks. False if there is no such process. */
+export function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
+  try {
+    process.kill(pid, signal);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === "ESRCH") return false;
+    throw error;
+  }
+}
+
+/** How often it is checked that a process still runs, in milliseconds. */
+const WATCH_EVERY = 500;
+
+/** Waits for the end of a process that is not a child, or until the signal is aborted. */
+export async function waitForEnd(pid: number, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted && signalProcess(pid, 0)) await pause(WATCH_EVERY, signal);
+}
+
+/** The processes of a unit of systemd, with their parents. Source: cgroups(7), `/proc/PID/cgroup`. */
+export function processesOfUnit(unit: string): { readonly pid: number; readonly parent: number }[] {
+  return processIds().flatMap((pid) => {
+    const isMember = readText(`/proc/${pid}/cgroup`)
+      .split("\n")
+      .some((line) => line.endsWith(`/${unit}`));
+    return isMember ? [{ pid, parent: parentOf(pid) }] : [];
+  });
+}
+
+/** The process IDs of the children of a process. */
+export function childrenOf(pid: number): number[] {
+  return processIds().filter((child) => parentOf(child) === pid);
+}
+
+/** 0 if there is no such process. Source: proc_pid_stat(5): the name in parentheses may have any text. */
+function parentOf(pid: number): number {
+  const stat = readText(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
+}
+
+/** The IDs of all processes of this PID namespace. */
+export function processIds(): number[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+}
+
+/** The text of a file of a process. Empty if the process ended. */
+function readText(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (["ENOENT", "ESRCH"].includes(systemCode(error))) return "";
+    throw error;
   }
 }

@@ -3,6 +3,7 @@
 import { expect, test } from "bun:test";
 import {
   parseConfig,
+  respellStatsSocket,
   serverStateFile,
   splitWords,
   statsSocket,
@@ -197,4 +198,24 @@ test("sections taken over from an earlier version equal those parsed again", () 
     expect(sections).toEqual(parseConfig(text));
     previous = sections;
   }
+});
+
+test.each([
+  [
+    "global\n  stats socket /run/a.sock level admin\n",
+    "global\n  stats socket /run/./a.sock level admin\n",
+  ],
+  [
+    "global\n\tstats  socket unix@/run/x/a.sock\n",
+    "global\n\tstats  socket unix@/run/x/./a.sock\n",
+  ],
+  // Only the socket: the same text elsewhere names something else.
+  [
+    "global\n  stats socket /a.sock\nfrontend f\n  bind unix@/a.sock\n",
+    "global\n  stats socket /./a.sock\nfrontend f\n  bind unix@/a.sock\n",
+  ],
+  ["global\n  stats socket ipv4@127.0.0.1:9\n", "global\n  stats socket ipv4@127.0.0.1:9\n"],
+  ["global\n", "global\n"],
+])("the stats socket of %j is spelled otherwise: %j", (config, respelled) => {
+  expect(respellStatsSocket(config)).toBe(respelled);
 });

@@ -3,6 +3,8 @@
 import { request } from "../lab/http.ts";
 
 export interface TrafficOptions {
+  /** 127.0.0.1 by default. */
+  host?: string;
   port: number;
   target: string;
   /** Requests per second, each on a connection of its own. */
@@ -50,11 +52,11 @@ export class Traffic {
   }
 
   async #request(): Promise<void> {
-    const { port, target, timeoutMs = 5_000 } = this.options;
+    const { host = "127.0.0.1", port, target, timeoutMs = 5_000 } = this.options;
     const start = performance.now();
     this.#report.requests++;
     try {
-      const response = await request({ port, target, timeoutMs });
+      const response = await request({ host, port, target, timeoutMs });
       if (response.status !== 200) throw new Error(`it is answered ${response.status}`);
       const name = response.header("X-Container") ?? "nobody";
       this.#report.answered.set(name, (this.#report.answered.get(name) ?? 0) + 1);

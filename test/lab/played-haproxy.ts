@@ -92,6 +92,10 @@ export class PlayedHaproxy implements Haproxy {
     return Promise.resolve([]);
   }
 
+  lostSocket(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   close(): Promise<void> {
     this.#listener.stop(true);
     return Promise.resolve();

@@ -173,6 +173,44 @@ test("a gateway whose lock file was replaced does not remove the new one", async
   expect(readFileSync(lock, "utf8")).toBe("1 1");
 });
 
+describe("a lock file that somebody removed", () => {
+  test("keeps others out all the same: its holder has it open", async () => {
+    const { output, lock } = newOutput();
+    const { child } = await lockElsewhere(output);
+    rmSync(lock);
+    expect((await refusalOf(output)).message).toBe(
+      `Cannot use "${output}": another gateway (process ${child.pid}) writes it`,
+    );
+    // Nothing is left of the attempt, which the holder would take for another's lock.
+    expect(existsSync(lock)).toBe(false);
+  });
+
+  test("is made again, and holds", async () => {
+    const { output, lock } = newOutput();
+    const unlock = await lockOutput(output);
+    expect(await unlock.renew()).toBe(false);
+    rmSync(lock);
+    expect(await unlock.renew()).toBe(true);
+    expect(readFileSync(lock, "utf8")).toStartWith(`${process.pid} `);
+    expect((await lockElsewhere(output, [], NOBODY)).answer).toContain("another gateway");
+    unlock();
+    expect(existsSync(lock)).toBe(false);
+    expect((await lockElsewhere(output)).answer).toBe("locked");
+  });
+
+  test("is not made again where another gateway has it by now", async () => {
+    const { output, lock } = newOutput();
+    const unlock = await lockOutput(output);
+    rmSync(lock);
+    // As from a container with processes of its own: it cannot see who has the removed one open.
+    const other = await lockElsewhere(output, ["unshare", "--pid", "--fork", "--mount-proc"]);
+    expect(other.answer).toBe("locked");
+    expect(await unlock.renew().catch(String)).toContain("another gateway");
+    unlock();
+    expect(existsSync(lock)).toBe(true);
+  });
+});
+
 test("a change of the lock file's content does not release the lock", async () => {
   const { output, lock } = newOutput();
   const unlock = await lockOutput(output);

@@ -36,6 +36,9 @@ export interface Machine {
 /** The program as it was copied onto the machine, before it is installed. */
 export const PROGRAM = "/opt/bin/docker-api-gateway";
 export const SERVICE = "docker-api-gateway.service";
+/** The unit of the gateway's own HAProxy, and what starts it. */
+export const HAPROXY = "docker-api-gateway-haproxy.service";
+export const HAPROXY_PATH = "docker-api-gateway-haproxy.path";
 
 /** Whose first process may also be another. */
 export const MACHINE_IMAGE = "lab/systemd";
@@ -120,7 +123,10 @@ function describe(container: Container, address: string): Machine {
     },
     property: async (name) =>
       (await machine.sh(`systemctl show --property=${name} --value ${SERVICE}`)).trim(),
-    journal: () => machine.sh(`journalctl --sync; journalctl --no-pager --unit ${SERVICE} -o cat`),
+    journal: () =>
+      machine.sh(
+        `journalctl --sync; journalctl --no-pager --unit ${SERVICE} --unit ${HAPROXY} -o cat`,
+      ),
     get: (target) => request({ host: address, port: 80, target, timeoutMs: REQUEST_MS }),
     served: (target, name) =>
       machine.until(async () => {
@@ -170,9 +176,9 @@ function ask(machine: Machine, target: string): ReturnType<Machine["ask"]> {
   };
 }
 
-/** How exposed systemd says the installed service is, from 0 to 10. */
-export async function exposure(machine: Machine): Promise<number> {
-  const unit = `/etc/systemd/system/${SERVICE}`;
+/** How exposed systemd says an installed service is, from 0 to 10. */
+export async function exposure(machine: Machine, service = SERVICE): Promise<number> {
+  const unit = `/etc/systemd/system/${service}`;
   const analysis = await machine.sh(`systemd-analyze security --offline=true --no-pager ${unit}`);
   const [, level] = /Overall exposure level for \S+: ([\d.]+) /.exec(analysis) ?? [];
   if (level === undefined) throw new Error(`systemd-analyze says no level: ${analysis}`);

@@ -6,7 +6,16 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { firstVersion } from "../e2e/gateway.ts";
-import { exposure, PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
+import { Traffic } from "../e2e/traffic.ts";
+import {
+  exposure,
+  HAPROXY,
+  HAPROXY_PATH,
+  PROGRAM,
+  SERVICE,
+  startMachine,
+  type Machine,
+} from "./machine.ts";
 
 setDefaultTimeout(60_000);
 
@@ -46,10 +55,13 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     const output = await machine.sh(`${PROGRAM} install --manage-haproxy`);
     expect(output.split("\n")).toEqual([
       `write /etc/systemd/system/${SERVICE}: done`,
+      `write /etc/systemd/system/${HAPROXY}: done`,
+      `write /etc/systemd/system/${HAPROXY_PATH}: done`,
       "copy this program to /usr/local/bin/docker-api-gateway: done",
       `make the system user ${USER}: done`,
       "systemctl daemon-reload: done",
-      `systemctl --quiet enable ${SERVICE}: done`,
+      `systemctl --quiet enable ${SERVICE} ${HAPROXY_PATH}: done`,
+      `start ${HAPROXY_PATH}: done`,
       `start ${SERVICE}: done`,
       expect.stringContaining("systemctl status docker-api-gateway"),
       "",
@@ -58,19 +70,22 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     const uid = (await machine.sh(`id -u ${USER}`)).trim();
     const processes = await processesOf(machine);
     expect(processes.filter(({ name }) => name === "haproxy").length).toBeGreaterThanOrEqual(2);
-    for (const { status } of processes) {
+    for (const { name, status } of processes) {
       expect(status).toMatch(new RegExp(`^Uid:\\s+${uid}\\s+${uid}\\s+${uid}\\s+${uid}$`, "m"));
-      expect(status).toMatch(new RegExp(`^CapBnd:\\s+${NET_BIND_SERVICE}$`, "m"));
+      const rights = name === "haproxy" ? NET_BIND_SERVICE : "0".repeat(16);
+      expect(status).toMatch(new RegExp(`^CapBnd:\\s+${rights}$`, "m"));
       expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
       expect(status).toMatch(/^Seccomp:\s+2$/m);
     }
     expect(await machine.sh(`stat -c '%U %G %a' ${FOLDER}`)).toBe(`${USER} ${USER} 750\n`);
   });
 
-  detail("has a unit that systemd takes as it is and calls safe", async () => {
-    const verified = await machine.try(`systemd-analyze verify ${SERVICE}`);
+  detail("has units that systemd takes as they are and calls safe", async () => {
+    const verified = await machine.try(`systemd-analyze verify ${SERVICE} ${HAPROXY}`);
     expect(verified).toEqual({ status: 0, output: "" });
-    expect(await exposure(machine)).toBeLessThanOrEqual(3);
+    for (const service of [SERVICE, HAPROXY]) {
+      expect(await exposure(machine, service)).toBeLessThanOrEqual(3);
+    }
   });
 
   test("tells systemd how it goes, and is reloaded", async () => {
@@ -83,17 +98,86 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     expect(await machine.property("MainPID")).toBe(pid);
   });
 
-  test("serves on when it is killed, and the next one takes HAProxy over", async () => {
-    const asking = machine.ask("/acme/shop/");
+  test("its end costs no request: a restart, an upgrade and back, a death", async () => {
     const haproxy = await haproxysOf(machine);
-    await machine.sh(`kill -KILL ${await machine.property("MainPID")}`);
+    const program = "/usr/local/bin/docker-api-gateway";
+    await machine.sh(`cp ${program} ${program}.old`);
+    const restart = `systemctl restart ${SERVICE}`;
+    const ends = [
+      restart,
+      `${program} upgrade --back; ${restart}`,
+      `${program} upgrade --back; ${restart}`,
+      `kill -KILL $(systemctl show --property=MainPID --value ${SERVICE})`,
+    ];
+    const traffic = new Traffic({
+      host: machine.address,
+      port: 80,
+      target: "/acme/shop/",
+      perSecond: 200,
+    });
+    for (const end of ends) {
+      const pid = await machine.property("MainPID");
+      await machine.sh(end);
+      // The next one serves what is new.
+      const cart = await run(engine, "acme/cart:1");
+      await machine.served("/acme/cart/", cart.name);
+      expect(await machine.property("MainPID")).not.toBe(pid);
+      await cart.remove();
+    }
+    const { requests, failures } = await traffic.stop();
+    expect(failures).toEqual([]);
+    expect(requests).toBeGreaterThan(500);
+    expect(await haproxysOf(machine)).toBe(haproxy);
+    expect(await machine.journal()).toContain(`HAProxy (process ${haproxy}) is run by ${HAPROXY}`);
+    await machine.sh(`rm ${program}.old`);
+  });
+
+  test("HAProxy comes back when it dies, also while the gateway is down", async () => {
+    for (const isDown of [false, true]) {
+      if (isDown) await machine.sh(`systemctl stop ${SERVICE}`);
+      await machine.served("/acme/shop/", shop.name);
+      const haproxy = await haproxysOf(machine);
+      await machine.sh(`kill -KILL ${haproxy}`);
+      await machine.served("/acme/shop/", shop.name);
+      expect(await haproxysOf(machine)).not.toBe(haproxy);
+    }
+    await machine.sh(`systemctl start ${SERVICE}`);
     const cart = await run(engine, "acme/cart:1");
     await machine.served("/acme/cart/", cart.name);
-    const { requests, failures } = await asking.stop();
-    expect(failures).toEqual([]);
-    expect(requests).toBeGreaterThan(10);
-    expect(await machine.property("NRestarts")).toBe("1");
-    expect(await machine.journal()).toContain(`took over HAProxy (process ${haproxy})`);
+    await cart.remove();
+  });
+
+  detail("HAProxy stays away when it is stopped, and comes back when it is started", async () => {
+    await machine.sh(`systemctl stop ${HAPROXY}`);
+    expect(machine.get("/acme/shop/")).rejects.toThrow();
+    const doctor = "docker-api-gateway doctor --manage-haproxy";
+    const missed = await machine.try(doctor);
+    expect(missed.output).toContain(`failure  Reload: ${HAPROXY_PATH} does not run`);
+    expect(missed.status).toBe(1);
+    await machine.sh(`systemctl start ${HAPROXY}`);
+    await machine.served("/acme/shop/", shop.name);
+    expect(await machine.sh(doctor)).toContain(
+      `ok       Reload: systemd runs HAProxy, as ${HAPROXY}\n`,
+    );
+  });
+
+  test("its folder is made again when somebody removes it, and HAProxy serves on", async () => {
+    const haproxy = await haproxysOf(machine);
+    const traffic = new Traffic({
+      host: machine.address,
+      port: 80,
+      target: "/acme/shop/",
+      perSecond: 200,
+    });
+    await machine.sh(`rm -r ${FOLDER}`);
+    const cart = await run(engine, "acme/cart:1");
+    await machine.served("/acme/cart/", cart.name);
+    expect(await machine.sh(`stat -c '%U %G %a' ${FOLDER}`)).toBe(`${USER} ${USER} 750\n`);
+    await machine.until(() => machine.sh(`test -S ${FOLDER}/haproxy.admin.sock`));
+    expect((await traffic.stop()).failures).toEqual([]);
+    expect(await haproxysOf(machine)).toBe(haproxy);
+    expect(await machine.journal()).toContain(`folder ${FOLDER} was removed by somebody else`);
+    await cart.remove();
   });
 
   detail("serves on when it hangs, and is killed by the watchdog", async () => {
@@ -127,8 +211,7 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     const asking = machine.ask("/acme/shop/");
     const haproxy = await haproxysOf(machine);
     const pid = await machine.property("MainPID");
-    const output = await machine.sh(`${PROGRAM} install --manage-haproxy --ports 8000`);
-    expect(output).toContain("HAProxy went on");
+    await machine.sh(`${PROGRAM} install --manage-haproxy --ports 8000`);
     expect(await machine.property("MainPID")).not.toBe(pid);
     expect(await machine.property("ExecStart")).toContain("--ports=8000");
     const till = await run(engine, "acme/till:1");
@@ -140,13 +223,42 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     expect(same).toContain(`start ${SERVICE}: it runs already\n`);
   });
 
-  test("takes HAProxy with it when it is stopped", async () => {
+  test("serves on when it is stopped, and nothing does after a stop of both", async () => {
     await machine.sh(`systemctl stop ${SERVICE}`);
+    await machine.served("/acme/shop/", shop.name);
+    await machine.sh(`systemctl stop ${HAPROXY}`);
     expect(await processesOf(machine)).toEqual([]);
-    expect(await machine.sh("ls /run")).not.toContain("docker-api-gateway");
     expect(machine.get("/acme/shop/")).rejects.toThrow();
     await machine.sh(`systemctl start ${SERVICE}`);
     await machine.served("/acme/shop/", shop.name);
+  });
+
+  test("an installation whose gateway runs HAProxy itself becomes this kind without a loss", async () => {
+    await machine.sh(toFormerKind());
+    await machine.served("/acme/shop/", shop.name);
+    const former = await haproxysOf(machine);
+    expect(await machine.sh(`cat /proc/${former}/cgroup`)).toContain(`/${SERVICE}`);
+    const traffic = new Traffic({
+      host: machine.address,
+      port: 80,
+      target: "/acme/shop/",
+      perSecond: 200,
+    });
+    const program = "/usr/local/bin/docker-api-gateway";
+    await machine.sh(`cp ${program} ${program}.old`);
+    const upgraded = await machine.sh(`${program} upgrade --back; rm ${program}.old`);
+    expect(upgraded).toEndWith(`\n  ${program} install --manage-haproxy --ports=8000\n`);
+    const output = await machine.sh(`${PROGRAM} install --manage-haproxy`);
+    expect(output).toContain(`HAProxy is ${HAPROXY} now, and went on\n`);
+    await machine.until(() => machine.sh(`! test -e /proc/${former}`));
+    const cart = await run(engine, "acme/cart:1");
+    await machine.served("/acme/cart/", cart.name);
+    const { requests, failures } = await traffic.stop();
+    expect(failures).toEqual([]);
+    expect(requests).toBeGreaterThan(100);
+    expect(await machine.sh(`cat /proc/${await haproxysOf(machine)}/cgroup`)).toContain(HAPROXY);
+    expect(await machine.sh("ls -A /run/systemd/system")).not.toContain(HAPROXY);
+    await cart.remove();
   });
 
   test("leaves nothing when it is uninstalled", async () => {
@@ -156,7 +268,11 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     const output = await machine.sh("docker-api-gateway uninstall");
     expect(output.split("\n")).toEqual([
       `systemctl --quiet disable --now ${SERVICE}: done`,
-      "end HAProxy: it has ended",
+      `systemctl --quiet disable --now ${HAPROXY_PATH}: done`,
+      `systemctl stop ${HAPROXY}: done`,
+      `remove /etc/systemd/system/${HAPROXY_PATH}: done`,
+      `remove /etc/systemd/system/${HAPROXY}: done`,
+      `remove ${FOLDER}: done`,
       `userdel ${USER}: done`,
       "remove /usr/local/bin/docker-api-gateway: done",
       `remove /etc/systemd/system/${SERVICE}: done`,
@@ -170,16 +286,29 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
   detail("leaves nothing either when its gateway was killed a moment before", async () => {
     await machine.sh(`${PROGRAM} install --manage-haproxy`);
     await machine.served("/acme/shop/", shop.name);
-    const output = await machine.sh(
+    await machine.sh(
       `kill -KILL $(systemctl show --property=MainPID --value ${SERVICE})
        docker-api-gateway uninstall`,
     );
-    expect(output).toContain("end HAProxy: done\n");
     expect(await processesOf(machine)).toEqual([]);
     expect(await machine.files()).toBe(before);
     expect(machine.get("/acme/shop/")).rejects.toThrow();
   });
 });
+
+/** Makes of the installed service one whose gateway runs HAProxy itself, as former versions did. */
+function toFormerKind(): string {
+  const folder = "/etc/systemd/system";
+  const capability = "CAP_NET_BIND_SERVICE";
+  return `systemctl disable --quiet --now ${HAPROXY_PATH}
+systemctl stop ${SERVICE} ${HAPROXY}
+rm ${folder}/${HAPROXY_PATH} ${folder}/${HAPROXY}
+sed -i -e '/HAPROXY_UNIT=/d' -e 's/ ${HAPROXY_PATH}//' -e 's/Preserve=yes/Preserve=restart/' \\
+  -e 's/^CapabilityBoundingSet=$/&${capability}/' -e '/^User=/a AmbientCapabilities=${capability}' \\
+  ${folder}/${SERVICE}
+systemctl daemon-reload
+systemctl start ${SERVICE}`;
+}
 
 interface Process {
   readonly name: string;

@@ -40,10 +40,13 @@ test("it prints the unit and what would be done, as a unit", async () => {
   expect(text).toEndWith(`
 # To install it:
 #   write /etc/systemd/system/docker-api-gateway.service
+#   write /etc/systemd/system/docker-api-gateway-haproxy.service
+#   write /etc/systemd/system/docker-api-gateway-haproxy.path
 #   copy this program to /usr/local/bin/docker-api-gateway
 #   make the system user docker-api-gateway
 #   systemctl daemon-reload
-#   systemctl --quiet enable docker-api-gateway.service
+#   systemctl --quiet enable docker-api-gateway.service docker-api-gateway-haproxy.path
+#   start docker-api-gateway-haproxy.path
 #   start docker-api-gateway.service
 `);
   // No group may do anything at a TCP port.

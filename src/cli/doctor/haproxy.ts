@@ -5,6 +5,9 @@ import { pause } from "../../lib/async.ts";
 import { listenersOn, whyNotFree, type Listener, type NotFree } from "../../lib/listeners.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { listenPort } from "../options.ts";
+import { readIfThere } from "../../haproxy/files/disk.ts";
+import { HAPROXY_FILE, isActive } from "../service/systemd.ts";
+import { HAPROXY_PATH_UNIT, HAPROXY_UNIT } from "../service/unit.ts";
 import { usableHaproxy } from "../setup.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { failure, ok, warning, type Finding, type HaproxySockets } from "./check.ts";
@@ -36,11 +39,13 @@ export async function checkProgram(program: string, sockets: HaproxySockets): Pr
  * Checks that HAProxy can be reloaded.
  * @param given the user's own command
  */
-export function checkReload(
+export async function checkReload(
   given: readonly string[] | undefined,
   { managed, masterSocket }: Paths,
-): Finding {
-  if (managed) return ok("the gateway runs HAProxy itself");
+): Promise<Finding> {
+  if (managed) {
+    return (await hasOwnUnit(masterSocket)) ? checkUnits() : ok("the gateway runs HAProxy itself");
+  }
   if (given === undefined && existsSync(masterSocket)) {
     return ok(`through ${masterSocket}`);
   }
@@ -51,6 +56,21 @@ export function checkReload(
   return failure(
     `Cannot run "${program}": ${state}`,
     "name another --reload-cmd, or use --manage-haproxy",
+  );
+}
+
+/** Whether `install` made a unit for the HAProxy with this master socket. */
+async function hasOwnUnit(masterSocket: string): Promise<boolean> {
+  const unit = await readIfThere(HAPROXY_FILE);
+  return unit?.includes(` ${masterSocket},`) === true;
+}
+
+/** Checks that systemd starts HAProxy when there is a configuration. */
+async function checkUnits(): Promise<Finding> {
+  if (await isActive(HAPROXY_PATH_UNIT)) return ok(`systemd runs HAProxy, as ${HAPROXY_UNIT}`);
+  return failure(
+    `${HAPROXY_PATH_UNIT} does not run: systemd does not start HAProxy`,
+    `systemctl start ${HAPROXY_UNIT}`,
   );
 }
 

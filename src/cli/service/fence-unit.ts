@@ -1,51 +1,36 @@
-// The unit that runs `docker-api-gateway fence` before the distribution's HAProxy starts: after a boot
-// the addresses in its configuration may be other containers'.
+// Writes the unit that runs `docker-api-gateway fence` before the distribution's HAProxy starts. After
+// a boot, the addresses in its configuration may be other containers'.
 
-import { existsSync } from "node:fs";
-import { readIfThere } from "../../haproxy/files/disk.ts";
-import { commandStep, type Step } from "./systemd.ts";
-import { unitLines, quoteWord, UNIT_HEADER, type Service } from "./unit.ts";
+import { HARDENING, HEADER, lines, quoteWord, type Service } from "./unit.ts";
 
-export const FENCE_UNIT = "docker-api-gateway-fence.service";
-export const FENCE_UNIT_FILE = `/etc/systemd/system/${FENCE_UNIT}`;
-
-/** Writes the text of the unit. @param output the path of the configuration */
-export function fenceUnit({ command: [program = ""], writes, capabilities }: Service, output: string) {
-  const words = [program, "fence", `--output-file=${output}`];
-  return `${UNIT_HEADER}, which writes it anew
+/**
+ * Writes the text of the unit. HAProxy waits until it has ended, and starts even if it fails.
+ * Source: systemd.unit(5), `Before=`, `Wants=`.
+ * @param config the path of HAProxy's configuration
+ */
+export function fenceUnit(
+  { command: [program = ""], writes, capabilities, readsHome }: Service,
+  config: string,
+): string {
+  const command = [program, "fence", `--output-file=${config}`];
+  return `${HEADER}, which writes it anew
 
 [Unit]
-Description=HAProxy starts without servers whose containers have ended
+Description=Take ended containers out of HAProxy's configuration
 Before=haproxy.service
-ConditionPathExists=${output}
+ConditionPathExists=${config}
 
 [Service]
 Type=oneshot
-ExecStart=${words.map(quoteWord).join(" ")}
+ExecStart=${command.map(quoteWord).join(" ")}
 TimeoutStartSec=10s
 CapabilityBoundingSet=${capabilities.join(" ")}
-${unitLines("ReadWritePaths", writes)}\
+${lines("ReadWritePaths", writes)}\
 UMask=0022
-NoNewPrivileges=yes
-ProtectSystem=strict
-ProtectHome=yes
-PrivateTmp=yes
-PrivateDevices=yes
+${HARDENING}\
+ProtectHome=${readsHome ? "read-only" : "yes"}
 PrivateNetwork=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
 RestrictAddressFamilies=none
-RestrictNamespaces=yes
-RestrictRealtime=yes
-RestrictSUIDSGID=yes
-LockPersonality=yes
-SystemCallArchitectures=native
-SystemCallFilter=@system-service
-SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=haproxy.service

@@ -11,18 +11,36 @@ import { listenersOn } from "../../lib/listeners.ts";
 import type { RawOptions } from "../options.ts";
 import { ownFile } from "./program-file.ts";
 import { isOwnConfig } from "../../template/compile.ts";
-import { commandOf, madeOf, serviceUnit, UNIT } from "./unit.ts";
+import { fenceUnit } from "./fence-unit.ts";
+import { haproxyPathUnit, haproxyUnit } from "./haproxy-unit.ts";
+import { takeOver } from "./take-over.ts";
+import {
+  FENCE_UNIT,
+  HAPROXY_PATH_UNIT,
+  HAPROXY_UNIT,
+  isFormerKind,
+  isManaged,
+  madeOf,
+  serviceUnit,
+  UNIT,
+} from "./unit.ts";
 import { withoutContext } from "./context.ts";
 import { chooseService, dockerVariables, SERVICE_FLAGS, toWords, type Wanted } from "./service.ts";
 import {
   carryOut,
   commandStep,
-  handOver,
+  FENCE_FILE,
+  HAPROXY_FILE,
+  HAPROXY_PATH_FILE,
+  isActive,
   mainProcess,
   MAKE_USER,
   readUnit,
+  removeFence,
+  removeHaproxy,
   requireOwnUnit,
   requireSystemd,
+  runCommand,
   servicePath,
   startService,
   systemdVersion,
@@ -60,7 +78,13 @@ export const installCommand: Command = {
     const unit = serviceUnit(wanted.service);
     const steps = makeSteps(wanted, program, unit, values["no-start"] === true);
     if (values["print"] === true) {
-      io.write(`# ${UNIT_FILE}\n${unit}\n# To install it:\n`);
+      io.write(`# ${UNIT_FILE}\n${unit}\n`);
+      const { haproxyService: own } = wanted;
+      if (own !== undefined) {
+        io.write(`# ${HAPROXY_FILE}\n${haproxyUnit(own)}\n`);
+        io.write(`# ${HAPROXY_PATH_FILE}\n${haproxyPathUnit(own)}\n`);
+      } else io.write(`# ${FENCE_FILE}\n${fenceUnit(wanted.service, wanted.paths.output)}\n`);
+      io.write("# To install it:\n");
       for (const { what } of steps) io.write(`#   ${what}\n`);
       return 0;
     }
@@ -87,41 +111,78 @@ export const installCommand: Command = {
   },
 };
 
-function makeSteps(
-  { service }: Wanted,
-  program: string,
-  unit: string,
-  noStart: boolean,
-): readonly Step[] {
-  let former = "";
-  const write: Step = {
-    what: `write ${UNIT_FILE}`,
-    async run() {
-      former = await readUnit();
-      if (former === unit) return "it is the same already";
-      await putInPlace(UNIT_FILE, unit, 0o644);
-    },
-  };
+function makeSteps(wanted: Wanted, program: string, unit: string, noStart: boolean): Step[] {
+  const { haproxyService } = wanted;
+  const gateway = new UnitOnDisk(UNIT_FILE, unit);
+  const others =
+    haproxyService === undefined
+      ? [new UnitOnDisk(FENCE_FILE, fenceUnit(wanted.service, wanted.paths.output))]
+      : [
+          new UnitOnDisk(HAPROXY_FILE, haproxyUnit(haproxyService)),
+          new UnitOnDisk(HAPROXY_PATH_FILE, haproxyPathUnit(haproxyService)),
+        ];
+  const enabled = [UNIT, haproxyService === undefined ? FENCE_UNIT : HAPROXY_PATH_UNIT];
   const start: Step = {
     what: `start ${UNIT}`,
     async run() {
       const pid = await mainProcess();
-      if (pid !== 0 && former === unit && runsFile(pid, program)) return "it runs already";
-      if (pid !== 0 && service.managed && isManaged(former)) {
-        await handOver(pid);
-        return "done, in the place of the one that ran; HAProxy went on";
-      }
+      if (pid !== 0 && !gateway.isNew && runsFile(pid, program)) return "it runs already";
       await startService();
+    },
+  };
+  const startHaproxy: Step = {
+    what: `start ${HAPROXY_PATH_UNIT}`,
+    async run() {
+      if (haproxyService === undefined) return;
+      const pid = await mainProcess();
+      if (pid !== 0 && isFormerKind(gateway.former)) {
+        await takeOver(pid, haproxyService, wanted.paths.haproxy.statsSocket);
+        await runCommand("systemctl", "start", HAPROXY_PATH_UNIT);
+        return `done; HAProxy is ${HAPROXY_UNIT} now, and went on`;
+      }
+      await runCommand("systemctl", "start", HAPROXY_PATH_UNIT);
+      if (others[0]?.isNew !== true || !(await isActive(HAPROXY_UNIT))) return;
+      // systemd gives a running process no other rights, and no other program.
+      await runCommand("systemctl", "restart", HAPROXY_UNIT);
+      return "done; HAProxy was restarted, as its unit is another";
     },
   };
   return [
     // The unit is written first: it tells `uninstall` what there is, even if a later step fails.
-    write,
+    ...[gateway, ...others].map((each) => each.write()),
     { what: `copy this program to ${program}`, run: () => copyProgram(program) },
-    ...(service.managed ? [MAKE_USER] : []),
+    ...(haproxyService === undefined ? removeHaproxy() : [...removeFence(), MAKE_USER]),
     commandStep("systemctl", "daemon-reload"),
-    ...(noStart ? [] : [commandStep("systemctl", "--quiet", "enable", UNIT), start]),
+    ...(noStart ? [] : [commandStep("systemctl", "--quiet", "enable", ...enabled)]),
+    ...(noStart || haproxyService === undefined ? [] : [startHaproxy]),
+    ...(noStart ? [] : [start]),
   ];
+}
+
+/** A unit that is to be on disk. */
+class UnitOnDisk {
+  /** What was there before. */
+  former = "";
+
+  constructor(
+    private readonly path: string,
+    private readonly text: string,
+  ) {}
+
+  get isNew(): boolean {
+    return this.former !== this.text;
+  }
+
+  write(): Step {
+    return {
+      what: `write ${this.path}`,
+      run: async () => {
+        this.former = (await readIfThere(this.path)) ?? "";
+        if (!this.isNew) return "it is the same already";
+        await putInPlace(this.path, this.text, 0o644);
+      },
+    };
+  }
 }
 
 /** What this installation makes for the program, and what an earlier installation made. */
@@ -140,10 +201,6 @@ async function copyProgram(program: string): Promise<string | undefined> {
   if (existsSync(program) && content.equals(await readFile(program))) return "it is there already";
   await putInPlace(program, content, 0o755);
   return undefined;
-}
-
-function isManaged(unit: string): boolean {
-  return commandOf(unit).includes("--manage-haproxy");
 }
 
 /** Whether a process runs this very file, not one that it replaced. False if that is not known. */
@@ -206,8 +263,8 @@ async function requireHaproxy({ haproxy, paths }: Wanted): Promise<void> {
 
 /** Warns of other programs that listen on the ports. */
 async function warnOfListeners({ listen, paths }: Wanted, io: CommandIo): Promise<void> {
-  // The listener may be the HAProxy that the installed gateway runs.
-  const runsOwn = isManaged(await readUnit()) && (await mainProcess()) !== 0;
+  // The listener may be the HAProxy of the installed gateway.
+  const runsOwn = isManaged(await readUnit());
   const mayListen = (program: string): boolean =>
     program === "haproxy" && (runsOwn || !paths.managed);
   for (const address of listen) {

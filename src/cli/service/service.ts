@@ -18,6 +18,8 @@ import {
 import { inspectHost } from "../../gateway/host.ts";
 import { listenPort, parseOptions, type RawOptions, type TemplateOptions } from "../options.ts";
 import { TLS_VARIABLES } from "./context.ts";
+import type { HaproxyService } from "./haproxy-unit.ts";
+import { servicePath } from "./systemd.ts";
 import { SERVICE_USER, type Service } from "./unit.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 
@@ -40,6 +42,8 @@ const LOWEST_FREE_PORT = 1024;
 /** A service, and what must be there for it. */
 export interface Wanted {
   readonly service: Service;
+  /** The service of its own HAProxy; undefined if it uses the distribution's. */
+  readonly haproxyService: HaproxyService | undefined;
   /** HAProxy's program. */
   readonly haproxy: string;
   /** The addresses on which HAProxy is to listen. */
@@ -84,6 +88,16 @@ export function chooseService(
   const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
     haproxy: haproxy.program,
+    haproxyService: managed
+      ? {
+          program: servicePath(haproxy.program),
+          config: paths.output,
+          masterSocket: paths.masterSocket,
+          capabilities: portRights(listen, template),
+          readsHome,
+          systemd,
+        }
+      : undefined,
     listen,
     paths,
     service: {
@@ -95,7 +109,7 @@ export function chooseService(
           : environment,
       managed,
       groups: managed ? dockerGroups(docker) : fileGroups(paths),
-      capabilities: managed ? portRights(listen, template) : fileRights(paths.output),
+      capabilities: managed ? [] : fileRights(paths.output),
       writes: managed ? [] : writtenFolders(paths),
       readsHome,
       made,

@@ -1,14 +1,24 @@
 // The steps of `install` and `uninstall` on this machine, and the commands that they run.
 
 import { existsSync, readFileSync } from "node:fs";
+import { rm } from "node:fs/promises";
 import type { CommandIo } from "../command.ts";
-import { pause } from "../../lib/async.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import { readIfThere } from "../../haproxy/files/disk.ts";
 import { runProgram } from "../../lib/process.ts";
-import { isOwnUnit, SERVICE_USER, UNIT } from "./unit.ts";
+import {
+  FENCE_UNIT,
+  HAPROXY_PATH_UNIT,
+  HAPROXY_UNIT,
+  isOwnUnit,
+  SERVICE_USER,
+  UNIT,
+} from "./unit.ts";
 
 export const UNIT_FILE = `/etc/systemd/system/${UNIT}`;
+export const HAPROXY_FILE = `/etc/systemd/system/${HAPROXY_UNIT}`;
+export const HAPROXY_PATH_FILE = `/etc/systemd/system/${HAPROXY_PATH_UNIT}`;
+export const FENCE_FILE = `/etc/systemd/system/${FENCE_UNIT}`;
 /**
  * A command must end within this time, in milliseconds. systemd allows 90 s for a start.
  * Source: systemd-system.conf(5).
@@ -18,8 +28,6 @@ const LIMIT = 120_000;
 const LOG_LINES = 5;
 /** Source: systemd.exec(5), "Environment variables in spawned processes", `$PATH`. */
 const SERVICE_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-/** How often something that takes milliseconds is looked at, in milliseconds. */
-const POLL = 50;
 /** Marks the user that `install` made. `uninstall` removes no other. */
 const USER_COMMENT = "docker-api-gateway install";
 
@@ -94,15 +102,17 @@ export async function runCommand(...words: readonly string[]): Promise<void> {
   throw new GatewayError("config", `Cannot run "${words.join(" ")}": ${state}`, { lines });
 }
 
-/** @throws GatewayError `config` if `install` did not write the unit */
+/** @throws GatewayError `config` if `install` did not write one of the units */
 export async function requireOwnUnit(command: "install" | "uninstall"): Promise<void> {
-  const unit = await readUnit();
-  if (unit === "" || isOwnUnit(unit)) return;
-  throw new GatewayError(
-    "config",
-    `Cannot ${command} a service: "${UNIT_FILE}" was not written by install`,
-    { hint: "it is somebody's own: remove it, or give it another name" },
-  );
+  for (const path of [UNIT_FILE, HAPROXY_FILE, HAPROXY_PATH_FILE, FENCE_FILE]) {
+    const unit = (await readIfThere(path)) ?? "";
+    if (unit === "" || isOwnUnit(unit)) continue;
+    throw new GatewayError(
+      "config",
+      `Cannot ${command} a service: "${path}" was not written by install`,
+      { hint: "it is somebody's own: remove it, or give it another name" },
+    );
+  }
 }
 
 /** Makes a step of one command. */
@@ -152,14 +162,24 @@ export async function startService(): Promise<void> {
   }
 }
 
-/**
- * Replaces a gateway that runs HAProxy itself. If it were told to end, it would end HAProxy too. So
- * it is killed: HAProxy goes on, and the next gateway, which systemd starts, takes it over.
- */
-export async function handOver(pid: number): Promise<void> {
-  process.kill(pid, "SIGKILL");
-  while ((await mainProcess()) === pid) await pause(POLL);
-  await startService();
+/** The steps that end the gateway's own HAProxy and remove its units, if there are any. */
+export function removeHaproxy(): Step[] {
+  const files = [HAPROXY_PATH_FILE, HAPROXY_FILE].filter((path) => existsSync(path));
+  if (files.length === 0) return [];
+  return [
+    commandStep("systemctl", "--quiet", "disable", "--now", HAPROXY_PATH_UNIT),
+    commandStep("systemctl", "stop", HAPROXY_UNIT),
+    ...files.map((path) => ({ what: `remove ${path}`, run: () => rm(path, { force: true }) })),
+  ];
+}
+
+/** The steps that remove the unit that runs before HAProxy, if there is one. */
+export function removeFence(): Step[] {
+  if (!existsSync(FENCE_FILE)) return [];
+  return [
+    commandStep("systemctl", "--quiet", "disable", FENCE_UNIT),
+    { what: `remove ${FENCE_FILE}`, run: () => rm(FENCE_FILE, { force: true }) },
+  ];
 }
 
 /** The step that makes the service's user. */
@@ -192,13 +212,15 @@ export function removeUser(): Step[] {
   ];
 }
 
-/** The last step: systemd notices that the unit is gone, and forgets a failure of it. */
+/** The last step: systemd notices that the units are gone, and forgets their failures. */
 export const FORGET_UNIT: Step = {
   what: "systemctl daemon-reload",
   async run() {
     await runCommand("systemctl", "daemon-reload");
-    const { exitCode } = await runProgram(["systemctl", "is-failed", "--quiet", UNIT], LIMIT);
-    if (exitCode === 0) await runCommand("systemctl", "reset-failed", UNIT);
+    for (const unit of [UNIT, HAPROXY_UNIT, FENCE_UNIT]) {
+      const { exitCode } = await runProgram(["systemctl", "is-failed", "--quiet", unit], LIMIT);
+      if (exitCode === 0) await runCommand("systemctl", "reset-failed", unit);
+    }
   },
 };
 

@@ -8,6 +8,7 @@ import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { readFlags } from "../flags.ts";
 import { realPath } from "../../haproxy/files/disk.ts";
+import { ownersPathOf } from "../../haproxy/files/files.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { parseOptions, type HaproxyOptions } from "../options.ts";
 import { oldFile } from "./program-file.ts";
@@ -19,6 +20,8 @@ import {
   commandStep,
   FORGET_UNIT,
   readUnit,
+  removeFence,
+  removeHaproxy,
   removeUser,
   requireOwnUnit,
   requireSystemd,
@@ -98,6 +101,8 @@ function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
   const folders = made.filter((path) => path.endsWith("/") && existsSync(path));
   return [
     commandStep("systemctl", "--quiet", "disable", "--now", UNIT),
+    ...removeHaproxy(),
+    ...removeFence(),
     ...(paths.managed ? [END_HAPROXY] : []),
     ...restoring(installed, restore),
     ...(paths.managed || restore ? [] : [removeWorkingFiles(paths)]),
@@ -115,16 +120,16 @@ function restoring(installed: Installed, restore: boolean): readonly Step[] {
   return restore ? [restoreStep(installed), removeWorkingFiles(installed.paths)] : [];
 }
 
-/** A gateway that ends also ends its HAProxy. One that was killed just now has left it running. */
+/** HAProxy has ended with its unit. One of the former kind, whose gateway was killed, still runs. */
 const END_HAPROXY: Step = {
-  what: "end HAProxy",
+  what: `remove ${RUN_DIR}`,
   async run() {
     const uid = serviceUid();
-    if (uid === undefined || (await hasEnded(uid, ENDING_MS))) return "it has ended";
-    await runCommand("systemctl", "kill", "--signal=SIGKILL", UNIT);
-    // A user that has processes cannot be removed.
-    await hasEnded(uid, KILLED_MS);
-    // A gateway that ends removes it itself.
+    if (uid !== undefined && !(await hasEnded(uid, ENDING_MS))) {
+      await runCommand("systemctl", "kill", "--signal=SIGKILL", UNIT);
+      // A user that has processes cannot be removed.
+      await hasEnded(uid, KILLED_MS);
+    }
     await rm(RUN_DIR, { recursive: true, force: true });
   },
 };
@@ -147,7 +152,7 @@ function hasProcesses(uid: number): boolean {
 function removeWorkingFiles({ output }: Paths): Step {
   return removal(
     // If the configuration is a link, some are beside the link and some beside its target.
-    async () => [output, await realPath(output)].flatMap(workingFiles),
+    async () => [ownersPathOf(output), ...[output, await realPath(output)].flatMap(workingFiles)],
     "the gateway's working files",
   );
 }

@@ -7,7 +7,7 @@ export interface Service {
   /** The program and its flags. */
   readonly command: readonly string[];
   readonly environment: Readonly<Record<string, string>>;
-  /** Whether the gateway runs HAProxy itself. */
+  /** Whether the gateway has a HAProxy of its own. */
   readonly managed: boolean;
   /** The groups of the files and sockets that it needs. */
   readonly groups: readonly string[];
@@ -23,11 +23,20 @@ export interface Service {
 }
 
 export const UNIT = "docker-api-gateway.service";
-/** The user of a service that runs HAProxy itself, and the name of its folder in `/run`. */
+/** The user of a service with a HAProxy of its own, and the name of its folder in `/run`. */
 export const SERVICE_USER = "docker-api-gateway";
 
+/** The unit of a service's own HAProxy. */
+export const HAPROXY_UNIT = "docker-api-gateway-haproxy.service";
+/** The unit that starts it once it has a configuration. */
+export const HAPROXY_PATH_UNIT = "docker-api-gateway-haproxy.path";
+/** The unit that runs before each start of the distribution's HAProxy. */
+export const FENCE_UNIT = "docker-api-gateway-fence.service";
+/** Tells the gateway that systemd runs its HAProxy, in this unit. */
+export const HAPROXY_UNIT_VARIABLE = "HAPROXY_UNIT";
+
 /** How every unit of `install` begins. */
-const HEADER = "# Written by `docker-api-gateway install`";
+export const HEADER = "# Written by `docker-api-gateway install`";
 /** Begins the line that tells `uninstall` what to remove. */
 const MADE = "# uninstall removes with it: ";
 
@@ -39,7 +48,7 @@ export function serviceUnit(service: Service): string {
 ${made.length === 0 ? "" : `${MADE}${made.join(" ")}\n`}
 [Unit]
 Description=HAProxy in step with Docker's containers
-Wants=network-online.target
+Wants=network-online.target${managed ? ` ${HAPROXY_PATH_UNIT}` : ""}
 After=network-online.target docker.service${managed ? "" : " haproxy.service"}
 # It waits for Docker by itself, for ever; systemd must not give up on it either.
 StartLimitIntervalSec=0
@@ -66,9 +75,18 @@ ${managed ? managedPart(service) : packagedPart(service)}
 # It can do nothing else, and neither can a --reload-cmd. JavaScript is compiled while it runs, so
 # MemoryDenyWriteExecute= is not possible; AF_NETLINK tells it this host's networks; ProtectProc=
 # would hide another gateway that writes the same file.
-NoNewPrivileges=yes
-ProtectSystem=strict
+${HARDENING}\
 ProtectHome=${readsHome ? "read-only" : "yes"}
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** What neither the gateway nor HAProxy may do. Source: systemd.exec(5). */
+export const HARDENING = `NoNewPrivileges=yes
+ProtectSystem=strict
 PrivateTmp=yes
 PrivateDevices=yes
 ProtectClock=yes
@@ -77,7 +95,6 @@ ProtectHostname=yes
 ProtectKernelLogs=yes
 ProtectKernelModules=yes
 ProtectKernelTunables=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 RestrictNamespaces=yes
 RestrictRealtime=yes
 RestrictSUIDSGID=yes
@@ -87,33 +104,27 @@ KeyringMode=private
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 SystemCallErrorNumber=EPERM
-
-[Install]
-WantedBy=multi-user.target
 `;
-}
 
 /** The first systemd with growing pauses. Source: systemd.service(5), `RestartSteps=`. */
-const FIRST_WITH_RESTART_STEPS = 254;
+export const FIRST_WITH_RESTART_STEPS = 254;
 
-/** The part for a gateway that runs HAProxy itself. */
-function managedPart({ groups, capabilities }: Service): string {
-  return `# It runs HAProxy itself, and neither needs root: they have a user of their own.
+/** The part for a gateway with a HAProxy of its own, which has a unit of its own. */
+function managedPart({ groups }: Service): string {
+  return `# Neither the gateway nor its HAProxy needs root: they have a user of their own.
 User=${SERVICE_USER}
 ${groups.length === 0 ? "" : "# To use Docker's socket. Who may do that can become root through it.\n"}\
 ${lines("SupplementaryGroups", groups)}\
-${capabilities.length === 0 ? "" : "# HAProxy listens on ports below 1024.\n"}\
-${lines("AmbientCapabilities", capabilities)}\
-CapabilityBoundingSet=${capabilities.join(" ")}
-# All their files are in /run/${SERVICE_USER}.
+CapabilityBoundingSet=
+# All their files are in /run/${SERVICE_USER}, and stay there for HAProxy when the gateway ends.
 RuntimeDirectory=${SERVICE_USER}
 RuntimeDirectoryMode=0750
+RuntimeDirectoryPreserve=yes
 Environment=XDG_RUNTIME_DIR=%t
+# systemd runs HAProxy.
+Environment=${HAPROXY_UNIT_VARIABLE}=${HAPROXY_UNIT}
 UMask=0027
-# When the gateway dies HAProxy goes on, and the next gateway takes it over; when it is told to end
-# it ends HAProxy itself, and when HAProxy dies it starts it again.
 KillMode=process
-RuntimeDirectoryPreserve=restart
 OOMPolicy=continue
 `;
 }
@@ -134,7 +145,7 @@ UMask=0022
 }
 
 /** One line for each value. */
-function lines(name: string, values: readonly string[]): string {
+export function lines(name: string, values: readonly string[]): string {
   return values.map((value) => `${name}=${value}\n`).join("");
 }
 
@@ -143,7 +154,7 @@ function lines(name: string, values: readonly string[]): string {
  * Source: systemd.service(5), "Command lines"; systemd.syntax(7), "Quoting".
  * @throws GatewayError `usage` if it has a NUL
  */
-function quoteWord(word: string): string {
+export function quoteWord(word: string): string {
   // A single `$` would begin a variable.
   const escaped = escape(word).replaceAll("$", "$$$$");
   return /^[A-Za-z0-9_.,:=/@%$*+-]+$/.test(escaped) ? escaped : `"${escaped}"`;
@@ -188,4 +199,14 @@ export function commandOf(unit: string): string[] {
         doubled ?? escaped ?? String.fromCharCode(Number.parseInt(hex ?? "", 16)),
     ),
   );
+}
+
+/** Whether a unit is of a gateway with a HAProxy of its own. */
+export function isManaged(unit: string): boolean {
+  return commandOf(unit).includes("--manage-haproxy");
+}
+
+/** Whether its HAProxy is a part of the gateway's service, as former versions installed it. */
+export function isFormerKind(unit: string): boolean {
+  return isManaged(unit) && !unit.includes(`=${HAPROXY_UNIT}\n`);
 }

@@ -1,6 +1,6 @@
 // `docker-api-gateway upgrade`: replaces this program by another release, or goes back.
 
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import manifest from "../../../package.json" with { type: "json" };
 import type { Command, CommandIo } from "../command.ts";
@@ -25,8 +25,8 @@ import {
   type Download,
   type Release,
 } from "./releases.ts";
-import { UNIT } from "./unit.ts";
-import { UNIT_FILE } from "./systemd.ts";
+import { commandOf, isFormerKind, UNIT } from "./unit.ts";
+import { forShell, UNIT_FILE } from "./systemd.ts";
 
 /** The version of this program. */
 const NOW = manifest.version;
@@ -158,8 +158,15 @@ async function goBack(file: string, say: (line: string) => void): Promise<void> 
 }
 
 function howToRestart(): string {
-  const how = existsSync(UNIT_FILE) ? `: systemctl restart ${UNIT}` : ".";
-  return `A gateway that is running goes on as it is until it is restarted${how}`;
+  const goesOn = "A gateway that is running goes on as it is until it is restarted";
+  if (!existsSync(UNIT_FILE)) return `${goesOn}.`;
+  const unit = readFileSync(UNIT_FILE, "utf8");
+  if (!isFormerKind(unit)) return `${goesOn}: systemctl restart ${UNIT}`;
+  const [program = "", ...flags] = commandOf(unit);
+  return (
+    `${goesOn}. A restart would end HAProxy with it for a moment. This restarts it without, and makes ` +
+    `HAProxy a service of its own:\n  ${forShell([program, "install", ...flags])}`
+  );
 }
 
 function tell(version: string, order: number): string {

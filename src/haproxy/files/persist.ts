@@ -84,8 +84,11 @@ export class Persist {
   async replace(files: Files): Promise<void> {
     if (this.#files !== undefined && (await this.isEdited())) {
       for (const { path, kept } of await this.onDisk.keepEdited(this.#files)) {
-        const note = kept === undefined ? "" : `, and what was there is kept as ${kept}`;
-        this.#tell(`${path} was changed by somebody else: it is written again${note}`);
+        const [what, note] =
+          kept === undefined
+            ? ["removed", ""]
+            : ["changed", `, and what was there is kept as ${kept}`];
+        this.#tell(`${path} was ${what} by somebody else: it is written again${note}`);
       }
     }
     try {

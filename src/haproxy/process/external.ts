@@ -1,9 +1,8 @@
 // A HAProxy that somebody else runs, such as systemd.
 
-import { stat } from "node:fs/promises";
-import { GatewayError, systemCode } from "../../lib/errors.ts";
+import { GatewayError } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
-import { awaitNewWorker, pidsOf, reloadMaster, showProcesses, type Processes } from "./master.ts";
+import { awaitNewWorker, lastReadOf, pidsOf, processesIfThere, reloadMaster } from "./master.ts";
 
 /** The processes of HAProxy, whether the gateway runs them or somebody else. */
 export interface Haproxy {
@@ -16,6 +15,8 @@ export interface Haproxy {
   lastRead(): Promise<number | undefined>;
   /** The IDs of its processes; undefined if it cannot tell. */
   pids(): Promise<readonly number[] | undefined>;
+  /** The path of the master's socket, if it is gone though HAProxy runs. */
+  lostSocket(): Promise<string | undefined>;
   /** Ends the HAProxy that the gateway runs. */
   close(): Promise<void>;
 }
@@ -35,37 +36,29 @@ export class ExternalHaproxy implements Haproxy {
 
   async reload(): Promise<void> {
     const { command, defaultCommand, masterSocket } = this.options;
-    const before = await this.#processes();
+    const before = await processesIfThere(masterSocket);
     if (command === undefined && before !== undefined) await reloadMaster(masterSocket);
     else await runReloadCommand(command ?? defaultCommand);
     if (before !== undefined) await awaitNewWorker(masterSocket, before);
   }
 
   async lastRead(): Promise<number | undefined> {
-    const processes = await this.#processes();
-    const uptimes = processes?.workers.map(({ uptime }) => uptime) ?? [];
-    // HAProxy gives whole seconds, rounded down.
-    return uptimes.length === 0 ? undefined : Date.now() - (Math.min(...uptimes) + 1) * 1000;
+    const processes = await processesIfThere(this.options.masterSocket);
+    return processes === undefined ? undefined : lastReadOf(processes);
   }
 
   async pids(): Promise<readonly number[] | undefined> {
-    const processes = await this.#processes();
+    const processes = await processesIfThere(this.options.masterSocket);
     return processes === undefined ? undefined : pidsOf(processes);
+  }
+
+  /** Nobody knows its process. The reload command does without the socket, and brings it back. */
+  lostSocket(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   close(): Promise<void> {
     return Promise.resolve();
-  }
-
-  /** What the master says; undefined if it has no socket or nobody listens there. */
-  async #processes(): Promise<Processes | undefined> {
-    try {
-      await stat(this.options.masterSocket);
-      return await showProcesses(this.options.masterSocket);
-    } catch (error) {
-      if (systemCode(error) === "ENOENT" || error instanceof GatewayError) return undefined;
-      throw error;
-    }
   }
 }
 

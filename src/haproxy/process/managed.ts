@@ -1,9 +1,18 @@
 // The HAProxy that the gateway runs itself: started, reloaded, restarted if it dies, ended gracefully.
 
 import { Backoff, inBackground, pause } from "../../lib/async.ts";
-import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { awaitNewWorker, hasRequests, pidsOf, reloadMaster, showProcesses } from "./master.ts";
+import { childrenOf, signalProcess, waitForEnd } from "../../lib/process.ts";
+import { isDeadSocket } from "../runtime/socket.ts";
+import {
+  awaitNewWorker,
+  hasRequests,
+  lastReadOf,
+  pidsOf,
+  reloadProcess,
+  showProcesses,
+} from "./master.ts";
 import { readMessage } from "./messages.ts";
 import type { Haproxy } from "./external.ts";
 
@@ -26,8 +35,6 @@ const GRACE = 10_000;
 const ARRIVING = 300;
 /** HAProxy has so long to end after SIGTERM, in milliseconds. */
 const TERM_TIMEOUT = 3_000;
-/** How often it is checked that an adopted HAProxy still runs, in milliseconds. */
-const WATCH_EVERY = 500;
 /** How many of HAProxy's last lines are kept, for the error if it does not start. */
 const LINES_KEPT = 20;
 
@@ -69,21 +76,25 @@ export class ManagedHaproxy implements Haproxy {
       await this.start();
       return;
     }
-    const before = await showProcesses(this.options.masterSocket);
-    await reloadMaster(this.options.masterSocket);
-    await awaitNewWorker(this.options.masterSocket, before);
+    await reloadProcess(this.options.masterSocket, this.#pid);
   }
 
   async lastRead(): Promise<number | undefined> {
     if (this.#pid === undefined) return undefined;
-    const { workers } = await showProcesses(this.options.masterSocket);
-    return Date.now() - (Math.min(...workers.map(({ uptime }) => uptime)) + 1) * 1000;
+    return lastReadOf(await showProcesses(this.options.masterSocket));
   }
 
   async pids(): Promise<readonly number[]> {
     // While it does not run, every listener is somebody else's.
     if (this.#pid === undefined) return [];
+    if (await isDeadSocket(this.options.masterSocket)) return [this.#pid, ...childrenOf(this.#pid)];
     return pidsOf(await showProcesses(this.options.masterSocket));
+  }
+
+  async lostSocket(): Promise<string | undefined> {
+    const { masterSocket } = this.options;
+    const isLost = this.#pid !== undefined && (await isDeadSocket(masterSocket));
+    return isLost && this.#pid !== undefined ? masterSocket : undefined;
   }
 
   /** Starts it. @throws GatewayError `haproxy` with its own lines if it does not come up */
@@ -233,11 +244,6 @@ function hintFor(lines: string): string | undefined {
   return undefined;
 }
 
-/** Waits for the end of a process that is not a child. */
-async function waitForEnd(pid: number, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && signalProcess(pid, 0)) await pause(WATCH_EVERY, signal);
-}
-
 /** Sends a signal and waits for the end of the process, or until `isEnough`; at most `limit` ms. */
 async function endProcess(
   pid: number,
@@ -248,15 +254,4 @@ async function endProcess(
   const deadline = Date.now() + limit;
   if (!signalProcess(pid, name)) return;
   while (Date.now() < deadline && signalProcess(pid, 0) && !(await isEnough())) await pause(20);
-}
-
-/** Sends a signal. False if there is no such process. */
-function signalProcess(pid: number, signal: NodeJS.Signals | 0): boolean {
-  try {
-    process.kill(pid, signal);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === "ESRCH") return false;
-    throw error;
-  }
 }

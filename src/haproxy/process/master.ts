@@ -1,9 +1,11 @@
 // HAProxy's master process: its workers, and how it reloads them.
 
+import { stat } from "node:fs/promises";
 import { pause } from "../../lib/async.ts";
-import { GatewayError } from "../../lib/errors.ts";
+import { GatewayError, systemCode } from "../../lib/errors.ts";
+import { childrenOf, signalProcess } from "../../lib/process.ts";
 import { RefusedConfig } from "./check.ts";
-import { askHaproxy } from "../runtime/socket.ts";
+import { askHaproxy, isDeadSocket } from "../runtime/socket.ts";
 
 /** The answer to `show proc`. Source: management guide, section 9.4 (Master CLI). */
 export interface Processes {
@@ -102,6 +104,42 @@ export async function reloadMaster(masterSocket: string): Promise<void> {
       // Notices only name versions and processes.
       .filter((line) => line !== "" && line !== "--" && !line.startsWith("[NOTICE]")),
   });
+}
+
+/**
+ * Makes a running master read its files, and waits until a new worker runs. If the path of its socket
+ * is gone, it gets a signal (management guide, section 3), which makes a new socket too.
+ * @param pid of the master
+ * @throws GatewayError `haproxy` if it has not read them
+ */
+export async function reloadProcess(masterSocket: string, pid: number): Promise<void> {
+  if (await isDeadSocket(masterSocket)) {
+    const workers = childrenOf(pid).map((child) => ({ pid: child, uptime: 0 }));
+    signalProcess(pid, "SIGUSR2");
+    await awaitNewWorker(masterSocket, { master: pid, reloads: -1, failed: 0, workers });
+    return;
+  }
+  const before = await showProcesses(masterSocket);
+  await reloadMaster(masterSocket);
+  await awaitNewWorker(masterSocket, before);
+}
+
+/** When the workers read their files at the latest, in milliseconds since 1970. */
+export function lastReadOf({ workers }: Processes): number | undefined {
+  const uptimes = workers.map(({ uptime }) => uptime);
+  // HAProxy gives whole seconds, rounded down.
+  return uptimes.length === 0 ? undefined : Date.now() - (Math.min(...uptimes) + 1) * 1000;
+}
+
+/** What the master says; undefined if it has no socket or nobody listens there. */
+export async function processesIfThere(masterSocket: string): Promise<Processes | undefined> {
+  try {
+    await stat(masterSocket);
+    return await showProcesses(masterSocket);
+  } catch (error) {
+    if (systemCode(error) === "ENOENT" || error instanceof GatewayError) return undefined;
+    throw error;
+  }
 }
 
 /**

@@ -63,6 +63,11 @@ export class Runtime {
     return this.#running?.capabilities;
   }
 
+  /** Whether HAProxy answered before, and nothing is known of its end. */
+  get isKnown(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** Asks HAProxy again whether it is the worker that was asked before. */
   async recognise(): Promise<Recognised> {
     const [before, now] = [this.#running, await this.#askIdentity()];

@@ -1,6 +1,7 @@
 // HAProxy's command line over a unix socket: one connection for each batch of commands.
 
-import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { pause } from "../../lib/async.ts";
+import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 
 /** Only a HAProxy that hangs takes longer to answer, in milliseconds. */
 const ANSWER_TIMEOUT = 10_000;
@@ -53,4 +54,23 @@ export async function askHaproxy(
     signal?.removeEventListener("abort", leave);
   }
   return Buffer.concat(chunks).toString("utf8");
+}
+
+/** A socket that is bound anew refuses connections for less than this, in milliseconds. */
+const REBIND = 200;
+
+/** Whether nobody can ever answer at a unix socket: its path is gone, or nobody listens there. */
+export async function isDeadSocket(path: string): Promise<boolean> {
+  for (const isLast of [false, true]) {
+    try {
+      const socket = await Bun.connect({ unix: path, socket: { data: () => undefined } });
+      socket.end();
+      return false;
+    } catch (error) {
+      if (systemCode(error) === "ENOENT") return true;
+      if (systemCode(error) !== "ECONNREFUSED") return false;
+    }
+    if (!isLast) await pause(REBIND);
+  }
+  return true;
 }

@@ -2,6 +2,11 @@
 
 import { expect, test } from "bun:test";
 import {
+  haproxyPathUnit,
+  haproxyUnit,
+  type HaproxyService,
+} from "../../../src/cli/service/haproxy-unit.ts";
+import {
   commandOf,
   isOwnUnit,
   madeOf,
@@ -31,13 +36,26 @@ const MANAGED: Service = {
   command: [PROGRAM, "--manage-haproxy"],
   managed: true,
   groups: ["docker"],
-  capabilities: ["CAP_NET_BIND_SERVICE"],
   writes: [],
+};
+
+/** HAProxy's own service, at port 80. */
+const HAPROXY: HaproxyService = {
+  program: "/usr/sbin/haproxy",
+  config: "/run/x/haproxy.cfg",
+  masterSocket: "/run/x/master.sock",
+  capabilities: ["CAP_NET_BIND_SERVICE"],
+  readsHome: false,
+  systemd: 257,
 };
 
 /** The settings of a unit, each with all its values. */
 function settings(service: Service): Record<string, string[]> {
-  const rows = serviceUnit(service)
+  return settingsOf(serviceUnit(service));
+}
+
+function settingsOf(unit: string): Record<string, string[]> {
+  const rows = unit
     .split("\n")
     .filter((line) => line !== "" && !/^[#[]/.test(line))
     .map((line): [string, string] => {
@@ -50,10 +68,16 @@ function settings(service: Service): Record<string, string[]> {
 
 test("each line is a comment, a section, or a setting", () => {
   const foreign = { ...PACKAGED, capabilities: ["CAP_CHOWN"] };
-  const free = { ...MANAGED, groups: [], capabilities: [] };
-  for (const service of [PACKAGED, foreign, MANAGED, free]) {
-    for (const line of serviceUnit(service).split("\n")) {
-      expect(line).toMatch(/^(|# \S.*|\[(Unit|Service|Install)\]|[A-Z]\w+=.*)$/);
+  const free = { ...MANAGED, groups: [] };
+  const units = [
+    ...[PACKAGED, foreign, MANAGED, free].map(serviceUnit),
+    haproxyUnit(HAPROXY),
+    haproxyUnit({ ...HAPROXY, capabilities: [] }),
+    haproxyPathUnit(HAPROXY),
+  ];
+  for (const unit of units) {
+    for (const line of unit.split("\n")) {
+      expect(line).toMatch(/^(|# \S.*|\[(Unit|Service|Path|Install)\]|[A-Z]\w+=.*)$/);
       expect(line.length).toBeLessThanOrEqual(100);
       expect(line).not.toContain("undefined");
     }
@@ -83,18 +107,47 @@ test("with a HAProxy of its own it is a user of its own, who may write one folde
     After: ["network-online.target docker.service"],
     User: ["docker-api-gateway"],
     SupplementaryGroups: ["docker"],
-    AmbientCapabilities: ["CAP_NET_BIND_SERVICE"],
-    CapabilityBoundingSet: ["CAP_NET_BIND_SERVICE"],
-    Environment: ["XDG_RUNTIME_DIR=%t"],
+    CapabilityBoundingSet: [""],
+    Environment: ["XDG_RUNTIME_DIR=%t", "HAPROXY_UNIT=docker-api-gateway-haproxy.service"],
     RuntimeDirectory: ["docker-api-gateway"],
-    RuntimeDirectoryPreserve: ["restart"],
+    // HAProxy goes on, and so do its files.
+    RuntimeDirectoryPreserve: ["yes"],
     KillMode: ["process"],
+    Wants: ["network-online.target docker-api-gateway-haproxy.path"],
   });
   expect(unit).not.toHaveProperty("ReadWritePaths");
-  const free = settings({ ...MANAGED, groups: [], capabilities: [] });
+  expect(unit).not.toHaveProperty("AmbientCapabilities");
+  expect(settings({ ...MANAGED, groups: [] })).not.toHaveProperty("SupplementaryGroups");
+});
+
+test("HAProxy has a unit of its own: the same user, without Docker's socket", () => {
+  const unit = settingsOf(haproxyUnit(HAPROXY));
+  expect(unit).toMatchObject({
+    Type: ["notify"],
+    ExecStart: ["/usr/sbin/haproxy -Ws -S /run/x/master.sock,mode,600 -f /run/x/haproxy.cfg"],
+    Restart: ["always"],
+    User: ["docker-api-gateway"],
+    AmbientCapabilities: ["CAP_NET_BIND_SERVICE"],
+    CapabilityBoundingSet: ["CAP_NET_BIND_SERVICE"],
+    ProtectSystem: ["strict"],
+    ProtectHome: ["yes"],
+    NoNewPrivileges: ["yes"],
+  });
+  // Nothing starts it but its configuration.
+  for (const name of ["SupplementaryGroups", "WantedBy", "RuntimeDirectory"]) {
+    expect(unit).not.toHaveProperty(name);
+  }
+  const free = settingsOf(haproxyUnit({ ...HAPROXY, capabilities: [], systemd: 252 }));
   expect(free).toMatchObject({ CapabilityBoundingSet: [""] });
   expect(free).not.toHaveProperty("AmbientCapabilities");
-  expect(free).not.toHaveProperty("SupplementaryGroups");
+  expect(free).not.toHaveProperty("RestartSteps");
+  const path = settingsOf(haproxyPathUnit(HAPROXY));
+  expect(path).toMatchObject({
+    PathExists: ["/run/x/haproxy.cfg"],
+    Unit: ["docker-api-gateway-haproxy.service"],
+    PartOf: ["docker-api-gateway-haproxy.service"],
+    WantedBy: ["multi-user.target"],
+  });
 });
 
 test("restarts come later and later where systemd can do that", () => {

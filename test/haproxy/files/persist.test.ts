@@ -173,7 +173,7 @@ describe("a configuration that somebody else changed", () => {
     await put("b");
     expect(edited()).toEqual(["haproxy.routes.map.edited"]);
     expect(place.log).toEqual([
-      `warn: ${place.output} was changed by somebody else: it is written again`,
+      `warn: ${place.output} was removed by somebody else: it is written again`,
       `warn: ${place.map} was changed by somebody else: it is written again, ` +
         `and what was there is kept as ${place.map}.edited`,
     ]);
