@@ -10,11 +10,11 @@ import { DesiredState } from "../gateway/desired.ts";
 import { createOwnersFile } from "../gateway/owners.ts";
 import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
-import { Gateway } from "../gateway/gateway.ts";
+import { EMPTY_MODEL, Gateway } from "../gateway/gateway.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
-import { ManagedHaproxy } from "../haproxy/process/managed.ts";
+import { ManagedHaproxy, type ManagedOptions } from "../haproxy/process/managed.ts";
 import { HaproxyUnit } from "../haproxy/process/unit.ts";
 import { makePrivate } from "../gateway/host.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
@@ -22,7 +22,7 @@ import { lockOutput, type Lock } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { createNotifier } from "../gateway/notify.ts";
-import { logState } from "../gateway/report.ts";
+import { logState, withContainerName } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { prepare, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -64,9 +64,14 @@ async function runGateway(
   /** Aborted, with the reason, if the gateway must be started anew. */
   const lost = new AbortController();
   const end = AbortSignal.any([signals.end, lost.signal]);
+  // HAProxy may have something to say before there is a gateway.
+  let served = EMPTY_MODEL;
   try {
     const haproxy = paths.managed
-      ? await startOwn(options, setup, env, log, signals, () => void gateway.resync())
+      ? await startOwn(options, setup, env, log, signals, {
+          restarted: () => void gateway.resync(),
+          explain: (message) => withContainerName(message, served),
+        })
       : external(options, paths);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -97,6 +102,7 @@ async function runGateway(
       log,
     });
     gateway.onState(logState(log));
+    gateway.onState(({ applied }) => (served = applied ?? served));
     if (options.once) {
       await gateway.once(end);
       return;
@@ -190,6 +196,9 @@ function unitOf(env: Environment): string | undefined {
   return env[HAPROXY_UNIT_VARIABLE] || undefined;
 }
 
+/** What a HAProxy of the gateway's own needs of the gateway. */
+type HaproxyListener = Pick<ManagedOptions, "restarted" | "explain">;
+
 /** Finds the gateway's own HAProxy, or has it started with the last good files, if there are any. */
 async function startOwn(
   options: Options,
@@ -197,12 +206,12 @@ async function startOwn(
   env: Environment,
   log: Logger,
   signals: Signals,
-  restarted: () => void,
+  listener: HaproxyListener,
 ): Promise<Haproxy> {
   const unit = unitOf(env);
-  if (unit === undefined) return startManaged(options, setup, log, signals, restarted);
+  if (unit === undefined) return startManaged(options, setup, log, signals, listener);
   const { masterSocket } = setup.paths;
-  const haproxy = new HaproxyUnit({ unit, masterSocket, restarted }, log);
+  const haproxy = new HaproxyUnit({ unit, masterSocket, restarted: listener.restarted }, log);
   await haproxy.watch();
   return haproxy;
 }
@@ -213,11 +222,11 @@ async function startManaged(
   { paths, files }: Setup,
   log: Logger,
   signals: Signals,
-  restarted: () => void,
+  listener: HaproxyListener,
 ): Promise<Haproxy> {
   const { output, masterSocket } = paths;
   const haproxy = new ManagedHaproxy(
-    { program: options.haproxy.program, config: output, masterSocket, restarted },
+    { program: options.haproxy.program, config: output, masterSocket, ...listener },
     log,
   );
   signals.onInsist(() => haproxy.closeNow());

@@ -128,13 +128,12 @@ export class Applier {
     }
   }
 
-  /** Notes files that change nothing for HAProxy, and writes them. */
+  /** Notes files that change nothing for HAProxy, such as comments, and writes them. */
   keep(desired: Files): void {
     const { files } = this.#applied;
-    const isSame = (path: string): boolean =>
-      files?.assets[path]?.text === desired.assets[path]?.text;
-    if (files === undefined || Object.keys(desired.assets).every(isSame)) return;
-    this.#keep({ ...files, assets: desired.assets });
+    if (files === undefined || this.#persist.has(desired)) return;
+    this.#applied = { ...this.#applied, files: { ...files, assets: desired.assets } };
+    this.#persist.follow(desired);
   }
 
   #keep(files: Files): void {

@@ -43,7 +43,8 @@ const LONGEST_RETRY = 60_000;
 /** If nobody knows who is behind any server. */
 const NOBODY: Owners = { scope: "", byPlace: new Map() };
 
-const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
+/** What is served before the first pass. */
+export const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
 
 /** Called with each new state and the one before it. */
 export type StateListener = (state: State, before: State) => void;

@@ -48,6 +48,11 @@ function identify({ id, pid }: Holder): ProcessIdentity | undefined {
   return started === undefined ? undefined : { pid, started };
 }
 
+/** Whether the process of a container can be seen from here. */
+export function isSeen(container: Holder): boolean {
+  return identify(container) !== undefined;
+}
+
 /** `gone`: another container may have its address now. `unknown`: it cannot be told from here. */
 export type Life = "alive" | "gone" | "unknown";
 

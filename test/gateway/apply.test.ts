@@ -231,3 +231,98 @@ describe("comparing", () => {
     expect(applier.applied.doubt).toContain("HAProxy has no server b/s");
   });
 });
+
+/** The same with the servers at two addresses. */
+function apart(): Files {
+  const both = site("a", "b");
+  return { ...both, config: both.config.replace(/(backend b .*\n.*)127.0.0.2/, "$1127.0.0.3") };
+}
+
+function isOfA(place: string): boolean {
+  return place === "127.0.0.2:8000";
+}
+
+function configOnDisk(): string {
+  return readFileSync(files.output, "utf8");
+}
+
+describe("servers that must go at once", () => {
+  beforeEach(async () => {
+    await applier.reload(apart());
+  });
+
+  test("are disabled in HAProxy, and then in its file", async () => {
+    await applier.takeOut(isOfA);
+    expect(haproxy.servers).toEqual({
+      "a/s": "127.0.0.2:8000 maint",
+      "b/s": "127.0.0.3:8000 ready",
+    });
+    await applier.close();
+    expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
+    expect(configOnDisk()).toContain("server s 127.0.0.3:8000\n");
+    expect(haproxy.reloads).toHaveLength(1);
+  });
+
+  test("come back by the next plan, which knows of them", async () => {
+    await applier.takeOut(isOfA);
+    const plan = await planFor(apart());
+    const does = plan.kind === "runtime" ? plan.operations.map((each) => each.do) : [];
+    expect(does).toEqual(["enable server"]);
+  });
+
+  test("are told to HAProxy only once", async () => {
+    await applier.takeOut(isOfA);
+    const count = haproxy.told.length;
+    await applier.takeOut(isOfA);
+    expect(haproxy.told).toHaveLength(count);
+  });
+
+  test("are reloaded away if HAProxy cannot be told otherwise", async () => {
+    haproxy.processes = [1];
+    haproxy.refuses = /state maint$/;
+    await applier.takeOut(isOfA);
+    expect(haproxy.reloads).toHaveLength(2);
+    expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
+    expect(log[0]).toBe(
+      "error: HAProxy cannot be told to spare ended containers; it is reloaded without them",
+    );
+    expect(log[1]).toContain("I will not.");
+  });
+
+  test("fail if there is no way at all", async () => {
+    haproxy.processes = [1];
+    haproxy.refuses = /state maint$/;
+    haproxy.failure = STUCK;
+    expect(await failure(applier.takeOut(isOfA))).toMatchObject({ message: STUCK.message });
+  });
+
+  test("are written down for a HAProxy that does not run", async () => {
+    await haproxy.close();
+    await applier.takeOut(isOfA);
+    expect(haproxy.reloads).toHaveLength(1);
+    await applier.close();
+    expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
+  });
+});
+
+describe("the files of an earlier gateway", () => {
+  test("there are none, or they are somebody else's", async () => {
+    expect(await applier.open()).toBeUndefined();
+    writeFileSync(files.output, "global\n");
+    expect(await applier.open()).toBeUndefined();
+    expect(applier.statsSocket).toBeUndefined();
+  });
+
+  test("tell where HAProxy listens, which servers it has, and that nobody is known behind them", async () => {
+    await applier.reload(site("a"));
+    await applier.close();
+    const { applier: next } = make();
+    const found = await next.open();
+    expect(next.statsSocket).toBe(haproxy.statsSocket);
+    expect(found?.owners).toBeUndefined();
+    expect(["127.0.0.2:8000", "127.0.0.3:8000"].map((place) => found?.hasServerAt(place))).toEqual([
+      true,
+      false,
+    ]);
+  });
+});

@@ -137,6 +137,11 @@ export async function isActive(unit: string): Promise<boolean> {
   return (await runProgram(["systemctl", "is-active", "--quiet", unit], LIMIT)).exitCode === 0;
 }
 
+/** Whether a unit is started with the unit that wants it. */
+export async function isEnabled(unit: string): Promise<boolean> {
+  return (await runProgram(["systemctl", "is-enabled", "--quiet", unit], LIMIT)).exitCode === 0;
+}
+
 /** The process ID of the gateway in the service. 0 if the service does not run. */
 export async function mainProcess(): Promise<number> {
   const { lines } = await runProgram(["systemctl", "show", "--property=MainPID", UNIT], LIMIT);
