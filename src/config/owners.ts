@@ -71,6 +71,28 @@ export function renewedPlaces(before: string, after: string): ReadonlySet<string
   return new Set([...current].filter(isRenewed).map(([place]) => place));
 }
 
+/** The addresses that only other containers have than before. They have no brackets and no port. */
+export function changedHands(before: string, after: string): ReadonlySet<string> {
+  if (before === after) return new Set();
+  const [old, now] = [idsByAddress(before), idsByAddress(after)];
+  const isAnothers = ([address, ids]: readonly [string, ReadonlySet<string>]): boolean =>
+    now.get(address)?.isDisjointFrom(ids) === true;
+  return new Set([...old].filter(isAnothers).map(([address]) => address));
+}
+
+function idsByAddress(text: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = [...(parseOwners(text)?.byPlace ?? [])];
+  const byAddress = Map.groupBy(all, ([place]) =>
+    place.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""),
+  );
+  return new Map(
+    [...byAddress].map(([address, places]) => [
+      address,
+      new Set(places.flatMap(([, owners]) => owners.map(({ id }) => id))),
+    ]),
+  );
+}
+
 /** By place: the containers there, each with its start. */
 function lives(lines: readonly string[]): ReadonlyMap<string, string> {
   const byPlace = new Map<string, string>();

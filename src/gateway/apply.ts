@@ -10,7 +10,7 @@ import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
 import { disableServers } from "../config/fence.ts";
-import { parseOwners, type Owners } from "../config/owners.ts";
+import { changedHands, parseOwners, type Owners } from "../config/owners.ts";
 import { placeOf, serversIn } from "../config/servers.ts";
 import type { MustGo } from "./fence.ts";
 import { isDeadSocket } from "../haproxy/runtime/socket.ts";
@@ -248,6 +248,7 @@ export class Applier {
     const { files, haproxy, runtime } = this.parts;
     await this.#persist.replace(desired);
     try {
+      await this.#disableFormer(desired);
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();
@@ -261,6 +262,23 @@ export class Applier {
     await files.confirm();
     this.#applied = { files: desired, aliases: {} };
     this.#persist.note(desired);
+  }
+
+  /**
+   * Disables the servers whose address another container has in the new files. The old worker goes on
+   * with the clients that are connected to it, and one of those may send another request.
+   */
+  async #disableFormer(desired: Files): Promise<void> {
+    const { files, runtime, log } = this.parts;
+    const textOf = (all: Files | undefined): string => all?.assets[files.ownersPath]?.text ?? "";
+    const changed = changedHands(textOf(this.#applied.files), textOf(desired));
+    if (changed.size === 0) return;
+    try {
+      await runtime.disable((_, { address }) => changed.has(address));
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      log.debug(`the old worker keeps its servers: ${errorMessage(error)}`);
+    }
   }
 
   /** HAProxy takes its stats socket over a reload as it is, also one whose path is gone. */

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import {
+  changedHands,
   ownerLine,
   ownersText,
   parseOwners,
@@ -98,5 +99,23 @@ describe("who is new", () => {
       text([place, WEB], [place, restarted]),
     ];
     expect([...renewedPlaces(former, now)]).toEqual([place]);
+  });
+});
+
+describe("addresses that change hands", () => {
+  const before = text(["10.0.0.1:80", WEB], ["[fd00::1]:80", GUEST], ["127.0.0.1:80", WEB]);
+
+  test("nothing changes", () => {
+    expect([...changedHands(before, before)]).toEqual([]);
+  });
+
+  test("whatever the port", () => {
+    const after = text(["10.0.0.1:8000", GUEST], ["[fd00::1]:8000", WEB]);
+    expect([...changedHands(before, after)]).toEqual(["10.0.0.1", "fd00::1"]);
+  });
+
+  test("not one that its container keeps, or shares, or that nobody has", () => {
+    const after = text(["10.0.0.1:8000", WEB], ["127.0.0.1:81", GUEST], ["127.0.0.1:80", WEB]);
+    expect([...changedHands(before, after)]).toEqual([]);
   });
 });

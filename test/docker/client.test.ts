@@ -173,7 +173,7 @@ describe("watching", () => {
     // Its limit of 10 s, and then 0.1, 0.2, 0.4 ... s.
     expect(tries).toEqual([0, 10_100, 20_300, 30_700, 41_500, 53_100]);
     expect(log).toEqual([`error: Cannot read "/events" of Docker: no answer in 10 s (${NOTE})`]);
-    expect(told).toEqual(Array.from({ length: 5 }, () => "disconnected"));
+    expect(new Set(told)).toEqual(new Set(["disconnected"]));
 
     engine.odd.clear();
     jest.advanceTimersToNextTimer();

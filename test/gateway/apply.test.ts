@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Applier } from "../../src/gateway/apply.ts";
+import { ownerLine, ownersText } from "../../src/config/owners.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
@@ -303,6 +304,23 @@ describe("servers that must go at once", () => {
     await applier.close();
     expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
   });
+});
+
+/** Two servers, and the container behind the first one. */
+function behind(id: string): Files {
+  const owner = { id, startedAt: "", processes: undefined };
+  const text = ownersText("here", [ownerLine("127.0.0.2:8000", owner)]);
+  const { config, assets } = apart();
+  return { config, assets: { ...assets, [files.ownersPath]: { kind: "owners", text } } };
+}
+
+test("before a reload, the old worker loses the servers whose address another container gets", async () => {
+  await applier.reload(behind("1"));
+  haproxy.told.length = 0;
+  await applier.reload(behind("1"));
+  expect(haproxy.told).toEqual([]);
+  await applier.reload(behind("2"));
+  expect(haproxy.told).toEqual(["set server a/s state maint"]);
 });
 
 describe("the files of an earlier gateway", () => {
