@@ -9,7 +9,7 @@ import { Backoff, inBackground, Wakeup } from "../lib/async.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import type { Files, Model, Source } from "../model.ts";
-import { planChange, sameFiles, type Plan } from "../plan/plan.ts";
+import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
 import type { Applier } from "./apply.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
 import type { Desired, DesiredState } from "./desired.ts";
@@ -60,6 +60,8 @@ export class Gateway {
   /** Whether HAProxy is another process than at the last comparison. */
   #isAnotherProcess = false;
   #desired: Desired | undefined;
+  /** The servers that were desired before all containers were known, as `backend/server`. */
+  readonly #named = new Set<string>();
 
   constructor(private readonly parts: GatewayParts) {
     const { source, applier, runtime, wait, log } = parts;
@@ -189,12 +191,23 @@ export class Gateway {
     this.#publish({ haproxy: { version: running?.version, doubt: applied.doubt } });
     const plan = planChange(applied, desired.files, running);
     if (plan.kind === "none") return this.#done(desired.model);
+    if (!source.isComplete && this.#takesUnknown(applied, desired.files)) return "waiting";
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
     this.#reschedule({ retryAt: undefined });
     if (plan.kind === "reload") return this.#reload(desired, plan.reasons, isNew);
     const refusal = await this.#change(desired, plan);
     return refusal === undefined ? "done" : this.#reload(desired, [refusal], true);
+  }
+
+  /**
+   * Whether a change would take away a server that HAProxy has and of which nobody has told yet: its
+   * container may run still. The same holds for all of them as long as nobody has told of any.
+   */
+  #takesUnknown({ files, doubt }: Applied, desired: Files): boolean {
+    for (const name of serverNames(desired)) this.#named.add(name);
+    if (doubt !== undefined || this.#named.size === 0) return true;
+    return files !== undefined && serverNames(files).some((name) => !this.#named.has(name));
   }
 
   /** Finds out whether HAProxy is still the process that the gateway changed. */

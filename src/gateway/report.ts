@@ -109,12 +109,14 @@ export class Complaints {
   /** Returns the lines that are new since the last call. One that has gone may come again. */
   fresh(model: Model): Line[] {
     const lines: Line[] = [
-      ...model.rejections.map(({ id, container, image, reason, optedOut }) => ({
-        // A user who chose to leave it out knows why.
-        level: optedOut ? ("info" as const) : ("warn" as const),
-        message: `not routed: container ${container} (image ${image}): ${reason}`,
-        fields: { event: "not routed", container, id, image, reason },
-      })),
+      ...model.rejections
+        .filter(({ ending }) => !ending)
+        .map(({ id, container, image, reason, optedOut }) => ({
+          // A user who chose to leave it out knows why.
+          level: optedOut ? ("info" as const) : ("warn" as const),
+          message: `not routed: container ${container} (image ${image}): ${reason}`,
+          fields: { event: "not routed", container, id, image, reason },
+        })),
       ...model.warnings.map((message) => ({
         level: "warn" as const,
         message,

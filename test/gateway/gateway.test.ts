@@ -261,6 +261,52 @@ describe("once", () => {
   });
 });
 
+describe("as long as not all containers are known", () => {
+  test("those that are known are served where nothing was", async () => {
+    played = new PlayedGateway(WITHOUT_SOCKET);
+    played.source.isComplete = false;
+    await played.start();
+    expect(played.haproxy.reloads).toHaveLength(0);
+    played.source.change(web);
+    await played.rest();
+    expect(played.served).toEqual(["web"]);
+    // What was known may go, and the rest may come.
+    played.source.change(shop);
+    await played.elapse(WAIT.min);
+    expect(played.served).toEqual(["shop"]);
+  });
+
+  test("what an earlier gateway served stays", async () => {
+    const start = await serving();
+    await played.stop();
+    const { dir } = played;
+    played = new PlayedGateway(WITHOUT_SOCKET, dir);
+    played.source.isComplete = false;
+    await played.start(shop);
+    await played.elapse(120_000);
+    expect([played.served, after(start, played.haproxy.reloads)]).toEqual([["web"], []]);
+    played.source.change(shop, web);
+    await played.rest();
+    expect(played.served).toEqual(["shop", "web"]);
+    played.source.change(shop);
+    await played.elapse(WAIT.max);
+    expect(played.served).toEqual(["shop"]);
+  });
+
+  test("what an earlier gateway served goes once they are known", async () => {
+    await serving();
+    await played.stop();
+    played = new PlayedGateway(WITHOUT_SOCKET, played.dir);
+    played.source.isComplete = false;
+    await played.start(shop);
+    expect(played.served).toEqual(["web"]);
+    played.source.isComplete = true;
+    played.source.change(shop);
+    await played.rest();
+    expect(played.served).toEqual(["shop"]);
+  });
+});
+
 describe("the comparison with HAProxy", () => {
   test("knows of another process after a pass in which the Engine could not be read", async () => {
     await withAnotherProcess();

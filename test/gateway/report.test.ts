@@ -85,6 +85,12 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
     ["removed /foo/bar (container web-1, it has ended)"],
   ],
   [
+    "it has lost its networks, and will end",
+    [web],
+    [{ ...web, attachments: [], stopping: 1 }],
+    ["removed /foo/bar -> 172.17.0.2:8000 (container web-1, it is ending)"],
+  ],
+  [
     "candidate ports are one line",
     [],
     [{ ...web, exposed: [] }],
@@ -174,6 +180,9 @@ test("complaints are told once, and again when they come back", () => {
     "warn container odd: label gateway.prot is unknown, gateway.port was probably meant",
   ]);
   expect(tell(bad, odd)).toEqual([badLine]);
+  // Who ends is nothing to complain of.
+  const ending = container("ending", { attachments: [], stopping: 1 });
+  expect(tell(bad, odd, ending)).toEqual([]);
   const [line] = new Complaints().fresh(model([bad]));
   expect(line?.fields).toEqual({
     event: "not routed",

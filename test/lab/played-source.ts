@@ -10,6 +10,7 @@ export class PlayedSource implements Source {
   readonly reads: number[] = [];
   /** What reading fails with; undefined where it does not. */
   failure: unknown;
+  isComplete = true;
   #listener: SourceListener | undefined;
   #containers: readonly Container[] = [];
   readonly #ending = new Set<string>();
