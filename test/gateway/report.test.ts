@@ -1,8 +1,9 @@
 // What changed between two models, as an operator reads it.
 
 import { expect, test } from "bun:test";
+import type { LogLine } from "../../src/lib/log.ts";
 import type { Container, Model } from "../../src/model.ts";
-import { changesBetween, Complaints, lineOf, type Line } from "../../src/gateway/report.ts";
+import { changesBetween, Complaints, lineOf } from "../../src/gateway/report.ts";
 import { route } from "../../src/routing/routing.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -20,7 +21,7 @@ function lines(
   before: Model | undefined,
   after: Model,
   waited: (id: string) => number | undefined = () => undefined,
-): Line[] {
+): LogLine[] {
   return changesBetween(before, after, waited).map((change) => lineOf({ ...change, at: 0 }));
 }
 
