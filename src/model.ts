@@ -90,8 +90,13 @@ export interface Source {
    * @throws GatewayError `docker` if this is a single reading and nothing can be read
    */
   refresh(signal: AbortSignal): Promise<void>;
-  /** Whether all containers are known. Until then, one that is not there may yet run. */
+  /** Whether all containers are known. Until then, one that no snapshot has may run. */
   readonly isComplete: boolean;
+  /**
+   * Reads containers of which nothing has told, by the first digits of their IDs.
+   * @returns whether all of them are known: how they are, or that they are gone
+   */
+  learn(ids: readonly string[]): boolean;
   /** The result of the last reading. A container that did not change is the same object. */
   snapshot(): Snapshot;
   /** Whether the container with this ID has ended or was told to stop. */

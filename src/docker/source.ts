@@ -104,6 +104,10 @@ export class DockerSource implements Source {
     return this.#store.isComplete;
   }
 
+  learn(ids: readonly string[]): boolean {
+    return this.#store.learn(ids);
+  }
+
   snapshot(): Snapshot {
     return this.#store.snapshot();
   }
@@ -163,7 +167,7 @@ export class DockerSource implements Source {
           ];
     }
     return this.#store.isComplete
-      ? ["containers that Docker's events name are served", "warn"]
-      : ["only containers that Docker's events name are known", "error"];
+      ? ["containers that are known or that its events name go on changing", "warn"]
+      : ["only containers that its events name or that are served already are known", "error"];
   }
 }

@@ -154,6 +154,8 @@ export class Store {
   #known: Networks = { drivers: {}, gateways: [] };
   #wasRefreshed = false;
   #isComplete = false;
+  /** The IDs of the containers that were read while there was no list. */
+  readonly #knownIds = new Set<string>();
   #allMarked = true;
   /** The time that the last signal was given, in milliseconds since 1970. */
   #lastSignalAt = 0;
@@ -247,6 +249,23 @@ export class Store {
   /** Whether the list was read once, so that every container is known. */
   get isComplete(): boolean {
     return this.#isComplete;
+  }
+
+  /**
+   * Reads containers that neither the list nor an event has named, by the first digits of their IDs:
+   * the Engine takes those too.
+   * @returns whether all of them are known: how they are, or that they are gone
+   */
+  learn(ids: readonly string[]): boolean {
+    if (this.#isComplete) return true;
+    const known = [...this.#knownIds];
+    const unknown = ids.filter((id) => !known.some((each) => each.startsWith(id)));
+    for (const id of unknown) {
+      if (this.#readings.has(id) || this.#rereadTimes.has(id) || this.#marked.has(id)) continue;
+      this.#mark(id);
+      this.listener.changed();
+    }
+    return unknown.length === 0;
   }
 
   /** Whether the networks were read once. */
@@ -382,7 +401,11 @@ export class Store {
   #finish({ results, failures }: Ended<Inspection>): Refreshed {
     const now = Date.now();
     const marks = new Map(
-      [...results].map(([id, inspection]) => [id, this.#takeOver(id, inspection)]),
+      [...results].map(([asked, inspection]) => {
+        const id = inspection.entry?.container.id ?? asked;
+        if (!this.#isComplete) this.#knownIds.add(asked).add(id);
+        return [id, this.#takeOver(id, inspection)];
+      }),
     );
     for (const id of failures.keys()) {
       this.#rereadTimes.set(id, now + REREAD_AFTER);

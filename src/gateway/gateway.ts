@@ -38,6 +38,9 @@ const RESYNC_INTERVAL = 60_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
 
+/** A container's ID in the name of a server: whole, or the digits that docker shows. */
+const CONTAINER_ID = /(?<![0-9a-f])[0-9a-f]{12}(?:[0-9a-f]{52})?(?![0-9a-f])/g;
+
 const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
 
 /** Called with each new state and the one before it. */
@@ -60,8 +63,6 @@ export class Gateway {
   /** Whether HAProxy is another process than at the last comparison. */
   #isAnotherProcess = false;
   #desired: Desired | undefined;
-  /** The servers that were desired before all containers were known, as `backend/server`. */
-  readonly #named = new Set<string>();
 
   constructor(private readonly parts: GatewayParts) {
     const { source, applier, runtime, wait, log } = parts;
@@ -191,7 +192,7 @@ export class Gateway {
     this.#publish({ haproxy: { version: running?.version, doubt: applied.doubt } });
     const plan = planChange(applied, desired.files, running);
     if (plan.kind === "none") return this.#done(desired.model);
-    if (!source.isComplete && this.#takesUnknown(applied, desired.files)) return "waiting";
+    if (this.#takesUnknown(applied, desired)) return "waiting";
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
     this.#reschedule({ retryAt: undefined });
@@ -201,13 +202,19 @@ export class Gateway {
   }
 
   /**
-   * Whether a change would take away a server that HAProxy has and of which nobody has told yet: its
-   * container may run still. The same holds for all of them as long as nobody has told of any.
+   * Whether a change would take away a server of a container that nobody knows of yet: it may run
+   * still. Where nothing is served, it is whether there is nothing to serve yet.
    */
-  #takesUnknown({ files, doubt }: Applied, desired: Files): boolean {
-    for (const name of serverNames(desired)) this.#named.add(name);
-    if (doubt !== undefined || this.#named.size === 0) return true;
-    return files !== undefined && serverNames(files).some((name) => !this.#named.has(name));
+  #takesUnknown({ files, doubt }: Applied, desired: Desired): boolean {
+    const { source } = this.parts;
+    if (source.isComplete) return false;
+    if (doubt !== undefined) return true;
+    if (files === undefined) return desired.model.services.length === 0;
+    const kept = new Set(serverNames(desired.files));
+    const lost = serverNames(files).filter((name) => !kept.has(name));
+    const ids = lost.map((name) => [...name.matchAll(CONTAINER_ID)].at(-1)?.[0]);
+    const found = ids.filter((id) => id !== undefined);
+    return !source.learn(found) || found.length < lost.length;
   }
 
   /** Finds out whether HAProxy is still the process that the gateway changed. */

@@ -205,7 +205,9 @@ describe("what cannot be read besides containers", () => {
     await refresh();
     expect([source.isComplete, log]).toEqual([
       false,
-      [`error: ${list} (only containers that Docker's events name are known; trying again)`],
+      [
+        `error: ${list} (only containers that its events name or that are served already are known; trying again)`,
+      ],
     ]);
     client.answer("list");
     await turn();
@@ -217,7 +219,7 @@ describe("what cannot be read besides containers", () => {
     await elapse(2_000);
     await refresh();
     expect(log.slice(2)).toEqual([
-      `warn: ${list} (containers that Docker's events name are served; trying again)`,
+      `warn: ${list} (containers that are known or that its events name go on changing; trying again)`,
     ]);
   });
 

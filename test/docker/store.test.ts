@@ -529,6 +529,29 @@ describe("the list", () => {
     expect(store.isComplete).toBe(true);
   });
 
+  test("is not needed to learn about those that somebody else knows by their first digits", async () => {
+    client.hang("list");
+    await refresh();
+    const [one, two, gone] = [A, B, "c".repeat(64)].map((id) => id.slice(0, 12));
+    const ids = [one, two, gone].filter((id) => id !== undefined);
+    expect(store.learn(ids)).toBe(false);
+    client.hang(B);
+    await refresh();
+    expect([known(), store.learn(ids)]).toEqual([["one running"], false]);
+    const asked = client.asked.length;
+    await refresh();
+    expect(client.asked).toHaveLength(asked);
+    client.answer(B);
+    await turn();
+    await refresh();
+    expect([known(), store.learn(ids)]).toEqual([["one running", "two running"], true]);
+    // They are the same that events speak of.
+    client.containers.delete(A);
+    store.note(happened("die"));
+    await refresh();
+    expect(known()).toEqual(["two running"]);
+  });
+
   test("gives no answer later: what is known goes on changing", async () => {
     await refresh();
     client.hang("list");

@@ -89,6 +89,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await first.served("/half/one/", stuck.name);
     await first.served("/half/two/", other.name);
     const traffic = new Traffic({ port: first.port, target: "/half/one/", perSecond: 50 });
+    await first.confirmed();
     await first.kill9();
     odd.tricks.set(`/containers/${stuck.id}/json`, "hold");
     const gateway = await startGateway({
@@ -142,6 +143,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const container = await run(engine, "half/one:1");
     const first = await start();
     await first.served("/half/one/", container.name);
+    await first.confirmed();
     await first.kill9();
     odd.tricks.set("/containers/json", "hold");
     const gateway = await startGateway({
@@ -151,10 +153,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       port: first.port,
     });
     const traffic = new Traffic({ port: gateway.port, target: "/half/one/", perSecond: 50 });
-    const next = await run(engine, "half/two:1");
+    await servedAtOnce(gateway, "half/two");
     await gateway.logged(/^Cannot read "\/containers\/json"/);
     odd.release();
-    await gateway.served("/half/two/", next.name);
+    await servedAtOnce(gateway, "half/three");
     expect((await traffic.stop()).failures).toEqual([]);
   });
 });

@@ -72,7 +72,9 @@ export class PlayedClient {
     return networks as unknown as NetworkInspectInfo[];
   }
 
-  async inspect(id: string): Promise<ContainerInspectInfo | undefined> {
+  /** Takes the first digits of an ID too. */
+  async inspect(given: string): Promise<ContainerInspectInfo | undefined> {
+    const id = [...this.containers.keys()].find((each) => each.startsWith(given)) ?? given;
     await this.#ask(id);
     return this.#inspection(id);
   }
