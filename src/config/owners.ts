@@ -7,6 +7,7 @@ import type { ProcessIdentity } from "../lib/processes.ts";
 /** A container at a place. */
 export interface Owner {
   readonly id: string;
+  readonly name: string;
   /** When its process started, in Docker's words; empty if that is not known. */
   readonly startedAt: string;
   /** The processes that hold the place; undefined if they cannot be seen from here. */
@@ -28,9 +29,9 @@ const END = "end\n";
 const UNKNOWN = "-";
 
 /** Writes the line of one owner. */
-export function ownerLine(place: string, { id, startedAt, processes }: Owner): string {
+export function ownerLine(place: string, { id, name, startedAt, processes }: Owner): string {
   const numbers = processes?.map(({ pid, started }) => `${pid}/${started}`).join(",") ?? UNKNOWN;
-  return `${place} ${id} ${startedAt === "" ? UNKNOWN : startedAt} ${numbers}\n`;
+  return `${place} ${id} ${startedAt === "" ? UNKNOWN : startedAt} ${numbers} ${name}\n`;
 }
 
 /** Writes the file. @param lines those that `ownerLine` wrote */
@@ -106,11 +107,14 @@ function lives(lines: readonly string[]): ReadonlyMap<string, string> {
 }
 
 function parseLine(line: string): { readonly place: string; readonly owner: Owner } | undefined {
-  const [place, id, startedAt, numbers, ...rest] = line.split(" ");
+  const [place, id, startedAt, numbers, name, ...rest] = line.split(" ");
   if (place === undefined || id === undefined || startedAt === undefined) return undefined;
-  if (numbers === undefined || rest.length > 0) return undefined;
+  if (numbers === undefined || name === undefined || rest.length > 0) return undefined;
   const processes = numbers === UNKNOWN ? undefined : numbers.split(",").map(parseProcess);
-  return { place, owner: { id, startedAt: startedAt === UNKNOWN ? "" : startedAt, processes } };
+  return {
+    place,
+    owner: { id, name, startedAt: startedAt === UNKNOWN ? "" : startedAt, processes },
+  };
 }
 
 function parseProcess(text: string): ProcessIdentity {

@@ -24,8 +24,6 @@ export type MustGo = (place: string) => boolean;
 interface FenceParts {
   /** Takes servers out of HAProxy. @throws if HAProxy cannot be told */
   readonly takeOut: (mustGo: MustGo) => Promise<void>;
-  /** The name of a container; undefined if it is not known. */
-  readonly nameOf: (id: string) => string | undefined;
   readonly log: Logger;
 }
 
@@ -46,7 +44,7 @@ export class Fence {
   readonly #gonePlaces = new Set<string>();
   /** The containers that have ended, each with its start: it may start again. */
   readonly #ended = new Set<string>();
-  /** The IDs of those that the log does not have yet, and when it gets them. */
+  /** The names of those that the log does not have yet, and when it gets them. */
   readonly #untold = new Set<string>();
   #tellAt = Infinity;
   /** Whether HAProxy must still be told. */
@@ -129,7 +127,7 @@ export class Fence {
     for (const { place } of news) this.#gonePlaces.add(place);
     if (news.length === 0) return;
     this.#isDue = true;
-    for (const { owner } of news) this.#untold.add(owner.id);
+    for (const { owner } of news) this.#untold.add(owner.name);
     this.#tellAt = Math.min(this.#tellAt, Date.now() + TELL_AFTER);
   }
 
@@ -137,9 +135,7 @@ export class Fence {
   #report(): void {
     this.#tellAt = Infinity;
     if (this.#untold.size === 0) return;
-    const names = [...this.#untold].map(
-      (id) => this.parts.nameOf(id) ?? `container ${id.slice(0, 12)}`,
-    );
+    const names = [...this.#untold];
     this.#untold.clear();
     const more = names.length - NAMED;
     const some = names.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");

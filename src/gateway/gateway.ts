@@ -92,7 +92,6 @@ export class Gateway {
         await applier.takeOut(mustGo);
         this.#wake();
       },
-      nameOf: (id) => containerName(this.#state.applied ?? EMPTY_MODEL, id),
       log,
     });
   }
@@ -396,10 +395,4 @@ export class Gateway {
     this.#state = { ...before, ...news };
     for (const listener of this.#listeners) listener(this.#state, before);
   }
-}
-
-/** The name of a container that is served; undefined if it is not. */
-function containerName({ services }: Model, id: string): string | undefined {
-  const servers = services.flatMap((service) => service.servers);
-  return servers.find((server) => server.id === id)?.container;
 }

@@ -31,10 +31,10 @@ function lineOf(server: Server): string {
   return ownerLine(`${server.address}:${server.port}`, toOwner(server));
 }
 
-function toOwner({ id, startedAt, holders }: Server): Owner {
+function toOwner({ id, container, startedAt, holders }: Server): Owner {
   const processes = holders.map(identify);
   const areKnown = processes.every((process) => process !== undefined);
-  return { id, startedAt, processes: areKnown ? processes : undefined };
+  return { id, name: container, startedAt, processes: areKnown ? processes : undefined };
 }
 
 /**

@@ -13,6 +13,7 @@ import {
 const SCOPE = "44bd7777-0334-4d08-a154-54f954b4e7c8 pid:[4026531836]";
 const WEB: Owner = {
   id: "a".repeat(64),
+  name: "web",
   startedAt: "2026-11-22T21:41:01.264926066Z",
   processes: [{ pid: 42, started: "1842527" }],
 };
@@ -59,7 +60,7 @@ describe("a file that is not whole is no file", () => {
     ["zeros, as after a power cut", "\0".repeat(whole.length)],
     ["without its end", whole.slice(0, -4)],
     ["without its beginning", whole.slice(10)],
-    ["a line that lacks its end", whole.replace(/ 42\/1842527$/m, "")],
+    ["a line that lacks its end", whole.replace(/ 42\/1842527 web$/m, "")],
     ["another program's", "scope x\nend\n"],
   ])("%s", (_, part) => {
     expect(parseOwners(part)).toBeUndefined();
@@ -81,6 +82,7 @@ describe("who is new", () => {
     ["another container", { ...WEB, id: "e".repeat(64) }, true],
     ["the same container after a restart", { ...WEB, startedAt: "2026-11-22T22:00:00Z" }, true],
     ["one whose processes cannot be seen any more", { ...WEB, processes: undefined }, false],
+    ["one that was renamed", { ...WEB, name: "shop" }, false],
     ["one of which the Engine did not tell the start", { ...WEB, startedAt: "" }, false],
   ])("%s", (_, owner, isNew) => {
     expect([...renewedPlaces(before, after(owner))]).toEqual(isNew ? ["172.17.0.2:80"] : []);

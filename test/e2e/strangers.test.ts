@@ -12,7 +12,7 @@ import {
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { run, type Container } from "../lab/containers.ts";
-import { startEngine, type Engine } from "../lab/engine.ts";
+import { answers, startEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually, request } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
@@ -46,6 +46,7 @@ afterEach(async () => {
   await asking?.stop();
   asking = undefined;
   closeGateways();
+  if (!(await answers(engine.socket))) await engine.startDaemon();
 });
 
 afterAll(() => engine.stop());
@@ -150,9 +151,15 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("Docker is killed, and starts all containers anew at other addresses", async () => {
     await serve({ version });
     const before = await addresses();
+    const [first] = await Promise.all(
+      containers.slice(0, 1).map((container) => container.inspect()),
+    );
     await engine.stopDaemon("SIGKILL");
-    // Without Docker they go on.
+    // Without Docker they go on. One that ends is out; nobody else knows of it.
     await allServed();
+    process.kill(Number(first?.State.Pid), "SIGKILL");
+    await gateway.answers("/own/s0/", 503);
+    await gateway.logged("ended while Docker cannot be asked: s0; no requests go there");
     await engine.startDaemon();
     const { wrong, right } = await told();
     expect(wrong).toEqual([]);
@@ -165,9 +172,6 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await serve({ version });
     await engine.stopDaemon();
     await eventually(() => expect(enabled()).toEqual([]));
-    await gateway.logged(
-      /^ended while Docker cannot be asked: s\d+, .* and \d+ more; no requests go/,
-    );
     await engine.startDaemon();
     expect((await told()).wrong).toEqual([]);
   });

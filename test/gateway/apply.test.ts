@@ -308,7 +308,7 @@ describe("servers that must go at once", () => {
 
 /** Two servers, and the container behind the first one. */
 function behind(id: string): Files {
-  const owner = { id, startedAt: "", processes: undefined };
+  const owner = { id, name: "web", startedAt: "", processes: undefined };
   const text = ownersText("here", [ownerLine("127.0.0.2:8000", owner)]);
   const { config, assets } = apart();
   return { config, assets: { ...assets, [files.ownersPath]: { kind: "owners", text } } };

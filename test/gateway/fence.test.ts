@@ -33,7 +33,6 @@ beforeEach(() => {
       told.push(mustGo);
       return failure === undefined ? Promise.resolve() : Promise.reject(failure);
     },
-    nameOf: (id) => (id.startsWith("a") ? "web" : undefined),
     log: listLogger(log),
   });
 });
@@ -49,7 +48,12 @@ function startOwner(letter: string): { readonly owner: Owner; end(): Promise<voi
   children.add(child);
   const process = { pid: child.pid, started: startTime(child.pid) ?? "" };
   return {
-    owner: { id: letter.repeat(64), startedAt: "2026-11-28T08:00:00Z", processes: [process] },
+    owner: {
+      id: letter.repeat(64),
+      name: letter,
+      startedAt: "2026-11-28T08:00:00Z",
+      processes: [process],
+    },
     async end() {
       child.kill("SIGKILL");
       await child.exited;
@@ -117,8 +121,8 @@ test("the ends of half a second are one line of the log", async () => {
   expect(log).toEqual([]);
   await elapse(500);
   expect(log).toEqual([
-    `warn: ended while Docker cannot be asked: web, container ${"b".repeat(12)}, container ` +
-      `${"c".repeat(12)}; no requests go there until Docker tells who has these addresses`,
+    "warn: ended while Docker cannot be asked: a, b, c; no requests go there until Docker tells who " +
+      "has these addresses",
   ]);
 });
 

@@ -9,7 +9,12 @@ import { tell, V26, V34, withServers } from "../lab/plans.ts";
 /** @param owners by place: the container, and perhaps a `+` for each restart */
 function behind(files: Files, owners: Readonly<Record<string, string>>): Files {
   const lines = Object.entries(owners).map(([place, owner]) =>
-    ownerLine(place, { id: owner.replaceAll("+", ""), startedAt: owner, processes: undefined }),
+    ownerLine(place, {
+      id: owner.replaceAll("+", ""),
+      name: owner,
+      startedAt: owner,
+      processes: undefined,
+    }),
   );
   const owner = { kind: "owners", text: ownersText("here", lines) } as const;
   return { ...files, assets: { ...files.assets, "/owners": owner } };

@@ -127,7 +127,7 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
   detail("after a boot HAProxy starts without the containers of before", async () => {
     await machine.sh(`systemctl stop ${SERVICE}`);
     // As if the containers had been seen in another boot.
-    const former = "s/^scope .*/scope 0 pid/; s| 2[^ ]* -$| 2020-01-01T00:00:00Z 7/7|";
+    const former = "s/^scope .*/scope 0 pid/; s| 2[^ ]* - | 2020-01-01T00:00:00Z 7/7 |";
     await machine.sh(`sed -i '${former}' ${OWNERS}`);
     await machine.sh("systemctl restart haproxy");
     expect((await machine.get("/acme/shop/")).status).toBe(503);
