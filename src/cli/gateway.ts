@@ -67,6 +67,7 @@ async function runGateway(
       (server) => gateway.grace(server),
       !options.reload.always,
       log,
+      options.hold,
     );
     const applier = new Applier({
       files,
@@ -81,6 +82,7 @@ async function runGateway(
       runtime,
       desired: new DesiredState(template, settings, client.transport.remoteHost, log),
       wait: options.reload.wait,
+      hold: options.hold,
       log,
     });
     gateway.onState(logState(log));

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { ContainerInfo } from "dockerode";
-import type { Container, Snapshot } from "../model.ts";
+import { ENDED_AT, type Container, type Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
 import { fromList, signalNumber, toContainer, toStopSignal } from "./container.ts";
 import type { DockerEvent } from "./events.ts";
@@ -22,6 +22,8 @@ interface Inspection {
   readonly order: number;
   /** Undefined if the container is gone or not in a live state. */
   readonly entry: Entry | undefined;
+  /** Whether the container is gone: Docker does not know it any more. */
+  readonly isGone: boolean;
 }
 
 /** An event that says that a container started or ended. */
@@ -29,6 +31,12 @@ interface LifeEvent {
   /** Its place in the order of life events and inspections. */
   readonly order: number;
   readonly isStart: boolean;
+}
+
+/** A container that has ended or was told to. */
+interface Ending {
+  readonly id: string;
+  readonly hasEnded: boolean;
 }
 
 interface Refreshed {
@@ -65,12 +73,6 @@ const HEALTH_REREAD_AFTER = 300;
 /** The events after which a container runs, and those after which it does not. */
 const START_EVENTS = ["start", "restart"];
 const END_EVENTS = ["die", "died"];
-/**
- * Stands for the time of the signal if a container has ended, in milliseconds since 1970. It is
- * earlier than any real signal: of the stopping containers of a service the one with the latest
- * signal is kept, and that should be one that still runs.
- */
-const ENDED_AT = 1;
 const SIGKILL = 9;
 const SIGTERM = 15;
 /** Only containers in these states can be served. */
@@ -79,6 +81,8 @@ const LIVE_STATES = ["running", "paused", "restarting"];
 /** The Docker host as it was last read. */
 export class Store {
   readonly #entries = new Map<string, Entry>();
+  /** The containers that were in `#entries` and do not run now, by their IDs. Docker has them still. */
+  readonly #stopped = new Set<string>();
   /** When each container that is to be read again was marked, by its ID, in ms since 1970. */
   readonly #marked = new Map<string, number>();
   readonly #readings: Readings<Inspection>;
@@ -112,19 +116,19 @@ export class Store {
     this.changed();
   }
 
-  /** Marks what an event is about. Returns the ID of the container if it has ended or was told to. */
-  note(event: DockerEvent): string | undefined {
-    let ending: string | undefined;
+  /** Marks what an event is about. Returns the container that has ended or was told to, if any. */
+  note(event: DockerEvent): Ending | undefined {
+    let ending: Ending | undefined;
     if (event.kind === "networks") this.#networksMarked = true;
     else if (event.kind === "signal") {
-      if (this.#noteSignal(event.id, event.signal)) ending = event.id;
+      if (this.#noteSignal(event.id, event.signal)) ending = { id: event.id, hasEnded: false };
     } else {
       const isStart = START_EVENTS.includes(event.action);
       if (isStart) this.#stopping.delete(event.id);
       this.#mark(event.id);
       if (isStart || END_EVENTS.includes(event.action)) {
         this.#lifeEvents.set(event.id, { order: ++this.#order, isStart });
-        if (!isStart) ending = event.id;
+        if (!isStart) ending = { id: event.id, hasEnded: true };
       }
       if (event.action === "health_status")
         this.#rereadTimes.set(event.id, Date.now() + HEALTH_REREAD_AFTER);
@@ -172,6 +176,11 @@ export class Store {
   /** Whether a container has ended or was told to, by its ID. */
   isEnding(id: string): boolean {
     return this.#stopping.has(id) || this.#hasEnded(id);
+  }
+
+  /** Whether Docker still has a container that ran before and does not run now, by its ID. */
+  remains(id: string): boolean {
+    return this.#stopped.has(id);
   }
 
   /** When the next container is read again without an event, in milliseconds since 1970. */
@@ -240,6 +249,7 @@ export class Store {
       const listed = await this.client.listContainers(signal);
       for (const { Id } of listed) this.#mark(Id);
       for (const id of this.#entries.keys()) this.#mark(id);
+      for (const id of this.#stopped) this.#mark(id);
       return listed;
     } catch (error) {
       this.#allMarked = true;
@@ -271,20 +281,23 @@ export class Store {
     const info = await this.client.inspect(id, signal);
     const container = info === undefined ? undefined : toContainer(info, 0);
     if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
-      return { markedAt, order, entry: undefined };
+      return { markedAt, order, entry: undefined, isGone: info === undefined };
     }
     // The driver of a network decides whether it can be reached, so a new network is read too.
     const networks = Object.keys(info.NetworkSettings.Networks ?? {});
     if (networks.some((name) => !(name in this.#networks.drivers)))
       await this.#readNetworks(signal);
-    return { markedAt, order, entry: { container, stopSignal: toStopSignal(info) } };
+    const entry = { container, stopSignal: toStopSignal(info) };
+    return { markedAt, order, entry, isGone: false };
   }
 
   /** Takes over an inspection. Returns when the container was last marked, in ms since 1970. */
-  #takeOver(id: string, { markedAt, order, entry }: Inspection): number {
+  #takeOver(id: string, { markedAt, order, entry, isGone }: Inspection): number {
     const event = this.#lifeEvents.get(id);
     const isOlder = event !== undefined && event.order > order;
     if (!isOlder) this.#lifeEvents.delete(id);
+    if (isGone || entry !== undefined) this.#stopped.delete(id);
+    else if (this.#entries.has(id)) this.#stopped.add(id);
     if (entry !== undefined) {
       // An equal one keeps its identity: what was made of it can be used again.
       if (!isDeepStrictEqual(this.#entries.get(id), entry)) this.#entries.set(id, entry);

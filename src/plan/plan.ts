@@ -35,7 +35,7 @@ export interface Applied {
   /** Undefined if HAProxy does not run the gateway's files yet. */
   readonly files?: Files | undefined;
   readonly aliases: Aliases;
-  /** The servers that were drained since the files were applied, as `backend/server` in HAProxy. */
+  /** The servers that were drained or enabled since then, as `backend/server` in HAProxy. */
   readonly drained?: ReadonlySet<string>;
   /** Why HAProxy may run something else; undefined if the gateway is sure. */
   readonly doubt?: string | undefined;

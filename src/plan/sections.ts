@@ -17,7 +17,10 @@ export interface Change {
 export interface SectionContext {
   readonly capabilities: Capabilities;
   readonly defaultLines: DefaultsLookup;
-  /** The servers that were drained since the files were applied, as `backend/server` in HAProxy. */
+  /**
+   * The servers that were drained or enabled since the files were applied, as `backend/server` in
+   * HAProxy. They are brought to what the files say.
+   */
   readonly drained: ReadonlySet<string>;
 }
 
@@ -155,7 +158,7 @@ function planServers(
       reasons.push(`${title} changed (server ${name} is not at an address and port)`);
     } else if (old === undefined) operations.push({ do: "add server", backend, server });
     else if (!isSamePlace) operations.push({ do: "move server", backend, server });
-    else if (old.disabled !== disabled || (!disabled && drained.has(`${backend}/${name}`))) {
+    else if (old.disabled !== disabled || drained.has(`${backend}/${name}`)) {
       operations.push({ do: disabled ? "drain server" : "enable server", backend, server });
     }
   }

@@ -16,6 +16,7 @@ const DEFAULTS: Options = {
     reloadCommand: undefined,
   },
   reload: { wait: { min: 200, max: 2000 }, always: false },
+  hold: 10_000,
   dockerHost: "",
   once: false,
   log: { level: "info", format: "text" },

@@ -177,20 +177,21 @@ describe("an event and what is read", () => {
 });
 
 describe("who ends", () => {
-  test.each<[string, DockerEvent, boolean]>([
-    ["die", happened("die"), true],
-    ["died", happened("died"), true],
-    ["kill 15", told("15"), true],
-    ["kill TERM", told("TERM"), true],
-    ["its own signal", told("SIGQUIT"), true],
-    ["another signal", told("SIGHUP"), false],
-    ["start", happened("start"), false],
-    ["pause", happened("pause"), false],
-    ["the networks", { kind: "networks" }, false],
-  ])("%s", async (_, event, ends) => {
+  test.each<[string, DockerEvent, "ended" | "told" | "neither"]>([
+    ["die", happened("die"), "ended"],
+    ["died", happened("died"), "ended"],
+    ["kill 15", told("15"), "told"],
+    ["kill TERM", told("TERM"), "told"],
+    ["its own signal", told("SIGQUIT"), "told"],
+    ["another signal", told("SIGHUP"), "neither"],
+    ["start", happened("start"), "neither"],
+    ["pause", happened("pause"), "neither"],
+    ["the networks", { kind: "networks" }, "neither"],
+  ])("%s", async (_, event, what) => {
     client.add(A, { name: "one", stopSignal: "SIGQUIT" });
     await refresh();
-    expect(store.note(event)).toBe(ends ? A : undefined);
+    const ends = what !== "neither";
+    expect(store.note(event)).toEqual(ends ? { id: A, hasEnded: what === "ended" } : undefined);
     expect([store.isEnding(A), store.isEnding(B)]).toEqual([ends, false]);
   });
 

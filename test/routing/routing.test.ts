@@ -49,6 +49,7 @@ test("a container gives a service with a route and a server", () => {
           },
         ],
         waiting: [],
+        hold: "",
       },
     ],
     rejections: [],

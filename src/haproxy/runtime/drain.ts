@@ -6,10 +6,11 @@ import type { Logger } from "../../lib/log.ts";
 import type { ServerLine } from "../../config/operations.ts";
 import { serverPath, word } from "./commands.ts";
 
-/** The servers that are drained at once, before their removal is planned. */
+/** The servers that are drained or enabled at once, before that is planned. */
 export class Drains {
   readonly #keys = new Set<string>();
-  readonly #unsent = new Set<string>();
+  /** What is to be sent, in its order. */
+  readonly #unsent = new Map<string, "drain" | "ready">();
   #sending: Promise<void> | undefined;
 
   constructor(
@@ -17,15 +18,17 @@ export class Drains {
     private readonly log: Logger,
   ) {}
 
-  /** The servers that were drained and not changed since, as `backend/server`. */
+  /** The servers that were drained or enabled and not changed since, as `backend/server`. */
   get keys(): ReadonlySet<string> {
     return this.#keys;
   }
 
-  add(backend: string, server: string): void {
+  add(backend: string, server: string, state: "drain" | "ready"): void {
     const key = `${backend}/${server}`;
     this.#keys.add(key);
-    this.#unsent.add(key);
+    // The last word counts, and comes last.
+    this.#unsent.delete(key);
+    this.#unsent.set(key, state);
     this.#sending ??= this.#sendAll();
   }
 
@@ -46,13 +49,16 @@ export class Drains {
   /** Uses one connection at a time, as many containers may be told to end in the same moment. */
   async #sendAll(): Promise<void> {
     while (this.#unsent.size > 0) {
-      const keys = [...this.#unsent];
+      const states = [...this.#unsent];
       this.#unsent.clear();
       try {
-        await this.send(keys.map((key) => `set server ${serverPath(key)} state drain`));
+        await this.send(
+          states.map(([key, state]) => `set server ${serverPath(key)} state ${state}`),
+        );
       } catch (error) {
-        // The next pass drains them too, or reloads HAProxy.
-        this.log.debug(`not drained: ${keys.join(", ")}: ${errorMessage(error)}`);
+        const keys = states.map(([key]) => key).join(", ");
+        // The next pass does it too, or reloads HAProxy.
+        this.log.debug(`not drained: ${keys}: ${errorMessage(error)}`);
       }
     }
     this.#sending = undefined;

@@ -4,7 +4,13 @@
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { BRING_UP, type Capabilities, type Operation } from "../../config/operations.ts";
+import {
+  BRING_UP,
+  WAITING_ROOM,
+  type Capabilities,
+  type Operation,
+  type ServerLine,
+} from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
 import { Drains, Removals } from "./drain.ts";
@@ -33,20 +39,27 @@ export class Runtime {
   readonly #removals: Removals;
   readonly #drains: Drains;
   #queue: Promise<unknown> = Promise.resolve();
+  #answered: ((servers: readonly string[]) => void) | undefined;
   #running: Running | undefined;
 
   /**
    * @param socket the path of the stats socket that the running configuration names
    * @param grace how long the connections of a server may last, in milliseconds
    * @param mayChange false if the user wants a reload for every change
+   * @param patience how long a server that is new is asked for an answer, in milliseconds
    */
   constructor(
     private readonly socket: () => string | undefined,
     private readonly grace: (server: string) => number,
     readonly mayChange: boolean,
     log: Logger,
+    patience = 0,
   ) {
-    this.#probes = new ReadinessProbes((keys) => this.#send(keys.map(setUp)), log);
+    const bringUp = async (keys: readonly string[]): Promise<void> => {
+      await this.#send(keys.map(setUp));
+      this.#tellAnswers(keys);
+    };
+    this.#probes = new ReadinessProbes(bringUp, patience, log);
     this.#drains = new Drains((commands) => this.#send(commands), log);
     this.#removals = new Removals(
       (line) => this.ask(line),
@@ -93,7 +106,16 @@ export class Runtime {
     }
   }
 
-  /** The servers that were drained at once and not changed since, as `backend/server`. */
+  /** Calls back with the names of servers that answer, once HAProxy knows it. */
+  onAnswer(answered: (servers: readonly string[]) => void): void {
+    this.#answered = answered;
+  }
+
+  #tellAnswers(keys: readonly string[]): void {
+    if (keys.length > 0) this.#answered?.(keys.map((key) => key.slice(key.indexOf("/") + 1)));
+  }
+
+  /** The servers that were drained or enabled at once and not changed since, as `backend/server`. */
   get drained(): ReadonlySet<string> {
     return this.#drains.keys;
   }
@@ -125,6 +147,13 @@ export class Runtime {
     this.#scheduleRemovals(operations);
   }
 
+  /** Waits in the background until servers answer, and tells HAProxy that they are up. */
+  awaitAnswers(
+    servers: readonly { readonly backend: string; readonly server: ServerLine }[],
+  ): void {
+    this.#probes.start(servers.map((each) => ({ do: "enable server", ...each }))).goOn();
+  }
+
   /** @param ready servers that start as up, as `backend/server` */
   async #carryOut(
     operations: readonly Operation[],
@@ -145,11 +174,17 @@ export class Runtime {
       if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
     }
     await this.#send([...commands, ...ready.map(setUp)]);
+    this.#tellAnswers(ready);
   }
 
   /** Tells HAProxy at once to send no new requests to a server. */
   drain(backend: string, server: string): void {
-    this.#drains.add(backend, server);
+    this.#drains.add(backend, server, "drain");
+  }
+
+  /** Tells HAProxy at once to let requests for a backend wait. */
+  openWaitingRoom(backend: string): void {
+    this.#drains.add(backend, WAITING_ROOM, "ready");
   }
 
   /** Forgets the running HAProxy. Another one runs now, or soon will. */
