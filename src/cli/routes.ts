@@ -3,7 +3,8 @@
 import { pause } from "../lib/async.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
-import { readMap, readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { WAITING_ROOM } from "../config/operations.ts";
 import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-file.ts";
 import { parseOptions } from "./options.ts";
 import { preparePaths } from "./setup.ts";
@@ -23,6 +24,8 @@ interface RouteRow {
   readonly route: string;
   /** The name of the backend in the configuration. */
   readonly backend: string;
+  /** Whether requests wait for a container. */
+  readonly waiting: boolean;
   readonly servers: readonly (Omit<ServerStats, "backend" | "check"> & {
     readonly container: string;
   })[];
@@ -130,10 +133,13 @@ async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow
   ];
 }
 
-function toRow(route: string, backend: string, servers: readonly ServerStats[] = []): RouteRow {
+function toRow(route: string, backend: string, all: readonly ServerStats[] = []): RouteRow {
+  // The server at which requests wait is no container.
+  const servers = all.filter(({ name }) => name !== WAITING_ROOM);
   return {
     route,
     backend,
+    waiting: requestsWait(all),
     // HAProxy does not list them in the order of their names.
     servers: servers
       .toSorted((a, b) => compare(a.name, b.name))
@@ -158,20 +164,17 @@ function toRoute(key: string): string {
 function toTable(rows: readonly RouteRow[], columns: number): string {
   if (rows.length === 0) return "Nothing is served.\n";
   const head = ["ROUTE", "BACKEND", "CONTAINER", "SERVER", "STATE", "SINCE", "REQUESTS", "ERRORS"];
-  const cells = rows.flatMap(({ route, backend, servers }) =>
-    servers.length === 0
-      ? [[route, backend, "-", "-", "no server", "", 0, 0]]
-      : servers.map((server, index) => [
-          index === 0 ? route || "-" : "",
-          index === 0 ? backend : "",
-          server.container,
-          server.address,
-          server.state,
-          formatDuration(server.since),
-          server.requests,
-          server.errors,
-        ]),
-  );
+  const cells = rows.flatMap(({ route, backend, servers, waiting }) => {
+    const lines = servers.map(({ container, address, state, since, requests, errors }) => {
+      return [container, address, state, formatDuration(since), requests, errors];
+    });
+    if (waiting) lines.push(["-", "-", "waiting for a container", "", "", ""]);
+    else if (lines.length === 0) lines.push(["-", "-", "no server", "", 0, 0]);
+    return lines.map((line, index) => [
+      ...(index === 0 ? [route || "-", backend] : ["", ""]),
+      ...line,
+    ]);
+  });
   const whole = formatTable(head, cells, Infinity);
   if (whole.split("\n").every((line) => line.length <= columns)) return whole;
   return formatTable(

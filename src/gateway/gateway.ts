@@ -16,7 +16,7 @@ import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./c
 import type { Desired, DesiredState } from "./desired.ts";
 import { Holds } from "./hold.ts";
 import { Readiness } from "./readiness.ts";
-import { changesBetween } from "./report.ts";
+import { changesBetween, holdsBetween } from "./report.ts";
 import { firstState, withChanges, type Change, type State } from "./state.ts";
 import { graceOf, serversInUse, serversToDrain, type Leaving } from "./termination.ts";
 
@@ -290,11 +290,11 @@ export class Gateway {
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
     this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
     this.#backoff.reset();
-    const changes = [...reloads, ...routes.map((change) => ({ ...change, at }))];
+    const news = [...routes, ...holdsBetween(applied, model)].map((change) => ({ ...change, at }));
     this.#publish({
-      ...withChanges(this.#state, changes),
+      ...withChanges(this.#state, [...reloads, ...news]),
       applied: model,
-      lastChange: routes.length > 0 || applied === undefined ? at : lastChange,
+      lastChange: news.length > 0 || applied === undefined ? at : lastChange,
     });
     return "done";
   }

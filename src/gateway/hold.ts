@@ -51,8 +51,10 @@ export function nextHeld(
   const doesAnswer = enabled.some(({ name }) => answers(name));
   // A container that comes is worth waiting for. One that only restarts again and again is not.
   const hasNew = own.some((id) => before?.containers.has(id) !== true);
-  const begins =
-    !doesAnswer && (hasNew || (before !== undefined && didAnswer(before, now, length)));
+  const isLost =
+    before !== undefined &&
+    (before.answers || (enabled.length === 0 && mayHaveAnswered(before, now, length)));
+  const begins = !doesAnswer && (hasNew || isLost);
   const until = begins ? now + length : (before?.until ?? 0);
   if (own.length === 0 && rest.length === 0 && now >= until) return undefined;
   return {
@@ -66,11 +68,11 @@ export function nextHeld(
 }
 
 /**
- * Whether a server answered, as far as one can know. The gateway itself waits for an answer for a
- * while only. A server that comes up later is HAProxy's to find, which does not tell.
+ * Whether a server has been enabled for so long that it may answer. The gateway itself waits for an
+ * answer for a while only. A server that comes up later is HAProxy's to find, which does not tell.
  */
-function didAnswer({ answers, enabledSince }: Held, now: number, length: number): boolean {
-  return answers || (enabledSince !== undefined && now - enabledSince >= length);
+function mayHaveAnswered({ enabledSince }: Held, now: number, length: number): boolean {
+  return enabledSince !== undefined && now - enabledSince >= length;
 }
 
 /** What happens to the requests of a service. */
@@ -192,7 +194,8 @@ export class Holds {
       const answers = enabledServers(held.service).some((server) => this.#answering.has(server));
       if (answers) continue;
       // It may be the same container that answers next: from now on it has to answer again.
-      const until = didAnswer(held, now, this.length) ? now + this.length : held.until;
+      const isLost = held.answers || mayHaveAnswered(held, now, this.length);
+      const until = isLost ? now + this.length : held.until;
       this.#remember(name, { ...held, answers, enabledSince: now, until }, now);
       if (this.#ends.has(name)) lost.add(name);
     }

@@ -81,6 +81,11 @@ export class PlayedSource implements Source {
     return snapshot(this.#containers);
   }
 
+  /** The source can be read no more. */
+  disconnect(): void {
+    this.#listener?.disconnected();
+  }
+
   /** A container has ended. It is there still, unless it is removed too. */
   die({ id }: Container, how: "stopped" | "removed" = "stopped"): void {
     if (how === "stopped") this.stopped.add(id);

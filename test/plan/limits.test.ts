@@ -159,8 +159,9 @@ describe("a server that was drained before the plan", () => {
     expect(tell(planChange(applied, off, V34))).toEqual(["drain server b/x"]);
   });
 
-  test("needs nothing if it is disabled in both versions", () => {
-    expect(planChange({ files: off, aliases: {}, drained }, off, V34)).toEqual({ kind: "none" });
+  test("is drained if it is disabled in both versions: it may have been enabled", () => {
+    const applied = { files: off, aliases: {}, drained };
+    expect(tell(planChange(applied, off, V34))).toEqual(["drain server b/x"]);
   });
 
   test("is known by its backend's name in HAProxy", () => {
