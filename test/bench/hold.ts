@@ -4,7 +4,7 @@ import { removeAll, type Container } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
 import type { HaproxyVersion } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
-import { WaitingTraffic } from "../e2e/waiting-traffic.ts";
+import { costOf, WaitingTraffic, type Cost, type Outage } from "../e2e/waiting-traffic.ts";
 import { Gateway } from "./gateway.ts";
 import { VERSIONS } from "./machine.ts";
 import { ms } from "./numbers.ts";
@@ -15,7 +15,7 @@ const IMAGE = "bench/only";
 const RATE = 100;
 
 /** Takes a container away, and gives the one that is there afterwards. */
-type Outage = (engine: Engine, container: Container) => Promise<Container>;
+type TakeAway = (engine: Engine, container: Container) => Promise<Container>;
 
 const start = async (engine: Engine): Promise<Container> => {
   const container = await createSturdy(engine, IMAGE, 0);
@@ -23,7 +23,7 @@ const start = async (engine: Engine): Promise<Container> => {
   return container;
 };
 
-const OUTAGES: Readonly<Record<string, Outage>> = {
+const OUTAGES: Readonly<Record<string, TakeAway>> = {
   "is replaced at once (rm -f)": async (engine, container) => {
     await container.remove();
     return start(engine);
@@ -46,11 +46,8 @@ const OUTAGES: Readonly<Record<string, Outage>> = {
   },
 };
 
-interface Result {
-  readonly requests: number;
-  readonly lost: readonly string[];
-  /** How much longer a request waited than the container was away, at the most, in milliseconds. */
-  readonly excess: number;
+interface Result extends Cost {
+  /** In milliseconds. */
   readonly longestOutage: number;
 }
 
@@ -63,11 +60,11 @@ export async function measureHold({ quick, say, engine: get }: Bench): Promise<R
     for (const [name, outage] of Object.entries(OUTAGES)) {
       const result = await underLoad(engine, version, outage, quick ? 5 : 20);
       say(`${version} ${name} ${JSON.stringify(result)}`);
-      const { requests, lost, excess, longestOutage } = result;
+      const { requests, lost, cut, excess, longestOutage } = result;
       rows.push({
-        what: `the only container ${name}, ${RATE} requests/s (GET, HEAD, POST): lost of all; longest wait beyond the outage (longest outage)`,
+        what: `the only container ${name}, ${RATE} requests/s (GET, HEAD, POST): lost of all (POSTs that it had taken); longest wait beyond the outage (longest outage)`,
         version,
-        now: `${lost.length} of ${requests}; ${ms(excess)} (${ms(longestOutage)})`,
+        now: `${lost.length} of ${requests} (${cut}); ${ms(excess)} (${ms(longestOutage)})`,
         old: "-",
         target: "0; 100 ms",
         reached: lost.length === 0 && excess <= 100,
@@ -80,7 +77,7 @@ export async function measureHold({ quick, say, engine: get }: Bench): Promise<R
 async function underLoad(
   engine: Engine,
   version: HaproxyVersion,
-  outage: Outage,
+  outage: TakeAway,
   rounds: number,
 ): Promise<Result> {
   const { dockerHost } = engine;
@@ -89,7 +86,7 @@ async function underLoad(
     let container = await start(engine);
     await gateway.answers(`/${IMAGE}/`);
     const traffic = new WaitingTraffic(gateway.port, `/${IMAGE}/`, RATE);
-    const outages: { readonly from: number; readonly to: number }[] = [];
+    const outages: Outage[] = [];
     for (let round = 0; round < rounds; round++) {
       await Bun.sleep(500);
       const from = performance.now();
@@ -100,18 +97,8 @@ async function underLoad(
     }
     await Bun.sleep(500);
     const outcomes = await traffic.stop();
-    const waits = outcomes.map(({ start: began, end }) => {
-      const during = outages.find(({ from, to }) => began < to && end > from);
-      return during === undefined ? 0 : end - Math.max(began, during.to);
-    });
-    return {
-      requests: outcomes.length,
-      lost: outcomes
-        .filter(({ failure }) => failure !== "")
-        .map(({ method, failure }) => `${method} ${failure}`),
-      excess: Math.max(...waits),
-      longestOutage: Math.max(...outages.map(({ from, to }) => to - from)),
-    };
+    const longestOutage = Math.max(...outages.map(({ from, to }) => to - from));
+    return { ...costOf(outcomes, outages), longestOutage };
   } finally {
     await gateway.stop();
     await eventually(() => removeAll(engine));

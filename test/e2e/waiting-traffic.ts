@@ -57,3 +57,40 @@ export class WaitingTraffic {
     this.#outcomes.push({ method, start, end: performance.now(), failure });
   }
 }
+
+/** The time in which a container did not answer. All times are of `performance.now()`. */
+export interface Outage {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What outages cost. */
+export interface Cost {
+  readonly requests: number;
+  /** What became of the requests that failed. */
+  readonly lost: readonly string[];
+  /** How many POSTs a container had taken when it ended: they cannot be sent again. */
+  readonly cut: number;
+  /** How much longer a request took than the container was away, at the most, in milliseconds. */
+  readonly excess: number;
+}
+
+/** Adds up what outages cost. */
+export function costOf(outcomes: readonly Outcome[], outages: readonly Outage[]): Cost {
+  const failed = outcomes.filter(({ failure }) => failure !== "");
+  // HAProxy answers 502 where a container took the request and closed the connection. What it could
+  // not send is a 503.
+  const cut = failed.filter(({ method, failure }) => method === "POST" && failure.endsWith(" 502"));
+  const waits = outcomes.map(({ start, end }) => {
+    const during = outages.find(({ from, to }) => start < to && end > from);
+    return during === undefined ? 0 : end - Math.max(start, during.to);
+  });
+  return {
+    requests: outcomes.length,
+    lost: failed
+      .filter((each) => !cut.includes(each))
+      .map(({ method, failure }) => `${method}: ${failure}`),
+    cut: cut.length,
+    excess: Math.max(...waits),
+  };
+}

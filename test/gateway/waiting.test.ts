@@ -2,6 +2,7 @@
 
 import { afterEach, expect, jest, test } from "bun:test";
 import { createServer, type Server } from "node:net";
+import { lineOf } from "../../src/gateway/report.ts";
 import type { Container } from "../../src/model.ts";
 import { until, useFakeClock } from "../lab/fake-clock.ts";
 import { at } from "../lab/make.ts";
@@ -51,8 +52,11 @@ function waits(): boolean {
   return played.haproxy.servers["web/_wait"] === "127.0.0.1:1 ready";
 }
 
-const infos = (): string[] =>
-  played.log.filter((line) => /^info: (waiting for|no container|no route)/.test(line));
+/** The lines of the log about services. */
+function lines(): string[] {
+  const messages = played.gateway.state.changes.map((change) => lineOf(change).message);
+  return messages.filter((message) => /^(waiting for|no container|no route)/.test(message));
+}
 
 test("the only container dies: requests wait before its server is out", async () => {
   await serving();
@@ -79,11 +83,12 @@ test("after the hold they get 503, and nothing is served once the container is r
   expect(played.served).toEqual(["web"]);
   played.source.stopped.clear();
   played.source.change();
-  await until(() => played.served.length === 0);
-  expect(infos()).toEqual([
-    "info: waiting for a container: requests for /web wait",
-    "info: no container: requests for /web are answered 503",
-    "info: no route: nothing is served at /web any more",
+  await played.rest();
+  expect(played.gateway.state.applied?.services).toEqual([]);
+  expect(lines()).toEqual([
+    "waiting for a container: requests for /web wait",
+    "no container: requests for /web are answered 503",
+    "no route: nothing is served at /web any more",
   ]);
 });
 
