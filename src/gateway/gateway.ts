@@ -334,7 +334,7 @@ export class Gateway {
       const { name, backend } = leaving.service;
       if (!held.has(name) || !applier.hasWaitingRoom(backend)) continue;
       // Before the servers, so that no request finds neither.
-      if (runtime.mayChange) runtime.openWaitingRoom(applier.runningName(backend));
+      runtime.openWaitingRoom(applier.runningName(backend));
       this.#drainAll(leaving);
     }
     this.#drain(id);
@@ -351,8 +351,8 @@ export class Gateway {
   #endHolds(now: number): void {
     const { applier, runtime } = this.parts;
     for (const { backend } of this.#holds.expire(now)) {
-      const isRunning = applier.hasWaitingRoom(backend) && runtime.mayChange;
-      if (isRunning) runtime.drain(applier.runningName(backend), WAITING_ROOM);
+      if (!applier.hasWaitingRoom(backend)) continue;
+      runtime.drain(applier.runningName(backend), WAITING_ROOM);
     }
     this.#wake();
   }

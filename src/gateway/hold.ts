@@ -7,7 +7,7 @@ import { compare } from "../lib/text.ts";
 import type { Hold, Service } from "../model.ts";
 
 /** What the hold of a service depends on besides the service itself. */
-export interface Facts {
+interface Facts {
   /** In milliseconds since 1970. */
   readonly now: number;
   /** How long requests wait for a container, in milliseconds. */
@@ -19,7 +19,7 @@ export interface Facts {
 }
 
 /** What is remembered of a service. */
-export interface Held {
+interface Held {
   /** The service as its running containers make it, or without any if none runs. */
   readonly service: Service;
   /** Whether a container of it runs. */
@@ -38,7 +38,7 @@ export interface Held {
  * Decides what is remembered of a service from now on. Undefined: it is gone.
  * @param service undefined if no container of it runs
  */
-export function nextHeld(
+function nextHeld(
   before: Held | undefined,
   service: Service | undefined,
   { now, length, answers, remains }: Facts,
@@ -76,7 +76,7 @@ function mayHaveAnswered({ enabledSince }: Held, now: number, length: number): b
 }
 
 /** What happens to the requests of a service. */
-export function holdOf({ answers, service, until }: Held, now: number): Hold {
+function holdOf({ answers, service, until }: Held, now: number): Hold {
   if (answers || until === 0) return "";
   if (now < until) return "waiting";
   return service.servers.some(({ disabled }) => !disabled) ? "" : "over";

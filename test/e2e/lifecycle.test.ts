@@ -13,7 +13,7 @@ import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { createNetwork } from "./network.ts";
 
 setDefaultTimeout(60_000);
@@ -25,9 +25,6 @@ const CRASHES = [
   "/lab/start.sh & until [ -e /lab/crash ]; do usleep 20000; done; usleep 300000; exit 1",
 ];
 
-/** Requests wait so long for a container. Most tests are about what comes after that. */
-const HOLD_MS = 300;
-
 describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
   let engine: Engine;
   let gateway: Gateway;
@@ -36,8 +33,7 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
     engine = await sharedEngine();
     await importImage(engine, "life/one:1", { expose: [8000] });
     await importImage(engine, "life/two:1", { expose: [8000] });
-    const flags = [`--hold=${HOLD_MS}ms`];
-    gateway = await startGateway({ version, dockerHost: engine.dockerHost, flags });
+    gateway = await startGateway({ version, dockerHost: engine.dockerHost, flags: [BRIEF_HOLD] });
     await gateway.answers("/", 403);
   });
 
