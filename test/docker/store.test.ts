@@ -47,6 +47,29 @@ function told(number: string, id = A): DockerEvent {
 
 const read = (id: string): number => client.asked.filter((each) => each === id).length;
 
+test("a container that ran is known as long as Docker has it", async () => {
+  client.add(B, { name: "two", status: "exited" });
+  await refresh();
+  client.add(A, { name: "one", status: "exited" });
+  store.note(happened("die"));
+  await refresh();
+  // The other one had ended before it was read.
+  expect([store.remains(A), store.remains(B)]).toEqual([true, false]);
+  expect(known()).toEqual([]);
+  store.note(happened("start"));
+  client.add(A, { name: "one" });
+  await refresh();
+  expect(store.remains(A)).toBe(false);
+  client.add(A, { name: "one", status: "exited" });
+  store.note(happened("die"));
+  await refresh();
+  client.containers.delete(A);
+  // Its removal was not told of.
+  store.markAll();
+  await refresh();
+  expect(store.remains(A)).toBe(false);
+});
+
 test("everything is read at first, then what an event is about", async () => {
   await refresh();
   expect(client.asked).toEqual(["networks", "list", A, B]);

@@ -179,8 +179,11 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     await end();
     const waiting = await send("/foo/cart");
     const flags = flagsOf(gateway, stage, version);
-    const { stdout } = await runToEnd(["routes", ...flags]);
-    expect(stdout).toMatch(/^\/foo +foo +- +- +waiting for a container$/m);
+    const routes = async (): Promise<string> => (await runToEnd(["routes", ...flags])).stdout;
+    // The server of the last container is there until nobody uses it.
+    await gateway.until(async () => {
+      expect(await routes()).toMatch(/^\/foo +foo +- +- +waiting for a container$/m);
+    });
     const explained = (await runToEnd(["explain", "/foo/cart", ...flags])).stdout;
     expect(explained).toContain("answer   waits for a container");
     app.forget();
@@ -189,9 +192,7 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     expect(app.received.map(({ method, target, body }) => [method, target, body])).toEqual([
       ["POST", "/cart", "body"],
     ]);
-    await gateway.until(async () => {
-      expect((await runToEnd(["routes", ...flags])).stdout).not.toContain("waiting");
-    });
+    await gateway.until(async () => expect(await routes()).not.toContain("waiting"));
   });
 
   test("at most 1,000 wait, others notice nothing, and who gives up is forgotten", async () => {

@@ -149,3 +149,18 @@ test("a template without a waiting room is told of nothing but its servers", asy
   expect(played.haproxy.told.filter((line) => line.includes("_wait"))).toEqual([]);
   expect(played.haproxy.servers).toEqual({});
 });
+
+test("a container that is told to end is drained only once another one answers", async () => {
+  await serving();
+  played.source.change(web, next);
+  await played.elapse(1_000);
+  const drained = `set server ${serverOf(web)} state drain`;
+  played.source.end(web);
+  await played.elapse(1_000);
+  expect(played.haproxy.told).not.toContain(drained);
+  await listen("127.0.0.3");
+  await played.elapse(20);
+  await until(() => played.haproxy.told.includes(`set server ${serverOf(next)} health up`));
+  played.source.end(web);
+  await until(() => played.haproxy.told.includes(drained));
+});

@@ -1,7 +1,7 @@
 // The model that is made from containers: services, routes, servers, rejections and warnings.
 
 import { describe, expect, test } from "bun:test";
-import type { Container, ContainerState, Health } from "../../src/model.ts";
+import { ENDED_AT, type Container, type ContainerState, type Health } from "../../src/model.ts";
 import { route, type RoutingOptions } from "../../src/routing/routing.ts";
 import { at, container, HOST, randomNumbers, ROUTING, shuffle, snapshot } from "../lab/make.ts";
 
@@ -89,6 +89,12 @@ test.each<[Health, string]>([
 test.each<[string, Partial<Container>[], string[]]>([
   ["told to stop while another serves", [{ stopping: 5 }, {}], ["c0 stopping", "c1"]],
   ["told to stop, the only one", [{ stopping: 5 }], ["c0"]],
+  ["ended, the only one", [{ stopping: ENDED_AT }], ["c0 stopping"]],
+  [
+    "ended after all were told to stop",
+    [{ stopping: 5 }, { stopping: ENDED_AT }],
+    ["c0", "c1 stopping"],
+  ],
   [
     "all told to stop: the last one goes on",
     [{ stopping: 6 }, { stopping: 5 }],
