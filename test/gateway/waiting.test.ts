@@ -161,6 +161,7 @@ test("a container that is told to end is drained only once another one answers",
   await listen("127.0.0.3");
   await played.elapse(20);
   await until(() => played.haproxy.told.includes(`set server ${serverOf(next)} health up`));
+  await played.elapse(20);
   played.source.end(web);
   await until(() => played.haproxy.told.includes(drained));
 });
