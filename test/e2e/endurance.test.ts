@@ -68,7 +68,7 @@ test.each(haproxyVersions())(`killed ${KILLS} times, HAProxy %s`, async (version
 
   const last = await run(engine, "last:1");
   await gateway.served("/last/", last.name);
-  await Promise.all(left.map((container) => container.stop()));
+  await Promise.all(left.map((container) => container.remove()));
   await gateway.answers("/coming/", 403);
 
   const { failures, requests } = await traffic.stop();
