@@ -21,9 +21,8 @@ export interface Attachment {
 }
 
 /**
- * Stands for the time of the signal if a container has ended. It is earlier than any real signal: of
- * the stopping containers of a service the one with the latest signal is kept, and that should be one
- * that still runs.
+ * Stands for the time of the signal if a container has ended, in milliseconds since 1970. It is
+ * earlier than any real signal.
  */
 export const HAS_ENDED = 1;
 
@@ -105,6 +104,8 @@ export interface Source {
   snapshot(): Snapshot;
   /** Whether the container with this ID has ended or was told to stop. */
   isEnding(id: string): boolean;
+  /** Whether Docker still has a container that ran before and does not run now, by its ID. */
+  remains(id: string): boolean;
   /** When the source itself wants to read something again, in milliseconds since 1970. */
   readonly rereadAt: number | undefined;
   /** How long ago a change of the container with this ID was noticed, in milliseconds. */
@@ -119,8 +120,10 @@ export interface SourceListener {
   connected(): void;
   /** There is something to read. */
   changed(): void;
-  /** The container with this ID has ended or was told to stop. */
+  /** The container with this ID was told to stop. */
   ending(id: string): void;
+  /** The container with this ID has ended. */
+  ended(id: string): void;
   /** There are no events until the source is connected again. */
   disconnected(): void;
 }
@@ -178,6 +181,13 @@ export interface WaitingContainer {
   readonly why: string;
 }
 
+/**
+ * What happens to requests for a service that no server can take. `waiting`: they wait for a
+ * container. `over`: they waited long enough, and there is none. Empty: a server can take them, or
+ * one may be able to.
+ */
+export type Hold = "" | "waiting" | "over";
+
 /** All containers that are served under one name. */
 export interface Service {
   /** Such as `foo/bar`. It stays the same as long as the service exists. */
@@ -190,6 +200,7 @@ export interface Service {
   readonly routes: readonly Route[];
   readonly servers: readonly Server[];
   readonly waiting: readonly WaitingContainer[];
+  readonly hold: Hold;
 }
 
 /** A container that is not routed, and the reason. */

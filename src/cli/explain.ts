@@ -6,7 +6,9 @@ import { toContainer } from "../docker/container.ts";
 import { readOnce } from "../docker/source.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { formatDuration } from "../lib/text.ts";
-import { readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { mapPathsOf } from "../config/map-file.ts";
+import { WAITING_ROOM } from "../config/operations.ts";
 import { currentReach } from "../gateway/host.ts";
 import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "../model.ts";
 import { parseOptions } from "./options.ts";
@@ -55,7 +57,7 @@ export const explainCommand: Command = {
       const reach = currentReach(snapshot, client.transport.remoteHost);
       const model = route(snapshot, reach, routing);
       if (isUrl(what)) {
-        io.write(toText(explainUrl(what, model, (await readServers(output)) ?? [])));
+        io.write(toText(explainUrl(what, model, await readSeen(output))));
         return 0;
       }
       const containers = await findContainers(what, snapshot, client);
@@ -123,6 +125,44 @@ async function readServers(output: string): Promise<ServerStats[] | undefined> {
     return await readStats(ask);
   } catch (error) {
     if (error instanceof GatewayError) return undefined;
+    throw error;
+  }
+}
+
+/** What HAProxy runs, for the explanation of a URL. */
+interface Seen {
+  readonly servers: readonly ServerStats[];
+  /** The routes of all services, also of those without a running container. */
+  readonly routes: readonly RunningRoute[];
+}
+
+/** A route in the running HAProxy. */
+interface RunningRoute extends Route {
+  /** Whether its requests wait for a container. */
+  readonly waiting: boolean;
+}
+
+/** What HAProxy runs. Nothing if it cannot be asked. */
+async function readSeen(output: string): Promise<Seen> {
+  try {
+    const { config, ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
+    const servers = await readStats(ask);
+    const byBackend = Map.groupBy(servers, ({ backend }) => backend);
+    const routes: RunningRoute[] = [];
+    for (const path of mapPathsOf(config)) {
+      for (const { key, backend } of await readMap(ask, path)) {
+        const own = byBackend.get(backend) ?? [];
+        // A backend without this server is none of the built-in templates', or nobody waits there.
+        if (!own.some(({ name }) => name === WAITING_ROOM)) continue;
+        const slash = key.startsWith("/") ? 0 : key.indexOf("/");
+        const prefix = key.slice(slash).replace(/\/$/, "") || "/";
+        const waiting = requestsWait(own);
+        routes.push({ host: key.slice(0, slash), path: prefix, key, backend, waiting });
+      }
+    }
+    return { servers, routes };
+  } catch (error) {
+    if (error instanceof GatewayError) return { servers: [], routes: [] };
     throw error;
   }
 }
@@ -195,11 +235,13 @@ function describeStats({ state, since, requests, check }: ServerStats): string {
 /**
  * Tells where a request goes, and with which path.
  * @param url a path, with or without `http://` and a host
- * @param seen all servers that HAProxy has; empty if it cannot be asked
+ * @param seen what HAProxy runs
  */
-function explainUrl(url: string, model: Model, seen: readonly ServerStats[]): Line[] {
+function explainUrl(url: string, model: Model, seen: Seen): Line[] {
   const { host, path, query } = takeApart(url);
-  const all = model.services.flatMap((service) => service.routes);
+  const routed = model.services.flatMap((service) => service.routes);
+  const keys = new Set(routed.map(({ key }) => key));
+  const all = [...routed, ...seen.routes.filter(({ key }) => !keys.has(key))];
   // The path gets a slash at its end, as in HAProxy, so that only whole segments match.
   const best = all
     .filter((each) =>
@@ -223,11 +265,15 @@ function explainUrl(url: string, model: Model, seen: readonly ServerStats[]): Li
     { about: "sent as", text: `${rest.startsWith("/") ? rest : `/${rest}`}${query}` },
   ];
   const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
+  const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
+  const waits = { about: "answer", text: "waits for a container; 503 if none comes" };
   if (usable.length === 0) {
-    return [...lines, { about: "answer", text: "503: no container of it can be used now" }];
+    return isWaiting
+      ? [...lines, waits]
+      : [...lines, { about: "answer", text: "503: no container of it can be used now" }];
   }
   const down = new Map(
-    seen.filter(({ state }) => state === "down").map((each) => [each.name, each]),
+    seen.servers.filter(({ state }) => state === "down").map((each) => [each.name, each]),
   );
   const silent = usable.flatMap((server) => {
     const stats = down.get(server.name);
@@ -235,11 +281,12 @@ function explainUrl(url: string, model: Model, seen: readonly ServerStats[]): Li
     return [{ about: "not to", text: `${describeServer(server)}, ${describeStats(stats)}` }];
   });
   const answering = usable.filter(({ name }) => !down.has(name));
-  const answer =
-    answering.length === 0
-      ? { about: "answer", text: "503: no container of it answers" }
-      : { about: "to", text: answering.map(describeServer).join(", or ") };
-  return [...lines, answer, ...silent];
+  if (answering.length > 0) {
+    const to = answering.map(describeServer).join(", or ");
+    return [...lines, { about: "to", text: to }, ...silent];
+  }
+  const unavailable = { about: "answer", text: "503: no container of it answers" };
+  return [...lines, isWaiting ? waits : unavailable, ...silent];
 }
 
 function explainRoute(own: Route, { backend, servers }: Service): Line {

@@ -72,6 +72,11 @@ export const GATEWAY_FLAGS: FlagDefs = {
     valueHint: "MIN:MAX",
     description: "the quiet time before a reload and its longest stretch (default: 200ms:2s)",
   },
+  hold: {
+    type: "string",
+    valueHint: "DURATION",
+    description: "how long requests wait for a container of their service (default: 10s; 0: not)",
+  },
   "always-reload": {
     type: "boolean",
     description: "reload HAProxy for every change instead of changing it while it runs",

@@ -78,6 +78,7 @@ async function runGateway(
       (server) => gateway.grace(server),
       !options.reload.always,
       log,
+      options.hold,
     );
     const applier = new Applier({
       files,
@@ -99,6 +100,7 @@ async function runGateway(
         log,
       ),
       wait: options.reload.wait,
+      hold: options.hold,
       log,
     });
     gateway.onState(logState(log));

@@ -20,6 +20,8 @@ export interface Options {
   readonly listen: readonly string[];
   readonly haproxy: HaproxyOptions;
   readonly reload: ReloadOptions;
+  /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
+  readonly hold: number;
   /** The value of `--docker-host`; empty if it was not given. */
   readonly dockerHost: string;
   readonly once: boolean;
@@ -101,6 +103,8 @@ export function parseOptions(raw: RawOptions): Options {
       wait: parseWait(text("wait") ?? "200ms:2s"),
       always: raw["always-reload"] === true,
     },
+    // A request that waits is the old worker's after a reload, which learns of no new container.
+    hold: raw["always-reload"] === true ? 0 : parseHold(text("hold") ?? "10s"),
     dockerHost: text("docker-host") ?? "",
     once: raw["once"] === true,
     log: {
@@ -164,11 +168,28 @@ function parseWait(value: string): ReloadOptions["wait"] {
   throw usage(`Cannot use --wait "${value}": ${second} is shorter than ${first}`);
 
   function duration(text: string): number {
-    const [, number = "", unit = ""] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
-    const factor = UNITS[unit];
-    if (factor !== undefined) return Number(number) * factor;
+    const ms = parseDuration(text);
+    if (ms !== undefined) return ms;
     throw usage(`Cannot use --wait "${value}": "${text}" is no duration`, WAIT_FORM);
   }
+}
+
+/** Each pause between two tries counts, and a GET that no container answers is tried as often. In ms. */
+const LONGEST_HOLD = 60_000;
+const HOLD_FORM = "such as --hold 10s (units: ms, s, m); 0: requests do not wait";
+
+function parseHold(value: string): number {
+  const ms = value === "0" ? 0 : parseDuration(value);
+  if (ms === undefined) throw usage(`Cannot use --hold "${value}": it is no duration`, HOLD_FORM);
+  if (ms <= LONGEST_HOLD) return ms;
+  throw usage(`Cannot use --hold "${value}": it is longer than a minute`, HOLD_FORM);
+}
+
+/** In milliseconds; undefined if it is no duration. */
+function parseDuration(text: string): number | undefined {
+  const [, number = "", unit = ""] = /^(\d+)(ms|s|m)$/.exec(text) ?? [];
+  const factor = UNITS[unit];
+  return factor === undefined ? undefined : Number(number) * factor;
 }
 
 function oneOf<T extends string>(

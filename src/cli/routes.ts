@@ -3,9 +3,12 @@
 import { pause } from "../lib/async.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
-import { readMap, readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { WAITING_ROOM } from "../config/operations.ts";
 import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-file.ts";
 import { parseOptions } from "./options.ts";
+import { parseOwners } from "../config/owners.ts";
+import { ownersPathOf } from "../haproxy/files/files.ts";
 import { preparePaths } from "./setup.ts";
 import { compare, formatDuration, formatTable } from "../lib/text.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -23,6 +26,8 @@ interface RouteRow {
   readonly route: string;
   /** The name of the backend in the configuration. */
   readonly backend: string;
+  /** Whether requests wait for a container. */
+  readonly waiting: boolean;
   readonly servers: readonly (Omit<ServerStats, "backend" | "check"> & {
     readonly container: string;
   })[];
@@ -105,6 +110,7 @@ function inPlace(text: string, { columns, rows }: ReturnType<CommandIo["screen"]
 /** Reads the routes and their servers from the running HAProxy. @throws GatewayError */
 async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow[]> {
   const { config, ask } = await findRunning(output, signal);
+  const nameOf = await readNames(output);
   const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
   // A template may use other maps too, with values that are not backends.
   const backends = new Set((await ask("show backend")).split("\n"));
@@ -120,32 +126,35 @@ async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow
       if (!backends.has(backend)) continue;
       mapped.add(backend);
       const name = backendOf(configured.get(key) ?? backend);
-      rows.push(toRow(toRoute(key), name, servers.get(backend)));
+      rows.push(toRow(toRoute(key), name, nameOf, servers.get(backend)));
     }
   }
   const others = [...servers].filter(([backend]) => !mapped.has(backend));
   return [
     ...rows.toSorted((a, b) => compare(a.route, b.route)),
-    ...others.map(([backend, own]) => toRow("", backend, own)),
+    ...others.map(([backend, own]) => toRow("", backend, nameOf, own)),
   ];
 }
 
-function toRow(route: string, backend: string, servers: readonly ServerStats[] = []): RouteRow {
+function toRow(
+  route: string,
+  backend: string,
+  nameOf: NameOf,
+  all: readonly ServerStats[] = [],
+): RouteRow {
+  // The server at which requests wait is no container.
+  const servers = all.filter(({ name }) => name !== WAITING_ROOM);
   return {
     route,
     backend,
+    waiting: requestsWait(all),
     // HAProxy does not list them in the order of their names.
     servers: servers
       .toSorted((a, b) => compare(a.name, b.name))
-      .map(({ name, address, state, since, requests, errors }) => ({
-        container: containerOf(name),
-        name,
-        address,
-        state,
-        since,
-        requests,
-        errors,
-      })),
+      .map((server) => {
+        const { name, address, state, since, requests, errors } = server;
+        return { container: nameOf(server), name, address, state, since, requests, errors };
+      }),
   };
 }
 
@@ -158,20 +167,17 @@ function toRoute(key: string): string {
 function toTable(rows: readonly RouteRow[], columns: number): string {
   if (rows.length === 0) return "Nothing is served.\n";
   const head = ["ROUTE", "BACKEND", "CONTAINER", "SERVER", "STATE", "SINCE", "REQUESTS", "ERRORS"];
-  const cells = rows.flatMap(({ route, backend, servers }) =>
-    servers.length === 0
-      ? [[route, backend, "-", "-", "no server", "", 0, 0]]
-      : servers.map((server, index) => [
-          index === 0 ? route || "-" : "",
-          index === 0 ? backend : "",
-          server.container,
-          server.address,
-          server.state,
-          formatDuration(server.since),
-          server.requests,
-          server.errors,
-        ]),
-  );
+  const cells = rows.flatMap(({ route, backend, servers, waiting }) => {
+    const lines = servers.map(({ container, address, state, since, requests, errors }) => {
+      return [container, address, state, formatDuration(since), requests, errors];
+    });
+    if (waiting) lines.push(["-", "-", "waiting for a container", "", "", ""]);
+    else if (lines.length === 0) lines.push(["-", "-", "no server", "", 0, 0]);
+    return lines.map((line, index) => [
+      ...(index === 0 ? [route || "-", backend] : ["", ""]),
+      ...line,
+    ]);
+  });
   const whole = formatTable(head, cells, Infinity);
   if (whole.split("\n").every((line) => line.length <= columns)) return whole;
   return formatTable(
@@ -181,7 +187,18 @@ function toTable(rows: readonly RouteRow[], columns: number): string {
   );
 }
 
-/** The name of the container. The name of a server begins with it. */
-function containerOf(server: string): string {
-  return server.replace(/:[0-9a-f]{12}(:\d+)?$/, "");
+/** Tells the names of containers by the servers that HAProxy has. */
+type NameOf = (server: ServerStats) => string;
+
+/**
+ * Reads the names of containers. One that is on its way out, and the server of a template that is no
+ * container's, have the name that HAProxy knows.
+ */
+async function readNames(output: string): Promise<NameOf> {
+  const file = Bun.file(ownersPathOf(output));
+  const owners = (await file.exists()) ? parseOwners(await file.text()) : undefined;
+  return ({ name, address }) => {
+    const all = owners?.byPlace.get(address) ?? [];
+    return (all.find(({ id }) => name.startsWith(id.slice(0, 12))) ?? all[0])?.name ?? name;
+  };
 }

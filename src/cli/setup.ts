@@ -20,6 +20,7 @@ import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
+import { holdOptions } from "../template/context.ts";
 import { compareVersions } from "../lib/text.ts";
 
 export interface Setup {
@@ -43,14 +44,21 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   const paths = preparePaths(options.haproxy, env);
   const version = await usableHaproxy(options.haproxy.program);
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
+  const client = dockerClient(options.dockerHost, env);
+  const isRemote = client.transport.remoteHost !== undefined;
   return {
     paths,
-    client: dockerClient(options.dockerHost, env),
+    client,
     files,
     template,
     settings: {
       routing,
-      template: { listen, domain: routing.domain ?? "", ports: routing.ports },
+      template: {
+        listen,
+        domain: routing.domain ?? "",
+        ports: routing.ports,
+        ...holdOptions(options.hold, isRemote),
+      },
       haproxy: { version, ...paths.haproxy },
       mapPath: files.mapPath,
     },

@@ -65,6 +65,12 @@ export interface Capabilities {
  */
 export type Aliases = Readonly<Record<string, string>>;
 
+/**
+ * The server of a backend at which requests wait while no container answers. Nothing listens at its
+ * address: a request is refused, and tried again after a pause. No container's server is called so.
+ */
+export const WAITING_ROOM = "_wait";
+
 /** The names of spare backends begin with this. The name of a repository never does. */
 const SPARE_PREFIX = "_spare";
 

@@ -77,7 +77,8 @@ export class DockerSource implements Source {
       },
       event: (event: DockerEvent) => {
         const ending = this.#store.note(event);
-        if (ending !== undefined) listener.ending(ending);
+        if (ending?.hasEnded === true) listener.ended(ending.id);
+        else if (ending !== undefined) listener.ending(ending.id);
       },
       disconnected: () => listener.disconnected(),
     };
@@ -114,6 +115,10 @@ export class DockerSource implements Source {
 
   isEnding(id: string): boolean {
     return this.#store.isEnding(id);
+  }
+
+  remains(id: string): boolean {
+    return this.#store.remains(id);
   }
 
   get rereadAt(): number | undefined {

@@ -38,6 +38,8 @@ interface Inspection {
   readonly order: number;
   /** Undefined if the container is gone or not in a live state. */
   readonly entry: Entry | undefined;
+  /** Whether the container is gone: Docker does not know it any more. */
+  readonly isGone: boolean;
 }
 
 /** An event that says that a container started or ended. */
@@ -45,6 +47,12 @@ interface LifeEvent {
   /** Its place in the order of life events, signals and inspections. */
   readonly order: number;
   readonly isStart: boolean;
+}
+
+/** A container that has ended or was told to. */
+interface Ending {
+  readonly id: string;
+  readonly hasEnded: boolean;
 }
 
 interface Refreshed {
@@ -128,6 +136,8 @@ const LIVE_STATES = ["running", "paused", "restarting"];
 /** The Docker host as it was last read. */
 export class Store {
   readonly #entries = new Map<string, Entry>();
+  /** The containers that were in `#entries` and do not run now, by their IDs. Docker has them still. */
+  readonly #stopped = new Set<string>();
   /** When each container that is to be read again was marked, by its ID, in ms since 1970. */
   readonly #marked = new Map<string, number>();
   readonly #readings: Readings<Inspection>;
@@ -179,25 +189,25 @@ export class Store {
   markAll(): void {
     this.#allMarked = true;
     // Those that are known do not wait for the list.
-    for (const id of this.#entries.keys()) this.#mark(id);
+    for (const id of [...this.#entries.keys(), ...this.#stopped]) this.#mark(id);
     this.#list.markNow();
     this.#networks.markNow();
     this.listener.changed();
   }
 
-  /** Marks what an event is about. Returns the ID of the container if it has ended or was told to. */
-  note(event: DockerEvent): string | undefined {
-    let ending: string | undefined;
+  /** Marks what an event is about. Returns the container that has ended or was told to, if any. */
+  note(event: DockerEvent): Ending | undefined {
+    let ending: Ending | undefined;
     if (event.kind === "networks") this.#networks.mark();
     else if (event.kind === "signal") {
-      if (this.#noteSignal(event.id, event.signal)) ending = event.id;
+      if (this.#noteSignal(event.id, event.signal)) ending = { id: event.id, hasEnded: false };
     } else {
       const isStart = START_EVENTS.includes(event.action);
       if (isStart) this.#stopping.delete(event.id);
       this.#mark(event.id);
       if (isStart || END_EVENTS.includes(event.action)) {
         this.#lifeEvents.set(event.id, { order: ++this.#order, isStart });
-        if (!isStart) ending = event.id;
+        if (!isStart) ending = { id: event.id, hasEnded: true };
       }
       if (event.action === "health_status")
         this.#rereadTimes.set(event.id, Date.now() + HEALTH_REREAD_AFTER);
@@ -296,6 +306,11 @@ export class Store {
   /** Whether a container has ended or was told to, by its ID. */
   isEnding(id: string): boolean {
     return this.#stopping.has(id) || this.#hasEnded(id);
+  }
+
+  /** Whether Docker still has a container that ran before and does not run now, by its ID. */
+  remains(id: string): boolean {
+    return this.#stopped.has(id);
   }
 
   /** When something is read again without an event, in milliseconds since 1970. */
@@ -465,20 +480,23 @@ export class Store {
     const info = await this.client.inspect(id, signal);
     const container = info === undefined ? undefined : toContainer(info, 0);
     if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
-      return { markedAt, order, entry: undefined };
+      return { markedAt, order, entry: undefined, isGone: info === undefined };
     }
     const { StartedAt: startedAt } = info.State;
-    return { markedAt, order, entry: { container, stopSignal: toStopSignal(info), startedAt } };
+    const entry = { container, stopSignal: toStopSignal(info), startedAt };
+    return { markedAt, order, entry, isGone: false };
   }
 
   /** Takes over an inspection. Returns when the container was last marked, in ms since 1970. */
-  #takeOver(id: string, { markedAt, order, entry }: Inspection): number {
+  #takeOver(id: string, { markedAt, order, entry, isGone }: Inspection): number {
     const event = this.#lifeEvents.get(id);
     const isOlder = event !== undefined && event.order > order;
     if (!isOlder) this.#lifeEvents.delete(id);
     this.#fromList.delete(id);
     const before = this.#entries.get(id);
     this.#noteAddress(id, before, entry);
+    if (isGone || entry !== undefined) this.#stopped.delete(id);
+    else if (before !== undefined) this.#stopped.add(id);
     if (entry !== undefined) {
       const stop = this.#stopping.get(id);
       // Another process than the one that got the signal: nobody told that it was started.

@@ -17,7 +17,7 @@ import { isDeadSocket } from "../haproxy/runtime/socket.ts";
 import { respellStatsSocket, sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
-import type { Aliases } from "../config/operations.ts";
+import { WAITING_ROOM, type Aliases } from "../config/operations.ts";
 import { withUnremovedBackends, type Applied, type Plan } from "../plan/plan.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { Persist } from "../haproxy/files/persist.ts";
@@ -64,13 +64,33 @@ export class Applier {
 
   /** What HAProxy runs. */
   get applied(): Applied {
-    return { ...this.#applied, takenOut: this.parts.runtime.takenOut };
+    return { ...this.#applied, overridden: this.parts.runtime.overridden };
   }
 
   /** The stats socket that the running configuration names. */
   get statsSocket(): string | undefined {
     const { files } = this.#applied;
     return files === undefined ? undefined : statsSocket(sectionsOf(files));
+  }
+
+  /** Whether requests for a backend can wait in the running HAProxy. */
+  hasWaitingRoom(backend: string): boolean {
+    const { files } = this.#applied;
+    if (files === undefined) return false;
+    const section = sectionsOf(files).find(
+      ({ kind, name }) => kind === "backend" && name === backend,
+    );
+    return section?.lines.some((line) => line.startsWith(`server ${WAITING_ROOM} `)) === true;
+  }
+
+  /** Waits in the background until servers of the running HAProxy answer, by their names. */
+  awaitAnswers(names: ReadonlySet<string>): void {
+    const { files } = this.#applied;
+    if (files === undefined || names.size === 0) return;
+    const servers = serversIn(sectionsOf(files)).filter(({ server }) => names.has(server.name));
+    this.parts.runtime.awaitAnswers(
+      servers.map(({ backend, server }) => ({ backend: this.runningName(backend), server })),
+    );
   }
 
   /** The name that a backend has in the running HAProxy. */

@@ -23,19 +23,22 @@ export interface Schedule {
   readonly retryAt?: number | undefined;
   /** When the gateway looks for containers that do not answer. */
   readonly lateAt?: number | undefined;
+  /** When requests for a service no longer wait for a container. */
+  readonly holdAt?: number | undefined;
   readonly quiet: QuietPeriod;
 }
 
 export interface Due {
   /** In milliseconds since 1970; never before now. */
   readonly at: number;
-  /** `pass`: reconcile. `late`: only look for containers that do not answer. */
-  readonly task: "pass" | "resync" | "late";
+  /** `pass`: reconcile. `late`: look for containers that do not answer. `hold`: end holds. */
+  readonly task: "pass" | "resync" | "late" | "hold";
 }
 
 /** Decides what comes next, and when. There is no pass as long as the Engine cannot be read. */
 export function nextDue(schedule: Schedule, now: number): Due {
-  const { awake, connected, resyncAt, rereadAt, retryAt, lateAt = Infinity, quiet } = schedule;
+  const { awake, connected, resyncAt, rereadAt, retryAt, quiet } = schedule;
+  const { lateAt = Infinity, holdAt = Infinity } = schedule;
   // A change that failed waits only for its retry. Its quiet period is over.
   const changeAt = retryAt ?? quietEnd(quiet);
   const passAt = awake ? now : Math.min(rereadAt ?? Infinity, changeAt);
@@ -43,6 +46,7 @@ export function nextDue(schedule: Schedule, now: number): Due {
     ...(connected ? ([{ at: passAt, task: "pass" }] as const) : []),
     { at: resyncAt, task: "resync" },
     { at: lateAt, task: "late" },
+    { at: holdAt, task: "hold" },
   ];
   const { at, task } = dues.reduce((first, due) => (due.at < first.at ? due : first));
   return { at: Math.max(at, now), task };

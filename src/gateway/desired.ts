@@ -4,7 +4,7 @@ import { UnsafeValueError } from "../template/escape.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { sameItems } from "../lib/lists.ts";
-import type { Files, Model, Reach, Snapshot } from "../model.ts";
+import type { Files, Model, Reach, Service, Snapshot } from "../model.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import type { Template } from "../template/compile.ts";
 import { toContext, type ContextOptions, type HaproxyContext } from "../template/context.ts";
@@ -23,6 +23,9 @@ export interface Desired {
   readonly model: Model;
   readonly files: Files;
 }
+
+/** Makes the services to serve of those of running containers. */
+type HoldServices = (services: readonly Service[]) => readonly Service[];
 
 /** Makes the desired state at every pass, with the newest template that works. */
 export class DesiredState {
@@ -55,9 +58,14 @@ export class DesiredState {
   /**
    * Makes the desired state. If the newest template is broken, that is logged and an older one used.
    * @param isUnchanged whether files bring no change: HAProxy runs them, or they are desired already
+   * @param hold adds the services that are held
    * @throws GatewayError `template` if no template works
    */
-  make(snapshot: Snapshot, isUnchanged: (files: Files) => boolean): Desired {
+  make(
+    snapshot: Snapshot,
+    isUnchanged: (files: Files) => boolean,
+    hold: HoldServices = (services) => services,
+  ): Desired {
     try {
       this.template.refresh();
     } catch (error) {
@@ -81,6 +89,7 @@ export class DesiredState {
           time,
           this.#router,
           last,
+          hold,
         );
         return made.files === last?.files ? made : this.#withOwners(made);
       };
@@ -112,6 +121,7 @@ export class DesiredState {
  * @param time returns what a template sees as `Time`
  * @param router reuses what it decided at earlier calls
  * @param last what the same template made before: if the services are the same, so are the files
+ * @param hold adds the services that are held
  * @throws GatewayError `template` if the template fails
  */
 export function makeDesired(
@@ -122,10 +132,12 @@ export function makeDesired(
   time: () => string,
   router: Router = createRouter(),
   last?: Desired,
+  hold: HoldServices = (services) => services,
 ): Desired {
   const excluded: Record<string, string> = {};
   for (;;) {
-    const model = router(snapshot, reach, { ...settings.routing, excluded });
+    const routed = router(snapshot, reach, { ...settings.routing, excluded });
+    const model = { ...routed, services: hold(routed.services) };
     if (last !== undefined && sameItems(last.model.services, model.services)) {
       return { model, files: last.files };
     }

@@ -3,22 +3,24 @@
 // true, decides what HAProxy should run, and brings it there.
 
 import { isDeepStrictEqual } from "node:util";
+import { WAITING_ROOM } from "../config/operations.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { Backoff, inBackground, Wakeup } from "../lib/async.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
-import type { Files, Model, Source } from "../model.ts";
+import type { Files, Model, Server, Source } from "../model.ts";
 import type { Owners } from "../config/owners.ts";
 import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
 import type { Applier } from "./apply.ts";
 import { Fence } from "./fence.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
 import type { Desired, DesiredState } from "./desired.ts";
+import { Holds } from "./hold.ts";
 import { Readiness } from "./readiness.ts";
-import { changesBetween } from "./report.ts";
+import { changesBetween, holdsBetween } from "./report.ts";
 import { firstState, withChanges, type Change, type State } from "./state.ts";
-import { graceOf, serversToDrain } from "./termination.ts";
+import { graceOf, serversInUse, serversToDrain, type Leaving } from "./termination.ts";
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 /** `waiting`: a change waits for quiet or for its retry. `again`: another pass is needed at once. */
@@ -31,6 +33,8 @@ interface GatewayParts {
   readonly desired: DesiredState;
   /** The quiet period before a reload and the longest that a change waits, in milliseconds. */
   readonly wait: { readonly min: number; readonly max: number };
+  /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
+  readonly hold: number;
   readonly log: Logger;
 }
 
@@ -58,6 +62,7 @@ export class Gateway {
   readonly #failure: RepeatedFailure;
   readonly #readiness: Readiness;
   readonly #fence: Fence;
+  readonly #holds: Holds;
   readonly #listeners: StateListener[] = [];
   /** Called after the next pass: each resolves a promise that `resync` returned. */
   readonly #afterResync: (() => void)[] = [];
@@ -72,7 +77,7 @@ export class Gateway {
   #desired: Desired | undefined;
 
   constructor(private readonly parts: GatewayParts) {
-    const { source, applier, runtime, wait, log } = parts;
+    const { source, applier, runtime, wait, hold, log } = parts;
     const now = Date.now();
     this.#state = firstState(source.name, now);
     this.#schedule = {
@@ -82,6 +87,10 @@ export class Gateway {
       quiet: { limits: wait, lastReload: -Infinity },
     };
     this.#failure = new RepeatedFailure(log);
+    this.#holds = new Holds(hold, (id) => source.remains(id));
+    runtime.onAnswer((servers) => {
+      if (this.#holds.note(servers)) this.#wake();
+    });
     this.#readiness = new Readiness(
       (backend) => applier.runningName(backend),
       (line) => runtime.ask(line),
@@ -117,6 +126,7 @@ export class Gateway {
         connected: () => this.#setConnected(true),
         changed: () => this.#wake(),
         ending: (id) => this.#drain(id),
+        ended: (id) => this.#lose(id),
         disconnected: () => this.#setConnected(false),
       },
       signal,
@@ -147,16 +157,18 @@ export class Gateway {
 
   /** How long a server's connections may last after it is removed, in milliseconds. */
   grace(server: string): number {
-    return graceOf(this.#state.applied ?? EMPTY_MODEL, server);
+    return graceOf(this.#applied, server);
   }
 
   /** Does what is due now, or waits until something is due. */
   async #step(signal: AbortSignal): Promise<void> {
     const now = Date.now();
     const { rereadAt } = this.parts.source;
-    const due = nextDue({ ...this.#schedule, rereadAt, lateAt: this.#readiness.dueAt }, now);
+    const [lateAt, holdAt] = [this.#readiness.dueAt, this.#holds.dueAt];
+    const due = nextDue({ ...this.#schedule, rereadAt, lateAt, holdAt }, now);
     if (due.at > now) await this.#wakeup.wait(due.at - now, signal);
     else if (due.task === "late") this.#warnOfUnanswering();
+    else if (due.task === "hold") this.#endHolds(now);
     else if (due.task === "resync") {
       this.#reschedule({ resyncAt: now + RESYNC_INTERVAL });
       this.#markAll();
@@ -202,7 +214,10 @@ export class Gateway {
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
     const snapshot = this.#fence.corrected(source.snapshot());
-    const desired = this.parts.desired.make(snapshot, isUnchanged);
+    const now = Date.now();
+    const hold = (services: Model["services"]): Model["services"] =>
+      this.#holds.apply(services, now);
+    const desired = this.parts.desired.make(snapshot, isUnchanged, hold);
     if (!this.#recovered) {
       await applier.recover(desired.files.assets);
       this.#recovered = true;
@@ -308,6 +323,7 @@ export class Gateway {
       this.#reschedule({ quiet: { ...withoutChange(this.#schedule.quiet), lastReload } });
     }
     const now = Date.now();
+    this.parts.applier.awaitAnswers(this.#holds.awaited);
     this.#count("reloads");
     return this.#done(desired.model, [{ event: "reload", reasons, ms: now - started, at: now }]);
   }
@@ -323,11 +339,11 @@ export class Gateway {
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
     this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
     this.#backoff.reset();
-    const changes = [...reloads, ...routes.map((change) => ({ ...change, at }))];
+    const news = [...routes, ...holdsBetween(applied, model)].map((change) => ({ ...change, at }));
     this.#publish({
-      ...withChanges(this.#state, changes),
+      ...withChanges(this.#state, [...reloads, ...news]),
       applied: model,
-      lastChange: routes.length > 0 || applied === undefined ? at : lastChange,
+      lastChange: news.length > 0 || applied === undefined ? at : lastChange,
     });
     // Docker has told everything, and tells of ends from now on.
     if (this.#schedule.connected) this.#fence.end();
@@ -336,7 +352,7 @@ export class Gateway {
 
   /** Beside the passes: HAProxy may answer late, and the changes of containers must not wait. */
   #warnOfUnanswering(): void {
-    inBackground(this.#readiness.look(this.#state.applied ?? EMPTY_MODEL), (error) => {
+    inBackground(this.#readiness.look(this.#applied), (error) => {
       // HAProxy does not run, or is just starting.
       if (error instanceof GatewayError) {
         this.parts.log.debug(`cannot tell which containers answer: ${errorMessage(error)}`);
@@ -348,11 +364,53 @@ export class Gateway {
 
   /** Drains the servers of a container that ends, unless it is the last one of its service. */
   #drain(id: string): void {
-    const { applier, runtime, source } = this.parts;
+    const { runtime, source } = this.parts;
     if (!runtime.mayChange) return;
-    const isEnding = (other: string): boolean => source.isEnding(other);
-    const servers = serversToDrain(this.#state.applied ?? EMPTY_MODEL, id, isEnding);
-    for (const { backend, server } of servers) runtime.drain(applier.runningName(backend), server);
+    // A container that was just started takes over once it answers.
+    const canServe = ({ id: other, name }: Server): boolean =>
+      !source.isEnding(other) && this.#holds.mayAnswer(name);
+    for (const leaving of serversToDrain(this.#applied, id, canServe)) {
+      this.#drainAll(leaving);
+    }
+  }
+
+  /**
+   * Takes the servers of a container out of use that does not answer any more. Requests wait from now
+   * on if it is the last one of its service.
+   */
+  #lose(id: string): void {
+    const { applier, runtime } = this.parts;
+    const held = this.#holds.lose(id, Date.now());
+    for (const leaving of serversInUse(this.#applied, id)) {
+      const { name, backend } = leaving.service;
+      if (!held.has(name) || !applier.hasWaitingRoom(backend)) continue;
+      // Before the servers, so that no request finds neither.
+      runtime.openWaitingRoom(applier.runningName(backend));
+      this.#drainAll(leaving);
+    }
+    this.#drain(id);
+    this.#wakeup.set();
+  }
+
+  #drainAll({ service, servers }: Leaving): void {
+    const { applier, runtime } = this.parts;
+    const backend = applier.runningName(service.backend);
+    for (const server of servers) runtime.drain(backend, server);
+  }
+
+  /** Ends the holds whose time is over, also while Docker cannot be read. */
+  #endHolds(now: number): void {
+    const { applier, runtime } = this.parts;
+    for (const { backend } of this.#holds.expire(now)) {
+      if (!applier.hasWaitingRoom(backend)) continue;
+      runtime.drain(applier.runningName(backend), WAITING_ROOM);
+    }
+    this.#wake();
+  }
+
+  /** What is served. */
+  get #applied(): Model {
+    return this.#state.applied ?? EMPTY_MODEL;
   }
 
   #markAll(): void {

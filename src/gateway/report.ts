@@ -4,7 +4,13 @@ import { Damper } from "./damper.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
-import { changesSince, type Change, type RouteChange, type State } from "./state.ts";
+import {
+  changesSince,
+  type Change,
+  type HoldChange,
+  type RouteChange,
+  type State,
+} from "./state.ts";
 
 /** A server's name in HAProxy's messages: that of its backend, and the ID of its container. */
 const SERVER_NAME = /\S+\/([0-9a-f]{12})(?::\d+)?(?= )/;
@@ -65,6 +71,31 @@ export function changesBetween(
   }
 }
 
+/** Finds the services whose requests wait from now on, or wait no longer and have no container. */
+export function holdsBetween(before: Model | undefined, after: Model): HoldChange[] {
+  const old = new Map((before?.services ?? []).filter(isWithoutServer).map(byName));
+  const now = new Map(after.services.filter(isWithoutServer).map(byName));
+  const begun = [...now.values()].filter(({ name, hold }) => old.get(name)?.hold !== hold);
+  const names = new Set(old.size === 0 ? [] : after.services.map(({ name }) => name));
+  const gone = [...old.values()].filter(({ name }) => !names.has(name));
+  return [
+    ...begun.map((service): HoldChange => {
+      const event = service.hold === "waiting" ? "waiting for a container" : "no container";
+      return { event, route: routeOf(service) };
+    }),
+    ...gone.map((service): HoldChange => ({ event: "no route", route: routeOf(service) })),
+  ];
+}
+
+/** Whether a service is held and has no server that may answer. */
+function isWithoutServer({ hold, servers }: Service): boolean {
+  return hold !== "" && servers.every(({ disabled }) => disabled);
+}
+
+function byName(service: Service): [name: string, service: Service] {
+  return [service.name, service];
+}
+
 /** Returns a listener that logs what is new in each state. */
 export function logState(log: Logger): (state: State, before: State) => void {
   const complaints = new Complaints();
@@ -87,12 +118,23 @@ export function logState(log: Logger): (state: State, before: State) => void {
   };
 }
 
+const HOLD_MEANING: Readonly<Record<HoldChange["event"], (route: string) => string>> = {
+  "waiting for a container": (route) => `requests for ${route} wait`,
+  "no container": (route) => `requests for ${route} are answered 503`,
+  "no route": (route) => `nothing is served at ${route} any more`,
+};
+
 /** Makes the log line for a change. */
 export function lineOf(change: Change): LogLine {
   if (change.event === "reload") {
     const { event, reasons, ms } = change;
     const message = `reload: ${summarise(reasons)} (${ms} ms)`;
     return { level: "info", message, fields: { event, reasons, ms } };
+  }
+  if (!("container" in change)) {
+    const { event, route } = change;
+    const message = `${event}: ${HOLD_MEANING[event](route)}`;
+    return { level: "info", message, fields: { event, route } };
   }
   const { event, route, server, container, id, reason, ms } = change;
   const details = [
@@ -147,8 +189,9 @@ export class Complaints {
 /** The place of every container, by the service's name and the container's ID. */
 function places(services: readonly Service[]): Map<string, Place> {
   const found = new Map<string, Place>();
-  for (const { name, routes, servers, waiting } of services) {
-    const route = routes.map(toUrl).join(", ") || name;
+  for (const service of services) {
+    const { name, servers, waiting } = service;
+    const route = routeOf(service);
     for (const { id, container, why } of servers) {
       const ofContainer = servers.filter((server) => server.id === id);
       found.set(`${name}/${id}`, { container, id, route, server: addressesOf(ofContainer), why });
@@ -163,6 +206,10 @@ function places(services: readonly Service[]): Map<string, Place> {
 /** Such as `172.17.0.2:8000 or 80`. */
 function addressesOf(servers: readonly Server[]): string {
   return `${servers[0]?.address}:${servers.map(({ port }) => port).join(" or ")}`;
+}
+
+function routeOf({ name, routes }: Service): string {
+  return routes.map(toUrl).join(", ") || name;
 }
 
 function toUrl({ host, path }: Route): string {

@@ -20,6 +20,13 @@ export interface RouteChange {
   readonly ms: number | undefined;
 }
 
+/** What happened to the requests of a service that has no container to answer them. */
+export interface HoldChange {
+  /** They wait; they are answered 503; nothing is served there any more. */
+  readonly event: "waiting for a container" | "no container" | "no route";
+  readonly route: string;
+}
+
 interface ReloadChange {
   readonly event: "reload";
   readonly reasons: readonly string[];
@@ -28,7 +35,7 @@ interface ReloadChange {
 }
 
 /** Something that changed in HAProxy. */
-export type Change = (RouteChange | ReloadChange) & {
+export type Change = (RouteChange | HoldChange | ReloadChange) & {
   /** In milliseconds since 1970. */
   readonly at: number;
 };

@@ -1,6 +1,6 @@
 // What happens to a container that is told to end: which servers are drained, and for how long.
 
-import type { Model, Server } from "../model.ts";
+import type { Model, Server, Service } from "../model.ts";
 
 /**
  * The shortest time for the connections of a removed server, in milliseconds: Docker's default stop
@@ -9,25 +9,38 @@ import type { Model, Server } from "../model.ts";
  */
 const SHORTEST_GRACE = 10_000;
 
+/** Servers of one service that get no more requests. */
+export interface Leaving {
+  readonly service: Service;
+  /** The names of the servers. */
+  readonly servers: readonly string[];
+}
+
 /**
  * The servers to drain when a container is told to end. There are none in a service of which it is
  * the last container.
- * @param isEnding whether another container has ended or was told to, by its ID
+ * @param canServe whether a server of another container can take over
  */
 export function serversToDrain(
-  { services }: Model,
+  model: Model,
   id: string,
-  isEnding: (id: string) => boolean,
-): { readonly backend: string; readonly server: string }[] {
+  canServe: (server: Server) => boolean,
+): Leaving[] {
+  return serversInUse(model, id).filter(({ service }) =>
+    service.servers.some((server) => server.id !== id && !server.disabled && canServe(server)),
+  );
+}
+
+/** The servers of a container that get requests. */
+export function serversInUse({ services }: Model, id: string): Leaving[] {
   const isOwn = (server: Server): boolean => server.id === id && !server.disabled;
   return services
     .filter(({ servers }) => servers.some(isOwn))
-    .filter(({ servers }) =>
-      servers.some((server) => server.id !== id && !server.disabled && !isEnding(server.id)),
-    )
-    .flatMap(({ backend, servers }) =>
-      servers.filter(isOwn).map((server) => ({ backend, server: server.name })),
-    );
+    .map((service) => ({ service, servers: service.servers.filter(isOwn).map(nameOf) }));
+}
+
+function nameOf({ name }: Server): string {
+  return name;
 }
 
 /** How long a server's connections may last after it is removed, in milliseconds. */

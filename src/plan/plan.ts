@@ -43,8 +43,11 @@ export interface Applied {
   /** Undefined if HAProxy does not run the gateway's files yet. */
   readonly files?: Files | undefined;
   readonly aliases: Aliases;
-  /** The servers that were taken out since the files were applied, as `backend/server` in HAProxy. */
-  readonly takenOut?: ReadonlySet<string>;
+  /**
+   * The servers that were drained, disabled or enabled since then, as `backend/server` in HAProxy. They
+   * are brought to what the files say.
+   */
+  readonly overridden?: ReadonlySet<string>;
   /** Why HAProxy may run something else; undefined if the gateway is sure. */
   readonly doubt?: string | undefined;
 }
@@ -58,12 +61,12 @@ export function planChange(
   desired: Files,
   capabilities: Capabilities | undefined,
 ): Plan {
-  const { files: before, takenOut = new Set<string>(), doubt } = applied;
+  const { files: before, overridden = new Set<string>(), doubt } = applied;
   if (before === undefined || doubt !== undefined) {
     return { kind: "reload", reasons: [doubt ?? "there is no configuration of the gateway's yet"] };
   }
   const aliases = { ...applied.aliases };
-  const anew = { takenOut, renewed: renewedIn(before, desired) };
+  const anew = { overridden, renewed: renewedIn(before, desired) };
   const changes = [
     ...planSections(before, desired, aliases, anew, capabilities),
     ...planAssets(before, desired, aliases),
@@ -194,8 +197,8 @@ function planSections(
   anew: ServersAnew,
   capabilities: Capabilities = UNKNOWN_VERSION,
 ): Change[] {
-  const { takenOut, renewed } = anew;
-  const isAnew = takenOut.size > 0 || renewed.size > 0;
+  const { overridden, renewed } = anew;
+  const isAnew = overridden.size > 0 || renewed.size > 0;
   if (applied.config === desired.config && !isAnew) return [];
   const oldSections = sectionsOf(applied);
   const newSections = sectionsOf(desired, oldSections);
@@ -203,7 +206,7 @@ function planSections(
   const old = byTitle(oldSections.slice(start, before));
   const now = byTitle(newSections.slice(start, after));
   const runningName = (name: string): string => aliases[name] ?? name;
-  const backends = new Set([...takenOut].map((key) => key.slice(0, key.indexOf("/"))));
+  const backends = new Set([...overridden].map((key) => key.slice(0, key.indexOf("/"))));
   const places = [...renewed].map((place) => ` ${place}`);
   const hasAnew = ({ name, text }: Section): boolean =>
     backends.has(runningName(name)) || places.some((place) => text.includes(place));

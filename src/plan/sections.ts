@@ -17,20 +17,20 @@ export interface Change {
 export interface SectionContext {
   readonly capabilities: Capabilities;
   readonly defaultLines: DefaultsLookup;
-  /** The servers that start anew though their lines are the same. */
+  /** The servers that are to be told again though their lines are the same. */
   readonly anew: ServersAnew;
 }
 
-/** Servers that HAProxy must bring up again. */
+/** Servers that HAProxy must be told of again. */
 export interface ServersAnew {
-  /** Those that were taken out since the files were applied, as `backend/server` in HAProxy. */
-  readonly takenOut: ReadonlySet<string>;
+  /** Those that were drained, disabled or enabled since the files were applied, as `backend/server`. */
+  readonly overridden: ReadonlySet<string>;
   /** Those at an `address:port` where another container is now, or the same one after a restart. */
   readonly renewed: ReadonlySet<string>;
 }
 
 const NO_CHANGE: Change = { operations: [], reasons: [] };
-const NOTHING_ANEW: ServersAnew = { takenOut: new Set(), renewed: new Set() };
+const NOTHING_ANEW: ServersAnew = { overridden: new Set(), renewed: new Set() };
 
 /** Lines of `defaults` that HAProxy does not apply to a backend that is added at run time. */
 const IGNORED_AT_RUNTIME = /^compression /;
@@ -146,7 +146,7 @@ function planServers(
   backend: string,
   before: readonly ServerLine[],
   after: readonly ServerLine[],
-  { takenOut, renewed }: ServersAnew,
+  { overridden, renewed }: ServersAnew,
 ): Change {
   const oldServers = new Map(before.map((server) => [server.name, server]));
   const newNames = new Set(after.map(({ name }) => name));
@@ -156,7 +156,8 @@ function planServers(
     const { name, address, port, disabled } = server;
     const old = oldServers.get(name);
     const isSamePlace = old?.address === address && old.port === port;
-    const startsAnew = takenOut.has(`${backend}/${name}`) || renewed.has(`${address}:${port}`);
+    const isOverridden = overridden.has(`${backend}/${name}`);
+    const isRenewed = renewed.has(`${address}:${port}`);
     if (old !== undefined && !sameItems(old.settings, server.settings)) {
       reasons.push(`${title} changed (the settings of server ${name})`);
     } else if (!isSamePlace && !hasIpAndPort(server)) {
@@ -165,7 +166,7 @@ function planServers(
     } else if (old === undefined) operations.push({ do: "add server", backend, server });
     else if (!isSamePlace) {
       operations.push({ do: "move server", backend, server, from: old });
-    } else if (old.disabled !== disabled || (!disabled && startsAnew)) {
+    } else if (old.disabled !== disabled || isOverridden || (!disabled && isRenewed)) {
       operations.push({ do: disabled ? "drain server" : "enable server", backend, server });
     }
   }

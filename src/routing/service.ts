@@ -1,7 +1,7 @@
 // Makes a service from its containers, with its servers and routes.
 
 import { compare } from "../lib/text.ts";
-import type { Route, Server, Service, WaitingContainer } from "../model.ts";
+import { type Route, type Server, type Service, type WaitingContainer } from "../model.ts";
 import type { RoutedContainer } from "./container.ts";
 import type { RouteIntent } from "./intent.ts";
 
@@ -43,6 +43,7 @@ export function toService(
     routes: routes.map((route) => toRoute(route, backend)),
     servers: serversOf(members),
     waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
+    hold: "",
   };
 }
 
@@ -66,13 +67,13 @@ function toWaitingContainer({ container: { id, name, state } }: RoutedContainer)
 
 /**
  * The servers of a service. If all of them are disabled, the container that was told to stop last
- * gets its servers enabled again: it may still answer.
+ * gets its servers enabled again: it may still answer. One that has ended does not.
  */
 function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
   const servers = members.flatMap((member) => member.servers);
   if (servers.some(({ disabled }) => !disabled)) return servers;
   const lastStopping = members
-    .filter((member) => member.servers.some(({ why }) => why === "stopping" || why === "ending"))
+    .filter((member) => member.servers.some(({ why }) => why === "stopping"))
     .toSorted((a, b) => a.container.stopping - b.container.stopping)
     .at(-1);
   return servers.map((server) =>

@@ -8,6 +8,7 @@ import { measureBurst } from "./burst.ts";
 import { measureCost } from "./cost.ts";
 import { buildGateway } from "./gateway.ts";
 import { describeMachine } from "./machine.ts";
+import { measureHold } from "./hold.ts";
 import { measureRoutes } from "./routes.ts";
 import { measureStart } from "./start.ts";
 import { measureStop } from "./stop.ts";
@@ -16,6 +17,7 @@ import { toMarkdown, type Bench, type Row } from "./table.ts";
 const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   start: measureStart,
   stop: measureStop,
+  hold: measureHold,
   burst: measureBurst,
   routes: measureRoutes,
   cost: measureCost,

@@ -28,6 +28,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   ports: ["1,2", "3"],
   network: ["a", "b c"],
   wait: ["1s:2s", "3s"],
+  hold: ["5s", "0"],
   "log-level": ["debug", "error"],
   "log-format": ["json", "text"],
 };

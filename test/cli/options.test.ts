@@ -16,6 +16,7 @@ const DEFAULTS: Options = {
     reloadCommand: undefined,
   },
   reload: { wait: { min: 200, max: 2000 }, always: false },
+  hold: 10_000,
   dockerHost: "",
   once: false,
   log: { level: "info", format: "text" },
@@ -66,6 +67,13 @@ test.each<[RawOptions, Difference]>([
   [{ network: "back" }, { routing: { network: "back" } }],
   [{ wait: "0ms:0ms" }, { reload: { wait: { min: 0, max: 0 } } }],
   [{ wait: "1s:1m" }, { reload: { wait: { min: 1000, max: 60_000 } } }],
+  [{ hold: "0" }, { hold: 0 }],
+  [{ hold: "500ms" }, { hold: 500 }],
+  [{ hold: "1m" }, { hold: 60_000 }],
+  [
+    { hold: "5s", "always-reload": true },
+    { hold: 0, reload: { always: true } },
+  ],
   [{ wait: "100ms" }, { reload: { wait: { min: 100, max: 400 } } }],
   [{ haproxy: "/opt/haproxy" }, { haproxy: { program: "/opt/haproxy" } }],
   [{ "master-socket": "/m.sock" }, { haproxy: { masterSocket: "/m.sock" } }],
@@ -75,7 +83,7 @@ test.each<[RawOptions, Difference]>([
     { "manage-haproxy": false, "reload-cmd": "x" },
     { haproxy: { manageHaproxy: false, reloadCommand: ["x"] } },
   ],
-  [{ "always-reload": true }, { reload: { always: true } }],
+  [{ "always-reload": true }, { hold: 0, reload: { always: true } }],
   [{ once: true }, { once: true }],
   [{ once: false }, {}],
   [{ "log-level": "debug" }, { log: { level: "debug" } }],
@@ -90,6 +98,7 @@ test.each<[RawOptions, Difference]>([
 });
 
 const LISTEN_HINT = "such as --listen '*:80' or --listen 127.0.0.1:8080";
+const HOLD_HINT = "such as --hold 10s (units: ms, s, m); 0: requests do not wait";
 const WAIT_HINT = "such as --wait 200ms:2s (units: ms, s, m)";
 
 test.each<[RawOptions, string, string | undefined]>([
@@ -132,6 +141,8 @@ test.each<[RawOptions, string, string | undefined]>([
     'Cannot use --ports: "" is no port number (1 to 65535)',
     "such as --ports 8000,80",
   ],
+  [{ hold: "10" }, 'Cannot use --hold "10": it is no duration', HOLD_HINT],
+  [{ hold: "61s" }, 'Cannot use --hold "61s": it is longer than a minute', HOLD_HINT],
   [{ wait: "2s:1s" }, 'Cannot use --wait "2s:1s": 1s is shorter than 2s', undefined],
   [{ wait: "1s:10s:3" }, 'Cannot use --wait "1s:10s:3": it is not min:max', WAIT_HINT],
   [{ wait: "200" }, 'Cannot use --wait "200": "200" is no duration', WAIT_HINT],

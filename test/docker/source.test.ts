@@ -77,6 +77,7 @@ test("the others are read at once, and tell when there is more to read", async (
     connected: () => undefined,
     changed: () => (calls += 1),
     ending: () => undefined,
+    ended: () => undefined,
     disconnected: () => undefined,
   };
   const end = new AbortController();

@@ -60,6 +60,29 @@ function told(number: string, id = A): DockerEvent {
 
 const read = (id: string): number => client.asked.filter((each) => each === id).length;
 
+test("a container that ran is known as long as Docker has it", async () => {
+  client.add(B, { name: "two", status: "exited" });
+  await refresh();
+  client.add(A, { name: "one", status: "exited" });
+  store.note(happened("die"));
+  await refresh();
+  // The other one had ended before it was read.
+  expect([store.remains(A), store.remains(B)]).toEqual([true, false]);
+  expect(known()).toEqual([]);
+  store.note(happened("start"));
+  client.add(A, { name: "one" });
+  await refresh();
+  expect(store.remains(A)).toBe(false);
+  client.add(A, { name: "one", status: "exited" });
+  store.note(happened("die"));
+  await refresh();
+  client.containers.delete(A);
+  // Its removal was not told of.
+  store.markAll();
+  await refresh();
+  expect(store.remains(A)).toBe(false);
+});
+
 test("everything is read at first, then what an event is about", async () => {
   await refresh();
   expect(client.asked).toEqual(["list", "networks", A, B]);
@@ -259,20 +282,21 @@ describe("an event and what is read", () => {
 });
 
 describe("who ends", () => {
-  test.each<[string, DockerEvent, boolean]>([
-    ["die", happened("die"), true],
-    ["died", happened("died"), true],
-    ["kill 15", told("15"), true],
-    ["kill TERM", told("TERM"), true],
-    ["its own signal", told("SIGQUIT"), true],
-    ["another signal", told("SIGHUP"), false],
-    ["start", happened("start"), false],
-    ["pause", happened("pause"), false],
-    ["the networks", { kind: "networks" }, false],
-  ])("%s", async (_, event, ends) => {
+  test.each<[string, DockerEvent, "ended" | "told" | "neither"]>([
+    ["die", happened("die"), "ended"],
+    ["died", happened("died"), "ended"],
+    ["kill 15", told("15"), "told"],
+    ["kill TERM", told("TERM"), "told"],
+    ["its own signal", told("SIGQUIT"), "told"],
+    ["another signal", told("SIGHUP"), "neither"],
+    ["start", happened("start"), "neither"],
+    ["pause", happened("pause"), "neither"],
+    ["the networks", { kind: "networks" }, "neither"],
+  ])("%s", async (_, event, what) => {
     client.add(A, { name: "one", stopSignal: "SIGQUIT" });
     await refresh();
-    expect(store.note(event)).toBe(ends ? A : undefined);
+    const ends = what !== "neither";
+    expect(store.note(event)).toEqual(ends ? { id: A, hasEnded: what === "ended" } : undefined);
     expect([store.isEnding(A), store.isEnding(B)]).toEqual([ends, false]);
   });
 

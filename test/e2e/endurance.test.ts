@@ -9,7 +9,7 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { startExternal } from "./external.ts";
-import { closeGateways, firstVersion, startGateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, firstVersion, startGateway } from "./gateway.ts";
 import { createNetwork } from "./network.ts";
 import { isAlive } from "./processes.ts";
 import { startRelay } from "./relay.ts";
@@ -68,7 +68,7 @@ test.each(haproxyVersions())(`killed ${KILLS} times, HAProxy %s`, async (version
 
   const last = await run(engine, "last:1");
   await gateway.served("/last/", last.name);
-  await Promise.all(left.map((container) => container.stop()));
+  await Promise.all(left.map((container) => container.remove()));
   await gateway.answers("/coming/", 403);
 
   const { failures, requests } = await traffic.stop();
@@ -117,7 +117,7 @@ test("an Engine that falls silent is given up, and what it did meanwhile is seen
 /** A gateway whose Engine keeps its connections and says nothing any more. */
 async function startFrozen() {
   const relay = await startRelay(engine.socket, 0);
-  const gateway = await startGateway({ dockerHost: relay.dockerHost });
+  const gateway = await startGateway({ dockerHost: relay.dockerHost, flags: [BRIEF_HOLD] });
   const stable = await run(engine, "stable:1");
   // Nobody else gets its address there.
   await createNetwork(engine, "frozen");

@@ -74,7 +74,7 @@ test("one that is down for a while: what was served is, and what happened meanwh
   await gateway.answers("/eng/two/", 503);
 
   await own.startDaemon();
-  await gateway.answers("/eng/two/", 403);
+  await gateway.logged(/^removed \/eng\/two /);
   await gateway.served("/eng/one/", stays.name);
   const next = await run(own, "eng/two:1");
   await gateway.served("/eng/two/", next.name);

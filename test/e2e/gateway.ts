@@ -32,6 +32,9 @@ export interface GatewayOptions {
   logFormat?: "text" | "json";
 }
 
+/** Requests for a service without containers wait only briefly, where a test is about what follows. */
+export const BRIEF_HOLD = "--hold=300ms";
+
 /** What a test waits for comes within tens of milliseconds; a loaded machine takes longer. */
 const WAIT_MS = 20_000;
 /** A request takes milliseconds. */

@@ -12,7 +12,7 @@ import {
 import { removeAll, run, type Container } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { connect, createNetwork, disconnect } from "./network.ts";
 import { freePort } from "../lab/ports.ts";
 
@@ -35,7 +35,7 @@ describe(`addresses and ports, ${testFlavour()}`, () => {
     engine = await sharedEngine();
     await importImage(engine, "net/exposed:1", { expose: [8000] });
     await importImage(engine, "net/bare:1");
-    gateway = await startGateway({ dockerHost: engine.dockerHost });
+    gateway = await startGateway({ dockerHost: engine.dockerHost, flags: [BRIEF_HOLD] });
     await gateway.answers("/", 403);
   });
 

@@ -12,7 +12,7 @@ import {
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
 setDefaultTimeout(60_000);
 
@@ -25,7 +25,7 @@ describe(`images and labels, ${testFlavour()}`, () => {
     for (const name of ["shop:1", "shop:2", "registry.example.com:5000/shop/cart:1", "other:1"]) {
       await importImage(engine, name, { expose: [8000] });
     }
-    gateway = await startGateway({ dockerHost: engine.dockerHost });
+    gateway = await startGateway({ dockerHost: engine.dockerHost, flags: [BRIEF_HOLD] });
     await gateway.answers("/", 403);
   });
 
@@ -89,7 +89,7 @@ describe(`images and labels, ${testFlavour()}`, () => {
     await gateway.served("/other/", other.name);
     gateway.signal("SIGHUP");
     await gateway.logged("reading everything again (SIGHUP)");
-    await other.stop();
+    await other.remove();
     await gateway.answers("/other/", 403);
     for (const { name } of [full, short]) expect(gateway.count(`container ${name} `)).toBe(1);
   });

@@ -38,9 +38,10 @@ async function statistics(gateway: Gateway, column: string): Promise<Record<stri
   const names = head.replace("# ", "").split(",");
   const cell = (line: string, name: string): string => line.split(",")[names.indexOf(name)] ?? "";
   return Object.fromEntries(
-    lines.filter(Boolean).map((line) => {
-      const id = /^([0-9a-f]{12})(:|$)/.exec(cell(line, "svname"))?.[1] ?? "";
-      return [id, cell(line, column).replace(/ .*/, "")];
+    lines.flatMap((line) => {
+      // The server at which requests wait has none.
+      const id = /^([0-9a-f]{12})(:|$)/.exec(cell(line, "svname"))?.[1];
+      return id === undefined ? [] : [[id, cell(line, column).replace(/ .*/, "")]];
     }),
   );
 }

@@ -13,7 +13,7 @@ import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { Traffic } from "./traffic.ts";
 
 setDefaultTimeout(120_000);
@@ -40,7 +40,7 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
   let reloads: number;
 
   beforeEach(async () => {
-    gateway = await startGateway({ version, dockerHost: engine.dockerHost });
+    gateway = await startGateway({ version, dockerHost: engine.dockerHost, flags: [BRIEF_HOLD] });
     await gateway.served("/steady/", (await run(engine, "steady:1")).name);
     // The first files take one.
     await gateway.logged(/^reload: /);

@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
 import { idOf, Stage } from "./stage.ts";
 import { Traffic } from "./traffic.ts";
@@ -22,7 +22,7 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
 
   beforeEach(async () => {
     stage = new Stage();
-    gateway = await startGateway({ version, dockerHost: stage.dockerHost });
+    gateway = await startGateway({ version, dockerHost: stage.dockerHost, flags: [BRIEF_HOLD] });
     await gateway.answers("/", 403);
   });
 

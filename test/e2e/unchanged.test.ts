@@ -53,12 +53,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("neither while it runs nor when it is started again", async () => {
     const { options, processes } = await startExternal(version, engine.dockerHost);
     const flags = ["--master-socket", join(options.dir, "master.sock")];
-    const first = await startGateway({
-      ...options,
-      dockerHost: engine.dockerHost,
-      flags: [...flags, RELOADED],
-    });
+    // Before the gateway: its first change is a reload, so that the service has its name in HAProxy.
     const container = await run(engine, "same/one:1");
+    const first = await startGateway({ ...options, dockerHost: engine.dockerHost, flags });
     await first.served("/same/one/", container.name);
     await first.until(() =>
       expect(first.config()).toContain(`server ${container.id.slice(0, 12)}`),

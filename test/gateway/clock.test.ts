@@ -38,6 +38,8 @@ test.each<[string, Partial<Schedule>, Due["task"], after: number]>([
   ["a retry does not hold up a reread", { rereadAt: NOW + 10, retryAt: NOW + 900 }, "pass", 10],
   ["silent containers are looked for", { lateAt: NOW + 70 }, "late", 70],
   ["silent ones, without the Engine too", { lateAt: NOW + 70, connected: false }, "late", 70],
+  ["a hold ends at its time", { holdAt: NOW + 80 }, "hold", 80],
+  ["it ends without the Engine too", { holdAt: NOW - 80, connected: false }, "hold", 0],
   ["at the same time, a pass comes first", { lateAt: NOW, awake: true }, "pass", 0],
   ["an overdue resync comes at once", { resyncAt: NOW - 5 }, "resync", 0],
   [

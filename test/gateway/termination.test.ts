@@ -15,8 +15,8 @@ function model(...containers: Container[]): Model {
 }
 
 const drained = (of: Model, id: string, ending: readonly string[] = []): string[] =>
-  serversToDrain(of, id, (each) => ending.includes(each)).map(
-    ({ backend, server }) => `${backend}/${server}`,
+  serversToDrain(of, id, (server) => !ending.includes(server.id)).flatMap(({ service, servers }) =>
+    servers.map((server) => `${service.backend}/${server}`),
   );
 
 const nameOf = ({ id }: Container): string => id.slice(0, 12);

@@ -12,6 +12,7 @@ import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { holdOptions } from "../../src/template/context.ts";
 import { container, HOST } from "../lab/make.ts";
 
 /** What a case may say in its `options.json`. */
@@ -68,7 +69,7 @@ function readCase(name: string): GoldenCase {
     now: () => new Date(),
   });
   const { mapPath } = new ConfigFiles(paths.output, isOwnConfig, log);
-  const { routing, listen } = options;
+  const { routing, listen, hold } = options;
   const template = readTemplate(name, options.template.name);
   return {
     name,
@@ -79,7 +80,12 @@ function readCase(name: string): GoldenCase {
       const snapshot: Snapshot = { containers, drivers: {}, gateways: ["172.17.0.1"] };
       const settings = {
         routing,
-        template: { listen, domain: routing.domain ?? "", ports: routing.ports },
+        template: {
+          listen,
+          domain: routing.domain ?? "",
+          ports: routing.ports,
+          ...holdOptions(hold, false),
+        },
         haproxy: { version: haproxy, ...paths.haproxy },
         mapPath,
       };

@@ -4,6 +4,7 @@ import { expect } from "bun:test";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
 import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
 import type { Attachment, Container, Files, Reach, Snapshot } from "../../src/model.ts";
+import { holdOptions } from "../../src/template/context.ts";
 import type { RoutingOptions } from "../../src/routing/routing.ts";
 
 /** A host with Docker's default bridge. */
@@ -24,7 +25,7 @@ export const ROUTING: RoutingOptions = {
 /** The settings that decide the files, together with the containers. */
 export const SETTINGS: DesiredSettings = {
   routing: ROUTING,
-  template: { listen: ["*:80"], domain: "", ports: [8000, 80] },
+  template: { listen: ["*:80"], domain: "", ports: [8000, 80], ...holdOptions(10_000, false) },
   haproxy: {
     version: "2.6.12",
     user: "",

@@ -11,6 +11,7 @@ import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import type { Container } from "../../src/model.ts";
 import { isOwnConfig } from "../../src/template/compile.ts";
+import { holdOptions } from "../../src/template/context.ts";
 import { elapse, until } from "./fake-clock.ts";
 import { labDir } from "./leftovers.ts";
 import { at, container, ROUTING } from "./make.ts";
@@ -63,6 +64,8 @@ export class PlayedGateway {
   constructor(
     template: string,
     readonly dir = labDir("played"),
+    /** How long requests wait for a container of their service, in milliseconds. */
+    hold = 0,
   ) {
     const log = listLogger(this.log);
     this.haproxy = new PlayedHaproxy(dir);
@@ -73,7 +76,7 @@ export class PlayedGateway {
     const { statsSocket, program, version } = this.haproxy;
     const settings: DesiredSettings = {
       routing: ROUTING,
-      template: { listen: [], domain: "", ports: [8000, 80] },
+      template: { listen: [], domain: "", ports: [8000, 80], ...holdOptions(hold, false) },
       haproxy: { version, user: "", group: "", chroot: "", statsSocket, stateFile: "", log: [] },
       mapPath: this.files.mapPath,
     };
@@ -83,6 +86,7 @@ export class PlayedGateway {
       () => 0,
       true,
       log,
+      hold,
     );
     this.applier = new Applier({ files, haproxy, runtime: this.runtime, program, log });
     this.gateway = new Gateway({
@@ -97,6 +101,7 @@ export class PlayedGateway {
         log,
       ),
       wait: WAIT,
+      hold,
       log,
     });
   }

@@ -18,6 +18,8 @@ export class PlayedSource implements Source {
   #listener: SourceListener | undefined;
   #containers: readonly Container[] = [];
   readonly #ending = new Set<string>();
+  /** The IDs of stopped containers that were not removed. */
+  readonly stopped = new Set<string>();
   #held: PromiseWithResolvers<void> | undefined;
   #isIdle = false;
 
@@ -89,6 +91,23 @@ export class PlayedSource implements Source {
 
   snapshot(): Snapshot {
     return snapshot(this.#containers);
+  }
+
+  /** The source can be read no more. */
+  disconnect(): void {
+    this.#listener?.disconnected();
+  }
+
+  /** A container has ended. It is there still, unless it is removed too. */
+  die({ id }: Container, how: "stopped" | "removed" = "stopped"): void {
+    if (how === "stopped") this.stopped.add(id);
+    this.#ending.add(id);
+    this.#listener?.ended(id);
+    this.change(...this.#containers.filter((each) => each.id !== id));
+  }
+
+  remains(id: string): boolean {
+    return this.stopped.has(id);
   }
 
   isEnding(id: string): boolean {

@@ -135,7 +135,7 @@ export class Site {
     });
     return Object.fromEntries(
       rows
-        .filter((row) => row.get("type") === "2")
+        .filter((row) => row.get("type") === "2" && row.get("svname") !== "_wait")
         .map((row) => {
           const [id = "", port] = row.get("svname")?.split(":") ?? [];
           const stat = {

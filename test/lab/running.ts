@@ -135,8 +135,10 @@ export class Running {
       const values = line.split(",");
       return (name: string): string => values[names.indexOf(name)] ?? "";
     });
+    // The server at which requests wait is no container.
+    const containers = rows.filter((value) => value("svname") !== "_wait");
     return Object.fromEntries(
-      rows.map((value) => [
+      containers.map((value) => [
         `${value("pxname")}/${value("svname")}`,
         { address: value("addr"), status: value("status"), chosen: Number(value("lbtot")) },
       ]),

@@ -1,7 +1,7 @@
 // The model that is made from containers: services, routes, servers, rejections and warnings.
 
 import { describe, expect, test } from "bun:test";
-import type { Container, ContainerState, Health } from "../../src/model.ts";
+import { HAS_ENDED, type Container, type ContainerState, type Health } from "../../src/model.ts";
 import { route, type RoutingOptions } from "../../src/routing/routing.ts";
 import { at, container, HOST, randomNumbers, ROUTING, shuffle, snapshot } from "../lab/make.ts";
 
@@ -53,6 +53,7 @@ test("a container gives a service with a route and a server", () => {
           },
         ],
         waiting: [],
+        hold: "",
       },
     ],
     rejections: [],
@@ -93,8 +94,13 @@ test.each<[string, Partial<Container>[], string[]]>([
   ["told to stop while another serves", [{ stopping: 5 }, {}], ["c0 stopping", "c1"]],
   ["ended while another serves", [{ stopping: 1 }, {}], ["c0 ending", "c1"]],
   ["ended while another stops", [{ stopping: 1 }, { stopping: 5 }], ["c0 ending", "c1"]],
-  ["ended, the only one", [{ stopping: 1 }], ["c0"]],
   ["told to stop, the only one", [{ stopping: 5 }], ["c0"]],
+  ["ended, the only one", [{ stopping: HAS_ENDED }], ["c0 ending"]],
+  [
+    "ended after all were told to stop",
+    [{ stopping: 5 }, { stopping: HAS_ENDED }],
+    ["c0", "c1 ending"],
+  ],
   [
     "all told to stop: the last one goes on",
     [{ stopping: 6 }, { stopping: 5 }],

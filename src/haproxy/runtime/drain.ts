@@ -6,10 +6,11 @@ import type { Logger } from "../../lib/log.ts";
 import type { ServerLine } from "../../config/operations.ts";
 import { serverPath, word } from "./commands.ts";
 
-/** The servers that are taken out at once, before that is planned. */
-export class Withdrawals {
+/** The servers that are drained, disabled or enabled at once, before that is planned. */
+export class Overrides {
   readonly #keys = new Set<string>();
-  readonly #unsent = new Set<string>();
+  /** What is to be sent, in its order. */
+  readonly #unsent = new Map<string, "drain" | "ready">();
   #sending: Promise<void> | undefined;
 
   constructor(
@@ -17,16 +18,18 @@ export class Withdrawals {
     private readonly log: Logger,
   ) {}
 
-  /** The servers that were taken out and not changed since, as `backend/server`. */
+  /** The servers that were told so and not changed since, as `backend/server`. */
   get keys(): ReadonlySet<string> {
     return this.#keys;
   }
 
-  /** Drains a server in the background. If that fails, the next pass does it. */
-  drain(backend: string, server: string): void {
+  /** Drains or enables a server in the background. If that fails, the next pass does it. */
+  set(backend: string, server: string, state: "drain" | "ready"): void {
     const key = `${backend}/${server}`;
     this.#keys.add(key);
-    this.#unsent.add(key);
+    // The last word counts, and comes last.
+    this.#unsent.delete(key);
+    this.#unsent.set(key, state);
     this.#sending ??= this.#sendAll();
   }
 
@@ -55,13 +58,16 @@ export class Withdrawals {
   /** Uses one connection at a time, as many containers may be told to end in the same moment. */
   async #sendAll(): Promise<void> {
     while (this.#unsent.size > 0) {
-      const keys = [...this.#unsent];
+      const states = [...this.#unsent];
       this.#unsent.clear();
       try {
-        await this.send(keys.map((key) => `set server ${serverPath(key)} state drain`));
+        await this.send(
+          states.map(([key, state]) => `set server ${serverPath(key)} state ${state}`),
+        );
       } catch (error) {
-        // The next pass drains them too, or reloads HAProxy.
-        this.log.debug(`not drained: ${keys.join(", ")}: ${errorMessage(error)}`);
+        const keys = states.map(([key]) => key).join(", ");
+        // The next pass does it too, or reloads HAProxy.
+        this.log.debug(`not drained: ${keys}: ${errorMessage(error)}`);
       }
     }
     this.#sending = undefined;

@@ -16,7 +16,7 @@ const CONNECT_TIMEOUT = 100;
 const FIRST_RETRY = 2;
 const LONGEST_RETRY = 20;
 const GROWTH = 1.25;
-/** A server that does not answer by then is left to HAProxy's checks, in milliseconds. */
+/** Each server is probed so long, in milliseconds. Most answer by then. */
 const PROBE_FOR = 500;
 /** A ready server answers within a millisecond. One that hangs must not hold up the others. In ms. */
 const FIRST_ANSWERS = 5;
@@ -42,9 +42,14 @@ export class ReadinessProbes {
   /** The newest candidate for each key. The probe of an older one no longer counts. */
   readonly #candidates = new Map<string, Candidate>();
 
-  /** @param setUp tells HAProxy that these servers, given as `backend/server`, are up */
+  /**
+   * @param setUp tells HAProxy that these servers, given as `backend/server`, are up
+   * @param patience how long a server is probed for which requests may wait, in milliseconds. It is
+   * left to HAProxy's checks after that. Of many servers, only some are probed so long
+   */
   constructor(
     private readonly setUp: (keys: readonly string[]) => Promise<void>,
+    private readonly patience: number,
     private readonly log: Logger,
   ) {}
 
@@ -61,9 +66,14 @@ export class ReadinessProbes {
     const goOn = async (): Promise<void> => {
       await firstProbes;
       await this.#setUp(ready);
+      const late: Candidate[] = [];
       await forEachLimited(silent, MAX_PARALLEL, async (candidate) => {
-        const { server } = candidate;
-        const isReady = await awaitAnswer(bareAddress(server), Number(server.port), PROBE_FOR);
+        if (await this.#awaitAnswer(candidate, PROBE_FOR)) await this.#setUp([candidate]);
+        else late.push(candidate);
+      });
+      const deadline = Date.now() + Math.max(0, this.patience - PROBE_FOR);
+      await forEachLimited(late, MAX_PARALLEL, async (candidate) => {
+        const isReady = await this.#awaitAnswer(candidate, deadline - Date.now());
         if (isReady) await this.#setUp([candidate]);
         else this.#settle([candidate]);
       });
@@ -84,6 +94,21 @@ export class ReadinessProbes {
   /** Forgets all candidates. */
   clear(): void {
     this.#candidates.clear();
+  }
+
+  /** Waits until a server answers, at most `ms` milliseconds. False if it does not. */
+  async #awaitAnswer(candidate: Candidate, ms: number): Promise<boolean> {
+    const { key, server } = candidate;
+    const deadline = Date.now() + ms;
+    let wait = FIRST_RETRY;
+    // A newer operation for the server ends the wait.
+    while (this.#candidates.get(key) === candidate) {
+      if (await answers(bareAddress(server), Number(server.port))) return true;
+      if (Date.now() >= deadline) return false;
+      await pause(wait);
+      wait = Math.min(wait * GROWTH, LONGEST_RETRY);
+    }
+    return false;
   }
 
   async #setUp(candidates: readonly Candidate[]): Promise<void> {
@@ -120,16 +145,4 @@ export function answers(host: string, port: number): Promise<boolean> {
   socket.once("connect", () => resolve(true));
   socket.once("error", () => resolve(false));
   return promise.finally(() => socket.destroy());
-}
-
-/** Waits until something accepts connections there, at most `ms` milliseconds. True if it does. */
-async function awaitAnswer(host: string, port: number, ms: number): Promise<boolean> {
-  const deadline = Date.now() + ms;
-  let wait = FIRST_RETRY;
-  while (!(await answers(host, port))) {
-    if (Date.now() >= deadline) return false;
-    await pause(wait);
-    wait = Math.min(wait * GROWTH, LONGEST_RETRY);
-  }
-  return true;
 }

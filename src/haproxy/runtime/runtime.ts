@@ -4,10 +4,16 @@
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { BRING_UP, type Capabilities, type Operation } from "../../config/operations.ts";
+import {
+  BRING_UP,
+  WAITING_ROOM,
+  type Capabilities,
+  type Operation,
+  type ServerLine,
+} from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
-import { Removals, Withdrawals } from "./drain.ts";
+import { Removals, Overrides } from "./drain.ts";
 import { ReadinessProbes } from "./readiness.ts";
 import { askHaproxy } from "./socket.ts";
 import { readServerStates, type ServerState } from "../process/server-states.ts";
@@ -32,23 +38,30 @@ export type Recognised = "same" | "another" | "unknown";
 export class Runtime {
   readonly #probes: ReadinessProbes;
   readonly #removals: Removals;
-  readonly #withdrawals: Withdrawals;
+  readonly #overrides: Overrides;
   #queue: Promise<unknown> = Promise.resolve();
+  #answered: ((servers: readonly string[]) => void) | undefined;
   #running: Running | undefined;
 
   /**
    * @param socket the path of the stats socket that the running configuration names
    * @param grace how long the connections of a server may last, in milliseconds
    * @param mayChange false if the user wants a reload for every change
+   * @param patience how long a server that is new is asked for an answer, in milliseconds
    */
   constructor(
     private readonly socket: () => string | undefined,
     private readonly grace: (server: string) => number,
     readonly mayChange: boolean,
     log: Logger,
+    patience = 0,
   ) {
-    this.#probes = new ReadinessProbes((keys) => this.#send(keys.map(setUp)), log);
-    this.#withdrawals = new Withdrawals((commands) => this.#send(commands), log);
+    const bringUp = async (keys: readonly string[]): Promise<void> => {
+      await this.#send(keys.map(setUp));
+      this.#tellAnswers(keys);
+    };
+    this.#probes = new ReadinessProbes(bringUp, patience, log);
+    this.#overrides = new Overrides((commands) => this.#send(commands), log);
     this.#removals = new Removals(
       (line) => this.ask(line),
       (task) => this.#serially(task),
@@ -99,9 +112,18 @@ export class Runtime {
     }
   }
 
-  /** The servers that were taken out at once and not changed since, as `backend/server`. */
-  get takenOut(): ReadonlySet<string> {
-    return this.#withdrawals.keys;
+  /** Calls back with the names of servers that answer, once HAProxy knows it. */
+  onAnswer(answered: (servers: readonly string[]) => void): void {
+    this.#answered = answered;
+  }
+
+  #tellAnswers(keys: readonly string[]): void {
+    if (keys.length > 0) this.#answered?.(keys.map((key) => key.slice(key.indexOf("/") + 1)));
+  }
+
+  /** The servers that were drained, disabled or enabled at once and not changed since. */
+  get overridden(): ReadonlySet<string> {
+    return this.#overrides.keys;
   }
 
   /** What is being removed: HAProxy may still have it, and that is no drift. */
@@ -141,6 +163,13 @@ export class Runtime {
     await this.#send(keys.map((key) => `set server ${serverPath(key)} state maint`));
   }
 
+  /** Waits in the background until servers answer, and tells HAProxy that they are up. */
+  awaitAnswers(
+    servers: readonly { readonly backend: string; readonly server: ServerLine }[],
+  ): void {
+    this.#probes.start(servers.map((each) => ({ do: "enable server", ...each }))).goOn();
+  }
+
   /** @param ready servers that start as up, as `backend/server` */
   async #carryOut(
     operations: readonly Operation[],
@@ -149,7 +178,7 @@ export class Runtime {
   ): Promise<void> {
     // Nothing may come between this and the commands: a server that is taken out after they were made
     // must stay noted as taken out.
-    await this.#withdrawals.sent();
+    await this.#overrides.sent();
     const commands: string[] = [];
     for (const operation of operations.map((each) => this.#reuse(each))) {
       if (operation === undefined) continue;
@@ -158,14 +187,20 @@ export class Runtime {
         await this.#send(commands.splice(0));
         await this.#replaceMap(operation.map, operation.entries);
       }
-      if ("server" in operation) this.#withdrawals.forget(operation.backend, operation.server.name);
+      if ("server" in operation) this.#overrides.forget(operation.backend, operation.server.name);
     }
     await this.#send([...commands, ...ready.map(setUp)]);
+    this.#tellAnswers(ready);
   }
 
   /** Tells HAProxy at once to send no new requests to a server. */
   drain(backend: string, server: string): void {
-    this.#withdrawals.drain(backend, server);
+    this.#overrides.set(backend, server, "drain");
+  }
+
+  /** Tells HAProxy at once to let requests for a backend wait. */
+  openWaitingRoom(backend: string): void {
+    this.#overrides.set(backend, WAITING_ROOM, "ready");
   }
 
   /**
@@ -179,7 +214,7 @@ export class Runtime {
     const keys = [...states]
       .filter(([key, state]) => !state.inMaintenance && mustGo(key, state))
       .map(([key]) => key);
-    if (keys.length > 0) await this.#withdrawals.disable(keys);
+    if (keys.length > 0) await this.#overrides.disable(keys);
     return keys;
   }
 
@@ -188,7 +223,7 @@ export class Runtime {
     this.#running = undefined;
     this.#probes.clear();
     this.#removals.clear();
-    this.#withdrawals.clear();
+    this.#overrides.clear();
   }
 
   /** Sends one line of commands and returns HAProxy's answer. @throws GatewayError `haproxy` */

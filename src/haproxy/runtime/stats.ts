@@ -1,5 +1,6 @@
 // What HAProxy counts: servers with their states, and the entries of its maps.
 
+import { WAITING_ROOM } from "../../config/operations.ts";
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -32,6 +33,12 @@ export interface MapEntry {
  */
 export async function readStats(ask: Runtime["ask"], backend?: string): Promise<ServerStats[]> {
   return parseStats(await ask(`show stat ${backend === undefined ? "-1" : word(backend)} 4 -1`));
+}
+
+/** Whether the requests for a backend wait for a container. @param servers all of its servers */
+export function requestsWait(servers: readonly ServerStats[]): boolean {
+  const up = servers.filter(({ state }) => state === "up");
+  return up.length > 0 && up.every(({ name }) => name === WAITING_ROOM);
 }
 
 /** Reads the answer to `show stat`. */

@@ -100,7 +100,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
       });
 
       test("a backend removed", async () => {
-        await running.ask(`set server ${last} state maint;del server ${last}`);
+        await running.ask(`set server ${last} state maint;del server ${last};del server bar/_wait`);
         await running.ask("unpublish backend bar;del backend bar");
         expect(await verified()).toBe("reload");
         expect(running.reloads).toEqual([[expect.stringContaining("has no backend bar")]]);

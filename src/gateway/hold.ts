@@ -1,0 +1,249 @@
+// The hold. When a service has no container that answers, its route stays for a while, and requests
+// wait for the next container. After that, requests get 503 at once as long as Docker has one of its
+// containers, and then the service is gone.
+
+import { listDifference } from "../lib/lists.ts";
+import { compare } from "../lib/text.ts";
+import type { Hold, Service } from "../model.ts";
+
+/** What the hold of a service depends on besides the service itself. */
+interface Facts {
+  /** In milliseconds since 1970. */
+  readonly now: number;
+  /** How long requests wait for a container, in milliseconds. */
+  readonly length: number;
+  /** Whether a server is known to answer, by its name. */
+  readonly answers: (server: string) => boolean;
+  /** Whether Docker still has a container that does not run, by its ID. */
+  readonly remains: (id: string) => boolean;
+}
+
+/** What is remembered of a service. */
+interface Held {
+  /** The service as its running containers make it, or without any if none runs. */
+  readonly service: Service;
+  /** Whether a container of it runs. */
+  readonly runs: boolean;
+  /** The IDs of the containers that it has had and that Docker still has. */
+  readonly containers: ReadonlySet<string>;
+  /** Whether a server of it is known to answer. */
+  readonly answers: boolean;
+  /** Since when it has had an enabled server, in milliseconds since 1970; undefined if it has none. */
+  readonly enabledSince: number | undefined;
+  /** When requests have waited long enough, in milliseconds since 1970; 0 while a server answers. */
+  readonly until: number;
+}
+
+/**
+ * Decides what is remembered of a service from now on. Undefined: it is gone.
+ * @param service undefined if no container of it runs
+ */
+function nextHeld(
+  before: Held | undefined,
+  service: Service | undefined,
+  { now, length, answers, remains }: Facts,
+): Held | undefined {
+  const current = service ?? withoutServers(before?.service);
+  if (current === undefined) return undefined;
+  const own = idsOf(current);
+  const rest = [...(before?.containers ?? [])].filter((id) => !own.includes(id) && remains(id));
+  const enabled = current.servers.filter(({ disabled }) => !disabled);
+  const doesAnswer = enabled.some(({ name }) => answers(name));
+  // A container that comes is worth waiting for. One that only restarts again and again is not.
+  const hasNew = own.some((id) => before?.containers.has(id) !== true);
+  const isLost =
+    before !== undefined &&
+    (before.answers || (enabled.length === 0 && mayHaveAnswered(before, now, length)));
+  const begins = !doesAnswer && (hasNew || isLost);
+  const until = begins ? now + length : (before?.until ?? 0);
+  if (own.length === 0 && rest.length === 0 && now >= until) return undefined;
+  return {
+    service: current,
+    runs: service !== undefined,
+    containers: new Set([...own, ...rest]),
+    answers: doesAnswer,
+    enabledSince: enabled.length === 0 ? undefined : (before?.enabledSince ?? now),
+    until: doesAnswer ? 0 : until,
+  };
+}
+
+/**
+ * Whether a server has been enabled for so long that it may answer. The gateway itself waits for an
+ * answer for a while only. A server that comes up later is HAProxy's to find, which does not tell.
+ */
+function mayHaveAnswered({ enabledSince }: Held, now: number, length: number): boolean {
+  return enabledSince !== undefined && now - enabledSince >= length;
+}
+
+/** What happens to the requests of a service. */
+function holdOf({ answers, service, until }: Held, now: number): Hold {
+  if (answers || until === 0) return "";
+  if (now < until) return "waiting";
+  return service.servers.some(({ disabled }) => !disabled) ? "" : "over";
+}
+
+function withoutServers(service: Service | undefined): Service | undefined {
+  if (service === undefined || idsOf(service).length === 0) return service;
+  return { ...service, servers: [], waiting: [] };
+}
+
+function idsOf({ servers, waiting }: Service): string[] {
+  return [...new Set([...servers, ...waiting].map(({ id }) => id))];
+}
+
+/** Remembers all services, and says which of them are held. */
+export class Holds {
+  readonly #held = new Map<string, Held>();
+  /** What is served of each service that is held, by the name of the service. */
+  readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
+  /** The services that do not answer, by name. They change without a change of their containers. */
+  readonly #silent = new Set<string>();
+  /** When requests for a service no longer wait, in milliseconds since 1970, by its name. */
+  readonly #ends = new Map<string, number>();
+  /** The servers that are known to answer, by name. */
+  readonly #answering = new Set<string>();
+  #last: readonly Service[] | undefined;
+
+  /**
+   * @param length how long requests wait for a container, in milliseconds; 0: they do not wait
+   * @param remains whether Docker still has a container that does not run, by its ID
+   */
+  constructor(
+    readonly length: number,
+    private readonly remains: (id: string) => boolean,
+  ) {}
+
+  /** When requests for a service no longer wait, in milliseconds since 1970; undefined: none wait. */
+  get dueAt(): number | undefined {
+    const at = Math.min(...this.#ends.values());
+    return Number.isFinite(at) ? at : undefined;
+  }
+
+  /**
+   * The services to serve: those of running containers, with their holds, and those that are kept
+   * though no container of them runs. A service that is not held is the same object.
+   * @param services those of running containers, sorted by name
+   * @param now in milliseconds since 1970
+   */
+  apply(services: readonly Service[], now: number): readonly Service[] {
+    if (this.length === 0) return services;
+    const isFirst = this.#last === undefined;
+    // What was served before the gateway started is not held. HAProxy knows what answers.
+    if (isFirst) this.note(services.flatMap(enabledServers));
+    const facts: Facts = {
+      now,
+      length: isFirst ? 0 : this.length,
+      answers: (server) => this.#answering.has(server),
+      remains: this.remains,
+    };
+    const last = this.#last ?? [];
+    const { start, before, after } = listDifference(last, services);
+    const changed = new Map(services.slice(start, after).map((each) => [each.name, each]));
+    const old = last.slice(start, before);
+    const enabled = new Set([...changed.values()].flatMap(enabledServers));
+    for (const server of old.flatMap(enabledServers)) {
+      // Once it is enabled again, it has to answer again.
+      if (!enabled.has(server)) this.#answering.delete(server);
+    }
+    const gone = new Set(old.map(({ name }) => name).filter((name) => !changed.has(name)));
+    for (const name of new Set([...changed.keys(), ...gone, ...this.#silent])) {
+      const held = this.#held.get(name);
+      const unchanged = held?.runs === true && !gone.has(name) ? held.service : undefined;
+      this.#remember(name, nextHeld(held, changed.get(name) ?? unchanged, facts), now);
+    }
+    this.#last = services;
+    return this.#withHeld(services);
+  }
+
+  /** The servers of held services that may answer soon, by name. */
+  get awaited(): ReadonlySet<string> {
+    return new Set(
+      [...this.#ends.keys()].flatMap((name) => {
+        const { service } = this.#held.get(name) ?? {};
+        return service === undefined ? [] : enabledServers(service);
+      }),
+    );
+  }
+
+  /** Whether a server is known to answer, by its name. Where nothing is held, any may. */
+  mayAnswer(server: string): boolean {
+    return this.length === 0 || this.#answering.has(server);
+  }
+
+  /** Notes that servers answer, by their names. Returns whether a service is no longer held. */
+  note(servers: readonly string[]): boolean {
+    for (const server of servers) this.#answering.add(server);
+    return [...this.#ends.keys()].some((name) => {
+      const { service } = this.#held.get(name) ?? {};
+      return service?.servers.some((server) => servers.includes(server.name)) === true;
+    });
+  }
+
+  /**
+   * Notes that a container does not answer any more, by its ID. Its service is held from now on if it
+   * has no other server that answers.
+   * @param now in milliseconds since 1970
+   * @returns its services that are held, by name
+   */
+  lose(id: string, now: number): ReadonlySet<string> {
+    const lost = new Set<string>();
+    for (const [name, held] of this.#held) {
+      const { servers } = held.service;
+      if (!servers.some((server) => server.id === id)) continue;
+      for (const server of servers) if (server.id === id) this.#answering.delete(server.name);
+      const answers = enabledServers(held.service).some((server) => this.#answering.has(server));
+      if (answers) continue;
+      // It may be the same container that answers next: from now on it has to answer again.
+      const isLost = held.answers || mayHaveAnswered(held, now, this.length);
+      const until = isLost ? now + this.length : held.until;
+      this.#remember(name, { ...held, answers, enabledSince: now, until }, now);
+      if (this.#ends.has(name)) lost.add(name);
+    }
+    return lost;
+  }
+
+  /** Ends the holds whose time is over. Returns their services. @param now in ms since 1970 */
+  expire(now: number): readonly Service[] {
+    const names = [...this.#ends].filter(([, until]) => until <= now).map(([name]) => name);
+    for (const name of names) this.#ends.delete(name);
+    return names.flatMap((name) => this.#held.get(name)?.service ?? []);
+  }
+
+  #remember(name: string, held: Held | undefined, now: number): void {
+    if (held === undefined) {
+      for (const map of [this.#held, this.#served, this.#ends]) map.delete(name);
+      this.#silent.delete(name);
+      return;
+    }
+    this.#held.set(name, held);
+    if (held.answers) this.#silent.delete(name);
+    else this.#silent.add(name);
+    const hold = holdOf(held, now);
+    if (hold === "waiting") this.#ends.set(name, held.until);
+    else this.#ends.delete(name);
+    const { service: from } = held;
+    const served = this.#served.get(name);
+    if (hold === "") this.#served.delete(name);
+    else if (served?.from !== from || served.service.hold !== hold) {
+      this.#served.set(name, { from, service: { ...from, hold } });
+    }
+  }
+
+  #withHeld(services: readonly Service[]): readonly Service[] {
+    if (this.#served.size === 0) return services;
+    const all = services.map((each) => this.#served.get(each.name)?.service ?? each);
+    const kept = [...this.#served.values()]
+      .map(({ service }) => service)
+      .filter(({ name }) => this.#held.get(name)?.runs === false);
+    if (kept.length === 0) return all;
+    // The host name of a service may have become another one's.
+    const taken = new Set(all.flatMap(({ routes }) => routes).map(({ key }) => key));
+    const own = kept.filter(({ routes }) => !routes.some(({ key }) => taken.has(key)));
+    return [...all, ...own].toSorted((a, b) => compare(a.name, b.name));
+  }
+}
+
+/** The names of the servers that get requests. */
+function enabledServers({ servers }: Service): string[] {
+  return servers.filter(({ disabled }) => !disabled).map(({ name }) => name);
+}
