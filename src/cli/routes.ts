@@ -150,11 +150,11 @@ function toRow(
     waiting: requestsWait(all),
     // HAProxy does not list them in the order of their names.
     servers: servers
-      .toSorted((a, b) => compare(a.name, b.name))
       .map((server) => {
         const { name, address, state, since, requests, errors } = server;
         return { container: nameOf(server), name, address, state, since, requests, errors };
-      }),
+      })
+      .toSorted((a, b) => compare(a.container, b.container) || compare(a.name, b.name)),
   };
 }
 

@@ -27,12 +27,12 @@ interface Unrest {
 
 /** Holds back most lines of containers that come and go for ever, such as in a crash loop. */
 export class Damper {
-  /** By the container's ID. */
+  /** By the container's ID, or by the route. */
   readonly #unrests = new Map<string, Unrest>();
 
   /** The lines to log for a line. */
   damp(line: LogLine, now: number): LogLine[] {
-    const { id, container } = line.fields;
+    const { id = line.fields["route"] } = line.fields;
     if (typeof id !== "string") return [line];
     const unrest = this.#unrests.get(id) ?? this.#begin(id, line, now);
     unrest.lines++;
@@ -43,7 +43,7 @@ export class Damper {
       unrest.toldAt = now;
       const time = formatDuration((now - unrest.since) / 1000);
       const what =
-        `container ${String(container)} comes and goes: ${TOLD_LINES} changes in ${time}; ` +
+        `${subjectOf(line)} comes and goes: ${TOLD_LINES} changes in ${time}; ` +
         `from now on that is told every ${formatDuration(TELL_EVERY / 1000)}`;
       return [line, warning(what, unrest)];
     }
@@ -74,13 +74,18 @@ export class Damper {
     unrest.held = 0;
     unrest.toldAt = now;
     const message =
-      `container ${String(last.fields["container"])} ${what}: ${held} changes in ${time}, ` +
-      `the last: ${last.message}`;
+      `${subjectOf(last)} ${what}: ${held} changes in ${time}, the last: ${last.message}`;
     return warning(message, unrest);
   }
 }
 
+/** What a line is about: a container, or all that is served at a route. */
+function subjectOf({ fields: { container, route } }: LogLine): string {
+  return container === undefined ? `route ${String(route)}` : `container ${String(container)}`;
+}
+
 function warning(message: string, { last, lines }: Unrest): LogLine {
-  const { container = "", id = "" } = last.fields;
-  return { level: "warn", message, fields: { event: "restless", container, id, lines } };
+  const { container, id, route = "" } = last.fields;
+  const about = container === undefined || id === undefined ? { route } : { container, id };
+  return { level: "warn", message, fields: { event: "restless", ...about, lines } };
 }

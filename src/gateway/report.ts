@@ -55,7 +55,8 @@ export function changesBetween(
     const was = old.get(key);
     const isSame =
       was?.server === place.server && was.route === place.route && was.why === place.why;
-    if (isSame) continue;
+    // Within milliseconds another line tells what became of one that is ending.
+    if (isSame || place.why === "ending") continue;
     const server = place.server || (was?.server ?? "");
     changes.push(toChange(place.why === "" ? "routed" : "no requests for", { ...place, server }));
   }

@@ -65,12 +65,12 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { port } = app;
     await app.stop();
     const down = await gateway.logged(
-      /^haproxy: Server foo\/\w{12} \(container one\) is DOWN, reason: Layer4/,
+      /^haproxy: Server \S+\/\w{12} \(container one\) is DOWN, reason: Layer4/,
     );
     expect(down.level).toBe("warn");
     app = await startApp({ port });
     const up = await gateway.logged(
-      /^haproxy: Server foo\/\w{12} \(container one\) is UP, reason: Layer4/,
+      /^haproxy: Server \S+\/\w{12} \(container one\) is UP, reason: Layer4/,
     );
     expect(up.level).toBe("info");
   });

@@ -84,3 +84,15 @@ test("one container does not hold back another, nor what is of none", () => {
   const reload: LogLine = { level: "info", message: "reload", fields: { event: "reload" } };
   for (let count = 0; count < 20; count++) expect(damper.damp(reload, now)).toEqual([reload]);
 });
+
+test("what is told of a route, not of a container, counts by itself", () => {
+  const ofRoute: LogLine = { level: "info", message: "no container", fields: { route: "/web" } };
+  const told = Array.from({ length: 13 }, () => damper.damp(ofRoute, now)).flat();
+  expect(told.map(({ level, message }) => `${level} ${message}`).slice(11)).toEqual([
+    "info no container",
+    "warn route /web comes and goes: 12 changes in 0 s; from now on that is told every 10 min",
+    "debug no container",
+  ]);
+  expect(told[12]?.fields).toEqual({ event: "restless", route: "/web", lines: 12 });
+  expect(damper.damp(line("routed"), now)).toEqual([line("routed")]);
+});
