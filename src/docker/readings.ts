@@ -16,6 +16,16 @@ export interface Ended<T> {
   readonly failures: ReadonlyMap<string, unknown>;
 }
 
+/** How far a reading of several containers is. */
+export interface Progress {
+  /** The time since the last answer, in milliseconds. */
+  readonly silence: number;
+  /** The longest time between two answers so far, in milliseconds. */
+  readonly longest: number;
+  /** The IDs of the containers that have not answered. */
+  readonly unread: readonly string[];
+}
+
 export class Readings<T> {
   /** The containers that are being read or about to be, by ID. Each is resolved when that ends. */
   readonly #running = new Map<string, PromiseWithResolvers<void>>();
@@ -29,11 +39,6 @@ export class Readings<T> {
     private readonly read: (id: string, signal: AbortSignal) => Promise<T>,
     private readonly endedLate: () => void,
   ) {}
-
-  /** The containers that are being read or about to be, by their IDs. */
-  get underWay(): readonly string[] {
-    return [...this.#running.keys()];
-  }
 
   /** Whether a container is being read or about to be. */
   has(id: string): boolean {
@@ -66,6 +71,36 @@ export class Readings<T> {
     ended.abort();
     this.#isTaking = false;
     return this.ended() ?? { results: new Map(), failures: new Map() };
+  }
+
+  /**
+   * Reads containers as `take` does, and waits on as long as `goesOn` says. It is asked every `ms`
+   * milliseconds.
+   */
+  async takeWhile(
+    ids: readonly string[],
+    ms: number,
+    goesOn: (progress: Progress) => boolean,
+    signal: AbortSignal,
+  ): Promise<Ended<T>> {
+    const results = new Map<string, T>();
+    const failures = new Map<string, unknown>();
+    let lastAnswerAt = Date.now();
+    let longest = 0;
+    let unread = ids;
+    for (;;) {
+      const ended = await this.take(unread, ms, signal);
+      for (const [id, result] of ended.results) results.set(id, result);
+      for (const [id, error] of ended.failures) failures.set(id, error);
+      const now = Date.now();
+      if (ended.results.size + ended.failures.size > 0) {
+        longest = Math.max(longest, now - lastAnswerAt);
+        lastAnswerAt = now;
+      }
+      unread = [...this.#running.keys()];
+      const progress = { silence: now - lastAnswerAt, longest, unread };
+      if (unread.length === 0 || !goesOn(progress)) return { results, failures };
+    }
   }
 
   #start(ids: readonly string[], signal: AbortSignal): void {

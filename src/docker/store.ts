@@ -6,7 +6,7 @@ import { HAS_ENDED, type Container, type Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
 import { fromList, listNamesImage, signalNumber, toContainer, toStopSignal } from "./container.ts";
 import type { DockerEvent } from "./events.ts";
-import { Readings, type Ended } from "./readings.ts";
+import { Readings, type Ended, type Progress } from "./readings.ts";
 import { Resource, TELL_AFTER } from "./resource.ts";
 
 interface Entry {
@@ -62,16 +62,6 @@ interface Refreshed {
   readonly failures: ReadonlyMap<string, unknown>;
   /** The IDs of containers that have been served as the list has them for too long now. */
   readonly unanswered: readonly string[];
-}
-
-/** How far a reading of several containers is. */
-interface Progress {
-  /** The time since the last answer, in milliseconds. */
-  readonly silence: number;
-  /** The longest time between two answers so far, in milliseconds. */
-  readonly longest: number;
-  /** The IDs of the containers that have not answered. */
-  readonly unread: readonly string[];
 }
 
 /** What the Engine tells of besides single containers. */
@@ -356,7 +346,8 @@ export class Store {
     const marked = [...this.#marked.keys()];
     if (!isAll) return this.#readings.take(marked, PATIENCE, signal);
     const end = Date.now() + PATIENCE_FOR_ALL;
-    return this.#readWhile(marked, signal, ({ silence }) => silence < PATIENCE && Date.now() < end);
+    const goesOn = ({ silence }: Progress): boolean => silence < PATIENCE && Date.now() < end;
+    return this.#readings.takeWhile(marked, PATIENCE, goesOn, signal);
   }
 
   /**
@@ -372,44 +363,16 @@ export class Store {
     for (const { Id } of listed) this.#mark(Id);
     const vague = new Set(listed.filter((info) => !listNamesImage(info)).map(({ Id }) => Id));
     // What events mark during this reading is left to the next one. It must not prolong this one.
-    const ended = await this.#readWhile([...this.#marked.keys()], signal, (progress) => {
-      const { silence, longest, unread } = progress;
+    const ids = [...this.#marked.keys()];
+    const goesOn = ({ silence, longest, unread }: Progress): boolean => {
       // A container whose image the list does not name would lose its route: it is waited for.
       if (unread.some((id) => vague.has(id))) return silence < LONGEST_PAUSE;
       return silence < Math.min(LONGEST_PAUSE, Math.max(pause, PAUSE_PER_ANSWER * longest));
-    });
+    };
+    const ended = await this.#readings.takeWhile(ids, PATIENCE, goesOn, signal);
     this.#keepUnread(listed, ended.results);
     this.#isComplete = true;
     return ended;
-  }
-
-  /**
-   * Reads containers by their IDs and waits for the answers.
-   * @param goesOn whether it waits on
-   */
-  async #readWhile(
-    ids: readonly string[],
-    signal: AbortSignal,
-    goesOn: (progress: Progress) => boolean,
-  ): Promise<Ended<Inspection>> {
-    const results = new Map<string, Inspection>();
-    const failures = new Map<string, unknown>();
-    let lastAnswerAt = Date.now();
-    let longest = 0;
-    let unread = ids;
-    for (;;) {
-      const ended = await this.#readings.take(unread, PATIENCE, signal);
-      for (const [id, inspection] of ended.results) results.set(id, inspection);
-      for (const [id, error] of ended.failures) failures.set(id, error);
-      const now = Date.now();
-      if (ended.results.size + ended.failures.size > 0) {
-        longest = Math.max(longest, now - lastAnswerAt);
-        lastAnswerAt = now;
-      }
-      unread = this.#readings.underWay;
-      const progress = { silence: now - lastAnswerAt, longest, unread };
-      if (unread.length === 0 || !goesOn(progress)) return { results, failures };
-    }
   }
 
   /** Takes over what was read. */

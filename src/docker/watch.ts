@@ -1,10 +1,13 @@
 // Keeps the event stream alive: subscribes, notices when the Engine is dead, and connects again.
 
 import { Backoff, pause } from "../lib/async.ts";
-import { errorMessage, systemCode } from "../lib/errors.ts";
-import type { Logger } from "../lib/log.ts";
+import { GatewayError, systemCode } from "../lib/errors.ts";
+import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import type { DockerClient } from "./client.ts";
 import { readEvents, type DockerEvent } from "./events.ts";
+
+/** The Engine ended the event stream in good order. */
+class Closed extends GatewayError {}
 
 interface WatchHandlers {
   /** Events come from now on. Earlier ones may be lost, so everything must be read again. */
@@ -17,6 +20,13 @@ interface WatchHandlers {
 /** The first and the longest wait before connecting again, in milliseconds. */
 const FIRST_RETRY = 100;
 const LONGEST_RETRY = 10_000;
+/**
+ * A stream that ends sooner was no good, in milliseconds: the next try waits longer, and its end is
+ * not told again.
+ */
+const GOOD_AFTER = 1_000;
+/** What stays the same is told again after this time, in milliseconds. */
+const TELL_AGAIN_AFTER = 3_600_000;
 /** How often the Engine is pinged, and how long its answer may take, in milliseconds. */
 const HEARTBEAT = 10_000;
 const HEARTBEAT_TIMEOUT = 5_000;
@@ -31,7 +41,8 @@ export async function watchDocker(
   signal: AbortSignal,
 ): Promise<void> {
   const backoff = new Backoff(FIRST_RETRY, LONGEST_RETRY);
-  let lastMessage = "";
+  const trouble = new RepeatedFailure(log, TELL_AGAIN_AFTER);
+  let isNews = true;
   while (!signal.aborted) {
     const stream = new AbortController();
     const ended = AbortSignal.any([signal, stream.signal]);
@@ -40,35 +51,39 @@ export async function watchDocker(
       // By the Engine's clock, not by ours: an hour between the two would be an hour of old signals.
       const since = time === undefined ? undefined : time - OVERLAP_SECONDS;
       const events = await client.events(since, ended);
-      log.info(`connected to Docker at ${client.transport.name} (API ${apiVersion})`);
-      lastMessage = "";
+      if (isNews) log.info(`connected to Docker at ${client.transport.name} (API ${apiVersion})`);
+      isNews = false;
+      const connectedAt = Date.now();
       handlers.connected();
-      backoff.reset();
       const heartbeat = pingRepeatedly(client, ended, (reason) => stream.abort(reason));
       try {
         for await (const event of readEvents(events)) handlers.event(event);
-        log.warn("Docker closed its event stream; connecting again");
+        throw new Closed("docker", "Docker closed its event stream");
       } finally {
         stream.abort();
         await heartbeat;
+        if (Date.now() - connectedAt >= GOOD_AFTER) {
+          backoff.reset();
+          trouble.forget();
+        }
       }
     } catch (error) {
       if (signal.aborted) return;
-      // Logged once for each new reason, not once for each try.
-      const message = errorMessage(error);
-      if (message !== lastMessage) report(error);
-      lastMessage = message;
+      if (report(error)) isNews = true;
     } finally {
       handlers.disconnected();
     }
     await pause(backoff.next(), signal);
   }
 
-  function report(error: unknown): void {
+  /** Told once for each reason, not once for each try. Returns whether it was told now. */
+  function report(error: unknown): boolean {
     const note = "what is served stays as it is; trying again";
-    if (systemCode(error) === "ECONNRESET")
-      log.warn(`lost Docker at ${client.transport.name}; ${note}`);
-    else log.failure(error, note);
+    if (systemCode(error) === "ECONNRESET") {
+      const lost = new GatewayError("docker", `lost Docker at ${client.transport.name}`);
+      return trouble.tell(lost, note, "warn");
+    }
+    return trouble.tell(error, note, error instanceof Closed ? "warn" : "error");
   }
 }
 

@@ -73,8 +73,7 @@ export class Damper {
     const time = formatDuration((now - toldAt) / 1000);
     unrest.held = 0;
     unrest.toldAt = now;
-    const message =
-      `${subjectOf(last)} ${what}: ${held} changes in ${time}, the last: ${last.message}`;
+    const message = `${subjectOf(last)} ${what}: ${held} changes in ${time}, the last: ${last.message}`;
     return warning(message, unrest);
   }
 }

@@ -34,7 +34,8 @@ const LOG_AGAIN_AFTER = 60_000;
 
 /** Logs a failure once, and again from time to time while it lasts, with a count. */
 export class RepeatedFailure {
-  #logged: { readonly text: string; readonly at: number; count: number } | undefined;
+  /** When each failure was logged, in milliseconds since 1970, and how often it came since then. */
+  readonly #logged = new Map<string, { readonly at: number; count: number }>();
 
   /** @param again after how long a failure that stays the same is logged again, in milliseconds */
   constructor(
@@ -42,18 +43,24 @@ export class RepeatedFailure {
     private readonly again = LOG_AGAIN_AFTER,
   ) {}
 
-  tell(error: unknown, note: string, level: "warn" | "error" = "error"): void {
+  /** @returns whether it was logged */
+  tell(error: unknown, note: string, level: "warn" | "error" = "error"): boolean {
     const text = [...describeError(error), level].join("\n");
     const now = Date.now();
-    const before = this.#logged?.text === text ? this.#logged : undefined;
+    const before = this.#logged.get(text);
     if (before !== undefined && now - before.at < this.again) {
       before.count++;
-      return;
+      return false;
     }
     const more =
       before === undefined || before.count === 0 ? "" : `; ${before.count + 1} times since`;
-    this.#logged = { text, at: now, count: 0 };
+    // Failures whose text differs each time must not add up.
+    for (const [each, { at }] of this.#logged) {
+      if (now - at >= 2 * this.again) this.#logged.delete(each);
+    }
+    this.#logged.set(text, { at: now, count: 0 });
     this.log.failure(error, note + more, level);
+    return true;
   }
 
   /**
@@ -61,8 +68,8 @@ export class RepeatedFailure {
    * @returns whether there was a failure
    */
   forget(): boolean {
-    const wasLogged = this.#logged !== undefined;
-    this.#logged = undefined;
+    const wasLogged = this.#logged.size > 0;
+    this.#logged.clear();
     return wasLogged;
   }
 }

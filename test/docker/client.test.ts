@@ -234,6 +234,40 @@ describe("watching", () => {
     expect(log.at(-1)).toBe(`connected to Docker at ${engine.dockerHost} (API 1.41)`);
   });
 
+  test("one that ends each stream at once is told of once, and tried again later each time", async () => {
+    engine.odd.set("/events", () => Promise.resolve(new Response("\n")));
+    const begun = Date.now();
+    const tries: number[] = [];
+    const connect = client.connect.bind(client);
+    spyOn(client, "connect").mockImplementation((limit) => {
+      tries.push(Date.now() - begun);
+      return connect(limit);
+    });
+    watch();
+    for (let count = 1; count <= 5; count++) {
+      await until(() => told.length === 2 * count && hasTimer());
+      jest.advanceTimersToNextTimer();
+    }
+    await until(() => told.length === 12 && hasTimer());
+    expect(tries).toEqual([0, 100, 300, 700, 1_500, 3_100]);
+    const connected = `connected to Docker at ${engine.dockerHost} (API 1.41)`;
+    expect(log).toEqual([connected, `warn: Docker closed its event stream (${NOTE})`, connected]);
+
+    // One that lasts is as good as new.
+    engine.odd.clear();
+    jest.advanceTimersToNextTimer();
+    await until(() => told.length === 13);
+    await elapse(1_000);
+    expect(log).toHaveLength(3);
+    const lost = Date.now() - begun;
+    await engine.stop();
+    engine = new PlayedEngine(socket);
+    await until(() => told.length === 14 && hasTimer());
+    jest.advanceTimersToNextTimer();
+    await until(() => told.length === 15);
+    expect([tries.at(-1), log.length, log[4]]).toEqual([lost + 100, 5, connected]);
+  });
+
   test("one that dies without a word is noticed within 15 s", async () => {
     watch();
     await until(() => told.length === 1);

@@ -37,6 +37,25 @@ test("a reading that takes too long goes on and is returned later", async () => 
   expect([...(await readings.take([], 1, signal)).results]).toEqual([]);
 });
 
+test("it waits on as long as it is asked to, and tells how far it is", async () => {
+  const { readings, asked } = answeredByTest();
+  const seen: (readonly string[])[] = [];
+  const ended = await readings.takeWhile(
+    ["a", "b", "c"],
+    1,
+    ({ unread, silence, longest }) => {
+      seen.push(unread);
+      expect([silence, longest].every((ms) => ms >= 0)).toBe(true);
+      const [next = ""] = unread;
+      if (unread.length > 1) asked.get(next)?.resolve(next.toUpperCase());
+      return unread.length > 1;
+    },
+    signal,
+  );
+  expect(seen).toEqual([["a", "b", "c"], ["b", "c"], ["c"]]);
+  expect([...ended.results.values()]).toEqual(["A", "B"]);
+});
+
 test("a container that is being read is not read twice, but waited for", async () => {
   const { readings, asked, counts } = answeredByTest();
   await readings.take(["a"], 1, signal);

@@ -197,19 +197,29 @@ export class Gateway {
   /** Waits until it has removed all routes: an address that is used anew may not be an old one's. */
   idle(): Promise<void> {
     return this.until(() => {
-      const routed = new Set<string>();
-      for (const { event, id = "" } of this.lines()) {
-        if (event === "routed" || event === "no requests for") routed.add(id);
-        if (event === "removed") routed.delete(id);
-      }
-      if (routed.size > 0) throw new Error(`${routed.size} containers are still routed`);
+      const { size } = this.#routed();
+      if (size > 0) throw new Error(`${size} containers are still routed`);
     });
+  }
+
+  /** The IDs of the containers that are routed, by the log. */
+  #routed(): ReadonlySet<string> {
+    const routed = new Set<string>();
+    for (const { event, id = "" } of this.lines()) {
+      if (event === "routed" || event === "no requests for") routed.add(id);
+      if (event === "removed") routed.delete(id);
+    }
+    return routed;
   }
 
   /** Waits until what HAProxy runs is on disk, and known to be what it runs. */
   confirmed(): Promise<void> {
     return this.until(() => {
       const note = join(this.dir, ".haproxy.cfg.unconfirmed");
+      // The files follow a change that HAProxy took while it ran.
+      const config = this.config();
+      const missing = [...this.#routed()].filter((id) => !config.includes(id.slice(0, 12)));
+      if (missing.length > 0) throw new Error(`the files do not have ${missing.join()} yet`);
       if (existsSync(note)) throw new Error(`there still is ${note}`);
     });
   }

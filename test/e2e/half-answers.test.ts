@@ -12,7 +12,7 @@ import {
 import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { removeAll, run, type Container } from "../lab/containers.ts";
-import { sharedEngine, type Engine } from "../lab/engine.ts";
+import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
@@ -87,7 +87,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const [stuck, other] = [await run(engine, "half/one:1"), await run(engine, "half/two:1")];
     const first = await start();
     await first.served("/half/one/", stuck.name);
+    await first.logged(/^routed \/half\/one/);
     await first.served("/half/two/", other.name);
+    await first.logged(/^routed \/half\/two/);
     const traffic = new Traffic({ port: first.port, target: "/half/one/", perSecond: 50 });
     await first.confirmed();
     await first.kill9();
@@ -143,6 +145,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const container = await run(engine, "half/one:1");
     const first = await start();
     await first.served("/half/one/", container.name);
+    await first.logged(/^routed \/half\/one/);
     await first.confirmed();
     await first.kill9();
     odd.tricks.set("/containers/json", "hold");
@@ -199,6 +202,8 @@ describe("an Engine", () => {
   }
 
   test("that stops a container for longer than its own stop time: no requests until it ends", async () => {
+    // It does not tell that a container is to stop, only that it has ended.
+    if (testFlavour() === "podman") return;
     const gateway = await startGateway({ dockerHost: engine.dockerHost });
     const slow = await run(engine, "half/one:1", { graceMs: 4_000, create: { StopTimeout: 1 } });
     const other = await run(engine, "half/one:1");

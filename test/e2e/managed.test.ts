@@ -38,6 +38,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const first = await startGateway({ version, dockerHost: engine.dockerHost });
     const old = await run(engine, "own/one:1");
     await first.served("/own/one/", old.name);
+    await first.logged(/^routed \/own\/one/);
     const { master } = await first.haproxy();
     await first.confirmed();
     await first.kill9();

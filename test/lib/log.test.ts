@@ -164,6 +164,17 @@ describe("a failure that stays the same", () => {
       ["a (again)", "b (again)"],
     ],
     [
+      "and those that alternate are each told once",
+      [
+        [0, "a"],
+        [1, "b"],
+        [1, "a"],
+        [1, "b"],
+        [58, "a"],
+      ],
+      ["a (again)", "b (again)", "a (again; 2 times since)"],
+    ],
+    [
       "so is one after it worked",
       [
         [0, "a"],
