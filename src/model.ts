@@ -1,5 +1,5 @@
-// The types that all folders share: the containers of Docker, the services that they make up, and
-// the files of HAProxy.
+// The types that all folders share, and one constant: the containers of Docker, the services that they
+// make up, and the files of HAProxy.
 
 export type ContainerState =
   | "created"

@@ -170,13 +170,18 @@ export class Holds {
     return this.length === 0 || this.#answering.has(server);
   }
 
-  /** Notes that servers answer, by their names. Returns whether a service is no longer held. */
+  /** Notes that servers answer, by their names. Returns whether requests waited for one. */
   note(servers: readonly string[]): boolean {
     for (const server of servers) this.#answering.add(server);
-    return [...this.#ends.keys()].some((name) => {
-      const { service } = this.#held.get(name) ?? {};
-      return service?.servers.some((server) => servers.includes(server.name)) === true;
-    });
+    let hasWaited = false;
+    for (const name of this.#silent) {
+      const held = this.#held.get(name);
+      if (held === undefined) continue;
+      if (!enabledServers(held.service).some((server) => this.#answering.has(server))) continue;
+      hasWaited ||= this.#ends.has(name);
+      this.#remember(name, { ...held, answers: true, until: 0 }, 0);
+    }
+    return hasWaited;
   }
 
   /**

@@ -76,11 +76,20 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
       await engine.docker.getContainer(container.id).unpause();
       return container;
     },
+    "is unhealthy": async (container) => {
+      await setHealth(container, false);
+      await setHealth(container, true);
+      return container;
+    },
   };
+  // Podman without systemd never checks by itself.
+  if (testFlavour() === "podman") delete OUTAGES["is unhealthy"];
 
   test.each(Object.keys(OUTAGES))("the only container %s", async (how) => {
     const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
-    let container = await start({});
+    const isChecked = how === "is unhealthy";
+    let container = await start(isChecked ? { healthcheck: { intervalMs: 100 } } : {});
+    if (isChecked) await setHealth(container, true);
     await gateway.served("/hold/only/", container.name);
     const traffic = new WaitingTraffic(gateway.port, "/hold/only/", PER_SECOND);
     const outages: Outage[] = [];
@@ -98,6 +107,15 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
     expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(1);
   });
 });
+
+/** Makes a container healthy or not, and waits until Docker says so. */
+async function setHealth(container: Container, healthy: boolean): Promise<void> {
+  await container.setHealthy(healthy);
+  await eventually(async () => {
+    const { State } = await container.inspect();
+    expect(State.Health?.Status).toBe(healthy ? "healthy" : "unhealthy");
+  });
+}
 
 /** Waits until a container itself answers. */
 async function answersDirectly(container: Container): Promise<void> {

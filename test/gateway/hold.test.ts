@@ -50,6 +50,14 @@ test("what runs when the gateway starts is not held", () => {
   expect(holds.dueAt).toBeUndefined();
 });
 
+test("one that answers only after that is held from then on", () => {
+  at(0, { ...one, health: "starting" });
+  expect(at(1_000, one)).toEqual(["foo/bar"]);
+  // Nobody waits, so the loop need not know.
+  expect(answers(one)).toBe(false);
+  expect(at(2_000, { ...one, health: "unhealthy" })).toEqual(["foo/bar waiting"]);
+});
+
 describe("a service that loses its only container", () => {
   beforeEach(() => void at(0, one, shop));
 

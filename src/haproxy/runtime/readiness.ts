@@ -22,6 +22,8 @@ const PROBE_FOR = 500;
 const FIRST_ANSWERS = 5;
 /** So many ports are probed at a time. */
 const MAX_PARALLEL = 32;
+/** So many of those that did not answer in `PROBE_FOR` are probed on at a time: it may be for long. */
+const MAX_LATE = 8;
 
 /** A server that should get requests soon. */
 interface Candidate {
@@ -72,7 +74,7 @@ export class ReadinessProbes {
         else late.push(candidate);
       });
       const deadline = Date.now() + Math.max(0, this.patience - PROBE_FOR);
-      await forEachLimited(late, MAX_PARALLEL, async (candidate) => {
+      await forEachLimited(late, MAX_LATE, async (candidate) => {
         const isReady = await this.#awaitAnswer(candidate, deadline - Date.now());
         if (isReady) await this.#setUp([candidate]);
         else this.#settle([candidate]);
