@@ -5,7 +5,8 @@
 import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
 import { mappedBackends } from "../config/map-file.ts";
-import { parseOwners, renewedPlaces } from "../config/owners.ts";
+import { parseOwners, renewedPlaces, type Owners } from "../config/owners.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
 import { listDifference } from "../lib/lists.ts";
 import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
@@ -26,7 +27,7 @@ import {
   type SectionContext,
   type ServersAnew,
 } from "./sections.ts";
-import { createDefaultsLookup, serversIn } from "../config/servers.ts";
+import { createDefaultsLookup, placeOf, serversIn } from "../config/servers.ts";
 
 export type Plan =
   | { readonly kind: "none" }
@@ -145,14 +146,16 @@ function disabledFirst(
   const taken = new Map<string, ServerLine>();
   for (const operation of operations) {
     const { do: what } = operation;
-    if (what !== "add server" && what !== "enable server" && what !== "move server") continue;
+    if (what !== "add server" && what !== "move server") continue;
     if (!operation.server.disabled) taken.set(operation.server.address, operation.server);
   }
   const isTaken = (former: ServerLine, now: ServerLine): boolean => {
     const next = taken.get(former.address);
     if (next === undefined || next === now) return false;
     const [owner, successor] = [ownerAt(before, former), ownerAt(after, next)];
-    return owner === undefined || owner !== successor;
+    if (owner !== undefined && owner === successor) return false;
+    // Containers in the host's network share its address, each with ports of its own.
+    return former.port === next.port || !isShared(before, former) || !isShared(after, next);
   };
   return operations.flatMap((operation): Operation[] => {
     const { do: what } = operation;
@@ -178,8 +181,21 @@ function renewedIn(before: Files, after: Files): ReadonlySet<string> {
 }
 
 /** The ID of the container behind a server; undefined if that is not known. */
-function ownerAt(files: Files, { address, port }: ServerLine): string | undefined {
-  return parseOwners(ownersOf(files))?.byPlace.get(`${address}:${port}`)?.[0]?.id;
+function ownerAt(files: Files, server: ServerLine): string | undefined {
+  return ownersIn(files)?.byPlace.get(placeOf(server))?.[0]?.id;
+}
+
+/** Whether several containers have the address of a server. */
+function isShared(files: Files, { address }: ServerLine): boolean {
+  const places = [...(ownersIn(files)?.byPlace ?? [])];
+  const own = places.filter(([place]) => place.startsWith(`${address}:`));
+  return new Set(own.flatMap(([, owners]) => owners.map(({ id }) => id))).size > 1;
+}
+
+const parsedOwners = new WeakCache<Files, Owners | undefined>();
+
+function ownersIn(files: Files): Owners | undefined {
+  return parsedOwners.get(files, (each) => parseOwners(ownersOf(each)));
 }
 
 function ownersOf({ assets }: Files): string {

@@ -65,6 +65,13 @@ describe.each([
     expect(plan(before, after, version)).toEqual(["add server b/a:1", "remove server b/a"]);
   });
 
+  test("is the host's, and each container there has its own port: one leaves as ever", () => {
+    const [one, two, three] = ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"];
+    const before = behind(withServers(`a ${one}`, `b ${two}`), { [one]: "a", [two]: "b" });
+    const after = behind(withServers(`b ${two}`, `c ${three}`), { [two]: "b", [three]: "c" });
+    expect(plan(before, after, version)).toEqual(["add server b/c", "remove server b/a"]);
+  });
+
   test("is taken by one that gets no requests yet: the one before is removed as ever", () => {
     const before = behind(withServers(`a ${X}`), { [X]: "a" });
     const after = behind(withServers(`b ${X} disabled`), { [X]: "b" });
