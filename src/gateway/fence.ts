@@ -24,6 +24,8 @@ export type MustGo = (place: string) => boolean;
 interface FenceParts {
   /** Takes servers out of HAProxy. @throws if HAProxy cannot be told */
   readonly takeOut: (mustGo: MustGo) => Promise<void>;
+  /** Called first for each container that has ended, with its ID. */
+  readonly ended: (id: string) => void;
   readonly log: Logger;
 }
 
@@ -127,6 +129,7 @@ export class Fence {
     for (const { place } of news) this.#gonePlaces.add(place);
     if (news.length === 0) return;
     this.#isDue = true;
+    for (const id of new Set(news.map(({ owner }) => owner.id))) this.parts.ended(id);
     for (const { owner } of news) this.#untold.add(owner.name);
     this.#tellAt = Math.min(this.#tellAt, Date.now() + TELL_AFTER);
   }

@@ -101,6 +101,7 @@ export class Gateway {
         await applier.takeOut(mustGo);
         this.#wake();
       },
+      ended: (id) => this.#lose(id),
       log,
     });
   }

@@ -23,16 +23,19 @@ let fence: Fence;
 let log: string[];
 /** What HAProxy was told, at each call. */
 let told: MustGo[];
+/** The containers whose services may wait for another one. */
+let lost: string[];
 let failure: Error | undefined;
 
 useFakeClock();
 beforeEach(() => {
-  [log, told, failure] = [[], [], undefined];
+  [log, told, lost, failure] = [[], [], [], undefined];
   fence = new Fence({
     takeOut: (mustGo) => {
       told.push(mustGo);
       return failure === undefined ? Promise.resolve() : Promise.reject(failure);
     },
+    ended: (id) => void lost.push(id),
     log: listLogger(log),
   });
 });
@@ -101,6 +104,7 @@ test("one that ends is out within 20 ms, and the others stay", async () => {
   await other.end();
   await elapse(20);
   expect(spared()).toEqual(PLACES.slice(0, 2));
+  expect(lost).toEqual([web.owner.id, other.owner.id]);
 });
 
 test("those that ended before are out at once", async () => {
