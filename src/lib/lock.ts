@@ -45,6 +45,8 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 /** A lock that is held. Called, it is released. */
 export interface Lock {
   (): void;
+  /** The path of the lock file. */
+  readonly path: string;
   /**
    * Makes the lock file again if somebody removed it. Returns whether it did.
    * @throws GatewayError `config` if another gateway has the lock now
@@ -78,7 +80,7 @@ export async function lockOutput(
     fd = next;
     return true;
   };
-  return Object.assign(release, { renew });
+  return Object.assign(release, { path, renew });
 }
 
 /** Opens and locks a lock file. Returns its descriptor. */
