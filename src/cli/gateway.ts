@@ -18,6 +18,7 @@ import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
 import { lockOutput } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options } from "./options.ts";
+import { warnOfLimits } from "../gateway/limits.ts";
 import { createNotifier } from "../gateway/notify.ts";
 import { logState } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
@@ -112,7 +113,10 @@ async function runGateway(
     notifier.ready();
     sendStatus();
     // The status changes when everything has been read for the first time.
-    void gateway.resync().then(sendStatus);
+    void gateway.resync().then(() => {
+      sendStatus();
+      return warnOfLimits(haproxy, (line) => runtime.ask(line), log);
+    });
     await gateway.run(end);
     watching?.close();
     upkeep.close();

@@ -54,6 +54,8 @@ KillMode=mixed
 KillSignal=SIGUSR1
 TimeoutStopSec=10s
 OOMPolicy=continue
+# What its configuration allows at most.
+LimitNOFILE=50000
 
 User=${SERVICE_USER}
 ${capabilities.length === 0 ? "" : "# It listens on ports below 1024.\n"}\

@@ -3,6 +3,7 @@
 import { Backoff, inBackground, pause } from "../../lib/async.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
+import { fileLimit, RAISE_FILES } from "../../lib/limits.ts";
 import { childrenOf, signalProcess, waitForEnd } from "../../lib/process.ts";
 import { isDeadSocket } from "../runtime/socket.ts";
 import {
@@ -35,6 +36,13 @@ const GRACE = 10_000;
 const ARRIVING = 300;
 /** HAProxy has so long to end after SIGTERM, in milliseconds. */
 const TERM_TIMEOUT = 3_000;
+/** With as many files HAProxy has 100 connections and several hundred servers. */
+const FEW_FILES = 1_000;
+/** What HAProxy has open besides, as seen on 2.6 and 3.4 with two threads. */
+const OWN_FILES = 48;
+const FILES_PER_CONNECTION = 2;
+/** After a start in vain with as many as HAProxy itself found fit, half of so many are tried. */
+const FIRST_TRY = 200;
 /** How many of HAProxy's last lines are kept, for the error if it does not start. */
 const LINES_KEPT = 20;
 
@@ -107,10 +115,30 @@ export class ManagedHaproxy implements Haproxy {
     return this.#starting;
   }
 
+  /** Starts it, with fewer and fewer connections if it may not have enough files open. */
   async #start(): Promise<void> {
+    for (
+      let most = connectionsFor(fileLimit("self"));
+      ;
+      most = Math.floor((most ?? FIRST_TRY) / 2)
+    ) {
+      try {
+        await this.#startWith(most);
+        return;
+      } catch (error) {
+        const isLimit = this.#lastLines.some((line) => line.includes("Cannot raise FD limit"));
+        if (!isLimit || most === 1 || this.#closing.signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** @param most how many connections it may take; undefined: as many as it finds fit */
+  async #startWith(most: number | undefined): Promise<void> {
     const { program, config, masterSocket } = this.options;
     this.#lastLines.length = 0;
     const master = ["-W", "-S", `${masterSocket},mode,600`];
+    // Its master heeds this too, and no `maxconn` of the configuration.
+    if (most !== undefined) master.push("-n", String(most));
     // `-db` keeps it in the foreground, even if the configuration says `daemon`.
     const child = this.#spawn([program, ...master, "-db", "-f", config]);
     this.#startingPid = child.pid;
@@ -234,10 +262,22 @@ export class ManagedHaproxy implements Haproxy {
   }
 }
 
+/**
+ * How many connections HAProxy may take under a limit of open files. Undefined if it can find that out
+ * by itself: it takes no fewer than 100 by itself, however few files there are, and then it does not
+ * start. Half of what is left beside its own files is for connections, half for its servers' checks.
+ * Source: `compute_ideal_maxconn` in HAProxy's src/haproxy.c.
+ */
+function connectionsFor(files: number | undefined): number | undefined {
+  if (files === undefined || files >= FEW_FILES) return undefined;
+  return Math.max(1, Math.floor((files - OWN_FILES) / 2 / FILES_PER_CONNECTION));
+}
+
 function hintFor(lines: string): string | undefined {
   if (/permission denied/i.test(lines)) {
     return "ports below 1024 are root's: run as root, or use --listen '*:8080'";
   }
+  if (/Cannot raise FD limit/.test(lines)) return RAISE_FILES;
   if (/address already in use|cannot bind/i.test(lines)) {
     return "another program has that address: end it, or use another --listen";
   }
