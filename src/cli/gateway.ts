@@ -24,7 +24,7 @@ import { logState } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
 import { isOwnConfig } from "../template/compile.ts";
-import { prepare, type Setup } from "./setup.ts";
+import { prepare, usableHaproxy, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
@@ -65,8 +65,13 @@ async function runGateway(
   const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
   const end = AbortSignal.any([signals.end, upkeep.lost]);
   try {
+    const desired = new DesiredState(template, settings, client.transport.remoteHost, log);
+    const events: HaproxyEvents = {
+      restarted: () => void gateway.resync(),
+      replaced: async () => desired.setVersion(await usableHaproxy(options.haproxy.program)),
+    };
     const haproxy = paths.managed
-      ? await startOwn(options, setup, env, log, signals, () => void gateway.resync())
+      ? await startOwn(options, setup, env, log, signals, events)
       : external(options, paths);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -86,7 +91,7 @@ async function runGateway(
       source: new DockerSource(client, log),
       applier,
       runtime,
-      desired: new DesiredState(template, settings, client.transport.remoteHost, log),
+      desired,
       wait: options.reload.wait,
       log,
     });
@@ -154,6 +159,12 @@ function external(options: Options, paths: Paths): Haproxy {
   });
 }
 
+/** What happens to the gateway's own HAProxy by itself. */
+interface HaproxyEvents {
+  readonly restarted: () => void;
+  readonly replaced: () => Promise<void>;
+}
+
 /** The unit in which systemd runs HAProxy for this gateway, if `install` made one. */
 function unitOf(env: Environment): string | undefined {
   return env[HAPROXY_UNIT_VARIABLE] || undefined;
@@ -166,12 +177,13 @@ async function startOwn(
   env: Environment,
   log: Logger,
   signals: Signals,
-  restarted: () => void,
+  events: HaproxyEvents,
 ): Promise<Haproxy> {
   const unit = unitOf(env);
-  if (unit === undefined) return startManaged(options, setup, log, signals, restarted);
+  if (unit === undefined) return startManaged(options, setup, log, signals, events);
   const { masterSocket } = setup.paths;
-  const haproxy = new HaproxyUnit({ unit, masterSocket, restarted }, log);
+  const { program } = options.haproxy;
+  const haproxy = new HaproxyUnit({ unit, program, masterSocket, ...events }, log);
   await haproxy.watch();
   return haproxy;
 }
@@ -182,11 +194,11 @@ async function startManaged(
   { paths, files }: Setup,
   log: Logger,
   signals: Signals,
-  restarted: () => void,
+  events: HaproxyEvents,
 ): Promise<Haproxy> {
   const { output, masterSocket } = paths;
   const haproxy = new ManagedHaproxy(
-    { program: options.haproxy.program, config: output, masterSocket, restarted },
+    { program: options.haproxy.program, config: output, masterSocket, ...events },
     log,
   );
   signals.onInsist(() => haproxy.closeNow());

@@ -92,7 +92,7 @@ export class PlayedHaproxy implements Haproxy {
     return Promise.resolve([]);
   }
 
-  lostSocket(): Promise<undefined> {
+  whyReload(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
 

@@ -15,8 +15,8 @@ export interface Haproxy {
   lastRead(): Promise<number | undefined>;
   /** The IDs of its processes; undefined if it cannot tell. */
   pids(): Promise<readonly number[] | undefined>;
-  /** The path of the master's socket, if it is gone though HAProxy runs. */
-  lostSocket(): Promise<string | undefined>;
+  /** Why it must be reloaded although its files are the same; undefined if it need not be. */
+  whyReload(): Promise<string | undefined>;
   /** Ends the HAProxy that the gateway runs. */
   close(): Promise<void>;
 }
@@ -52,8 +52,8 @@ export class ExternalHaproxy implements Haproxy {
     return processes === undefined ? undefined : pidsOf(processes);
   }
 
-  /** Nobody knows its process. The reload command does without the socket, and brings it back. */
-  lostSocket(): Promise<undefined> {
+  /** Who runs it looks after its socket and its program. */
+  whyReload(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
 

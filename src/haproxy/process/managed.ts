@@ -15,12 +15,15 @@ import {
   showProcesses,
 } from "./master.ts";
 import { readMessage } from "./messages.ts";
+import { ProgramFile } from "./program.ts";
 import type { Haproxy } from "./external.ts";
 
 interface ManagedOptions {
   readonly program: string;
   readonly config: string;
   readonly masterSocket: string;
+  /** Called when the program was replaced, before HAProxy is told to run it. */
+  readonly replaced: () => Promise<void>;
   /** Called after a restart. HAProxy then runs what its files say, and nothing newer. */
   readonly restarted: () => void;
 }
@@ -54,11 +57,14 @@ export class ManagedHaproxy implements Haproxy {
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff(FIRST_RESTART, LONGEST_RESTART);
   readonly #lastLines: string[] = [];
+  readonly #program: ProgramFile;
 
   constructor(
     private readonly options: ManagedOptions,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.#program = new ProgramFile(options.program, options.replaced, log);
+  }
 
   /** Takes over the HAProxy that an earlier gateway left running. False if there is none. */
   async adopt(): Promise<boolean> {
@@ -99,10 +105,11 @@ export class ManagedHaproxy implements Haproxy {
     return pidsOf(await showProcesses(this.options.masterSocket));
   }
 
-  async lostSocket(): Promise<string | undefined> {
+  async whyReload(): Promise<string | undefined> {
     const { masterSocket } = this.options;
-    const isLost = this.#pid !== undefined && (await isDeadSocket(masterSocket));
-    return isLost && this.#pid !== undefined ? masterSocket : undefined;
+    const dead = await isDeadSocket(masterSocket);
+    if (this.#pid === undefined) return undefined;
+    return dead ? `${masterSocket} was removed` : this.#program.whyReload(await this.lastRead());
   }
 
   /** Starts it. @throws GatewayError `haproxy` with its own lines if it does not come up */

@@ -15,11 +15,15 @@ import {
   reloadProcess,
   type Processes,
 } from "./master.ts";
+import { ProgramFile } from "./program.ts";
 
 interface UnitOptions {
   /** The name of the unit. */
   readonly unit: string;
+  readonly program: string;
   readonly masterSocket: string;
+  /** Called when the program was replaced, before HAProxy is told to run it. */
+  readonly replaced: () => Promise<void>;
   /** Called when another HAProxy runs. It runs what its files say, and nothing newer. */
   readonly restarted: () => void;
 }
@@ -31,11 +35,14 @@ const STARTED = 2_000;
 
 export class HaproxyUnit implements Haproxy {
   readonly #closing = new AbortController();
+  readonly #program: ProgramFile;
 
   constructor(
     private readonly options: UnitOptions,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.#program = new ProgramFile(options.program, options.replaced, log);
+  }
 
   /** Begins to watch over it. */
   async watch(): Promise<void> {
@@ -64,10 +71,10 @@ export class HaproxyUnit implements Haproxy {
     return processesOfUnit(this.options.unit).map(({ pid }) => pid);
   }
 
-  async lostSocket(): Promise<string | undefined> {
+  async whyReload(): Promise<string | undefined> {
     const { masterSocket, unit } = this.options;
-    if (!(await isDeadSocket(masterSocket))) return undefined;
-    return processesOfUnit(unit).length === 0 ? undefined : masterSocket;
+    if (!(await isDeadSocket(masterSocket))) return this.#program.whyReload(await this.lastRead());
+    return processesOfUnit(unit).length === 0 ? undefined : `${masterSocket} was removed`;
   }
 
   /** It goes on: systemd runs it. */
