@@ -90,6 +90,8 @@ export class Applier {
     else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
       this.#doubt("HAProxy started before its configuration was last written");
     }
+    const why = await this.#whyReload();
+    if (why !== undefined) this.#doubt(why);
   }
 
   /**

@@ -4,13 +4,21 @@ import { Backoff, inBackground, pause } from "../../lib/async.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import { fileLimit, RAISE_FILES } from "../../lib/limits.ts";
-import { childrenOf, signalProcess, waitForEnd } from "../../lib/process.ts";
+import {
+  childrenOf,
+  commandLineOf,
+  parentAmong,
+  processIds,
+  signalProcess,
+  waitForEnd,
+} from "../../lib/process.ts";
 import { isDeadSocket } from "../runtime/socket.ts";
 import {
   awaitNewWorker,
   hasRequests,
   lastReadOf,
   pidsOf,
+  processesIfThere,
   reloadProcess,
   showProcesses,
 } from "./master.ts";
@@ -68,19 +76,35 @@ export class ManagedHaproxy implements Haproxy {
 
   /** Takes over the HAProxy that an earlier gateway left running. False if there is none. */
   async adopt(): Promise<boolean> {
-    try {
-      const { master } = await showProcesses(this.options.masterSocket);
-      this.#pid = master;
-      this.log.info(
-        `took over HAProxy (process ${master}), which an earlier gateway left running; ` +
-          "its own log lines are shown again after its next start",
+    const master = await this.#findMaster();
+    if (master === undefined) return false;
+    this.#pid = master;
+    this.log.info(
+      `took over HAProxy (process ${master}), which an earlier gateway left running; ` +
+        "its own log lines are shown again after its next start",
+    );
+    const [program = ""] = commandLineOf(master);
+    if (program !== this.options.program) {
+      this.log.warn(
+        `HAProxy (process ${master}) was started as ${program}, not as ${this.options.program}, and ` +
+          "a reload does not change that: end the gateway and start it again to have the other one",
       );
-      this.#watchOver(master, waitForEnd(master, this.#closing.signal));
-      return true;
-    } catch (error) {
-      if (error instanceof GatewayError) return false;
-      throw error;
     }
+    this.#watchOver(master, waitForEnd(master, this.#closing.signal));
+    return true;
+  }
+
+  /** The master of this configuration, by its socket, or else by its command line. */
+  async #findMaster(): Promise<number | undefined> {
+    const { config, masterSocket } = this.options;
+    const isOurs = (pid: number): boolean => {
+      const words = commandLineOf(pid);
+      return words.includes(config) && words.some((word) => word.startsWith(`${masterSocket},`));
+    };
+    const asked = (await processesIfThere(masterSocket))?.master;
+    if (asked !== undefined && isOurs(asked)) return asked;
+    // Somebody may have removed its socket. Beside it a second HAProxy would share the port.
+    return parentAmong(processIds().filter(isOurs));
   }
 
   async reload(): Promise<void> {
@@ -95,7 +119,8 @@ export class ManagedHaproxy implements Haproxy {
 
   async lastRead(): Promise<number | undefined> {
     if (this.#pid === undefined) return undefined;
-    return lastReadOf(await showProcesses(this.options.masterSocket));
+    const processes = await processesIfThere(this.options.masterSocket);
+    return processes === undefined ? undefined : lastReadOf(processes);
   }
 
   async pids(): Promise<readonly number[]> {

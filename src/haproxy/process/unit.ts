@@ -4,7 +4,7 @@
 import { inBackground, pause } from "../../lib/async.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { processesOfUnit, waitForEnd } from "../../lib/process.ts";
+import { parentAmong, processesOfUnit, waitForEnd } from "../../lib/process.ts";
 import { isDeadSocket } from "../runtime/socket.ts";
 import type { Haproxy } from "./external.ts";
 import {
@@ -68,7 +68,7 @@ export class HaproxyUnit implements Haproxy {
   async pids(): Promise<readonly number[]> {
     const processes = await this.#processes();
     if (processes !== undefined) return pidsOf(processes);
-    return processesOfUnit(this.options.unit).map(({ pid }) => pid);
+    return processesOfUnit(this.options.unit);
   }
 
   async whyReload(): Promise<string | undefined> {
@@ -113,8 +113,7 @@ export class HaproxyUnit implements Haproxy {
   async #master(): Promise<number | undefined> {
     const processes = await this.#processes();
     if (processes !== undefined) return processes.master;
-    const members = processesOfUnit(this.options.unit);
-    return members.find(({ parent }) => !members.some(({ pid }) => pid === parent))?.pid;
+    return parentAmong(processesOfUnit(this.options.unit));
   }
 
   /** Waits for its end, and until systemd has started it again. */
