@@ -7,6 +7,7 @@ import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { cli, haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
+import { startExternal } from "./external.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -59,6 +60,25 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect((await gateway.haproxy()).master).toBe(master);
     const second = await startGateway({ version, dir: gateway.dir, dockerHost: engine.dockerHost });
     expect(await second.exited).toBe(12);
+  });
+
+  test("a HAProxy that somebody else runs gets its stats socket back", async () => {
+    const { options, haproxy } = await startExternal(version, engine.dockerHost);
+    const gateway = await startGateway({
+      ...options,
+      dockerHost: engine.dockerHost,
+      flags: [`--master-socket=${haproxy.masterSocket}`],
+    });
+    const container = await run(engine, "gone/one:1");
+    await gateway.served("/gone/one/", container.name);
+    await gateway.confirmed();
+    const traffic = new Traffic({ port: options.port, target: "/gone/one/", perSecond: 100 });
+    rmSync(join(options.dir, "haproxy.admin.sock"));
+    await gateway.logged(/^reload: .*haproxy\.admin\.sock was removed /);
+    await changesWithoutReload(gateway);
+    expect((await traffic.stop()).failures).toEqual([]);
+    await gateway.stop();
+    await haproxy.stop();
   });
 
   test("the whole folder comes back at once, and no address is another's", async () => {

@@ -147,6 +147,24 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     await cart.remove();
   });
 
+  detail(
+    "HAProxy runs a program that replaces its own, as an upgrade of the system brings it",
+    async () => {
+      const haproxy = await haproxysOf(machine);
+      const program = "/usr/sbin/haproxy";
+      await machine.sh(`cp -p ${program} ${program}.new; mv ${program}.new ${program}`);
+      expect(await machine.sh(`readlink /proc/${haproxy}/exe`)).toBe(`${program} (deleted)\n`);
+      await machine.until(async () => {
+        // HAProxy tells its age in whole seconds: it must be older than the program.
+        await machine.sh(`systemctl reload ${SERVICE}`);
+        expect(await machine.journal()).toContain(`reload: ${program} was replaced`);
+      });
+      expect(await haproxysOf(machine)).toBe(haproxy);
+      expect(await machine.sh(`readlink /proc/${haproxy}/exe`)).toBe(`${program}\n`);
+      await machine.served("/acme/shop/", shop.name);
+    },
+  );
+
   detail("HAProxy stays away when it is stopped, and comes back when it is started", async () => {
     await machine.sh(`systemctl stop ${HAPROXY}`);
     expect(machine.get("/acme/shop/")).rejects.toThrow();
