@@ -42,6 +42,10 @@ export interface Container {
   readonly attachments: readonly Attachment[];
   /** The exposed TCP ports, ascending. */
   readonly exposed: readonly number[];
+  /** Its first process as the Engine's machine numbers it; 0 if it has none or that is not known. */
+  readonly pid: number;
+  /** When that process started, in Docker's words; empty if that is not known. */
+  readonly startedAt: string;
 }
 
 /** The facts about this machine that decide which addresses HAProxy can reach. */
@@ -101,6 +105,13 @@ export interface SourceListener {
   disconnected(): void;
 }
 
+/** A container whose life keeps an address: as long as its process runs, nobody else gets it. */
+export interface Holder {
+  readonly id: string;
+  /** 0 if it is not known. */
+  readonly pid: number;
+}
+
 /** One `address:port` that HAProxy sends requests to. */
 export interface Server {
   /** Unique in its backend. A container keeps it for life. */
@@ -116,6 +127,10 @@ export interface Server {
   readonly why: string;
   /** Whether it serves only while the first port of its container does not. */
   readonly backup: boolean;
+  /** When the container's process started, in Docker's words; empty if that is not known. */
+  readonly startedAt: string;
+  /** The container itself, and the one whose network it uses, if any. */
+  readonly holders: readonly Holder[];
   readonly labels: Readonly<Record<string, string>>;
   readonly image: string;
   /** The time from the signal to stop until Docker kills the container, in milliseconds. */
@@ -175,18 +190,21 @@ export interface Model {
   readonly warnings: readonly string[];
 }
 
-/** The kinds of files that a configuration names. */
-export type AssetKind = "map";
+/**
+ * The kinds of files beside the configuration. It names the maps. `owners` is for the gateway alone:
+ * it says which container is behind each server.
+ */
+export type AssetKind = "map" | "owners";
 
-/** A file that the configuration names. */
+/** A file beside the configuration. */
 export interface Asset {
   readonly kind: AssetKind;
   readonly text: string;
 }
 
-/** The files that HAProxy reads. */
+/** The configuration that HAProxy runs, and the files that belong to it. */
 export interface Files {
   readonly config: string;
-  /** The files that the configuration names, by path. */
+  /** The files beside the configuration, by path. */
   readonly assets: Readonly<Record<string, Asset>>;
 }

@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { completionCommands } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor/doctor.ts";
 import { explainCommand } from "./explain.ts";
+import { fenceCommand } from "./fence.ts";
 import { flagNames } from "./flags.ts";
 import { gatewayCommand } from "./gateway.ts";
 import { manualCommand } from "./manual.ts";
@@ -36,6 +37,7 @@ export const COMMANDS: readonly Command[] = [
   installCommand,
   uninstallCommand,
   upgradeCommand,
+  fenceCommand,
   completionCommand,
   manualCommand(PROGRAM, () => COMMANDS),
 ];

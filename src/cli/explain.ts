@@ -161,23 +161,27 @@ function explainContainer(
  * @param servers all servers that HAProxy has
  */
 function explainServers({ id }: Container, servers: readonly ServerStats[], model: Model): Line[] {
-  const mark = `:${id.slice(0, 12)}`;
   const wanted = model.services
     .flatMap((service) => service.servers)
     .filter((server) => server.id === id)
     .map(({ name }) => name);
   const own = servers
-    .filter(({ name }) => `${name}:`.includes(`${mark}:`))
+    .filter(({ name }) => isServerOf(name, id))
     // The server of the preferred port comes first.
     .toSorted((a, b) => wanted.indexOf(a.name) - wanted.indexOf(b.name));
   if (own.length === 0 && wanted.length > 0) {
     return [{ about: "haproxy", text: "has no server of it (yet): is the gateway running?" }];
   }
   return own.map((server) => {
-    const port = server.name.slice(server.name.indexOf(mark) + mark.length).replace(":", "");
+    const [, port = ""] = server.name.split(":");
     const before = port === "" ? "" : `port ${port}: `;
     return { about: "haproxy", text: before + describeStats(server) };
   });
+}
+
+/** Whether a server's name is that of a container with this ID: see `serverName` in src/routing. */
+function isServerOf(name: string, id: string): boolean {
+  return name.split(":")[0] === id.slice(0, 12);
 }
 
 function describeStats({ state, since, requests, check }: ServerStats): string {

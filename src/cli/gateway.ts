@@ -7,12 +7,14 @@ import { pause } from "../lib/async.ts";
 import type { Command, Environment, Signals } from "./command.ts";
 import { DockerSource } from "../docker/source.ts";
 import { DesiredState } from "../gateway/desired.ts";
+import { createOwnersFile } from "../gateway/owners.ts";
+import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
 import { errorMessage } from "../lib/errors.ts";
-import { Gateway } from "../gateway/gateway.ts";
+import { EMPTY_MODEL, Gateway } from "../gateway/gateway.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
-import { ManagedHaproxy } from "../haproxy/process/managed.ts";
+import { ManagedHaproxy, type ManagedOptions } from "../haproxy/process/managed.ts";
 import { HaproxyUnit } from "../haproxy/process/unit.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
 import { lockOutput } from "../lib/lock.ts";
@@ -20,10 +22,9 @@ import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options } from "./options.ts";
 import { warnOfLimits } from "../gateway/limits.ts";
 import { createNotifier } from "../gateway/notify.ts";
-import { logState } from "../gateway/report.ts";
+import { logState, withContainerName } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
-import { isOwnConfig } from "../template/compile.ts";
 import { prepare, usableHaproxy, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
@@ -64,14 +65,23 @@ async function runGateway(
   const folderIsSystemds = unitOf(env) !== undefined;
   const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
   const end = AbortSignal.any([signals.end, upkeep.lost]);
+  // HAProxy may have something to say before there is a gateway.
+  let served = EMPTY_MODEL;
   try {
-    const desired = new DesiredState(template, settings, client.transport.remoteHost, log);
-    const events: HaproxyEvents = {
+    const desired = new DesiredState(
+      template,
+      settings,
+      client.transport.remoteHost,
+      createOwnersFile(files.ownersPath),
+      log,
+    );
+    const listener: HaproxyListener = {
       restarted: () => void gateway.resync(),
       replaced: async () => desired.setVersion(await usableHaproxy(options.haproxy.program)),
+      explain: (message) => withContainerName(message, served),
     };
     const haproxy = paths.managed
-      ? await startOwn(options, setup, env, log, signals, events)
+      ? await startOwn(options, setup, env, log, signals, listener)
       : external(options, paths);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -96,6 +106,7 @@ async function runGateway(
       log,
     });
     gateway.onState(logState(log));
+    gateway.onState(({ applied }) => (served = applied ?? served));
     if (options.once) {
       await gateway.once(end);
       return;
@@ -159,16 +170,13 @@ function external(options: Options, paths: Paths): Haproxy {
   });
 }
 
-/** What happens to the gateway's own HAProxy by itself. */
-interface HaproxyEvents {
-  readonly restarted: () => void;
-  readonly replaced: () => Promise<void>;
-}
-
 /** The unit in which systemd runs HAProxy for this gateway, if `install` made one. */
 function unitOf(env: Environment): string | undefined {
   return env[HAPROXY_UNIT_VARIABLE] || undefined;
 }
+
+/** What a HAProxy of the gateway's own needs of the gateway. */
+type HaproxyListener = Pick<ManagedOptions, "restarted" | "replaced" | "explain">;
 
 /** Finds the gateway's own HAProxy, or has it started with the last good files, if there are any. */
 async function startOwn(
@@ -177,13 +185,13 @@ async function startOwn(
   env: Environment,
   log: Logger,
   signals: Signals,
-  events: HaproxyEvents,
+  listener: HaproxyListener,
 ): Promise<Haproxy> {
   const unit = unitOf(env);
-  if (unit === undefined) return startManaged(options, setup, log, signals, events);
+  if (unit === undefined) return startManaged(options, setup, log, signals, listener);
   const { masterSocket } = setup.paths;
   const { program } = options.haproxy;
-  const haproxy = new HaproxyUnit({ unit, program, masterSocket, ...events }, log);
+  const haproxy = new HaproxyUnit({ unit, program, masterSocket, ...listener }, log);
   await haproxy.watch();
   return haproxy;
 }
@@ -194,18 +202,18 @@ async function startManaged(
   { paths, files }: Setup,
   log: Logger,
   signals: Signals,
-  events: HaproxyEvents,
+  listener: HaproxyListener,
 ): Promise<Haproxy> {
   const { output, masterSocket } = paths;
   const haproxy = new ManagedHaproxy(
-    { program: options.haproxy.program, config: output, masterSocket, ...events },
+    { program: options.haproxy.program, config: output, masterSocket, ...listener },
     log,
   );
   signals.onInsist(() => haproxy.closeNow());
   if (await haproxy.adopt()) return haproxy;
-  if (await files.isUnconfirmed()) await files.rollBack();
-  const config = (await files.read())?.config;
-  if (config === undefined || !isOwnConfig(config)) return haproxy;
+  const fenced = await fenceFiles(files);
+  if (fenced === undefined) return haproxy;
+  if (fenced.takenOut > 0) log.info(`HAProxy starts ${describeFenced(fenced)}`);
   try {
     await checkConfig(options.haproxy.program, output, output);
     await haproxy.start();

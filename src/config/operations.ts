@@ -15,9 +15,16 @@ export interface ServerLine {
 }
 
 export type Operation =
+  | { readonly do: "disable server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "drain server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "enable server"; readonly backend: string; readonly server: ServerLine }
-  | { readonly do: "move server"; readonly backend: string; readonly server: ServerLine }
+  | {
+      readonly do: "move server";
+      readonly backend: string;
+      readonly server: ServerLine;
+      /** The server as HAProxy has it now. */
+      readonly from: ServerLine;
+    }
   | { readonly do: "add server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "remove server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "add backend"; readonly backend: string; readonly defaults: string }
@@ -32,7 +39,10 @@ export type Operation =
       readonly entries: readonly (readonly [key: string, value: string])[];
     };
 
-/** The operations that bring something up. They run first, before anything is taken away. */
+/**
+ * The operations that bring something up. They run before anything is taken away. Only a server whose
+ * address another one gets is disabled earlier still.
+ */
 export const BRING_UP: readonly Operation["do"][] = [
   "add backend",
   "add server",

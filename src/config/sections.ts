@@ -120,6 +120,13 @@ function* globalLines(sections: readonly Section[]): Generator<readonly string[]
   }
 }
 
+/** A line without its comment and with one space between its words. Quotes stay. */
+export function withoutComment(line: string): string {
+  return scanWords(line)
+    .map(({ source }) => source)
+    .join(" ");
+}
+
 /** The words of a line as HAProxy reads them, without quotes, escapes and comment. */
 export function splitWords(line: string): string[] {
   return scanWords(line).map(({ value }) => value);

@@ -93,6 +93,11 @@ export function bareAddress({ address }: ServerLine): string {
   return address.replace(/^\[(.*)\]$/, "$1");
 }
 
+/** The place of a server as its line has it: `address:port`, IPv6 in brackets. */
+export function placeOf({ address, port }: Pick<ServerLine, "address" | "port">): string {
+  return `${address.includes(":") && !address.startsWith("[") ? `[${address}]` : address}:${port}`;
+}
+
 /** Whether a server has an IP address and a port, not a host name or the path of a socket. */
 export function hasIpAndPort(server: ServerLine): boolean {
   return isIP(bareAddress(server)) > 0 && /^[1-9]\d{0,4}$/.test(server.port);

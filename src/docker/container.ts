@@ -52,6 +52,7 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
       ...Object.keys(info.Config.ExposedPorts ?? {}),
       ...Object.keys(info.NetworkSettings?.Ports ?? {}),
     ]),
+    ...toProcess(info.State),
   };
 }
 
@@ -78,6 +79,8 @@ export function fromList(info: ListedContainer): Container {
     networkMode: info.HostConfig?.NetworkMode ?? "default",
     attachments: toAttachments(info.NetworkSettings?.Networks),
     exposed: toPorts((info.Ports ?? []).map((port) => `${port.PrivatePort}/${port.Type}`)),
+    pid: 0,
+    startedAt: "",
   };
 }
 
@@ -85,6 +88,19 @@ export function fromList(info: ListedContainer): Container {
 type ListedContainer = Pick<ContainerInfo, "Id"> & {
   readonly [Field in Exclude<keyof ContainerInfo, "Id">]?: ContainerInfo[Field] | null;
 };
+
+/** The process of a container; a field is missing if the Engine leaves out what is empty. */
+interface ProcessState {
+  readonly Pid?: number;
+  readonly StartedAt?: string;
+}
+
+function toProcess({
+  Pid = 0,
+  StartedAt = "",
+}: ProcessState): Pick<Container, "pid" | "startedAt"> {
+  return { pid: Pid, startedAt: StartedAt };
+}
 
 /** How long a container has to end, in milliseconds. */
 function toStopTimeout(seconds = DEFAULT_STOP_TIMEOUT): number {

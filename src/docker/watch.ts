@@ -10,7 +10,7 @@ interface WatchHandlers {
   /** Events come from now on. Earlier ones may be lost, so everything must be read again. */
   connected(): void;
   event(event: DockerEvent): void;
-  /** No events come until `connected` is called again. */
+  /** No events come until `connected` is called again. Called at every attempt that fails, too. */
   disconnected(): void;
 }
 
@@ -48,7 +48,6 @@ export async function watchDocker(
         for await (const event of readEvents(events)) handlers.event(event);
         log.warn("Docker closed its event stream; connecting again");
       } finally {
-        handlers.disconnected();
         stream.abort();
         await heartbeat;
       }
@@ -58,6 +57,8 @@ export async function watchDocker(
       const message = errorMessage(error);
       if (message !== lastMessage) report(error);
       lastMessage = message;
+    } finally {
+      handlers.disconnected();
     }
     await pause(backoff.next(), signal);
   }

@@ -9,6 +9,10 @@ import type { Haproxy } from "../haproxy/process/external.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
+import { disableServers } from "../config/fence.ts";
+import { changedHands, parseOwners, type Owners } from "../config/owners.ts";
+import { placeOf, serversIn } from "../config/servers.ts";
+import type { MustGo } from "./fence.ts";
 import { isDeadSocket } from "../haproxy/runtime/socket.ts";
 import { respellStatsSocket, sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
@@ -34,8 +38,20 @@ interface ApplierParts {
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 
+/** What the files of an earlier gateway say. */
+interface Found {
+  /** Undefined if the file about them is damaged or missing. */
+  readonly owners: Owners | undefined;
+  /** Whether the configuration has a server at this `address:port`. */
+  readonly hasServerAt: (place: string) => boolean;
+}
+
 export class Applier {
   #applied: Applied = { aliases: {} };
+  /** Whether the files on disk were rolled back because HAProxy had not confirmed them. */
+  #wasUnconfirmed = false;
+  /** A reload may be wanted while another one is under way. */
+  #reloading: Promise<unknown> = Promise.resolve();
   readonly #persist: Persist;
   /** Why the servers' states were not saved at the last reload; the same reason is logged once. */
   #stateProblem: string | undefined;
@@ -48,7 +64,7 @@ export class Applier {
 
   /** What HAProxy runs. */
   get applied(): Applied {
-    return { ...this.#applied, drained: this.parts.runtime.drained };
+    return { ...this.#applied, takenOut: this.parts.runtime.takenOut };
   }
 
   /** The stats socket that the running configuration names. */
@@ -62,13 +78,77 @@ export class Applier {
     return this.#applied.aliases[backend] ?? backend;
   }
 
+  /** Who is behind the servers that HAProxy has; undefined if that is not known. */
+  get owners(): Owners | undefined {
+    const text = this.#applied.files?.assets[this.parts.files.ownersPath]?.text;
+    return text === undefined ? undefined : parseOwners(text);
+  }
+
+  /**
+   * Reads the files of an earlier gateway, before Docker and HAProxy are asked.
+   * @returns undefined if there are none
+   */
+  async open(): Promise<Found | undefined> {
+    const { files } = this.parts;
+    this.#wasUnconfirmed = await files.isUnconfirmed();
+    if (this.#wasUnconfirmed) await files.rollBack();
+    const onDisk = await files.read({ [files.ownersPath]: { kind: "owners", text: "" } });
+    if (onDisk === undefined || !isOwnConfig(onDisk.config)) return undefined;
+    // Until HAProxy was compared with them: `recover`.
+    this.#applied = { files: onDisk, aliases: {}, doubt: "HAProxy was not asked yet" };
+    const servers = serversIn(sectionsOf(onDisk)).map(({ server }) => server);
+    const places = new Set(servers.map(placeOf));
+    return { owners: this.owners, hasServerAt: (place) => places.has(place) };
+  }
+
+  /**
+   * Takes servers out of HAProxy at once, and then out of its files: it may be restarted.
+   * @throws GatewayError if there is no way to tell HAProxy
+   */
+  async takeOut(mustGo: MustGo): Promise<void> {
+    const { haproxy, log, runtime } = this.parts;
+    const { files } = this.#applied;
+    const config = files && disableServers(files.config, (server) => mustGo(placeOf(server)));
+    const fenced =
+      files?.config === config ? undefined : files && { ...files, config: config ?? "" };
+    try {
+      await runtime.disable((_, server) => mustGo(placeOf(server)));
+      if (fenced !== undefined) this.#keep(fenced);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      if (fenced === undefined) return;
+      if ((await haproxy.pids())?.length === 0) {
+        // It does not run, and must not come back with them.
+        this.#keep(fenced);
+        return;
+      }
+      log.error(`HAProxy cannot be told to spare ended containers; it is reloaded without them`);
+      log.failure(error);
+      await this.reload(fenced);
+    }
+  }
+
+  /** Notes files that change nothing for HAProxy, such as comments, and writes them. */
+  keep(desired: Files): void {
+    const { files } = this.#applied;
+    if (files === undefined || this.#persist.has(desired)) return;
+    this.#applied = { ...this.#applied, files: { ...files, assets: desired.assets } };
+    this.#persist.follow(desired);
+  }
+
+  #keep(files: Files): void {
+    this.#applied = { ...this.#applied, files };
+    this.#persist.follow(files);
+  }
+
   /**
    * Finds out what HAProxy runs, from the files of an earlier gateway. Once, before the first plan.
    * @param like the files that the configuration may name, by path
    */
   async recover(like: Files["assets"]): Promise<void> {
     const { files, haproxy, log } = this.parts;
-    if (await files.isUnconfirmed()) {
+    await this.#persist.settle();
+    if (this.#wasUnconfirmed || (await files.isUnconfirmed())) {
       log.warn(
         "an earlier gateway ended before HAProxy confirmed its last change: the files before it " +
           "are put back, and it is made again",
@@ -151,7 +231,13 @@ export class Applier {
    * Makes HAProxy run the desired files by a reload.
    * @throws GatewayError if that fails; HAProxy goes on as before, and the files are rolled back
    */
-  async reload(desired: Files): Promise<void> {
+  reload(desired: Files): Promise<void> {
+    const reloaded = this.#reloading.then(() => this.#reload(desired));
+    this.#reloading = reloaded.catch(() => undefined);
+    return reloaded;
+  }
+
+  async #reload(desired: Files): Promise<void> {
     await this.parts.upkeep?.();
     await this.#persist.settle();
     await this.#checkAddresses(desired);
@@ -164,6 +250,7 @@ export class Applier {
     const { files, haproxy, runtime } = this.parts;
     await this.#persist.replace(desired);
     try {
+      await this.#disableFormer(desired);
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();
@@ -177,6 +264,23 @@ export class Applier {
     await files.confirm();
     this.#applied = { files: desired, aliases: {} };
     this.#persist.note(desired);
+  }
+
+  /**
+   * Disables the servers whose address another container has in the new files. The old worker goes on
+   * with the clients that are connected to it, and one of those may send another request.
+   */
+  async #disableFormer(desired: Files): Promise<void> {
+    const { files, runtime, log } = this.parts;
+    const textOf = (all: Files | undefined): string => all?.assets[files.ownersPath]?.text ?? "";
+    const changed = changedHands(textOf(this.#applied.files), textOf(desired));
+    if (changed.size === 0) return;
+    try {
+      await runtime.disable((_, { address }) => changed.has(address));
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      log.debug(`the old worker keeps its servers: ${errorMessage(error)}`);
+    }
   }
 
   /** HAProxy takes its stats socket over a reload as it is, also one whose path is gone. */

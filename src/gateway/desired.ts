@@ -37,6 +37,8 @@ export class DesiredState {
     private settings: DesiredSettings,
     /** The Engine's host name if it runs on another machine. */
     private readonly remoteHost: string | undefined,
+    /** Makes the file that says who is behind each server. */
+    private readonly owners: (model: Model) => Files["assets"],
     private readonly log: Logger,
   ) {}
 
@@ -76,8 +78,18 @@ export class DesiredState {
         usesTime = true;
         return this.#time.toISOString();
       };
-      const make = (last?: Desired): Desired =>
-        makeDesired(snapshot, reach, this.settings, template, time, this.#router, last);
+      const make = (last?: Desired): Desired => {
+        const made = makeDesired(
+          snapshot,
+          reach,
+          this.settings,
+          template,
+          time,
+          this.#router,
+          last,
+        );
+        return made.files === last?.files ? made : this.#withOwners(made);
+      };
       try {
         let desired = make(this.#last?.template === template ? this.#last.desired : undefined);
         if (usesTime && !isUnchanged(desired.files)) {
@@ -94,6 +106,10 @@ export class DesiredState {
       }
     }
     throw failure;
+  }
+
+  #withOwners({ model, files: { config, assets } }: Desired): Desired {
+    return { model, files: { config, assets: { ...assets, ...this.owners(model) } } };
   }
 }
 

@@ -10,7 +10,9 @@ import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import type { Files, Model, Source } from "../model.ts";
 import { planChange, sameFiles, type Plan } from "../plan/plan.ts";
+import type { Owners } from "../config/owners.ts";
 import type { Applier } from "./apply.ts";
+import { Fence } from "./fence.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
 import type { Desired, DesiredState } from "./desired.ts";
 import { Readiness } from "./readiness.ts";
@@ -38,7 +40,11 @@ const RESYNC_INTERVAL = 60_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
 
-const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
+/** If nobody knows who is behind any server. */
+const NOBODY: Owners = { scope: "", byPlace: new Map() };
+
+/** What is served before the first pass. */
+export const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
 
 /** Called with each new state and the one before it. */
 export type StateListener = (state: State, before: State) => void;
@@ -48,6 +54,7 @@ export class Gateway {
   readonly #backoff = new Backoff(FIRST_RETRY, LONGEST_RETRY);
   readonly #failure: RepeatedFailure;
   readonly #readiness: Readiness;
+  readonly #fence: Fence;
   readonly #listeners: StateListener[] = [];
   /** Called after the next pass: each resolves a promise that `resync` returned. */
   readonly #afterResync: (() => void)[] = [];
@@ -77,6 +84,14 @@ export class Gateway {
       (line) => runtime.ask(line),
       log,
     );
+    this.#fence = new Fence({
+      takeOut: async (mustGo) => {
+        await applier.takeOut(mustGo);
+        this.#wake();
+      },
+      nameOf: (id) => containerName(this.#state.applied ?? EMPTY_MODEL, id),
+      log,
+    });
   }
 
   get state(): State {
@@ -90,6 +105,11 @@ export class Gateway {
 
   /** Runs until the signal is aborted. A pass that is under way then is finished first. */
   async run(signal: AbortSignal): Promise<void> {
+    // Containers may have ended while no gateway ran, and Docker may not be there yet.
+    const found = await this.parts.applier.open();
+    if (found?.owners !== undefined) {
+      this.#fence.begin(found.owners, (place) => !found.hasServerAt(place));
+    }
     const watching = this.parts.source.watch(
       {
         connected: () => this.#setConnected(true),
@@ -100,6 +120,7 @@ export class Gateway {
       signal,
     );
     while (!signal.aborted) await this.#step(signal);
+    this.#fence.end();
     await watching;
     await this.parts.applier.close();
   }
@@ -149,6 +170,11 @@ export class Gateway {
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     }
+    // HAProxy may have other servers now than those that are watched.
+    if (this.#fence.isUp && !signal.aborted) {
+      this.#raiseFence();
+      this.#fence.repeat();
+    }
     for (const resolve of afterResync) resolve();
   }
 
@@ -173,7 +199,8 @@ export class Gateway {
     const isUnchanged = (files: Files): boolean =>
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
-    const desired = this.parts.desired.make(source.snapshot(), isUnchanged);
+    const snapshot = this.#fence.corrected(source.snapshot());
+    const desired = this.parts.desired.make(snapshot, isUnchanged);
     if (!this.#recovered) {
       await applier.recover(desired.files.assets);
       this.#recovered = true;
@@ -188,7 +215,10 @@ export class Gateway {
     const { applied } = applier;
     this.#publish({ haproxy: { version: running?.version, doubt: applied.doubt } });
     const plan = planChange(applied, desired.files, running);
-    if (plan.kind === "none") return this.#done(desired.model);
+    if (plan.kind === "none") {
+      applier.keep(desired.files);
+      return this.#done(desired.model);
+    }
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
     this.#reschedule({ retryAt: undefined });
@@ -280,6 +310,8 @@ export class Gateway {
       applied: model,
       lastChange: routes.length > 0 || applied === undefined ? at : lastChange,
     });
+    // Docker has told everything, and tells of ends from now on.
+    if (this.#schedule.connected) this.#fence.end();
     return "done";
   }
 
@@ -310,7 +342,16 @@ export class Gateway {
     this.#wake();
   }
 
+  /** Watches the containers behind the servers that HAProxy has. */
+  #raiseFence(): void {
+    const { applied, owners } = this.parts.applier;
+    if (owners !== undefined) this.#fence.begin(owners);
+    // The containers are not known. Since Docker cannot tell who has their addresses, all go.
+    else if (applied.files !== undefined) this.#fence.begin(NOBODY, () => true);
+  }
+
   #setConnected(connected: boolean): void {
+    if (!connected && !this.#fence.isUp) this.#raiseFence();
     this.#reschedule({ connected });
     this.#publish({ engine: { name: this.parts.source.name, connected } });
     this.#wakeup.set();
@@ -335,4 +376,10 @@ export class Gateway {
     this.#state = { ...before, ...news };
     for (const listener of this.#listeners) listener(this.#state, before);
   }
+}
+
+/** The name of a container that is served; undefined if it is not. */
+function containerName({ services }: Model, id: string): string | undefined {
+  const servers = services.flatMap((service) => service.servers);
+  return servers.find((server) => server.id === id)?.container;
 }

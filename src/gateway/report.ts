@@ -11,6 +11,19 @@ export interface Line {
   readonly fields: LogFields;
 }
 
+/** A server's name in HAProxy's messages: that of its backend, and the ID of its container. */
+const SERVER_NAME = /\S+\/([0-9a-f]{12})(?::\d+)?(?= )/;
+
+/** Adds the name of the container to a message of HAProxy's about a server. */
+export function withContainerName(message: string, { services }: Model): string {
+  const [found, id = ""] = SERVER_NAME.exec(message) ?? [];
+  if (found === undefined) return message;
+  const servers = services.flatMap((service) => service.servers);
+  const server = servers.find((each) => each.id.startsWith(id));
+  if (server === undefined) return message;
+  return message.replace(found, () => `${found} (container ${server.container})`);
+}
+
 /** A container's place in a service. */
 interface Place {
   readonly container: string;

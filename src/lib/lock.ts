@@ -42,6 +42,9 @@ const FUNCTIONS = {
 /** Links are not followed. In a public folder, one could lead to another file of this user. */
 const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 
+/** Another gateway has the lock. */
+export class OutputLocked extends GatewayError {}
+
 /** A lock that is held. Called, it is released. */
 export interface Lock {
   (): void;
@@ -49,7 +52,7 @@ export interface Lock {
   readonly path: string;
   /**
    * Makes the lock file again if somebody removed it. Returns whether it did.
-   * @throws GatewayError `config` if another gateway has the lock now
+   * @throws OutputLocked if another gateway has the lock, or GatewayError `config` now
    */
   readonly renew: () => Promise<boolean>;
 }
@@ -61,7 +64,7 @@ export interface Lock {
  * that lives on does not keep the lock. If somebody removes the lock file, its holder still has it
  * open, which others of this user can see; `renew` makes it again for all the others.
  * @param warn called if the file system has no locks; the gateway then goes on without one
- * @throws GatewayError `config` if another gateway has the lock
+ * @throws OutputLocked if another gateway has the lock, or GatewayError `config`
  */
 export async function lockOutput(
   output: string,
@@ -194,12 +197,12 @@ function lockFile(fd: number): string {
 }
 
 /** @param holder the content of the lock file */
-function lockedBy(holder: string, output: string): GatewayError {
+function lockedBy(holder: string, output: string): OutputLocked {
   const [pid = "", ...scope] = holder.split(" ");
   // A process number is valid only in the container or on the host that it comes from.
   const isHere = scope.join(" ") === pidScope().join(" ");
   const who = isHere ? `process ${pid}` : `in the container or on the host "${scope[1] ?? "?"}"`;
-  return new GatewayError("config", `Cannot use "${output}": another gateway (${who}) writes it`, {
+  return new OutputLocked("config", `Cannot use "${output}": another gateway (${who}) writes it`, {
     hint: `end that one${isHere ? ` (kill ${pid})` : ""}, or name another --output-file`,
   });
 }

@@ -7,24 +7,27 @@ import { listDifference } from "../lib/lists.ts";
 import type { Asset, AssetKind, Files } from "../model.ts";
 import type { Change } from "./sections.ts";
 
-/** Plans the change of an asset at run time, by the asset's kind. */
-const PLAN_BY_KIND: Readonly<
-  Record<AssetKind, (path: string, before: Asset, after: Asset, aliases: Aliases) => Operation[]>
-> = { map: planMap };
+type AssetPlan = (path: string, before: Asset, after: Asset, aliases: Aliases) => Operation[];
 
-/** Plans the changes of all assets. A new or removed asset takes a reload. */
+/** Plans the change of an asset at run time, by the asset's kind. False: HAProxy does not read it. */
+const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
+  map: planMap,
+  owners: false,
+};
+
+/** Plans the changes of all assets that HAProxy reads. A new or removed one takes a reload. */
 export function planAssets(before: Files, after: Files, aliases: Aliases): Change[] {
   const paths = [...new Set([...Object.keys(before.assets), ...Object.keys(after.assets)])];
-  return paths.toSorted().map((path) => {
+  return paths.toSorted().flatMap((path) => {
     const [old, now] = [before.assets[path], after.assets[path]];
+    const kind = (now ?? old)?.kind;
+    const plan = kind === undefined ? false : PLAN_BY_KIND[kind];
+    if (plan === false) return [];
     if (old === undefined || now === undefined || old.kind !== now.kind) {
-      const { kind } = now ?? old ?? { kind: "file" };
-      return {
-        operations: [],
-        reasons: [`${kind} ${path} is ${old === undefined ? "new" : "gone"}`],
-      };
+      const reason = `${kind} ${path} is ${old === undefined ? "new" : "gone"}`;
+      return { operations: [], reasons: [reason] };
     }
-    return { operations: PLAN_BY_KIND[now.kind](path, old, now, aliases), reasons: [] };
+    return { operations: plan(path, old, now, aliases), reasons: [] };
   });
 }
 

@@ -5,10 +5,17 @@
 import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
 import { mappedBackends } from "../config/map-file.ts";
+import { parseOwners, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
 import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
-import { BRING_UP, type Aliases, type Capabilities, type Operation } from "../config/operations.ts";
+import {
+  BRING_UP,
+  type Aliases,
+  type Capabilities,
+  type Operation,
+  type ServerLine,
+} from "../config/operations.ts";
 import {
   isPlainBackend,
   planChangedSection,
@@ -17,6 +24,7 @@ import {
   spareBackends,
   type Change,
   type SectionContext,
+  type ServersAnew,
 } from "./sections.ts";
 import { createDefaultsLookup } from "../config/servers.ts";
 
@@ -35,8 +43,8 @@ export interface Applied {
   /** Undefined if HAProxy does not run the gateway's files yet. */
   readonly files?: Files | undefined;
   readonly aliases: Aliases;
-  /** The servers that were drained since the files were applied, as `backend/server` in HAProxy. */
-  readonly drained?: ReadonlySet<string>;
+  /** The servers that were taken out since the files were applied, as `backend/server` in HAProxy. */
+  readonly takenOut?: ReadonlySet<string>;
   /** Why HAProxy may run something else; undefined if the gateway is sure. */
   readonly doubt?: string | undefined;
 }
@@ -50,13 +58,14 @@ export function planChange(
   desired: Files,
   capabilities: Capabilities | undefined,
 ): Plan {
-  const { files: before, drained, doubt } = applied;
+  const { files: before, takenOut = new Set<string>(), doubt } = applied;
   if (before === undefined || doubt !== undefined) {
     return { kind: "reload", reasons: [doubt ?? "there is no configuration of the gateway's yet"] };
   }
   const aliases = { ...applied.aliases };
+  const anew = { takenOut, renewed: renewedIn(before, desired) };
   const changes = [
-    ...planSections(before, desired, aliases, drained, capabilities),
+    ...planSections(before, desired, aliases, anew, capabilities),
     ...planAssets(before, desired, aliases),
   ];
   const reasons = changes.flatMap((change) => change.reasons);
@@ -64,7 +73,8 @@ export function planChange(
   const operations = changes.flatMap((change) => change.operations);
   if (operations.length === 0) return { kind: "none" };
   if (capabilities !== undefined) {
-    return { kind: "runtime", operations: inRuntimeOrder(operations), aliases };
+    const disabling = disabledFirst(operations, before, desired);
+    return { kind: "runtime", operations: inRuntimeOrder(disabling), aliases };
   }
   return { kind: "reload", reasons: [...new Set(operations.map(reasonFor))] };
 }
@@ -99,6 +109,7 @@ export function sameFiles(a: Files, b: Files): boolean {
 
 /** Backends and servers come up before routes lead to them. They are removed after the routes. */
 const RUNTIME_ORDER: readonly Operation["do"][] = [
+  "disable server",
   ...BRING_UP,
   "drain server",
   "publish backend",
@@ -114,6 +125,59 @@ function inRuntimeOrder(operations: readonly Operation[]): Operation[] {
   return operations.toSorted((a, b) => RUNTIME_ORDER.indexOf(a.do) - RUNTIME_ORDER.indexOf(b.do));
 }
 
+/**
+ * Has servers disabled whose address goes to another container. That comes first: no request for the
+ * one may reach the other, not even for a moment.
+ */
+function disabledFirst(
+  operations: readonly Operation[],
+  before: Files,
+  after: Files,
+): readonly Operation[] {
+  const taken = new Map<string, ServerLine>();
+  for (const operation of operations) {
+    const { do: what } = operation;
+    if (what !== "add server" && what !== "enable server" && what !== "move server") continue;
+    if (!operation.server.disabled) taken.set(operation.server.address, operation.server);
+  }
+  const isTaken = (former: ServerLine, now: ServerLine): boolean => {
+    const next = taken.get(former.address);
+    if (next === undefined || next === now) return false;
+    const [owner, successor] = [ownerAt(before, former), ownerAt(after, next)];
+    return owner === undefined || owner !== successor;
+  };
+  return operations.flatMap((operation): Operation[] => {
+    const { do: what } = operation;
+    if (what !== "move server" && what !== "drain server" && what !== "remove server") {
+      return [operation];
+    }
+    const { backend, server } = operation;
+    const former = what === "move server" ? operation.from : server;
+    if (!isTaken(former, server)) return [operation];
+    const disable: Operation = { do: "disable server", backend, server: former };
+    if (what === "move server") return [disable, operation];
+    // It stays disabled: drained, it would still get the requests of clients that are bound to it.
+    return what === "drain server"
+      ? [disable]
+      : [disable, { ...operation, server: { ...server, disabled: true } }];
+  });
+}
+
+/** The places that have another owner than before. */
+function renewedIn(before: Files, after: Files): ReadonlySet<string> {
+  const [old, now] = [ownersOf(before), ownersOf(after)];
+  return old === now ? new Set() : renewedPlaces(old, now);
+}
+
+/** The ID of the container behind a server; undefined if that is not known. */
+function ownerAt(files: Files, { address, port }: ServerLine): string | undefined {
+  return parseOwners(ownersOf(files))?.byPlace.get(`${address}:${port}`)?.[0]?.id;
+}
+
+function ownersOf({ assets }: Files): string {
+  return Object.values(assets).find(({ kind }) => kind === "owners")?.text ?? "";
+}
+
 /** Used while HAProxy's version is not known. Every difference takes a reload then. */
 const UNKNOWN_VERSION: Capabilities = { version: "unknown", dynamicBackends: true };
 
@@ -122,36 +186,41 @@ function planSections(
   applied: Files,
   desired: Files,
   aliases: Record<string, string>,
-  drained: ReadonlySet<string> = new Set(),
+  anew: ServersAnew,
   capabilities: Capabilities = UNKNOWN_VERSION,
 ): Change[] {
-  if (applied.config === desired.config && drained.size === 0) return [];
+  const { takenOut, renewed } = anew;
+  const isAnew = takenOut.size > 0 || renewed.size > 0;
+  if (applied.config === desired.config && !isAnew) return [];
   const oldSections = sectionsOf(applied);
   const newSections = sectionsOf(desired, oldSections);
   const { start, before, after } = listDifference(oldSections, newSections);
   const old = byTitle(oldSections.slice(start, before));
   const now = byTitle(newSections.slice(start, after));
   const runningName = (name: string): string => aliases[name] ?? name;
-  const drainedBackends = new Set([...drained].map((key) => key.slice(0, key.indexOf("/"))));
-  const hasDrained = ({ name }: Section): boolean => drainedBackends.has(runningName(name));
+  const backends = new Set([...takenOut].map((key) => key.slice(0, key.indexOf("/"))));
+  const places = [...renewed].map((place) => ` ${place}`);
+  const hasAnew = ({ name, text }: Section): boolean =>
+    backends.has(runningName(name)) || places.some((place) => text.includes(place));
   const toCompare = [...now].filter(
-    ([title, section]) => old.get(title) !== section || hasDrained(section),
+    ([title, section]) => old.get(title) !== section || hasAnew(section),
   );
-  const unchangedButDrained =
-    drained.size === 0 ? [] : newSections.toSpliced(start, after - start).filter(hasDrained);
+  const unchangedButAnew = isAnew
+    ? newSections.toSpliced(start, after - start).filter(hasAnew)
+    : [];
   const isSameOrder = sameOrder(old, now);
   const isSame = toCompare.length === 0 && old.size === now.size && isSameOrder;
-  if (isSame && unchangedButDrained.length === 0) return [];
+  if (isSame && unchangedButAnew.length === 0) return [];
   if (oldSections.some(isConditional) || newSections.some(isConditional)) {
-    const isChanged = drained.size > 0 || !sameLines(old, now);
+    const isChanged = newSections.some(hasAnew) || !sameLines(old, now);
     return isChanged ? [reloadFor("a configuration with conditions (.if) changed")] : [];
   }
   if (!isSameOrder) return [reloadFor("the order of the sections changed")];
   const contextOf = (sections: readonly Section[]): SectionContext => {
-    return { capabilities, drained, defaultLines: createDefaultsLookup(sections) };
+    return { capabilities, anew, defaultLines: createDefaultsLookup(sections) };
   };
   const [oldContext, newContext] = [contextOf(oldSections), contextOf(newSections)];
-  const changes = unchangedButDrained.map((section) =>
+  const changes = unchangedButAnew.map((section) =>
     planChangedSection(section, section, runningName(section.name), newContext),
   );
   let spares: Section[] | undefined;

@@ -17,12 +17,20 @@ export interface Change {
 export interface SectionContext {
   readonly capabilities: Capabilities;
   readonly defaultLines: DefaultsLookup;
-  /** The servers that were drained since the files were applied, as `backend/server` in HAProxy. */
-  readonly drained: ReadonlySet<string>;
+  /** The servers that start anew though their lines are the same. */
+  readonly anew: ServersAnew;
+}
+
+/** Servers that HAProxy must bring up again. */
+export interface ServersAnew {
+  /** Those that were taken out since the files were applied, as `backend/server` in HAProxy. */
+  readonly takenOut: ReadonlySet<string>;
+  /** Those at an `address:port` where another container is now, or the same one after a restart. */
+  readonly renewed: ReadonlySet<string>;
 }
 
 const NO_CHANGE: Change = { operations: [], reasons: [] };
-const NOTHING_DRAINED: ReadonlySet<string> = new Set();
+const NOTHING_ANEW: ServersAnew = { takenOut: new Set(), renewed: new Set() };
 
 /** Lines of `defaults` that HAProxy does not apply to a backend that is added at run time. */
 const IGNORED_AT_RUNTIME = /^compression /;
@@ -36,7 +44,7 @@ export function planChangedSection(
   before: Section,
   after: Section,
   runningName: string,
-  { defaultLines, drained }: SectionContext,
+  { defaultLines, anew }: SectionContext,
 ): Change {
   const title = after.title;
   const isSame = before.head === after.head && sameItems(before.lines, after.lines);
@@ -44,7 +52,7 @@ export function planChangedSection(
     const [old, now] = [splitLines(before, defaultLines), splitLines(after, defaultLines)];
     const onlyServersDiffer = before.head === after.head && sameItems(old.others, now.others);
     if (onlyServersDiffer && old.servers !== undefined && now.servers !== undefined) {
-      return planServers(title, runningName, old.servers, now.servers, drained);
+      return planServers(title, runningName, old.servers, now.servers, anew);
     }
   }
   return isSame ? NO_CHANGE : { operations: [], reasons: [`${title} changed`] };
@@ -70,7 +78,7 @@ export function planNewSection(
   if (dynamicBackends && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
     return isNew(" (one that is added at run time does not compress)");
   }
-  const { operations, reasons } = planServers(title, backend, [], plain.servers, NOTHING_DRAINED);
+  const { operations, reasons } = planServers(title, backend, [], plain.servers, NOTHING_ANEW);
   if (reasons.length > 0 || !dynamicBackends) return { operations, reasons };
   return {
     operations: [
@@ -93,7 +101,7 @@ export function planRemovedSection(
 ): Change {
   const plain = parsePlainBackend(section, defaultLines);
   if (plain === undefined) return { operations: [], reasons: [`${section.title} is gone`] };
-  const { operations, reasons } = planServers("", backend, plain.servers, [], NOTHING_DRAINED);
+  const { operations, reasons } = planServers("", backend, plain.servers, [], NOTHING_ANEW);
   // A backend that cannot be removed stays until the next reload. It has no servers, and no route
   // leads to it.
   if (!dynamicBackends) return { operations, reasons };
@@ -138,7 +146,7 @@ function planServers(
   backend: string,
   before: readonly ServerLine[],
   after: readonly ServerLine[],
-  drained: ReadonlySet<string>,
+  { takenOut, renewed }: ServersAnew,
 ): Change {
   const oldServers = new Map(before.map((server) => [server.name, server]));
   const newNames = new Set(after.map(({ name }) => name));
@@ -148,14 +156,16 @@ function planServers(
     const { name, address, port, disabled } = server;
     const old = oldServers.get(name);
     const isSamePlace = old?.address === address && old.port === port;
+    const startsAnew = takenOut.has(`${backend}/${name}`) || renewed.has(`${address}:${port}`);
     if (old !== undefined && !sameItems(old.settings, server.settings)) {
       reasons.push(`${title} changed (the settings of server ${name})`);
     } else if (!isSamePlace && !hasIpAndPort(server)) {
       // At run time HAProxy accepts a host name, but never resolves it.
       reasons.push(`${title} changed (server ${name} is not at an address and port)`);
     } else if (old === undefined) operations.push({ do: "add server", backend, server });
-    else if (!isSamePlace) operations.push({ do: "move server", backend, server });
-    else if (old.disabled !== disabled || (!disabled && drained.has(`${backend}/${name}`))) {
+    else if (!isSamePlace) {
+      operations.push({ do: "move server", backend, server, from: old });
+    } else if (old.disabled !== disabled || (!disabled && startsAnew)) {
       operations.push({ do: disabled ? "drain server" : "enable server", backend, server });
     }
   }

@@ -22,6 +22,8 @@ export interface Address {
    * HAProxy's host, `other` for another one. Undefined for an address of the container alone.
    */
   readonly host: "own" | "other" | undefined;
+  /** The container whose network it uses, if it has none of its own. */
+  readonly provider?: Container;
 }
 
 /** The ports to try, the preferred first. HAProxy's checks find the one that answers. */
@@ -70,6 +72,7 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
       if ("reason" in address) return address;
       return {
         ...address,
+        provider: other,
         why: `${address.why}, as container ${other.name}, whose network it uses`,
       };
     }

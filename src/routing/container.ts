@@ -1,6 +1,6 @@
 // Decides for one container whether it is routed, and which servers it has.
 
-import { createAddressChooser, choosePorts, type AddressOptions } from "./address.ts";
+import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
 import { readIntent, type Intent } from "./intent.ts";
 import type { Container, Reach, Server, Snapshot } from "../model.ts";
 
@@ -62,7 +62,7 @@ export function createContainerRouter(
     decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
     decisions.push({ about: "health", text: describeHealth(container) });
     const servers = candidates.ports.map((port, index) => ({
-      ...toServer(container, address.address, port, index > 0),
+      ...toServer(container, address, port, index > 0),
       name: serverName(container, candidates.ports.length > 1 ? port : undefined),
     }));
     return { container, intent, servers, decisions };
@@ -81,20 +81,38 @@ function describeHealth({ health }: Container): string {
 }
 
 /**
- * The name of a server contains the ID of its container. So a new container with the name of an old
- * one does not get the state that HAProxy has for the old one.
+ * The name of a server is the ID of its container, as Docker shortens it. So a container that is
+ * renamed keeps its server, and a new container with an old name does not get the state that HAProxy
+ * has for the old one.
  */
-function serverName(container: Container, port: number | undefined): string {
-  const name = container.name.replaceAll(/[^A-Za-z0-9_.-]/g, "_");
-  const id = container.id.slice(0, 12);
-  return port === undefined ? `${name}:${id}` : `${name}:${id}:${port}`;
+function serverName({ id }: Container, port: number | undefined): string {
+  const short = id.slice(0, 12);
+  return port === undefined ? short : `${short}:${port}`;
 }
 
-function toServer(container: Container, address: string, port: number, backup: boolean) {
+function toServer(
+  container: Container,
+  { address, provider }: Address,
+  port: number,
+  backup: boolean,
+) {
   const why = whyDisabled(container);
-  const { name, id, image, labels, stopTimeout } = container;
-  const disabled = why !== "";
-  return { container: name, id, image, labels, stopTimeout, address, port, backup, disabled, why };
+  const { name, id, image, labels, stopTimeout, startedAt } = container;
+  const holders = [container, ...(provider === undefined ? [] : [provider])];
+  return {
+    container: name,
+    id,
+    image,
+    labels,
+    stopTimeout,
+    startedAt,
+    holders: holders.map((holder) => ({ id: holder.id, pid: holder.pid })),
+    address,
+    port,
+    backup,
+    disabled: why !== "",
+    why,
+  };
 }
 
 function whyDisabled(container: Container): string {

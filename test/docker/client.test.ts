@@ -173,14 +173,13 @@ describe("watching", () => {
     // Its limit of 10 s, and then 0.1, 0.2, 0.4 ... s.
     expect(tries).toEqual([0, 10_100, 20_300, 30_700, 41_500, 53_100]);
     expect(log).toEqual([`error: Cannot read "/events" of Docker: no answer in 10 s (${NOTE})`]);
-    expect(told).toEqual([]);
+    expect(new Set(told)).toEqual(new Set(["disconnected"]));
 
     engine.odd.clear();
     jest.advanceTimersToNextTimer();
     await until(hasTimer);
     jest.advanceTimersToNextTimer();
-    await until(() => told.length > 0);
-    expect(told).toEqual(["connected"]);
+    await until(() => told.at(-1) === "connected");
     expect(log.at(-1)).toBe(`connected to Docker at ${engine.dockerHost} (API 1.41)`);
   });
 

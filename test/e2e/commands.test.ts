@@ -49,7 +49,7 @@ describe("render", () => {
     const { status, stdout, stderr } = await runToEnd(["render", ...flags(dir)]);
     expect([status, stderr]).toEqual([0, ""]);
     expect(stdout).toStartWith(`# ${dir}/haproxy.cfg\n# Written by docker-api-gateway`);
-    expect(stdout).toContain(`server ${container.name}:${container.id.slice(0, 12)} `);
+    expect(stdout).toContain(`server ${container.id.slice(0, 12)} `);
     expect(stdout).toContain(`\n# ${dir}/haproxy.routes.map\n/cmd/one/ cmd:one|/cmd/one\n`);
     expect(readdirSync(dir)).toEqual([]);
   });
@@ -59,7 +59,9 @@ describe("render", () => {
     const gateway = await startGateway({ dir, dockerHost: engine.dockerHost });
     const container = await run(engine, "cmd/one:1");
     await gateway.served("/cmd/one/", container.name);
-    await gateway.until(() => expect(gateway.config()).toContain(`server ${container.name}:`));
+    await gateway.until(() =>
+      expect(gateway.config()).toContain(`server ${container.id.slice(0, 12)}`),
+    );
     await gateway.confirmed();
     const words = ["render", "--diff", ...flags(dir), `--listen=127.0.0.1:${gateway.port}`];
     expect(await runToEnd(words)).toEqual({ status: 0, stdout: "", stderr: "" });
@@ -69,7 +71,7 @@ describe("render", () => {
     await container.stop();
     const { status, stdout } = await runToEnd(words);
     expect(status).toBe(3);
-    expect(stdout).toMatch(new RegExp(`^-    server ${container.name}:`, "m"));
+    expect(stdout).toMatch(new RegExp(`^-    server ${container.id.slice(0, 12)}`, "m"));
     expect(stdout).toMatch(/^-\/cmd\/one\/ cmd:one\|\/cmd\/one$/m);
     expect(gateway.config()).toBe(before);
   });

@@ -15,7 +15,9 @@ import { freePort } from "../lab/ports.ts";
 
 setDefaultTimeout(60_000);
 
-const TITLES = "Docker HAProxy Output Sockets Reload Listen Configuration Limits".split(" ");
+const TITLES = "Docker HAProxy Output Sockets Reload Listen Configuration Limits Processes".split(
+  " ",
+);
 
 let engine: Engine;
 
@@ -130,7 +132,9 @@ test("it disturbs no gateway that is changing its files", async () => {
   try {
     for (let count = 0; count < 3; count++) {
       const container = await run(engine, "doc/one:1");
-      await gateway.until(() => expect(gateway.config()).toContain(`server ${container.name}:`));
+      await gateway.until(() =>
+        expect(gateway.config()).toContain(`server ${container.id.slice(0, 12)}`),
+      );
       await gateway.confirmed();
       expect(gateway.config()).toContain(`bind 127.0.0.1:${gateway.port}`);
       await container.remove();

@@ -36,7 +36,7 @@ test("one that is not up yet is waited for, and what to do is said once", async 
   expect(gateway.running).toBe(true);
   const relay = await startRelay(engine.socket, socket);
   await gateway.served("/eng/one/", container.name);
-  expect(gateway.count("Cannot reach Docker")).toBe(1);
+  expect(gateway.count("there is no such socket")).toBe(1);
   await relay.close();
 });
 

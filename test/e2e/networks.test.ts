@@ -55,7 +55,7 @@ describe(`addresses and ports, ${testFlavour()}`, () => {
 
   /** Waits until the container is served and its server is this one. */
   async function servedAt(container: Container, path: string, target: string): Promise<void> {
-    const server = new RegExp(` server ${container.name}:\\w+ (\\S+) `);
+    const server = new RegExp(` server ${container.id.slice(0, 12)} (\\S+) `);
     await gateway.until(() => expect(server.exec(gateway.config())?.[1]).toBe(target));
     await gateway.served(path, container.name);
   }

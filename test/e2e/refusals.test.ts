@@ -183,16 +183,16 @@ describe("a full disk", () => {
     const { gateway, fill, free } = await startOnSmallDisk([]);
     const old = await run(engine, "old:1");
     await gateway.served("/old/", old.name);
-    await gateway.until(() => expect(gateway.config()).toContain(`server ${old.name}:`));
+    await gateway.until(() => expect(gateway.config()).toContain(`server ${old.id.slice(0, 12)}`));
     fill();
     const next = await run(engine, "new:1");
     await gateway.served("/new/", next.name);
     const line = await gateway.logged(/^Cannot write .*its files stay as they were for now/);
     expect(line.details?.join("\n")).toContain("the disk is full");
-    expect(gateway.config()).not.toContain(`server ${next.name}:`);
+    expect(gateway.config()).not.toContain(`server ${next.id.slice(0, 12)}`);
     free();
     gateway.signal("SIGHUP");
-    await gateway.until(() => expect(gateway.config()).toContain(`server ${next.name}:`));
+    await gateway.until(() => expect(gateway.config()).toContain(`server ${next.id.slice(0, 12)}`));
     await gateway.served("/old/", old.name);
   });
 

@@ -39,7 +39,7 @@ async function statistics(gateway: Gateway, column: string): Promise<Record<stri
   const cell = (line: string, name: string): string => line.split(",")[names.indexOf(name)] ?? "";
   return Object.fromEntries(
     lines.filter(Boolean).map((line) => {
-      const id = /:([0-9a-f]{12})/.exec(cell(line, "svname"))?.[1] ?? "";
+      const id = /^([0-9a-f]{12})(:|$)/.exec(cell(line, "svname"))?.[1] ?? "";
       return [id, cell(line, column).replace(/ .*/, "")];
     }),
   );

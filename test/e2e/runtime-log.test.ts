@@ -64,10 +64,14 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("a container that stops answering is a warning, and that it answers again is told", async () => {
     const { port } = app;
     await app.stop();
-    const down = await gateway.logged(/^haproxy: Server \S+\/one:\w+ is DOWN, reason: Layer4/);
+    const down = await gateway.logged(
+      /^haproxy: Server foo\/\w{12} \(container one\) is DOWN, reason: Layer4/,
+    );
     expect(down.level).toBe("warn");
     app = await startApp({ port });
-    const up = await gateway.logged(/^haproxy: Server \S+\/one:\w+ is UP, reason: Layer4/);
+    const up = await gateway.logged(
+      /^haproxy: Server foo\/\w{12} \(container one\) is UP, reason: Layer4/,
+    );
     expect(up.level).toBe("info");
   });
 

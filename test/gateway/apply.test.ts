@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Applier } from "../../src/gateway/apply.ts";
+import { ownerLine, ownersText } from "../../src/config/owners.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
@@ -229,5 +230,117 @@ describe("comparing", () => {
     haproxy.read(site("a").config);
     await applier.verify("another");
     expect(applier.applied.doubt).toContain("HAProxy has no server b/s");
+  });
+});
+
+/** The same with the servers at two addresses. */
+function apart(): Files {
+  const both = site("a", "b");
+  return { ...both, config: both.config.replace(/(backend b .*\n.*)127.0.0.2/, "$1127.0.0.3") };
+}
+
+function isOfA(place: string): boolean {
+  return place === "127.0.0.2:8000";
+}
+
+function configOnDisk(): string {
+  return readFileSync(files.output, "utf8");
+}
+
+describe("servers that must go at once", () => {
+  beforeEach(async () => {
+    await applier.reload(apart());
+  });
+
+  test("are disabled in HAProxy, and then in its file", async () => {
+    await applier.takeOut(isOfA);
+    expect(haproxy.servers).toEqual({
+      "a/s": "127.0.0.2:8000 maint",
+      "b/s": "127.0.0.3:8000 ready",
+    });
+    await applier.close();
+    expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
+    expect(configOnDisk()).toContain("server s 127.0.0.3:8000\n");
+    expect(haproxy.reloads).toHaveLength(1);
+  });
+
+  test("come back by the next plan, which knows of them", async () => {
+    await applier.takeOut(isOfA);
+    const plan = await planFor(apart());
+    const does = plan.kind === "runtime" ? plan.operations.map((each) => each.do) : [];
+    expect(does).toEqual(["enable server"]);
+  });
+
+  test("are told to HAProxy only once", async () => {
+    await applier.takeOut(isOfA);
+    const count = haproxy.told.length;
+    await applier.takeOut(isOfA);
+    expect(haproxy.told).toHaveLength(count);
+  });
+
+  test("are reloaded away if HAProxy cannot be told otherwise", async () => {
+    haproxy.processes = [1];
+    haproxy.refuses = /state maint$/;
+    await applier.takeOut(isOfA);
+    expect(haproxy.reloads).toHaveLength(2);
+    expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
+    expect(log[0]).toBe(
+      "error: HAProxy cannot be told to spare ended containers; it is reloaded without them",
+    );
+    expect(log[1]).toContain("I will not.");
+  });
+
+  test("fail if there is no way at all", async () => {
+    haproxy.processes = [1];
+    haproxy.refuses = /state maint$/;
+    haproxy.failure = STUCK;
+    expect(await failure(applier.takeOut(isOfA))).toMatchObject({ message: STUCK.message });
+  });
+
+  test("are written down for a HAProxy that does not run", async () => {
+    await haproxy.close();
+    await applier.takeOut(isOfA);
+    expect(haproxy.reloads).toHaveLength(1);
+    await applier.close();
+    expect(configOnDisk()).toContain("server s 127.0.0.2:8000 disabled\n");
+  });
+});
+
+/** Two servers, and the container behind the first one. */
+function behind(id: string): Files {
+  const owner = { id, startedAt: "", processes: undefined };
+  const text = ownersText("here", [ownerLine("127.0.0.2:8000", owner)]);
+  const { config, assets } = apart();
+  return { config, assets: { ...assets, [files.ownersPath]: { kind: "owners", text } } };
+}
+
+test("before a reload, the old worker loses the servers whose address another container gets", async () => {
+  await applier.reload(behind("1"));
+  haproxy.told.length = 0;
+  await applier.reload(behind("1"));
+  expect(haproxy.told).toEqual([]);
+  await applier.reload(behind("2"));
+  expect(haproxy.told).toEqual(["set server a/s state maint"]);
+});
+
+describe("the files of an earlier gateway", () => {
+  test("there are none, or they are somebody else's", async () => {
+    expect(await applier.open()).toBeUndefined();
+    writeFileSync(files.output, "global\n");
+    expect(await applier.open()).toBeUndefined();
+    expect(applier.statsSocket).toBeUndefined();
+  });
+
+  test("tell where HAProxy listens, which servers it has, and that nobody is known behind them", async () => {
+    await applier.reload(site("a"));
+    await applier.close();
+    const { applier: next } = make();
+    const found = await next.open();
+    expect(next.statsSocket).toBe(haproxy.statsSocket);
+    expect(found?.owners).toBeUndefined();
+    expect(["127.0.0.2:8000", "127.0.0.3:8000"].map((place) => found?.hasServerAt(place))).toEqual([
+      true,
+      false,
+    ]);
   });
 });

@@ -351,7 +351,7 @@ function backendOf(key: string): string {
 }
 
 describe("HAProxy is still told to drain", () => {
-  const draining = `set server web/web:${web.id.slice(0, 12)} state drain`;
+  const draining = `set server web/${web.id.slice(0, 12)} state drain`;
 
   test("after a reload that failed", async () => {
     played = new PlayedGateway(WITH_SOCKET);

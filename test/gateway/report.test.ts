@@ -2,7 +2,13 @@
 
 import { expect, test } from "bun:test";
 import type { Container, Model } from "../../src/model.ts";
-import { changesBetween, Complaints, lineOf, type Line } from "../../src/gateway/report.ts";
+import {
+  changesBetween,
+  Complaints,
+  lineOf,
+  withContainerName,
+  type Line,
+} from "../../src/gateway/report.ts";
 import { route } from "../../src/routing/routing.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -182,4 +188,17 @@ test("complaints are told once, and again when they come back", () => {
     image: "a b",
     reason: 'image "a b" has no valid repository, hence no path',
   });
+});
+
+test.each([
+  [
+    "Server foo:bar/ID is DOWN, reason: x",
+    "Server foo:bar/ID (container web-1) is DOWN, reason: x",
+  ],
+  ["Server foo:bar/ID:80 is UP", "Server foo:bar/ID:80 (container web-1) is UP"],
+  ["Server foo:bar/0123456789ab is UP", "Server foo:bar/0123456789ab is UP"],
+  ["backend foo:bar has no server available!", "backend foo:bar has no server available!"],
+])("HAProxy's message %j names the container", (message, expected) => {
+  const withId = (text: string): string => text.replace("ID", web.id.slice(0, 12));
+  expect(withContainerName(withId(message), model([web, web2]))).toBe(withId(expected));
 });

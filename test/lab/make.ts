@@ -58,6 +58,8 @@ export function container(name: string, rest: Partial<Container> = {}): Containe
     networkMode: "bridge",
     attachments: [at("bridge", "172.17.0.2")],
     exposed: [8000],
+    pid: 0,
+    startedAt: "",
     ...rest,
   };
 }

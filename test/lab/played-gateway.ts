@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Applier } from "../../src/gateway/apply.ts";
 import { DesiredState, type DesiredSettings } from "../../src/gateway/desired.ts";
+import { createOwnersFile } from "../../src/gateway/owners.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { openTemplate } from "../../src/gateway/template-file.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
@@ -88,7 +89,13 @@ export class PlayedGateway {
       source: this.source,
       applier: this.applier,
       runtime: this.runtime,
-      desired: new DesiredState(openTemplate("path", this.templateFile), settings, undefined, log),
+      desired: new DesiredState(
+        openTemplate("path", this.templateFile),
+        settings,
+        undefined,
+        createOwnersFile(files.ownersPath),
+        log,
+      ),
       wait: WAIT,
       log,
     });

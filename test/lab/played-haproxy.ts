@@ -29,6 +29,8 @@ export class PlayedHaproxy implements Haproxy {
   failure: Error | undefined;
   /** Commands that it refuses. */
   refuses: RegExp | undefined;
+  /** The numbers of its processes; none where it does not run. */
+  processes: readonly number[] = [];
   #process = 1;
   readonly #servers = new Map<string, PlayedServer>();
   readonly #backends = new Set<string>();
@@ -89,7 +91,7 @@ export class PlayedHaproxy implements Haproxy {
   }
 
   pids(): Promise<readonly number[]> {
-    return Promise.resolve([]);
+    return Promise.resolve(this.processes);
   }
 
   whyReload(): Promise<undefined> {

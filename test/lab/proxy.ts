@@ -137,13 +137,14 @@ export class Site {
       rows
         .filter((row) => row.get("type") === "2")
         .map((row) => {
-          const [, name, port] = /^(.*?):[0-9a-f]{12}(:\d+)?$/.exec(row.get("svname") ?? "") ?? [];
+          const [id = "", port] = row.get("svname")?.split(":") ?? [];
           const stat = {
             status: row.get("status") ?? "",
             check: row.get("check_status") ?? "",
             chosen: Number(row.get("lbtot")),
           };
-          return [`${name}${port ?? ""}`, stat];
+          const name = containerName(id);
+          return [port === undefined ? name : `${name}:${port}`, stat];
         }),
     );
   }
@@ -181,11 +182,22 @@ function makeLogger(write: (line: string) => void): Logger {
   });
 }
 
+/** The names of all containers that were made, by the names of their servers. */
+const containerNames = new Map<string, string>();
+
+/** The name of the container that a server stands for. */
+export function containerName(server: string): string {
+  const [id = ""] = server.split(":");
+  return containerNames.get(id) ?? server;
+}
+
 function toContainer(service: Service, index: number): Container {
   const { image, address, port, state = "running", health = "none", stopping = 0 } = service;
   const name = service.name ?? `c${index + 1}`;
+  const id = new Bun.CryptoHasher("sha256").update(name).digest("hex");
+  containerNames.set(id.slice(0, 12), name);
   return {
-    id: new Bun.CryptoHasher("sha256").update(name).digest("hex"),
+    id,
     name,
     image,
     imageId: `sha256:${"0".repeat(64)}`,
@@ -202,5 +214,7 @@ function toContainer(service: Service, index: number): Container {
         : { network: "bridge", ipv4: address, ipv6: "" },
     ],
     exposed: [],
+    pid: 0,
+    startedAt: "",
   };
 }

@@ -145,33 +145,33 @@ describe("a new backend", () => {
 
 describe("a server that was drained before the plan", () => {
   const [on, off] = [withServers("x 1.1.1.1:1"), withServers("x 1.1.1.1:1 disabled")];
-  const drained = new Set(["b/x"]);
+  const takenOut = new Set(["b/x"]);
 
   test("is enabled again if it is not disabled", () => {
-    const applied = { files: on, aliases: {}, drained };
+    const applied = { files: on, aliases: {}, takenOut };
     expect(tell(planChange(applied, on, V34))).toEqual(["enable server b/x"]);
     expect(planChange(applied, on, undefined).kind).toBe("reload");
   });
 
   test("is drained again if it is disabled now", () => {
     // The plan must not be empty, so that the files are written too.
-    const applied = { files: on, aliases: {}, drained };
+    const applied = { files: on, aliases: {}, takenOut };
     expect(tell(planChange(applied, off, V34))).toEqual(["drain server b/x"]);
   });
 
   test("needs nothing if it is disabled in both versions", () => {
-    expect(planChange({ files: off, aliases: {}, drained }, off, V34)).toEqual({ kind: "none" });
+    expect(planChange({ files: off, aliases: {}, takenOut }, off, V34)).toEqual({ kind: "none" });
   });
 
   test("is known by its backend's name in HAProxy", () => {
-    const applied = { files: on, aliases: { b: "_spare_1" }, drained };
+    const applied = { files: on, aliases: { b: "_spare_1" }, takenOut };
     expect(planChange(applied, on, V26)).toEqual({ kind: "none" });
-    const other = { ...applied, drained: new Set(["_spare_1/x"]) };
+    const other = { ...applied, takenOut: new Set(["_spare_1/x"]) };
     expect(tell(planChange(other, on, V26))).toEqual(["enable server _spare_1/x"]);
   });
 
   test("is moved or removed like any other", () => {
-    const applied = { files: on, aliases: {}, drained };
+    const applied = { files: on, aliases: {}, takenOut };
     const moved = withServers("x 1.1.1.2:1");
     expect(tell(planChange(applied, moved, V34))).toEqual(["move server b/x"]);
     expect(tell(planChange(applied, withServers(), V34))).toEqual(["remove server b/x"]);
@@ -179,7 +179,7 @@ describe("a server that was drained before the plan", () => {
 
   test("takes a reload if the configuration has conditions", () => {
     const conditional = files(`${on.config}.if true\n  server y 1.1.1.1:2\n.endif\n`);
-    const applied = { files: conditional, aliases: {}, drained };
+    const applied = { files: conditional, aliases: {}, takenOut };
     expect(planChange(applied, conditional, V34).kind).toBe("reload");
   });
 });

@@ -21,7 +21,9 @@ function servers(containers: readonly Container[]): string[] {
 }
 
 test("a container gives a service with a route and a server", () => {
-  const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" } });
+  const startedAt = "2026-11-28T08:00:00.5Z";
+  const process = { pid: 42, startedAt };
+  const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" }, ...process });
   const { id, image, labels } = web;
   const routes = [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }];
   expect(model([web])).toEqual({
@@ -35,12 +37,14 @@ test("a container gives a service with a route and a server", () => {
         routes,
         servers: [
           {
-            name: `web-1:${id.slice(0, 12)}`,
+            name: id.slice(0, 12),
             container: "web-1",
             id,
             image,
             labels,
             stopTimeout: 10_000,
+            startedAt,
+            holders: [{ id, pid: 42 }],
             address: "172.17.0.2",
             port: 8000,
             disabled: false,
@@ -155,8 +159,8 @@ describe("servers", () => {
     const [service] = model([container("c", { exposed: [] })]).services;
     const id = container("c").id.slice(0, 12);
     expect(service?.servers.map(({ name, port, backup }) => [name, port, backup])).toEqual([
-      [`c:${id}:8000`, 8000, false],
-      [`c:${id}:80`, 80, true],
+      [`${id}:8000`, 8000, false],
+      [`${id}:80`, 80, true],
     ]);
   });
 
@@ -165,7 +169,25 @@ describe("servers", () => {
     const names = [old, recreated].map(
       (each) => each && model([each]).services[0]?.servers[0]?.name,
     );
-    expect(names).toEqual(["web:111111111111", "web:222222222222"]);
+    expect(names).toEqual(["111111111111", "222222222222"]);
+  });
+
+  test("a container that is renamed keeps its server, under its new name", () => {
+    const { id } = container("c");
+    const [server] = model([container("renamed", { id })]).services[0]?.servers ?? [];
+    expect(server).toMatchObject({ name: id.slice(0, 12), container: "renamed" });
+  });
+
+  test("the address is held by its container, and by the one whose network it uses", () => {
+    const [owner, guest] = [container("owner", { pid: 7 }), container("guest", { pid: 8 })];
+    const networkMode = `container:${owner.id}`;
+    const [service] = model([owner, { ...guest, networkMode, image: "foo/guest" }]).services.slice(
+      1,
+    );
+    expect(service?.servers[0]?.holders).toEqual([
+      { id: guest.id, pid: 8 },
+      { id: owner.id, pid: 7 },
+    ]);
   });
 
   test("a restart with another address keeps backend and server", () => {

@@ -11,6 +11,8 @@ import { exposure, PROGRAM, SERVICE, startMachine, type Machine } from "./machin
 setDefaultTimeout(60_000);
 
 const CONFIG = "/etc/haproxy/haproxy.cfg";
+const FENCE = "docker-api-gateway-fence.service";
+const OWNERS = "/etc/haproxy/haproxy.owners";
 const COPY = `${CONFIG}.before-docker-api-gateway`;
 
 const ignore = (): void => undefined;
@@ -43,9 +45,10 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
     const output = await machine.sh(`${PROGRAM} install`);
     expect(output.split("\n")).toEqual([
       `write /etc/systemd/system/${SERVICE}: done`,
+      `write /etc/systemd/system/${FENCE}: done`,
       "copy this program to /usr/local/bin/docker-api-gateway: done",
       "systemctl daemon-reload: done",
-      `systemctl --quiet enable ${SERVICE}: done`,
+      `systemctl --quiet enable ${SERVICE} ${FENCE}: done`,
       `start ${SERVICE}: done`,
       `The former ${CONFIG} is kept beside it, as haproxy.cfg.before-docker-api-gateway.`,
       expect.stringContaining("systemctl status docker-api-gateway"),
@@ -68,7 +71,7 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
   });
 
   detail("has a unit that systemd takes as it is and calls safe", async () => {
-    const verified = await machine.try(`systemd-analyze verify ${SERVICE}`);
+    const verified = await machine.try(`systemd-analyze verify ${SERVICE} ${FENCE}`);
     expect(verified).toEqual({ status: 0, output: "" });
     expect(await exposure(machine)).toBeLessThanOrEqual(3);
   });
@@ -121,11 +124,33 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
     await machine.served("/acme/shop/", shop.name);
   });
 
+  detail("after a boot HAProxy starts without the containers of before", async () => {
+    await machine.sh(`systemctl stop ${SERVICE}`);
+    // As if the containers had been seen in another boot.
+    const former = "s/^scope .*/scope 0 pid/; s| 2[^ ]* -$| 2020-01-01T00:00:00Z 7/7|";
+    await machine.sh(`sed -i '${former}' ${OWNERS}`);
+    await machine.sh("systemctl restart haproxy");
+    expect((await machine.get("/acme/shop/")).status).toBe(503);
+    expect(await machine.sh(`journalctl --no-pager -o cat -u ${FENCE}`)).toContain(
+      `${CONFIG}: HAProxy starts without all servers: their containers have ended`,
+    );
+    await machine.sh(`systemctl start ${SERVICE}`);
+    await machine.served("/acme/shop/", shop.name);
+    // While a gateway runs, it is left to that.
+    await machine.sh("systemctl restart haproxy");
+    expect(await machine.sh(`journalctl --no-pager -o cat -u ${FENCE}`)).toContain(
+      `${CONFIG}: a gateway runs, and takes out ended containers itself`,
+    );
+    await machine.served("/acme/shop/", shop.name);
+  });
+
   test("leaves nothing when it is uninstalled and HAProxy has its configuration back", async () => {
     const asking = machine.ask("/acme/shop/");
     const output = await machine.sh(`docker-api-gateway uninstall --restore-haproxy`);
     expect(output.split("\n")).toEqual([
       `systemctl --quiet disable --now ${SERVICE}: done`,
+      `systemctl --quiet disable ${FENCE}: done`,
+      `remove /etc/systemd/system/${FENCE}: done`,
       `give HAProxy its former ${CONFIG} back: done`,
       "remove the gateway's working files: done",
       "remove /usr/local/bin/docker-api-gateway: done",

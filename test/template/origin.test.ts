@@ -16,6 +16,8 @@ const SERVER: Server = {
   labels: { fine: "x" },
   image: "foo",
   stopTimeout: 10_000,
+  startedAt: "",
+  holders: [],
 };
 
 function server(labels: Readonly<Record<string, string>>): Server {

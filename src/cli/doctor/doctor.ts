@@ -10,6 +10,7 @@ import { prepare, preparePaths } from "../setup.ts";
 import { checkConfiguration, checkDocker, checkOutput } from "./files.ts";
 import type { Check, Finding, HaproxySockets } from "./check.ts";
 import { checkLimits, checkListen, checkProgram, checkReload } from "./haproxy.ts";
+import { checkProcesses } from "./processes.ts";
 import { askSockets, checkSockets } from "./sockets.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 
@@ -54,6 +55,7 @@ async function checksOf(
       async () => checkConfiguration(await prepare(options, io.env, log), haproxy.program, log),
     ],
     ["Limits", () => checkLimits(sockets)],
+    ["Processes", () => checkProcesses(dockerHost, io.env, paths, log)],
   ];
 }
 

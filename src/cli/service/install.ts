@@ -11,9 +11,11 @@ import { listenersOn } from "../../lib/listeners.ts";
 import type { RawOptions } from "../options.ts";
 import { ownFile } from "./program-file.ts";
 import { isOwnConfig } from "../../template/compile.ts";
+import { fenceUnit } from "./fence-unit.ts";
 import { haproxyPathUnit, haproxyUnit } from "./haproxy-unit.ts";
 import { takeOver } from "./take-over.ts";
 import {
+  FENCE_UNIT,
   HAPROXY_PATH_UNIT,
   HAPROXY_UNIT,
   isFormerKind,
@@ -27,12 +29,14 @@ import { chooseService, dockerVariables, SERVICE_FLAGS, toWords, type Wanted } f
 import {
   carryOut,
   commandStep,
+  FENCE_FILE,
   HAPROXY_FILE,
   HAPROXY_PATH_FILE,
   isActive,
   mainProcess,
   MAKE_USER,
   readUnit,
+  removeFence,
   removeHaproxy,
   requireOwnUnit,
   requireSystemd,
@@ -79,7 +83,7 @@ export const installCommand: Command = {
       if (own !== undefined) {
         io.write(`# ${HAPROXY_FILE}\n${haproxyUnit(own)}\n`);
         io.write(`# ${HAPROXY_PATH_FILE}\n${haproxyPathUnit(own)}\n`);
-      }
+      } else io.write(`# ${FENCE_FILE}\n${fenceUnit(wanted.service, wanted.paths.output)}\n`);
       io.write("# To install it:\n");
       for (const { what } of steps) io.write(`#   ${what}\n`);
       return 0;
@@ -110,14 +114,14 @@ export const installCommand: Command = {
 function makeSteps(wanted: Wanted, program: string, unit: string, noStart: boolean): Step[] {
   const { haproxyService } = wanted;
   const gateway = new UnitOnDisk(UNIT_FILE, unit);
-  const haproxy =
+  const others =
     haproxyService === undefined
-      ? []
+      ? [new UnitOnDisk(FENCE_FILE, fenceUnit(wanted.service, wanted.paths.output))]
       : [
           new UnitOnDisk(HAPROXY_FILE, haproxyUnit(haproxyService)),
           new UnitOnDisk(HAPROXY_PATH_FILE, haproxyPathUnit(haproxyService)),
         ];
-  const enabled = [UNIT, ...(haproxyService === undefined ? [] : [HAPROXY_PATH_UNIT])];
+  const enabled = [UNIT, haproxyService === undefined ? FENCE_UNIT : HAPROXY_PATH_UNIT];
   const start: Step = {
     what: `start ${UNIT}`,
     async run() {
@@ -137,7 +141,7 @@ function makeSteps(wanted: Wanted, program: string, unit: string, noStart: boole
         return `done; HAProxy is ${HAPROXY_UNIT} now, and went on`;
       }
       await runCommand("systemctl", "start", HAPROXY_PATH_UNIT);
-      if (haproxy[0]?.isNew !== true || !(await isActive(HAPROXY_UNIT))) return;
+      if (others[0]?.isNew !== true || !(await isActive(HAPROXY_UNIT))) return;
       // systemd gives a running process no other rights, and no other program.
       await runCommand("systemctl", "restart", HAPROXY_UNIT);
       return "done; HAProxy was restarted, as its unit is another";
@@ -145,9 +149,9 @@ function makeSteps(wanted: Wanted, program: string, unit: string, noStart: boole
   };
   return [
     // The unit is written first: it tells `uninstall` what there is, even if a later step fails.
-    ...[gateway, ...haproxy].map((each) => each.write()),
+    ...[gateway, ...others].map((each) => each.write()),
     { what: `copy this program to ${program}`, run: () => copyProgram(program) },
-    ...(haproxyService === undefined ? removeHaproxy() : [MAKE_USER]),
+    ...(haproxyService === undefined ? removeHaproxy() : [...removeFence(), MAKE_USER]),
     commandStep("systemctl", "daemon-reload"),
     ...(noStart ? [] : [commandStep("systemctl", "--quiet", "enable", ...enabled)]),
     ...(noStart || haproxyService === undefined ? [] : [startHaproxy]),

@@ -92,6 +92,7 @@ export function chooseService(
     haproxyService: managed
       ? {
           program: servicePath(haproxy.program),
+          gateway: program,
           config: paths.output,
           masterSocket: paths.masterSocket,
           capabilities: portRights(listen, template),

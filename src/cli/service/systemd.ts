@@ -6,11 +6,19 @@ import type { CommandIo } from "../command.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import { readIfThere } from "../../haproxy/files/disk.ts";
 import { runProgram } from "../../lib/process.ts";
-import { HAPROXY_PATH_UNIT, HAPROXY_UNIT, isOwnUnit, SERVICE_USER, UNIT } from "./unit.ts";
+import {
+  FENCE_UNIT,
+  HAPROXY_PATH_UNIT,
+  HAPROXY_UNIT,
+  isOwnUnit,
+  SERVICE_USER,
+  UNIT,
+} from "./unit.ts";
 
 export const UNIT_FILE = `/etc/systemd/system/${UNIT}`;
 export const HAPROXY_FILE = `/etc/systemd/system/${HAPROXY_UNIT}`;
 export const HAPROXY_PATH_FILE = `/etc/systemd/system/${HAPROXY_PATH_UNIT}`;
+export const FENCE_FILE = `/etc/systemd/system/${FENCE_UNIT}`;
 /**
  * A command must end within this time, in milliseconds. systemd allows 90 s for a start.
  * Source: systemd-system.conf(5).
@@ -96,7 +104,7 @@ export async function runCommand(...words: readonly string[]): Promise<void> {
 
 /** @throws GatewayError `config` if `install` did not write one of the units */
 export async function requireOwnUnit(command: "install" | "uninstall"): Promise<void> {
-  for (const path of [UNIT_FILE, HAPROXY_FILE, HAPROXY_PATH_FILE]) {
+  for (const path of [UNIT_FILE, HAPROXY_FILE, HAPROXY_PATH_FILE, FENCE_FILE]) {
     const unit = (await readIfThere(path)) ?? "";
     if (unit === "" || isOwnUnit(unit)) continue;
     throw new GatewayError(
@@ -127,6 +135,11 @@ export async function systemdVersion(): Promise<number> {
 /** Whether a unit runs. */
 export async function isActive(unit: string): Promise<boolean> {
   return (await runProgram(["systemctl", "is-active", "--quiet", unit], LIMIT)).exitCode === 0;
+}
+
+/** Whether a unit is started with the unit that wants it. */
+export async function isEnabled(unit: string): Promise<boolean> {
+  return (await runProgram(["systemctl", "is-enabled", "--quiet", unit], LIMIT)).exitCode === 0;
 }
 
 /** The process ID of the gateway in the service. 0 if the service does not run. */
@@ -165,6 +178,15 @@ export function removeHaproxy(): Step[] {
   ];
 }
 
+/** The steps that remove the unit that runs before HAProxy, if there is one. */
+export function removeFence(): Step[] {
+  if (!existsSync(FENCE_FILE)) return [];
+  return [
+    commandStep("systemctl", "--quiet", "disable", FENCE_UNIT),
+    { what: `remove ${FENCE_FILE}`, run: () => rm(FENCE_FILE, { force: true }) },
+  ];
+}
+
 /** The step that makes the service's user. */
 export const MAKE_USER: Step = {
   what: `make the system user ${SERVICE_USER}`,
@@ -200,7 +222,7 @@ export const FORGET_UNIT: Step = {
   what: "systemctl daemon-reload",
   async run() {
     await runCommand("systemctl", "daemon-reload");
-    for (const unit of [UNIT, HAPROXY_UNIT]) {
+    for (const unit of [UNIT, HAPROXY_UNIT, FENCE_UNIT]) {
       const { exitCode } = await runProgram(["systemctl", "is-failed", "--quiet", unit], LIMIT);
       if (exitCode === 0) await runCommand("systemctl", "reset-failed", unit);
     }

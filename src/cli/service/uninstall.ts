@@ -8,6 +8,7 @@ import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { readFlags } from "../flags.ts";
 import { realPath } from "../../haproxy/files/disk.ts";
+import { ownersPathOf } from "../../haproxy/files/files.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { parseOptions, type HaproxyOptions } from "../options.ts";
 import { oldFile } from "./program-file.ts";
@@ -19,6 +20,7 @@ import {
   commandStep,
   FORGET_UNIT,
   readUnit,
+  removeFence,
   removeHaproxy,
   removeUser,
   requireOwnUnit,
@@ -100,6 +102,7 @@ function makeSteps(installed: Installed, restore: boolean): readonly Step[] {
   return [
     commandStep("systemctl", "--quiet", "disable", "--now", UNIT),
     ...removeHaproxy(),
+    ...removeFence(),
     ...(paths.managed ? [END_HAPROXY] : []),
     ...restoring(installed, restore),
     ...(paths.managed || restore ? [] : [removeWorkingFiles(paths)]),
@@ -149,7 +152,7 @@ function hasProcesses(uid: number): boolean {
 function removeWorkingFiles({ output }: Paths): Step {
   return removal(
     // If the configuration is a link, some are beside the link and some beside its target.
-    async () => [output, await realPath(output)].flatMap(workingFiles),
+    async () => [ownersPathOf(output), ...[output, await realPath(output)].flatMap(workingFiles)],
     "the gateway's working files",
   );
 }

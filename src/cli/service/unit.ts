@@ -30,6 +30,8 @@ export const SERVICE_USER = "docker-api-gateway";
 export const HAPROXY_UNIT = "docker-api-gateway-haproxy.service";
 /** The unit that starts it once it has a configuration. */
 export const HAPROXY_PATH_UNIT = "docker-api-gateway-haproxy.path";
+/** The unit that runs before each start of the distribution's HAProxy. */
+export const FENCE_UNIT = "docker-api-gateway-fence.service";
 /** Tells the gateway that systemd runs its HAProxy, in this unit. */
 export const HAPROXY_UNIT_VARIABLE = "HAPROXY_UNIT";
 

@@ -39,10 +39,15 @@ const BACKUP_SUFFIX = "before-docker-api-gateway";
 const EDITED_SUFFIX = "edited";
 
 /** The mode of a new file of each kind. A file that is there already keeps its own mode. */
-const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE };
+const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE, owners: PUBLIC_MODE };
 
 /** So many bytes hold the first line, which marks the gateway's own configuration. */
 const FIRST_LINE = 200;
+
+/** The path of the file that says who is behind the servers of this configuration. */
+export function ownersPathOf(output: string): string {
+  return beside(output, "owners");
+}
 
 /** The files that HAProxy reads. */
 export class ConfigFiles {
@@ -59,10 +64,12 @@ export class ConfigFiles {
   ) {}
 
   /** The path of the map file of that name. It stands beside the configuration. */
-  readonly mapPath = (name: string): string => {
-    const stem = basename(this.output).replace(/\.cfg$/, "");
-    return join(dirname(this.output), `${stem}.${name}.map`);
-  };
+  readonly mapPath = (name: string): string => beside(this.output, `${name}.map`);
+
+  /** The path of the file that says which container is behind each server. */
+  get ownersPath(): string {
+    return ownersPathOf(this.output);
+  }
 
   /**
    * What is on disk; undefined if there is no configuration.
@@ -257,6 +264,12 @@ async function keepCopy(
 /** `/etc/haproxy/.haproxy.cfg.new`: hidden, so that a folder of configurations does not load it. */
 function sibling(path: string, suffix: string): string {
   return join(dirname(path), `.${basename(path)}.${suffix}`);
+}
+
+/** `/etc/haproxy/haproxy.routes.map` for `/etc/haproxy/haproxy.cfg` and `routes.map`. */
+function beside(output: string, ending: string): string {
+  const stem = basename(output).replace(/\.cfg$/, "");
+  return join(dirname(output), `${stem}.${ending}`);
 }
 
 async function removeIfPossible(path: string): Promise<void> {

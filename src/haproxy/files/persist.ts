@@ -35,6 +35,16 @@ export class Persist {
     return this.#files;
   }
 
+  /** Whether these files are on disk, or will be. */
+  has({ config, assets }: Files): boolean {
+    const latest = this.#unwritten ?? this.#files;
+    const paths = Object.keys({ ...latest?.assets, ...assets });
+    return (
+      latest?.config === config &&
+      paths.every((path) => latest.assets[path]?.text === assets[path]?.text)
+    );
+  }
+
   /** Notes that these files are on disk and that nothing else is to be written. */
   note(files: Files): void {
     this.#files = files;

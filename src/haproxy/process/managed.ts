@@ -26,7 +26,7 @@ import { readMessage } from "./messages.ts";
 import { ProgramFile } from "./program.ts";
 import type { Haproxy } from "./external.ts";
 
-interface ManagedOptions {
+export interface ManagedOptions {
   readonly program: string;
   readonly config: string;
   readonly masterSocket: string;
@@ -34,6 +34,8 @@ interface ManagedOptions {
   readonly replaced: () => Promise<void>;
   /** Called after a restart. HAProxy then runs what its files say, and nothing newer. */
   readonly restarted: () => void;
+  /** Makes a message of HAProxy's easier to understand. */
+  readonly explain: (message: string) => string;
 }
 
 /** The first wait before a restart and the longest, in milliseconds. */
@@ -290,7 +292,7 @@ export class ManagedHaproxy implements Haproxy {
     this.#lastLines.push(line);
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
     const { level, text } = readMessage(line);
-    this.log[level](`haproxy: ${text}`);
+    this.log[level](`haproxy: ${this.options.explain(text)}`);
   }
 }
 

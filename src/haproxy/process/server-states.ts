@@ -17,11 +17,15 @@ export interface ServerState {
   readonly port: string;
   /** Whether it is drained or in maintenance, for whatever reason. */
   readonly withoutRequests: boolean;
+  /** Whether it was told so at run time, or by its line. Not even bound clients come to it then. */
+  readonly inMaintenance: boolean;
 }
 
 const PROBES_AT_ONCE = 32;
 /** This bit only says that the line had `disabled`. It stays set after the server was enabled. */
 const WAS_DISABLED = 4;
+/** Source: management guide, `show servers state`, `srv_admin_state`: SRV_ADMF_FMAINT. */
+const IN_MAINTENANCE = 1;
 
 const HEADER =
   "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " +
@@ -95,7 +99,8 @@ export function readServerStates(answer: string): Map<string, ServerState> {
     if (fields.length < 20 || line.startsWith("#")) continue;
     const port = fields[18] ?? "0";
     const withoutRequests = (Number(admin) & ~WAS_DISABLED) !== 0;
-    states.set(`${backend}/${name}`, { fields, address, port, withoutRequests });
+    const inMaintenance = (Number(admin) & IN_MAINTENANCE) !== 0;
+    states.set(`${backend}/${name}`, { fields, address, port, withoutRequests, inMaintenance });
   }
   return states;
 }

@@ -15,9 +15,13 @@ const LONGEST = 15_000;
  */
 export function toCommands(operation: Operation, { version }: Capabilities): string[] {
   switch (operation.do) {
+    case "disable server":
+      return [setServer(operation, "state maint")];
     case "drain server":
-    case "remove server":
       return [setServer(operation, "state drain")];
+    case "remove server":
+      // One that is disabled stays so.
+      return operation.server.disabled ? [] : [setServer(operation, "state drain")];
     case "enable server":
       return enable(operation);
     case "move server": {

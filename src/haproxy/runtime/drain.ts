@@ -1,4 +1,4 @@
-// Draining: a server first gets no new requests, and is removed when nobody uses it any more.
+// Servers on their way out: they get no new requests, and are removed when nobody uses them any more.
 
 import { inBackground } from "../../lib/async.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
@@ -6,8 +6,8 @@ import type { Logger } from "../../lib/log.ts";
 import type { ServerLine } from "../../config/operations.ts";
 import { serverPath, word } from "./commands.ts";
 
-/** The servers that are drained at once, before their removal is planned. */
-export class Drains {
+/** The servers that are taken out at once, before that is planned. */
+export class Withdrawals {
   readonly #keys = new Set<string>();
   readonly #unsent = new Set<string>();
   #sending: Promise<void> | undefined;
@@ -17,16 +17,25 @@ export class Drains {
     private readonly log: Logger,
   ) {}
 
-  /** The servers that were drained and not changed since, as `backend/server`. */
+  /** The servers that were taken out and not changed since, as `backend/server`. */
   get keys(): ReadonlySet<string> {
     return this.#keys;
   }
 
-  add(backend: string, server: string): void {
+  /** Drains a server in the background. If that fails, the next pass does it. */
+  drain(backend: string, server: string): void {
     const key = `${backend}/${server}`;
     this.#keys.add(key);
     this.#unsent.add(key);
     this.#sending ??= this.#sendAll();
+  }
+
+  /** Disables servers, given as `backend/server`. @throws GatewayError `haproxy` if that fails */
+  async disable(keys: readonly string[]): Promise<void> {
+    for (const key of keys) this.#keys.add(key);
+    // A drain that came later would let clients that are bound to a server come back to it.
+    await this.sent();
+    await this.send(keys.map((key) => `set server ${serverPath(key)} state maint`));
   }
 
   /** Waits until HAProxy knows all of them. A later command for such a server must not overtake it. */
@@ -100,6 +109,12 @@ export class Removals {
   /** Whether a server, given as `backend/server`, is being removed. */
   hasServer(key: string): boolean {
     return this.#servers.has(key);
+  }
+
+  /** The servers at one of these addresses that are being removed, as `backend/server`. */
+  at(addresses: ReadonlySet<string>): string[] {
+    const found = [...this.#servers].filter(([, { server }]) => addresses.has(server.address));
+    return found.map(([key]) => key);
   }
 
   hasBackend(backend: string): boolean {

@@ -76,7 +76,7 @@ async function serverDifferences(
       if (hasIpAndPort(server) && moved) {
         differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
       }
-      if (server.disabled !== state.withoutRequests && !runtime.drained.has(key)) {
+      if (server.disabled !== state.withoutRequests && !runtime.takenOut.has(key)) {
         differences.push(`HAProxy ${state.withoutRequests ? "disabled" : "enabled"} server ${key}`);
       }
     }

@@ -7,9 +7,10 @@ import type { Logger } from "../../lib/log.ts";
 import { BRING_UP, type Capabilities, type Operation } from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
-import { Drains, Removals } from "./drain.ts";
+import { Removals, Withdrawals } from "./drain.ts";
 import { ReadinessProbes } from "./readiness.ts";
 import { askHaproxy } from "./socket.ts";
+import { readServerStates, type ServerState } from "../process/server-states.ts";
 
 /** HAProxy's answers to commands that succeeded. Any other answer is a refusal. */
 const SUCCESS =
@@ -31,7 +32,7 @@ export type Recognised = "same" | "another" | "unknown";
 export class Runtime {
   readonly #probes: ReadinessProbes;
   readonly #removals: Removals;
-  readonly #drains: Drains;
+  readonly #withdrawals: Withdrawals;
   #queue: Promise<unknown> = Promise.resolve();
   #running: Running | undefined;
 
@@ -47,7 +48,7 @@ export class Runtime {
     log: Logger,
   ) {
     this.#probes = new ReadinessProbes((keys) => this.#send(keys.map(setUp)), log);
-    this.#drains = new Drains((commands) => this.#send(commands), log);
+    this.#withdrawals = new Withdrawals((commands) => this.#send(commands), log);
     this.#removals = new Removals(
       (line) => this.ask(line),
       (task) => this.#serially(task),
@@ -98,9 +99,9 @@ export class Runtime {
     }
   }
 
-  /** The servers that were drained at once and not changed since, as `backend/server`. */
-  get drained(): ReadonlySet<string> {
-    return this.#drains.keys;
+  /** The servers that were taken out at once and not changed since, as `backend/server`. */
+  get takenOut(): ReadonlySet<string> {
+    return this.#withdrawals.keys;
   }
 
   /** What is being removed: HAProxy may still have it, and that is no drift. */
@@ -120,14 +121,24 @@ export class Runtime {
     const probes = this.#probes.start(operations);
     await this.#serially(async () => {
       const ready = await probes.readyAtOnce();
-      await this.#carryOut(operations.filter(bringsUp), capabilities, ready);
+      await this.#disableAt(addressesOf(operations));
+      await this.#carryOut(operations.filter(comesFirst), capabilities, ready);
       probes.goOn();
       await this.#carryOut(
-        operations.filter((operation) => !bringsUp(operation)),
+        operations.filter((operation) => !comesFirst(operation)),
         capabilities,
       );
     });
     this.#scheduleRemovals(operations);
+  }
+
+  /**
+   * Disables the servers on their way out whose address another one gets. Drained, they would still
+   * get the requests of clients that are bound to them.
+   */
+  async #disableAt(addresses: ReadonlySet<string>): Promise<void> {
+    const keys = this.#removals.at(addresses);
+    await this.#send(keys.map((key) => `set server ${serverPath(key)} state maint`));
   }
 
   /** @param ready servers that start as up, as `backend/server` */
@@ -136,9 +147,9 @@ export class Runtime {
     capabilities: Capabilities,
     ready: readonly string[] = [],
   ): Promise<void> {
-    // Nothing may come between this and the commands: a server that is drained after they were made
-    // must stay noted as drained.
-    await this.#drains.sent();
+    // Nothing may come between this and the commands: a server that is taken out after they were made
+    // must stay noted as taken out.
+    await this.#withdrawals.sent();
     const commands: string[] = [];
     for (const operation of operations.map((each) => this.#reuse(each))) {
       if (operation === undefined) continue;
@@ -147,14 +158,29 @@ export class Runtime {
         await this.#send(commands.splice(0));
         await this.#replaceMap(operation.map, operation.entries);
       }
-      if ("server" in operation) this.#drains.forget(operation.backend, operation.server.name);
+      if ("server" in operation) this.#withdrawals.forget(operation.backend, operation.server.name);
     }
     await this.#send([...commands, ...ready.map(setUp)]);
   }
 
   /** Tells HAProxy at once to send no new requests to a server. */
   drain(backend: string, server: string): void {
-    this.#drains.add(backend, server);
+    this.#withdrawals.drain(backend, server);
+  }
+
+  /**
+   * Disables servers at once: they get no new requests, not even from clients that are bound to them.
+   * @param mustGo decides by what HAProxy says of each server; the key is `backend/server`
+   * @returns the keys of those that were disabled
+   * @throws GatewayError `haproxy` if HAProxy cannot be told
+   */
+  async disable(mustGo: (key: string, server: ServerState) => boolean): Promise<string[]> {
+    const states = readServerStates(await this.ask("show servers state"));
+    const keys = [...states]
+      .filter(([key, state]) => !state.inMaintenance && mustGo(key, state))
+      .map(([key]) => key);
+    if (keys.length > 0) await this.#withdrawals.disable(keys);
+    return keys;
   }
 
   /** Forgets the running HAProxy. Another one runs now, or soon will. */
@@ -162,7 +188,7 @@ export class Runtime {
     this.#running = undefined;
     this.#probes.clear();
     this.#removals.clear();
-    this.#drains.clear();
+    this.#withdrawals.clear();
   }
 
   /** Sends one line of commands and returns HAProxy's answer. @throws GatewayError `haproxy` */
@@ -191,7 +217,7 @@ export class Runtime {
     const kept = this.#removals.cancelServer(backend, server.name);
     if (kept === undefined) return operation;
     if (kept.settings.join(" ") === server.settings.join(" ")) {
-      return { do: "move server", backend, server };
+      return { do: "move server", backend, server, from: kept };
     }
     throw refusal(`server ${backend}/${server.name} is on its way out, with other settings`);
   }
@@ -252,9 +278,17 @@ function setUp(key: string): string {
   return `set server ${serverPath(key)} health up`;
 }
 
-/** Whether an operation adds or enables something. */
-function bringsUp(operation: Operation): boolean {
-  return BRING_UP.includes(operation.do);
+/** The addresses at which operations bring servers up. */
+function addressesOf(operations: readonly Operation[]): ReadonlySet<string> {
+  const servers = operations
+    .filter((operation) => BRING_UP.includes(operation.do))
+    .flatMap((operation) => ("server" in operation ? operation.server : []));
+  return new Set(servers.filter(({ disabled }) => !disabled).map(({ address }) => address));
+}
+
+/** Whether an operation adds or enables something, or must come before that. */
+function comesFirst(operation: Operation): boolean {
+  return operation.do === "disable server" || BRING_UP.includes(operation.do);
 }
 
 function refusal(answer: string, line = ""): GatewayError {

@@ -43,6 +43,7 @@ beforeEach(() => {
         restarts++;
         throw new Error("the callback has a bug");
       },
+      explain: (message) => message,
     },
     listLogger(log),
   );

@@ -23,14 +23,12 @@ function commands(operation: Operation, version: string): string[] {
   return toCommands(operation, capabilities);
 }
 
-const on = (
-  name: Extract<Operation, { server: ServerLine }>["do"],
-  server = SERVER,
-): Operation => ({
-  do: name,
-  backend: "foo:bar",
-  server,
-});
+const on = (name: Extract<Operation, { server: ServerLine }>["do"], server = SERVER): Operation => {
+  const backend = "foo:bar";
+  return name === "move server"
+    ? { do: name, backend, server, from: SIX }
+    : { do: name, backend, server };
+};
 
 const path = "foo:bar/web-1:0123456789ab";
 const upAgain = [

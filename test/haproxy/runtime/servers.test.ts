@@ -5,7 +5,7 @@ import { haproxyVersions } from "../../lab/haproxy.ts";
 import { eventually } from "../../lab/http.ts";
 import { deadEnd, freePort, startApp, type App } from "../../lab/app.ts";
 import { holdNext } from "../../lab/asking.ts";
-import { serviceOf, Site, START_MS, type Service } from "../../lab/proxy.ts";
+import { containerName, serviceOf, Site, START_MS, type Service } from "../../lab/proxy.ts";
 import { startRecorder } from "../../lab/recorder.ts";
 import { Running, type RunningOptions } from "../../lab/running.ts";
 
@@ -278,5 +278,5 @@ function of(app: App, more: Partial<Service> = {}): Service {
 
 /** The name of the container that a server, given as `backend/server`, stands for. */
 function nameIn(key: string): string {
-  return /\/(.*):[0-9a-f]{12}/.exec(key)?.[1] ?? key;
+  return containerName(key.slice(key.indexOf("/") + 1));
 }

@@ -1,0 +1,119 @@
+// The file that says who is behind each server, as text. Docker gives an address to another container
+// as soon as its container has ended. This file tells whether it still is the same one.
+
+import { listDifference } from "../lib/lists.ts";
+import type { ProcessIdentity } from "../lib/processes.ts";
+
+/** A container at a place. */
+export interface Owner {
+  readonly id: string;
+  /** When its process started, in Docker's words; empty if that is not known. */
+  readonly startedAt: string;
+  /** The processes that hold the place; undefined if they cannot be seen from here. */
+  readonly processes: readonly ProcessIdentity[] | undefined;
+}
+
+/** A place is an `address:port` as a server line has it. */
+export interface Owners {
+  /** The boot and the PID namespace in which the numbers of processes are valid. */
+  readonly scope: string;
+  /** Containers in the host's network may share a place. */
+  readonly byPlace: ReadonlyMap<string, readonly Owner[]>;
+}
+
+const HEADER = "# docker-api-gateway: the container behind each server, and its processes\n";
+/** The last line. Without it the file is only a part. */
+const END = "end\n";
+/** Stands for what is not known. */
+const UNKNOWN = "-";
+
+/** Writes the line of one owner. */
+export function ownerLine(place: string, { id, startedAt, processes }: Owner): string {
+  const numbers = processes?.map(({ pid, started }) => `${pid}/${started}`).join(",") ?? UNKNOWN;
+  return `${place} ${id} ${startedAt === "" ? UNKNOWN : startedAt} ${numbers}\n`;
+}
+
+/** Writes the file. @param lines those that `ownerLine` wrote */
+export function ownersText(scope: string, lines: readonly string[]): string {
+  return `${HEADER}scope ${scope}\n${lines.join("")}${END}`;
+}
+
+/** Reads the file; undefined if it is not whole. */
+export function parseOwners(text: string): Owners | undefined {
+  if (!text.startsWith(HEADER) || !text.endsWith(`\n${END}`)) return undefined;
+  const [scope = "", ...lines] = text.slice(HEADER.length, -END.length).trimEnd().split("\n");
+  const places = lines.map(parseLine);
+  if (!scope.startsWith("scope ") || places.includes(undefined)) return undefined;
+  const known = places.filter((each) => each !== undefined);
+  const byPlace = new Map(
+    [...Map.groupBy(known, ({ place }) => place)].map(([place, all]) => [
+      place,
+      all.map(({ owner }) => owner),
+    ]),
+  );
+  return { scope: scope.slice("scope ".length), byPlace };
+}
+
+/**
+ * The places that have another owner than before, or the same container after a restart. A server
+ * there is a new one, though its line is the same.
+ */
+export function renewedPlaces(before: string, after: string): ReadonlySet<string> {
+  const [old, now] = [before.split("\n"), after.split("\n")];
+  const { start, before: oldEnd, after: newEnd } = listDifference(old, now);
+  const [former, current] = [lives(old.slice(start, oldEnd)), lives(now.slice(start, newEnd))];
+  const isRenewed = ([place, life]: readonly [string, string]): boolean => {
+    const last = former.get(place);
+    return (
+      last !== undefined && last !== life && !last.endsWith(UNKNOWN) && !life.endsWith(UNKNOWN)
+    );
+  };
+  return new Set([...current].filter(isRenewed).map(([place]) => place));
+}
+
+/** The addresses that only other containers have than before. They have no brackets and no port. */
+export function changedHands(before: string, after: string): ReadonlySet<string> {
+  if (before === after) return new Set();
+  const [old, now] = [idsByAddress(before), idsByAddress(after)];
+  const isAnothers = ([address, ids]: readonly [string, ReadonlySet<string>]): boolean =>
+    now.get(address)?.isDisjointFrom(ids) === true;
+  return new Set([...old].filter(isAnothers).map(([address]) => address));
+}
+
+function idsByAddress(text: string): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = [...(parseOwners(text)?.byPlace ?? [])];
+  const byAddress = Map.groupBy(all, ([place]) =>
+    place.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""),
+  );
+  return new Map(
+    [...byAddress].map(([address, places]) => [
+      address,
+      new Set(places.flatMap(([, owners]) => owners.map(({ id }) => id))),
+    ]),
+  );
+}
+
+/** By place: the containers there, each with its start. */
+function lives(lines: readonly string[]): ReadonlyMap<string, string> {
+  const byPlace = new Map<string, string>();
+  for (const line of lines) {
+    const [place = "", id, startedAt] = line.split(" ");
+    const life = `${id} ${startedAt}`;
+    const others = byPlace.get(place);
+    byPlace.set(place, others === undefined ? life : `${others}, ${life}`);
+  }
+  return byPlace;
+}
+
+function parseLine(line: string): { readonly place: string; readonly owner: Owner } | undefined {
+  const [place, id, startedAt, numbers, ...rest] = line.split(" ");
+  if (place === undefined || id === undefined || startedAt === undefined) return undefined;
+  if (numbers === undefined || rest.length > 0) return undefined;
+  const processes = numbers === UNKNOWN ? undefined : numbers.split(",").map(parseProcess);
+  return { place, owner: { id, startedAt: startedAt === UNKNOWN ? "" : startedAt, processes } };
+}
+
+function parseProcess(text: string): ProcessIdentity {
+  const [pid, started = ""] = text.split("/");
+  return { pid: Number(pid), started };
+}

@@ -1,0 +1,69 @@
+// Finds out who is behind each server: which processes hold its address.
+
+import { readlinkSync } from "node:fs";
+import { ownerLine, ownersText, type Owner } from "../config/owners.ts";
+import {
+  bootId,
+  controlGroups,
+  isAlive,
+  startTime,
+  type ProcessIdentity,
+} from "../lib/processes.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
+import type { Files, Holder, Model, Server } from "../model.ts";
+
+/** Where and how long the numbers of processes are valid: in this boot and this PID namespace. */
+function processScope(): string {
+  return `${bootId()} ${readlinkSync("/proc/self/ns/pid")}`;
+}
+
+/** Makes the file that says who is behind each server, for the services of each pass. */
+export function createOwnersFile(path: string): (model: Model) => Files["assets"] {
+  const scope = processScope();
+  const lines = new WeakCache<Server, string>();
+  return ({ services }) => {
+    const servers = services.flatMap((service) => service.servers);
+    return { [path]: { kind: "owners", text: ownersText(scope, lines.getAll(servers, lineOf)) } };
+  };
+}
+
+function lineOf(server: Server): string {
+  return ownerLine(`${server.address}:${server.port}`, toOwner(server));
+}
+
+function toOwner({ id, startedAt, holders }: Server): Owner {
+  const processes = holders.map(identify);
+  const areKnown = processes.every((process) => process !== undefined);
+  return { id, startedAt, processes: areKnown ? processes : undefined };
+}
+
+/**
+ * The process of a container, if it can be seen from here. It cannot if the Engine runs on another
+ * machine, or if this program is in a container with PIDs of its own. A process with that number may
+ * then be anybody's: its control group tells, whose name has the container's ID.
+ */
+function identify({ id, pid }: Holder): ProcessIdentity | undefined {
+  if (pid === 0 || !controlGroups(pid).includes(id)) return undefined;
+  const started = startTime(pid);
+  return started === undefined ? undefined : { pid, started };
+}
+
+/** Whether the process of a container can be seen from here. */
+export function isSeen(container: Holder): boolean {
+  return identify(container) !== undefined;
+}
+
+/** `gone`: another container may have its address now. `unknown`: it cannot be told from here. */
+export type Life = "alive" | "gone" | "unknown";
+
+/** Makes the function that tells whether a container still lives. @param scope see `processScope` */
+export function createLifeCheck(scope: string): (owner: Owner) => Life {
+  const here = processScope();
+  const [boot = ""] = scope.split(" ");
+  return ({ processes }) => {
+    if (processes === undefined) return "unknown";
+    if (!here.startsWith(`${boot} `)) return "gone";
+    if (here !== scope) return "unknown";
+    return processes.every(isAlive) ? "alive" : "gone";
+  };
+}
