@@ -20,6 +20,13 @@ export interface Attachment {
   readonly ipv6: string;
 }
 
+/**
+ * Stands for the time of the signal if a container has ended. It is earlier than any real signal: of
+ * the stopping containers of a service the one with the latest signal is kept, and that should be one
+ * that still runs.
+ */
+export const HAS_ENDED = 1;
+
 /** One container, as Docker describes it. */
 export interface Container {
   readonly id: string;
@@ -33,7 +40,10 @@ export interface Container {
   readonly labels: Readonly<Record<string, string>>;
   readonly state: ContainerState;
   readonly health: Health;
-  /** When it was told to stop by a signal, in milliseconds since 1970; 0 if it was not. */
+  /**
+   * When it was told to stop by a signal, in milliseconds since 1970; 0 if it was not, `HAS_ENDED` if
+   * it has ended.
+   */
   readonly stopping: number;
   /** The time from that signal until Docker kills it, in milliseconds. */
   readonly stopTimeout: number;
@@ -79,8 +89,18 @@ export interface Source {
   connect(signal: AbortSignal): Promise<void>;
   /** Marks everything to be read again. */
   markAll(): void;
-  /** Reads what is marked. @throws GatewayError `docker` if nothing can be read */
+  /**
+   * Reads what is marked. What cannot be read is told, and stays as it was.
+   * @throws GatewayError `docker` if this is a single reading and nothing can be read
+   */
   refresh(signal: AbortSignal): Promise<void>;
+  /** Whether all containers are known. Until then, one that no snapshot has may run. */
+  readonly isComplete: boolean;
+  /**
+   * Reads containers of which nothing has told, by the first digits of their IDs.
+   * @returns whether all of them are known: how they are, or that they are gone
+   */
+  learn(ids: readonly string[]): boolean;
   /** The result of the last reading. A container that did not change is the same object. */
   snapshot(): Snapshot;
   /** Whether the container with this ID has ended or was told to stop. */
@@ -180,6 +200,8 @@ export interface Rejection {
   readonly reason: string;
   /** Whether the container's own label says that it is not to be routed. */
   readonly optedOut: boolean;
+  /** Whether it is only about to end, which is nothing to complain of. */
+  readonly ending: boolean;
 }
 
 /** The desired services, and the containers that are not routed. */

@@ -11,12 +11,24 @@ const NEWEST_TRIED = "1.51";
 const ANSWER_TIMEOUT = 30_000;
 /** The same for the event stream, in milliseconds: the Engine sends its headers at once. */
 const EVENTS_TIMEOUT = 10_000;
+/** The same for `/version`, in milliseconds: what it tells is of use, but not needed. */
+const VERSION_TIMEOUT = 2_000;
 
 /** The events that can change what is served. Podman says `died` and `remove`. */
 const EVENTS = (
   "start restart die died stop kill oom pause unpause rename update health_status destroy remove " +
   "connect disconnect create"
 ).split(" ");
+
+/** The Engine took a request and gave no answer in time. */
+export class NoAnswer extends GatewayError {}
+
+/** What connecting to an Engine tells. */
+export interface Connected {
+  readonly apiVersion: string;
+  /** The Engine's own time, in seconds since 1970; undefined if it does not tell. */
+  readonly time: number | undefined;
+}
 
 /** Reads an Engine's state. Every method throws a GatewayError `docker` with a hint. */
 export class DockerClient {
@@ -29,14 +41,17 @@ export class DockerClient {
   ) {}
 
   /** Opens the transport and agrees on an API version. */
-  async connect(signal: AbortSignal): Promise<{ readonly apiVersion: string }> {
+  async connect(signal: AbortSignal): Promise<Connected> {
     await this.transport.open();
-    const newest = await this.#ask("/_ping", signal, async (response) => {
+    const { newest, time } = await this.#ask("/_ping", signal, async (response) => {
       await response.text();
-      return response.headers.get("Api-Version") ?? NEWEST_TRIED;
+      return {
+        newest: response.headers.get("Api-Version") ?? NEWEST_TRIED,
+        time: toSeconds(response.headers.get("Date")),
+      };
     });
     this.#version = this.version || (await this.#negotiate(newest, signal));
-    return { apiVersion: this.#version };
+    return { apiVersion: this.#version, time };
   }
 
   /** Checks that the Engine answers within `ms` milliseconds. */
@@ -60,14 +75,21 @@ export class DockerClient {
 
   /**
    * Subscribes to events, one JSON object a line. Resolves once no later event can be lost.
-   * @param since in seconds since 1970; events since then come first
+   * @param since in seconds since 1970 by the Engine's clock; events since then come first.
+   *   Undefined: only new ones come
    */
-  async events(since: number, signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async events(
+    since: number | undefined,
+    signal: AbortSignal,
+  ): Promise<ReadableStream<Uint8Array>> {
     const filters = JSON.stringify({
       type: ["container", "network"],
       event: EVENTS,
     });
-    const query = new URLSearchParams({ since: String(since), filters });
+    const query = new URLSearchParams({
+      ...(since === undefined ? {} : { since: String(since) }),
+      filters,
+    });
     const path = `${this.#prefix()}/events?${query.toString()}`;
     // Only the headers have a limit. The stream is silent as long as nothing happens: `ping` shows
     // whether the Engine still lives.
@@ -109,13 +131,25 @@ export class DockerClient {
   /** The newest version that both know. If that is too old for the Engine, the Engine's oldest one. */
   async #negotiate(newest: string, signal: AbortSignal): Promise<string> {
     if (!isOlder(NEWEST_TRIED, newest)) return newest;
-    return this.#ask("/version", signal, async (response) => {
-      if (!response.ok) return NEWEST_TRIED;
-      const { MinAPIVersion: oldest = NEWEST_TRIED } = (await response.json()) as {
+    const oldest = await this.#oldestVersion(signal);
+    return isOlder(NEWEST_TRIED, oldest) ? oldest : NEWEST_TRIED;
+  }
+
+  /** The oldest version that the Engine takes. If it does not tell, that is left to be found out. */
+  async #oldestVersion(signal: AbortSignal): Promise<string> {
+    const read = async (response: Response): Promise<string> => {
+      if (!response.ok) throw await this.#refusal("/version", response);
+      const { MinAPIVersion = NEWEST_TRIED } = (await response.json()) as {
         MinAPIVersion?: string;
       };
-      return isOlder(NEWEST_TRIED, oldest) ? oldest : NEWEST_TRIED;
-    });
+      return MinAPIVersion;
+    };
+    try {
+      return await this.#ask("/version", signal, read, VERSION_TIMEOUT);
+    } catch (error) {
+      if (signal.aborted) throw error;
+      return NEWEST_TRIED;
+    }
   }
 
   #prefix(): string {
@@ -155,12 +189,12 @@ export class DockerClient {
   }
 
   /** @param ms how long was waited, in milliseconds */
-  #noAnswer(path: string, ms: number): GatewayError {
+  #noAnswer(path: string, ms: number): NoAnswer {
     const what =
       path === "/_ping"
         ? `Cannot reach Docker at "${this.transport.name}"`
         : `Cannot read "${path.replace(/^\/v[\d.]+(?=\/)/, "")}" of Docker`;
-    return new GatewayError("docker", `${what}: no answer in ${ms / 1000} s`);
+    return new NoAnswer("docker", `${what}: no answer in ${ms / 1000} s`);
   }
 
   async #refusal(path: string, response: Response): Promise<GatewayError> {
@@ -178,6 +212,12 @@ export class DockerClient {
       { lines: said === "" ? [] : [said], hint },
     );
   }
+}
+
+/** @param date such as `Tue, 15 Nov 1994 08:12:31 GMT`. Source: RFC 9110, section 6.6.1 */
+function toSeconds(date: string | null): number | undefined {
+  const ms = Date.parse(date ?? "");
+  return Number.isNaN(ms) ? undefined : ms / 1000;
 }
 
 function isOlder(a: string, b: string): boolean {

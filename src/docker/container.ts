@@ -84,6 +84,11 @@ export function fromList(info: ListedContainer): Container {
   };
 }
 
+/** Whether the list names the image. It has only an ID once the tag belongs to another image. */
+export function listNamesImage({ Image }: ListedContainer): boolean {
+  return !/^(sha256:)?[0-9a-f]{12,64}$/.test(Image ?? "");
+}
+
 /** An entry of the list; other Engines than Docker's leave out what is empty. */
 type ListedContainer = Pick<ContainerInfo, "Id"> & {
   readonly [Field in Exclude<keyof ContainerInfo, "Id">]?: ContainerInfo[Field] | null;

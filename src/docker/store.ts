@@ -2,23 +2,39 @@
 
 import { isDeepStrictEqual } from "node:util";
 import type { ContainerInfo } from "dockerode";
-import type { Container, Snapshot } from "../model.ts";
+import { HAS_ENDED, type Container, type Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
-import { fromList, signalNumber, toContainer, toStopSignal } from "./container.ts";
+import { fromList, listNamesImage, signalNumber, toContainer, toStopSignal } from "./container.ts";
 import type { DockerEvent } from "./events.ts";
 import { Readings, type Ended } from "./readings.ts";
+import { Resource, TELL_AFTER } from "./resource.ts";
 
 interface Entry {
   readonly container: Container;
   /** The number of the signal that asks it to end. */
   readonly stopSignal: number;
+  /** When its process started, as the Engine writes it; empty if that is not known. */
+  readonly startedAt: string;
 }
+
+/** A signal to end that a container got. */
+interface Stop {
+  /** In milliseconds since 1970, like `until`. */
+  readonly at: number;
+  /** When it must have ended, or has survived. */
+  readonly until: number;
+  /** Its place in the order of life events, signals and inspections. */
+  readonly order: number;
+}
+
+/** What the networks tell about addresses. */
+type Networks = Pick<Snapshot, "drivers" | "gateways">;
 
 /** The result of inspecting one container. */
 interface Inspection {
   /** When the container was marked, in milliseconds since 1970. */
   readonly markedAt: number;
-  /** Its place in the order of life events and inspections. */
+  /** Its place in the order of life events, signals and inspections. */
   readonly order: number;
   /** Undefined if the container is gone or not in a live state. */
   readonly entry: Entry | undefined;
@@ -26,7 +42,7 @@ interface Inspection {
 
 /** An event that says that a container started or ended. */
 interface LifeEvent {
-  /** Its place in the order of life events and inspections. */
+  /** Its place in the order of life events, signals and inspections. */
   readonly order: number;
   readonly isStart: boolean;
 }
@@ -36,8 +52,30 @@ interface Refreshed {
   readonly marks: ReadonlyMap<string, number>;
   /** Why containers could not be read, by their IDs. */
   readonly failures: ReadonlyMap<string, unknown>;
-  /** The IDs of containers about which the Engine gave no answer. Empty after the first refresh. */
+  /** The IDs of containers that have been served as the list has them for too long now. */
   readonly unanswered: readonly string[];
+}
+
+/** How far a reading of several containers is. */
+interface Progress {
+  /** The time since the last answer, in milliseconds. */
+  readonly silence: number;
+  /** The longest time between two answers so far, in milliseconds. */
+  readonly longest: number;
+  /** The IDs of the containers that have not answered. */
+  readonly unread: readonly string[];
+}
+
+/** What the Engine tells of besides single containers. */
+export type Part = "list" | "networks";
+
+export interface StoreListener {
+  /** There is something to read. */
+  changed(): void;
+  /** A part cannot be read. @param error undefined: the Engine gives no answer */
+  failed(part: Part, error: unknown): void;
+  /** A part was read. */
+  worked(part: Part): void;
 }
 
 /**
@@ -46,31 +84,42 @@ interface Refreshed {
  * others wait no longer than this.
  */
 const PATIENCE = 20;
-/** The same when everything is read again, which takes longer. In milliseconds. */
+/** The same when everything is read again, as long as answers still come. In milliseconds. */
 const PATIENCE_FOR_ALL = 1_000;
 /**
- * The longest pause between answers at the first refresh, in milliseconds. That refresh decides
- * which routes are kept, so it waits as long as answers still come.
+ * How long the very first refresh waits for the list and for the networks, in milliseconds. The list
+ * says which containers there are. The networks say which addresses cannot be reached, and a route
+ * to such a one answers nobody. Both are known a few milliseconds later, or something is wrong.
  */
-export const PATIENCE_AT_FIRST = 2_000;
+const PATIENCE_AT_FIRST = 100;
+/**
+ * The longest pause between answers when the listed containers are read for the first time, in
+ * milliseconds. What has not answered by then is served as the list has it.
+ */
+const LONGEST_PAUSE = 2_000;
+/** The shortest such pause, in milliseconds, and how many times longer than an answer it is. */
+const SHORTEST_PAUSE = 100;
+const PAUSE_PER_ANSWER = 4;
 /** How long until a container that could not be read is read again, in milliseconds. */
 const REREAD_AFTER = 1_000;
-/** A container has survived its signal if it still runs this long after its stop time, in ms. */
-const SURVIVED_AFTER = 1_000;
+/**
+ * A container has survived its signal if it still runs this long afterwards, in milliseconds. Docker
+ * does not tell how long `docker stop --time` waits, so this is longer than such a wait mostly is.
+ */
+const SURVIVED_AFTER = 600_000;
 /**
  * How long after the event of a health check its outcome is read again, in milliseconds. Podman
  * sends the event just before it stores the outcome.
  */
 const HEALTH_REREAD_AFTER = 300;
+/**
+ * How long after a container has lost its last address it is read again, in milliseconds. The Engine
+ * takes it away some 100 ms before it says that the container has ended.
+ */
+const LOST_REREAD_AFTER = 500;
 /** The events after which a container runs, and those after which it does not. */
 const START_EVENTS = ["start", "restart"];
 const END_EVENTS = ["die", "died"];
-/**
- * Stands for the time of the signal if a container has ended, in milliseconds since 1970. It is
- * earlier than any real signal: of the stopping containers of a service the one with the latest
- * signal is kept, and that should be one that still runs.
- */
-const ENDED_AT = 1;
 const SIGKILL = 9;
 const SIGTERM = 15;
 /** Only containers in these states can be served. */
@@ -84,38 +133,62 @@ export class Store {
   readonly #readings: Readings<Inspection>;
   /** The last life event of each container that no later inspection has confirmed, by its ID. */
   readonly #lifeEvents = new Map<string, LifeEvent>();
-  /** Counts life events and inspections. */
+  /** Counts life events, signals and inspections. */
   #order = 0;
-  /** Whether everything has been read once. */
-  #wasReadOnce = false;
-  /** When each container was told to end and when it must have ended, by its ID, in ms since 1970. */
-  readonly #stopping = new Map<string, { readonly at: number; readonly until: number }>();
+  /** The containers that were told to end, by their IDs. */
+  readonly #stopping = new Map<string, Stop>();
   /** When a container is read again without an event, by its ID, in milliseconds since 1970. */
   readonly #rereadTimes = new Map<string, number>();
-  #networks: Pick<Snapshot, "drivers" | "gateways"> = { drivers: {}, gateways: [] };
+  /**
+   * The containers that are known from the list only, by their IDs. The value is when somebody is
+   * told, in milliseconds since 1970; Infinity if that is done.
+   */
+  readonly #fromList = new Map<string, number>();
+  /**
+   * The containers that have just lost their last address, by their IDs: most of them are ending. The
+   * value is when that must show, in milliseconds since 1970.
+   */
+  readonly #lost = new Map<string, number>();
+  readonly #list: Resource<readonly ContainerInfo[]>;
+  readonly #networks: Resource<Networks>;
+  #known: Networks = { drivers: {}, gateways: [] };
+  #wasRefreshed = false;
+  #isComplete = false;
+  /** The IDs of the containers that were read while there was no list. */
+  readonly #knownIds = new Set<string>();
   #allMarked = true;
-  #networksMarked = true;
   /** The time that the last signal was given, in milliseconds since 1970. */
   #lastSignalAt = 0;
 
-  /** @param changed called when there is something to read */
   constructor(
     private readonly client: DockerClient,
-    private readonly changed: () => void,
+    private readonly listener: StoreListener,
   ) {
+    const changed = (): void => listener.changed();
     this.#readings = new Readings((id, signal) => this.#inspect(id, signal), changed);
+    const listenerOf = (part: Part) => ({
+      changed,
+      failed: (error: unknown) => listener.failed(part, error),
+      worked: () => listener.worked(part),
+    });
+    this.#list = new Resource((signal) => client.listContainers(signal), listenerOf("list"));
+    this.#networks = new Resource((signal) => this.#readNetworks(signal), listenerOf("networks"));
   }
 
   /** Marks everything to be read again. */
   markAll(): void {
     this.#allMarked = true;
-    this.changed();
+    // Those that are known do not wait for the list.
+    for (const id of this.#entries.keys()) this.#mark(id);
+    this.#list.markNow();
+    this.#networks.markNow();
+    this.listener.changed();
   }
 
   /** Marks what an event is about. Returns the ID of the container if it has ended or was told to. */
   note(event: DockerEvent): string | undefined {
     let ending: string | undefined;
-    if (event.kind === "networks") this.#networksMarked = true;
+    if (event.kind === "networks") this.#networks.mark();
     else if (event.kind === "signal") {
       if (this.#noteSignal(event.id, event.signal)) ending = event.id;
     } else {
@@ -129,44 +202,95 @@ export class Store {
       if (event.action === "health_status")
         this.#rereadTimes.set(event.id, Date.now() + HEALTH_REREAD_AFTER);
     }
-    this.changed();
+    this.listener.changed();
     return ending;
   }
 
-  /**
-   * Reads again what is marked. A container that cannot be read does not affect the others.
-   * @throws GatewayError `docker` if nothing can be read; what was not read stays marked
-   */
+  /** Reads again what is marked. What cannot be read does not affect anything else. */
   async refresh(signal: AbortSignal): Promise<Refreshed> {
-    this.#markDue(Date.now());
-    const all = this.#allMarked;
-    if (all || this.#networksMarked) await this.#readNetworks(signal);
-    const listed = all ? await this.#markListed(signal) : [];
-    // What has been read meanwhile is taken over at once and waits for nothing.
-    const { results, failures } = this.#wasReadOnce
-      ? (this.#readings.ended() ??
-        (await this.#readMarked(all ? PATIENCE_FOR_ALL : PATIENCE, signal)))
-      : await this.#readMarkedAtFirst(signal);
-    const marks = new Map(
-      [...results].map(([id, inspection]) => [id, this.#takeOver(id, inspection)]),
-    );
-    for (const id of failures.keys()) this.#rereadTimes.set(id, Date.now() + REREAD_AFTER);
-    const unanswered = this.#wasReadOnce ? [] : this.#readings.underWay;
-    if (!this.#wasReadOnce) this.#keepUnread(listed, results);
-    this.#wasReadOnce = true;
-    // An inspection that is still under way calls `changed` itself when it ends.
-    if ([...this.#marked.keys()].some((id) => !this.#readings.has(id))) this.changed();
-    return { marks, failures, unanswered };
+    const begunAt = Date.now();
+    const patience = this.#wasRefreshed ? PATIENCE : PATIENCE_AT_FIRST;
+    this.#markDue(begunAt);
+    this.#list.begin(signal);
+    const isReading = this.#networks.begin(signal);
+    if (!this.#wasRefreshed) await this.#list.settle(patience);
+    this.#wasRefreshed = true;
+
+    const ended = await this.#readWhatIsDue(signal);
+    const settle = (): Promise<void> => this.#networks.settle(begunAt + patience - Date.now());
+    if (isReading) await settle();
+    this.#takeNetworks();
+    // The driver of a network decides whether it can be reached, so a new network is read too.
+    if (this.#hasUnknownNetwork(ended)) {
+      this.#networks.mark();
+      if (this.#networks.begin(signal)) await settle();
+      this.#takeNetworks();
+    }
+    return this.#finish(ended);
+  }
+
+  /**
+   * Reads everything once. Nothing comes later to mend it, so it waits longer than a refresh.
+   * @throws GatewayError `docker` if there is no list
+   */
+  async readAll(signal: AbortSignal): Promise<Refreshed> {
+    const begunAt = Date.now();
+    this.#networks.markNow();
+    this.#networks.begin(signal);
+    const listed = await this.client.listContainers(signal);
+    const ended = await this.#readListed(listed, LONGEST_PAUSE, signal);
+    await this.#networks.settle(begunAt + LONGEST_PAUSE - Date.now());
+    this.#networks.tell();
+    this.#takeNetworks();
+    for (const id of this.#fromList.keys()) this.#fromList.set(id, 0);
+    return this.#finish(ended);
+  }
+
+  /** Whether the list was read once, so that every container is known. */
+  get isComplete(): boolean {
+    return this.#isComplete;
+  }
+
+  /**
+   * Reads containers that neither the list nor an event has named, by the first digits of their IDs:
+   * the Engine takes those too.
+   * @returns whether all of them are known: how they are, or that they are gone
+   */
+  learn(ids: readonly string[]): boolean {
+    if (this.#isComplete) return true;
+    const known = [...this.#knownIds];
+    const unknown = ids.filter((id) => !known.some((each) => each.startsWith(id)));
+    for (const id of unknown) {
+      if (this.#readings.has(id) || this.#rereadTimes.has(id) || this.#marked.has(id)) continue;
+      this.#mark(id);
+      this.listener.changed();
+    }
+    return unknown.length === 0;
+  }
+
+  /** Whether the networks were read once. */
+  get knowsNetworks(): boolean {
+    return Object.keys(this.#known.drivers).length > 0;
+  }
+
+  /** The name of a container by its ID; undefined if it was never read. */
+  nameOf(id: string): string | undefined {
+    return this.#entries.get(id)?.container.name;
+  }
+
+  /** Whether a container, by its ID, is known from the list only. */
+  isFromList(id: string): boolean {
+    return this.#fromList.has(id);
   }
 
   /** The running, paused and restarting containers as they were last read. */
   snapshot(): Snapshot {
     // A container that was not read again is the same object: what was made of it is reused.
     const containers = [...this.#entries].map(([id, { container }]) => {
-      const stopping = this.#hasEnded(id) ? ENDED_AT : this.#stopping.get(id)?.at;
+      const stopping = this.#hasEnded(id) ? HAS_ENDED : this.#stopping.get(id)?.at;
       return stopping === undefined ? container : { ...container, stopping };
     });
-    return { containers, ...this.#networks };
+    return { containers, ...this.#known };
   }
 
   /** Whether a container has ended or was told to, by its ID. */
@@ -174,16 +298,21 @@ export class Store {
     return this.#stopping.has(id) || this.#hasEnded(id);
   }
 
-  /** When the next container is read again without an event, in milliseconds since 1970. */
+  /** When something is read again without an event, in milliseconds since 1970. */
   get rereadAt(): number | undefined {
-    const ends = [...this.#stopping.values()].map(({ until }) => until);
-    const at = Math.min(...this.#rereadTimes.values(), ...ends);
+    const at = Math.min(
+      ...this.#rereadTimes.values(),
+      ...[...this.#stopping.values()].map(({ until }) => until),
+      ...this.#fromList.values(),
+      this.#list.dueAt ?? Infinity,
+      this.#networks.dueAt ?? Infinity,
+    );
     return Number.isFinite(at) ? at : undefined;
   }
 
-  /** Whether an event said that a container has ended and no inspection has confirmed it yet. */
+  /** Whether a container has ended, or is about to, and no inspection has confirmed it yet. */
   #hasEnded(id: string): boolean {
-    return this.#lifeEvents.get(id)?.isStart === false;
+    return this.#lifeEvents.get(id)?.isStart === false || this.#lost.has(id);
   }
 
   /** Marks the containers whose time has come, and those that should have ended by now. */
@@ -196,37 +325,121 @@ export class Store {
     }
   }
 
-  /** Reads what is marked and waits at most `ms` milliseconds. Returns what has been read. */
-  #readMarked(ms: number, signal: AbortSignal): Promise<Ended<Inspection>> {
-    return this.#readings.take([...this.#marked.keys()], ms, signal);
+  /** Reads what is marked. What has been read meanwhile is taken at once and waits for nothing. */
+  async #readWhatIsDue(signal: AbortSignal): Promise<Ended<Inspection>> {
+    const listed = this.#list.take();
+    if (listed !== undefined && !this.#isComplete) {
+      // A loaded Engine is slow with everything, so the list tells how long its answers take.
+      const pause = Math.max(SHORTEST_PAUSE, PAUSE_PER_ANSWER * listed.ms);
+      return this.#readListed(listed.value, pause, signal);
+    }
+    for (const { Id } of listed?.value ?? []) if (!this.#entries.has(Id)) this.#mark(Id);
+    const isAll = this.#allMarked || listed !== undefined;
+    this.#allMarked = false;
+    const ended = this.#readings.ended();
+    if (ended !== undefined) return ended;
+    const marked = [...this.#marked.keys()];
+    if (!isAll) return this.#readings.take(marked, PATIENCE, signal);
+    const end = Date.now() + PATIENCE_FOR_ALL;
+    return this.#readWhile(marked, signal, ({ silence }) => silence < PATIENCE && Date.now() < end);
   }
 
-  /** Reads what is marked and waits as long as answers still come. */
-  async #readMarkedAtFirst(signal: AbortSignal): Promise<Ended<Inspection>> {
+  /**
+   * Reads the listed containers for the first time. What gives no answer is taken from the list.
+   * @param pause how long it waits for the next answer at least, in milliseconds
+   */
+  async #readListed(
+    listed: readonly ContainerInfo[],
+    pause: number,
+    signal: AbortSignal,
+  ): Promise<Ended<Inspection>> {
+    this.#allMarked = false;
+    for (const { Id } of listed) this.#mark(Id);
+    const vague = new Set(listed.filter((info) => !listNamesImage(info)).map(({ Id }) => Id));
+    // What events mark during this reading is left to the next one. It must not prolong this one.
+    const ended = await this.#readWhile([...this.#marked.keys()], signal, (progress) => {
+      const { silence, longest, unread } = progress;
+      // A container whose image the list does not name would lose its route: it is waited for.
+      if (unread.some((id) => vague.has(id))) return silence < LONGEST_PAUSE;
+      return silence < Math.min(LONGEST_PAUSE, Math.max(pause, PAUSE_PER_ANSWER * longest));
+    });
+    this.#keepUnread(listed, ended.results);
+    this.#isComplete = true;
+    return ended;
+  }
+
+  /**
+   * Reads containers by their IDs and waits for the answers.
+   * @param goesOn whether it waits on
+   */
+  async #readWhile(
+    ids: readonly string[],
+    signal: AbortSignal,
+    goesOn: (progress: Progress) => boolean,
+  ): Promise<Ended<Inspection>> {
     const results = new Map<string, Inspection>();
     const failures = new Map<string, unknown>();
     let lastAnswerAt = Date.now();
-    // What events mark during this reading is left to the next one. It must not prolong this one.
-    let ids: readonly string[] = [...this.#marked.keys()];
+    let longest = 0;
+    let unread = ids;
     for (;;) {
-      const ended = await this.#readings.take(ids, PATIENCE, signal);
+      const ended = await this.#readings.take(unread, PATIENCE, signal);
       for (const [id, inspection] of ended.results) results.set(id, inspection);
       for (const [id, error] of ended.failures) failures.set(id, error);
-      if (ended.results.size + ended.failures.size > 0) lastAnswerAt = Date.now();
-      ids = this.#readings.underWay;
-      const isTooLong = Date.now() - lastAnswerAt >= PATIENCE_AT_FIRST;
-      if (ids.length === 0 || isTooLong) return { results, failures };
+      const now = Date.now();
+      if (ended.results.size + ended.failures.size > 0) {
+        longest = Math.max(longest, now - lastAnswerAt);
+        lastAnswerAt = now;
+      }
+      unread = this.#readings.underWay;
+      const progress = { silence: now - lastAnswerAt, longest, unread };
+      if (unread.length === 0 || !goesOn(progress)) return { results, failures };
     }
+  }
+
+  /** Takes over what was read. */
+  #finish({ results, failures }: Ended<Inspection>): Refreshed {
+    const now = Date.now();
+    const marks = new Map(
+      [...results].map(([asked, inspection]) => {
+        const id = inspection.entry?.container.id ?? asked;
+        if (!this.#isComplete) this.#knownIds.add(asked).add(id);
+        return [id, this.#takeOver(id, inspection)];
+      }),
+    );
+    for (const id of failures.keys()) {
+      this.#rereadTimes.set(id, now + REREAD_AFTER);
+      // The failure is told, not that there is no answer.
+      if (this.#fromList.has(id)) this.#fromList.set(id, Infinity);
+    }
+    const unanswered = [...this.#fromList].filter(([, at]) => at <= now).map(([id]) => id);
+    for (const id of unanswered) this.#fromList.set(id, Infinity);
+    // An inspection that is still under way calls `changed` itself when it ends.
+    if ([...this.#marked.keys()].some((id) => !this.#readings.has(id))) this.listener.changed();
+    return { marks, failures, unanswered };
   }
 
   /** Takes unread containers as the list describes them: HAProxy may serve them already. */
   #keepUnread(listed: readonly ContainerInfo[], results: ReadonlyMap<string, Inspection>): void {
+    const tellAt = Date.now() + TELL_AFTER;
     for (const info of listed) {
-      if (results.has(info.Id)) continue;
+      if (results.has(info.Id) || this.#entries.has(info.Id)) continue;
       const container = fromList(info);
       if (!LIVE_STATES.includes(container.state)) continue;
-      this.#entries.set(info.Id, { container, stopSignal: SIGTERM });
+      this.#entries.set(info.Id, { container, stopSignal: SIGTERM, startedAt: "" });
+      this.#fromList.set(info.Id, tellAt);
     }
+  }
+
+  #takeNetworks(): void {
+    this.#known = this.#networks.take()?.value ?? this.#known;
+  }
+
+  /** Whether a container that was read is in a network that is not known yet. */
+  #hasUnknownNetwork({ results }: Ended<Inspection>): boolean {
+    return [...results.values()].some(({ entry }) =>
+      entry?.container.attachments.some(({ network }) => !(network in this.#known.drivers)),
+    );
   }
 
   #mark(id: string): void {
@@ -234,33 +447,14 @@ export class Store {
     if (!this.#marked.has(id)) this.#marked.set(id, Date.now());
   }
 
-  async #markListed(signal: AbortSignal): Promise<ContainerInfo[]> {
-    this.#allMarked = false;
-    try {
-      const listed = await this.client.listContainers(signal);
-      for (const { Id } of listed) this.#mark(Id);
-      for (const id of this.#entries.keys()) this.#mark(id);
-      return listed;
-    } catch (error) {
-      this.#allMarked = true;
-      throw error;
-    }
-  }
-
-  async #readNetworks(signal: AbortSignal): Promise<void> {
-    this.#networksMarked = false;
-    try {
-      const networks = await this.client.listNetworks(signal);
-      this.#networks = {
-        drivers: Object.fromEntries(networks.map(({ Name, Driver }) => [Name, Driver])),
-        gateways: networks.flatMap(({ IPAM }) =>
-          (IPAM?.Config ?? []).map(({ Gateway = "" }) => Gateway.replace(/\/.*$/, "")),
-        ),
-      };
-    } catch (error) {
-      this.#networksMarked = true;
-      throw error;
-    }
+  async #readNetworks(signal: AbortSignal): Promise<Networks> {
+    const networks = await this.client.listNetworks(signal);
+    return {
+      drivers: Object.fromEntries(networks.map(({ Name, Driver }) => [Name, Driver])),
+      gateways: networks.flatMap(({ IPAM }) =>
+        (IPAM?.Config ?? []).map(({ Gateway = "" }) => Gateway.replace(/\/.*$/, "")),
+      ),
+    };
   }
 
   async #inspect(id: string, signal: AbortSignal): Promise<Inspection> {
@@ -273,11 +467,8 @@ export class Store {
     if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
       return { markedAt, order, entry: undefined };
     }
-    // The driver of a network decides whether it can be reached, so a new network is read too.
-    const networks = Object.keys(info.NetworkSettings.Networks ?? {});
-    if (networks.some((name) => !(name in this.#networks.drivers)))
-      await this.#readNetworks(signal);
-    return { markedAt, order, entry: { container, stopSignal: toStopSignal(info) } };
+    const { StartedAt: startedAt } = info.State;
+    return { markedAt, order, entry: { container, stopSignal: toStopSignal(info), startedAt } };
   }
 
   /** Takes over an inspection. Returns when the container was last marked, in ms since 1970. */
@@ -285,9 +476,16 @@ export class Store {
     const event = this.#lifeEvents.get(id);
     const isOlder = event !== undefined && event.order > order;
     if (!isOlder) this.#lifeEvents.delete(id);
+    this.#fromList.delete(id);
+    const before = this.#entries.get(id);
+    this.#noteAddress(id, before, entry);
     if (entry !== undefined) {
+      const stop = this.#stopping.get(id);
+      // Another process than the one that got the signal: nobody told that it was started.
+      const isAnother = (before?.startedAt ?? "") !== "" && before?.startedAt !== entry.startedAt;
+      if (isAnother && stop !== undefined && stop.order < order) this.#stopping.delete(id);
       // An equal one keeps its identity: what was made of it can be used again.
-      if (!isDeepStrictEqual(this.#entries.get(id), entry)) this.#entries.set(id, entry);
+      if (!isDeepStrictEqual(before, entry)) this.#entries.set(id, entry);
     }
     // A container that was started after the inspection began is not gone.
     else if (!(isOlder && event.isStart)) {
@@ -295,6 +493,18 @@ export class Store {
       this.#stopping.delete(id);
     }
     return this.#marked.get(id) ?? markedAt;
+  }
+
+  /** Notes whether a container that runs has just lost its last address. */
+  #noteAddress(id: string, before: Entry | undefined, entry: Entry | undefined): void {
+    const now = Date.now();
+    const until =
+      before !== undefined && hasAddress(before) ? now + LOST_REREAD_AFTER : this.#lost.get(id);
+    const runs = entry?.container.state === "running" && !hasAddress(entry);
+    if (runs && until !== undefined && until > now) {
+      this.#lost.set(id, until);
+      this.#rereadTimes.set(id, until);
+    } else this.#lost.delete(id);
   }
 
   /** Notes that a container was told to end. Returns false if the signal means something else. */
@@ -308,8 +518,12 @@ export class Store {
     this.#lastSignalAt = Math.max(Date.now(), this.#lastSignalAt + 1);
     const at = this.#stopping.get(id)?.at ?? this.#lastSignalAt;
     // It is not read again earlier: the Engine gives no answer while it ends the container.
-    const until = Date.now() + entry.container.stopTimeout + SURVIVED_AFTER;
-    this.#stopping.set(id, { at, until });
+    const until = Date.now() + Math.max(entry.container.stopTimeout, SURVIVED_AFTER);
+    this.#stopping.set(id, { at, until, order: ++this.#order });
     return true;
   }
+}
+
+function hasAddress({ container: { attachments } }: Entry): boolean {
+  return attachments.some(({ ipv4, ipv6 }) => ipv4 !== "" || ipv6 !== "");
 }

@@ -36,8 +36,9 @@ export async function watchDocker(
     const stream = new AbortController();
     const ended = AbortSignal.any([signal, stream.signal]);
     try {
-      const { apiVersion } = await client.connect(ended);
-      const since = Math.floor(Date.now() / 1000) - OVERLAP_SECONDS;
+      const { apiVersion, time } = await client.connect(ended);
+      // By the Engine's clock, not by ours: an hour between the two would be an hour of old signals.
+      const since = time === undefined ? undefined : time - OVERLAP_SECONDS;
       const events = await client.events(since, ended);
       log.info(`connected to Docker at ${client.transport.name} (API ${apiVersion})`);
       lastMessage = "";

@@ -9,8 +9,8 @@ import { Backoff, inBackground, Wakeup } from "../lib/async.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import type { Files, Model, Source } from "../model.ts";
-import { planChange, sameFiles, type Plan } from "../plan/plan.ts";
 import type { Owners } from "../config/owners.ts";
+import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
 import type { Applier } from "./apply.ts";
 import { Fence } from "./fence.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
@@ -42,6 +42,9 @@ const LONGEST_RETRY = 60_000;
 
 /** If nobody knows who is behind any server. */
 const NOBODY: Owners = { scope: "", byPlace: new Map() };
+
+/** A container's ID in the name of a server: whole, or the digits that docker shows. */
+const CONTAINER_ID = /(?<![0-9a-f])[0-9a-f]{12}(?:[0-9a-f]{52})?(?![0-9a-f])/g;
 
 /** What is served before the first pass. */
 export const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
@@ -219,12 +222,29 @@ export class Gateway {
       applier.keep(desired.files);
       return this.#done(desired.model);
     }
+    if (this.#takesUnknown(applied, desired)) return "waiting";
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
     this.#reschedule({ retryAt: undefined });
     if (plan.kind === "reload") return this.#reload(desired, plan.reasons, isNew);
     const refusal = await this.#change(desired, plan);
     return refusal === undefined ? "done" : this.#reload(desired, [refusal], true);
+  }
+
+  /**
+   * Whether a change would take away a server of a container that nobody knows of yet: it may run
+   * still. Where nothing is served, it is whether there is nothing to serve yet.
+   */
+  #takesUnknown({ files, doubt }: Applied, desired: Desired): boolean {
+    const { source } = this.parts;
+    if (source.isComplete) return false;
+    if (doubt !== undefined) return true;
+    if (files === undefined) return desired.model.services.length === 0;
+    const kept = new Set(serverNames(desired.files));
+    const lost = serverNames(files).filter((name) => !kept.has(name));
+    const ids = lost.map((name) => [...name.matchAll(CONTAINER_ID)].at(-1)?.[0]);
+    const found = ids.filter((id) => id !== undefined);
+    return !source.learn(found) || found.length < lost.length;
   }
 
   /** Finds out whether HAProxy is still the process that the gateway changed. */

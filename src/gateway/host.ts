@@ -1,6 +1,6 @@
 // Finds out about this host: its addresses, its init system, the user that runs the gateway.
 
-import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces, tmpdir, type NetworkInterfaceInfo } from "node:os";
 import { GatewayError } from "../lib/errors.ts";
 import type { Reach, Snapshot } from "../model.ts";
@@ -75,14 +75,24 @@ function whyNotPrivate(path: string, user: number): string {
 /** Finds out which addresses HAProxy can reach now. It runs where the gateway runs. */
 export function currentReach(snapshot: Snapshot, remoteHost: string | undefined): Reach {
   const own = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const ipv6 = ipv6Cidrs(readProc("net/if_inet6"));
+  const cidrs = [
+    ...own
+      .filter(({ family }) => family === "IPv4" || ipv6.length === 0)
+      .filter(reachesBeyondLink)
+      .map(({ cidr }) => cidr ?? ""),
+    ...ipv4Cidrs(readProc("net/fib_trie"), readProc("net/route")),
+    ...ipv6,
+  ];
   // A container that shares the network of the Engine's host counts as that host: it has its bridges.
-  const addresses = [...own.map(({ address }) => address), ...localAddresses()];
-  const onHost = addresses.some((address) => snapshot.gateways.includes(address));
+  const addresses = [...own.map(({ address }) => address), ...cidrs.map(withoutPrefix)];
+  const onHost =
+    snapshot.gateways.length === 0
+      ? hasBridge()
+      : addresses.some((address) => snapshot.gateways.includes(address));
   const inContainer = !onHost && (existsSync("/.dockerenv") || existsSync("/run/.containerenv"));
   return {
-    interfaces: [
-      ...new Set(own.filter(reachesBeyondLink).map(({ cidr }) => cidr ?? "")),
-    ].toSorted(),
+    interfaces: [...new Set(cidrs)].toSorted(),
     inContainer,
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
@@ -99,14 +109,60 @@ function reachesBeyondLink({ cidr, address }: NetworkInterfaceInfo): boolean {
 }
 
 /**
- * This host's own IPv4 addresses. `networkInterfaces` leaves out those of bridges that have no
- * container now. Source: the kernel's routes to itself (`host LOCAL`).
+ * This host's own IPv4 addresses, such as `172.17.0.1/16`. `networkInterfaces` leaves out those of
+ * bridges that have no container now. The last one would seem unreachable as soon as it ends.
+ * @param fibTrie the kernel's routes to itself (`host LOCAL`), from `/proc/net/fib_trie`
+ * @param route the kernel's other routes, from `/proc/net/route`, with the lengths of the prefixes
  */
-function localAddresses(): string[] {
-  const path = "/proc/net/fib_trie";
-  if (!existsSync(path)) return [];
-  const routes = readFileSync(path, "utf8").matchAll(/\|-- (\S+)\n +\/32 host LOCAL/g);
-  return [...routes].map(([, address = ""]) => address);
+export function ipv4Cidrs(fibTrie: string, route: string): string[] {
+  const local = fibTrie.matchAll(/\|-- (\S+)\n +\/32 host LOCAL/g);
+  const direct = route
+    .split("\n")
+    .map((line) => line.split(/\s+/))
+    .filter(([, , gateway]) => gateway === "00000000")
+    .map(([, destination = "", , , , , , mask = ""]) => [toNumber(destination), toNumber(mask)])
+    .filter(([, mask]) => mask !== 0);
+  return [...local].flatMap(([, address = ""]) => {
+    const number = address.split(".").reduce((sum, byte) => sum * 256 + Number(byte), 0);
+    const fits = direct.filter(
+      ([destination = 0, mask = 0]) => (number & mask) >>> 0 === destination,
+    );
+    return fits.map(([, mask = 0]) => `${address}/${mask.toString(2).replaceAll("0", "").length}`);
+  });
+}
+
+/** @param hex four bytes in the order of the machine: x64 and arm64 have the last one first */
+function toNumber(hex: string): number {
+  return Buffer.from(hex, "hex").readUInt32LE();
+}
+
+/**
+ * This host's own IPv6 addresses, as `ipv4Cidrs` has the others.
+ * @param addresses the content of `/proc/net/if_inet6`
+ */
+export function ipv6Cidrs(addresses: string): string[] {
+  return [...addresses.matchAll(/^([0-9a-f]{32}) \S+ (\S+) /gm)]
+    .filter(([, address = ""]) => !/^fe[89ab]/.test(address))
+    .map(([, address = "", prefix = ""]) => {
+      const groups = address.match(/.{4}/g) ?? [];
+      return `${groups.join(":")}/${parseInt(prefix, 16)}`;
+    });
+}
+
+/** Empty where there is no such file, as in a container that hides it. */
+function readProc(name: string): string {
+  const path = `/proc/${name}`;
+  return existsSync(path) ? readFileSync(path, "utf8") : "";
+}
+
+function withoutPrefix(cidr: string): string {
+  return cidr.replace(/\/.*$/, "");
+}
+
+/** Whether a bridge is here. A container has none of its own, but in the host's network it sees it. */
+function hasBridge(): boolean {
+  const path = "/sys/class/net";
+  return existsSync(path) && readdirSync(path).some((name) => existsSync(`${path}/${name}/bridge`));
 }
 
 /** Whether a file such as `/etc/passwd` has an entry `haproxy`. */

@@ -1,15 +1,10 @@
 // Writes to the log what changed between two states, in an operator's words.
 
+import { Damper } from "./damper.ts";
 import { listDifference } from "../lib/lists.ts";
-import type { LogFields, Logger } from "../lib/log.ts";
+import type { LogLine, Logger } from "../lib/log.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
 import { changesSince, type Change, type RouteChange, type State } from "./state.ts";
-
-export interface Line {
-  readonly level: "info" | "warn";
-  readonly message: string;
-  readonly fields: LogFields;
-}
 
 /** A server's name in HAProxy's messages: that of its backend, and the ID of its container. */
 const SERVER_NAME = /\S+\/([0-9a-f]{12})(?::\d+)?(?= )/;
@@ -73,12 +68,19 @@ export function changesBetween(
 /** Returns a listener that logs what is new in each state. */
 export function logState(log: Logger): (state: State, before: State) => void {
   const complaints = new Complaints();
+  const damper = new Damper();
   return (state, before) => {
     const { desired } = state;
     const isNewModel = desired !== undefined && desired !== before.desired;
-    for (const { level, message, fields } of [
+    const fresh = [
       ...(isNewModel ? complaints.fresh(desired) : []),
       ...changesSince(before, state).map(lineOf),
+    ];
+    const now = Date.now();
+    for (const { level, message, fields } of [
+      // There is a new state every minute at least: that of the resync.
+      ...damper.settled(now),
+      ...fresh.flatMap((line) => damper.damp(line, now)),
     ]) {
       log[level](message, fields);
     }
@@ -86,7 +88,7 @@ export function logState(log: Logger): (state: State, before: State) => void {
 }
 
 /** Makes the log line for a change. */
-export function lineOf(change: Change): Line {
+export function lineOf(change: Change): LogLine {
   if (change.event === "reload") {
     const { event, reasons, ms } = change;
     const message = `reload: ${summarise(reasons)} (${ms} ms)`;
@@ -120,14 +122,16 @@ export class Complaints {
   #lastMessages = new Set<string>();
 
   /** Returns the lines that are new since the last call. One that has gone may come again. */
-  fresh(model: Model): Line[] {
-    const lines: Line[] = [
-      ...model.rejections.map(({ id, container, image, reason, optedOut }) => ({
-        // A user who chose to leave it out knows why.
-        level: optedOut ? ("info" as const) : ("warn" as const),
-        message: `not routed: container ${container} (image ${image}): ${reason}`,
-        fields: { event: "not routed", container, id, image, reason },
-      })),
+  fresh(model: Model): LogLine[] {
+    const lines: LogLine[] = [
+      ...model.rejections
+        .filter(({ ending }) => !ending)
+        .map(({ id, container, image, reason, optedOut }) => ({
+          // A user who chose to leave it out knows why.
+          level: optedOut ? ("info" as const) : ("warn" as const),
+          message: `not routed: container ${container} (image ${image}): ${reason}`,
+          fields: { event: "not routed", container, id, image, reason },
+        })),
       ...model.warnings.map((message) => ({
         level: "warn" as const,
         message,

@@ -8,43 +8,62 @@ export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** The facts of a line for machines. In the text format the message has them already. */
-export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** A line that is not written yet. */
+export interface LogLine {
+  readonly level: "debug" | "info" | "warn";
+  readonly message: string;
+  readonly fields: LogFields;
+}
 
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
   info(message: string, fields?: LogFields): void;
   warn(message: string, fields?: LogFields): void;
   error(message: string, fields?: LogFields): void;
-  /** Logs a failure with all its lines: the message, the output of the failed program, the hint. */
-  failure(error: unknown, note?: string): void;
+  /**
+   * Logs a failure with all its lines: the message, the output of the failed program, the hint.
+   * @param level an error by default; a warning if things go on without what failed
+   */
+  failure(error: unknown, note?: string, level?: "warn" | "error"): void;
 }
 
-/** A failure that stays the same is logged again after this time, in milliseconds. */
+/** A failure that stays the same is logged again after this time by default, in milliseconds. */
 const LOG_AGAIN_AFTER = 60_000;
 
 /** Logs a failure once, and again from time to time while it lasts, with a count. */
 export class RepeatedFailure {
   #logged: { readonly text: string; readonly at: number; count: number } | undefined;
 
-  constructor(private readonly log: Pick<Logger, "failure">) {}
+  /** @param again after how long a failure that stays the same is logged again, in milliseconds */
+  constructor(
+    private readonly log: Pick<Logger, "failure">,
+    private readonly again = LOG_AGAIN_AFTER,
+  ) {}
 
-  tell(error: unknown, note: string): void {
-    const text = describeError(error).join("\n");
+  tell(error: unknown, note: string, level: "warn" | "error" = "error"): void {
+    const text = [...describeError(error), level].join("\n");
     const now = Date.now();
     const before = this.#logged?.text === text ? this.#logged : undefined;
-    if (before !== undefined && now - before.at < LOG_AGAIN_AFTER) {
+    if (before !== undefined && now - before.at < this.again) {
       before.count++;
       return;
     }
     const more =
       before === undefined || before.count === 0 ? "" : `; ${before.count + 1} times since`;
     this.#logged = { text, at: now, count: 0 };
-    this.log.failure(error, note + more);
+    this.log.failure(error, note + more, level);
   }
 
-  /** Call it when things work again. The next failure is then logged at once. */
-  forget(): void {
+  /**
+   * Call it when things work again. The next failure is then logged at once.
+   * @returns whether there was a failure
+   */
+  forget(): boolean {
+    const wasLogged = this.#logged !== undefined;
     this.#logged = undefined;
+    return wasLogged;
   }
 }
 
@@ -87,15 +106,15 @@ export function createLogger(options: LoggerOptions): Logger {
     info: (message, fields) => write("info", message, fields),
     warn: (message, fields) => write("warn", message, fields),
     error: (message, fields) => write("error", message, fields),
-    failure(error, note) {
+    failure(error, note, level = "error") {
       const [first = "", ...rest] = describeError(error);
       const message = note === undefined ? first : `${first} (${note})`;
       if (options.format === "json") {
-        write("error", message, { details: rest.map((line) => line.trim()) });
+        write(level, message, { details: rest.map((line) => line.trim()) });
         return;
       }
-      write("error", message);
-      for (const line of rest) write("error", line);
+      write(level, message);
+      for (const line of rest) write(level, line);
     },
   };
 }

@@ -26,7 +26,7 @@ import {
   type SectionContext,
   type ServersAnew,
 } from "./sections.ts";
-import { createDefaultsLookup } from "../config/servers.ts";
+import { createDefaultsLookup, serversIn } from "../config/servers.ts";
 
 export type Plan =
   | { readonly kind: "none" }
@@ -90,6 +90,11 @@ export function withUnremovedBackends(before: Applied, desired: Files): Files {
     .filter((section) => isPlainBackend(section) && !heads.has(section.head))
     .map(({ head }) => `${head}\n`);
   return { ...desired, config: [desired.config, ...unremoved].join("") };
+}
+
+/** The servers of a configuration, as `backend/server`. */
+export function serverNames(files: Files): string[] {
+  return serversIn(sectionsOf(files)).map(({ backend, server }) => `${backend}/${server.name}`);
 }
 
 /** The reason for a reload that does the same as an operation. */

@@ -2,7 +2,7 @@
 
 import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
 import { readIntent, type Intent } from "./intent.ts";
-import type { Container, Reach, Server, Snapshot } from "../model.ts";
+import { HAS_ENDED, type Container, type Reach, type Server, type Snapshot } from "../model.ts";
 
 /** A container that is routed. It has no servers while it restarts. */
 export interface RoutedContainer {
@@ -18,6 +18,8 @@ export interface UnroutedContainer {
   readonly reason: string;
   /** Whether the container's own label says that it is not to be routed. */
   readonly optedOut: boolean;
+  /** Whether it is only about to end. */
+  readonly ending: boolean;
   readonly decisions: readonly Decision[];
 }
 
@@ -38,15 +40,15 @@ export function createContainerRouter(
 
   function routeContainer(container: Container): RoutedContainer | UnroutedContainer {
     const decisions: Decision[] = [];
-    const unrouted = (reason: string, optedOut = false): UnroutedContainer => {
-      return { container, reason, optedOut, decisions };
+    const unrouted = (reason: string, { optedOut = false, ending = false } = {}) => {
+      return { container, reason, optedOut, ending, decisions };
     };
     if (!["running", "paused", "restarting"].includes(container.state)) {
       return unrouted(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
     const intent = readIntent(container);
-    if ("reason" in intent) return unrouted(intent.reason, intent.optedOut);
+    if ("reason" in intent) return unrouted(intent.reason, intent);
     for (const { path } of intent.routes.value) {
       decisions.push({ about: "path", text: `${path}, from ${intent.routes.source}` });
     }
@@ -54,7 +56,12 @@ export function createContainerRouter(
     if (container.state === "restarting") return { container, intent, servers: [], decisions };
 
     const address = chooseAddress(container, intent.network?.value);
-    if ("reason" in address) return unrouted(address.reason);
+    if ("reason" in address) {
+      // The Engine takes a container's networks away before it says that it has ended.
+      return container.stopping > 0
+        ? unrouted("it is ending", { ending: true })
+        : unrouted(address.reason);
+    }
     decisions.push({ about: "address", text: `${address.address}, ${address.why}` });
     const candidates = choosePorts(container, intent.port?.value, address, options);
     if ("reason" in candidates) return unrouted(candidates.reason);
@@ -118,5 +125,6 @@ function toServer(
 function whyDisabled(container: Container): string {
   if (container.state === "paused") return "paused";
   if (container.health === "starting" || container.health === "unhealthy") return container.health;
-  return container.stopping > 0 ? "stopping" : "";
+  if (container.stopping === 0) return "";
+  return container.stopping === HAS_ENDED ? "ending" : "stopping";
 }

@@ -72,7 +72,7 @@ function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
   const servers = members.flatMap((member) => member.servers);
   if (servers.some(({ disabled }) => !disabled)) return servers;
   const lastStopping = members
-    .filter((member) => member.servers.some(({ why }) => why === "stopping"))
+    .filter((member) => member.servers.some(({ why }) => why === "stopping" || why === "ending"))
     .toSorted((a, b) => a.container.stopping - b.container.stopping)
     .at(-1);
   return servers.map((server) =>

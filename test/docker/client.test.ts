@@ -67,16 +67,10 @@ describe("no answer", () => {
     [`/containers/${ID}/json`, 30, () => () => client.inspect(ID, signal)],
     ["/containers/json", 30, () => () => client.listContainers(signal)],
     ["/networks", 30, () => () => client.listNetworks(signal)],
-    ["/version", 30, () => () => client.connect(signal)],
     ["/_ping", 30, () => () => client.connect(signal)],
     ["/_ping", 5, () => () => client.ping(signal, 5_000)],
   ])("to %s in %d s", async (path, seconds, makeAsk) => {
     await client.connect(signal);
-    // Newer than the client knows: it asks for the oldest one.
-    if (path === "/version") {
-      const headers = { "Api-Version": "1.99" };
-      engine.odd.set("/_ping", () => Promise.resolve(new Response("OK", { headers })));
-    }
     silence(path);
     const asked = engine.asked.length;
     const failing = failure(makeAsk()());
@@ -112,6 +106,50 @@ describe("no answer", () => {
     await until(() => engine.asked.includes("/events"));
     end.abort();
     expect(((await asking) as Error).name).toBe("AbortError");
+  });
+});
+
+/** Answers a ping as an Engine does that is newer than the client knows. */
+function isNewer(): void {
+  const headers = { "Api-Version": "1.99" };
+  engine.odd.set("/_ping", () => Promise.resolve(new Response("OK", { headers })));
+}
+
+/** What such an Engine says of its versions. */
+function version(oldest: string): Promise<Response> {
+  return Promise.resolve(Response.json({ ApiVersion: "1.99", MinAPIVersion: oldest }));
+}
+
+describe("an Engine that is newer than the client knows", () => {
+  test.each<[string, () => Promise<Response>, string]>([
+    ["takes older versions", () => version("1.44"), "1.51"],
+    ["takes none of them", () => version("1.60"), "1.60"],
+    ["refuses to tell", () => Promise.resolve(new Response("no", { status: 403 })), "1.51"],
+    ["tells nonsense", () => Promise.resolve(new Response("<html>")), "1.51"],
+  ])("and %s", async (_, answer, expected) => {
+    isNewer();
+    engine.odd.set("/version", answer);
+    expect(await client.connect(signal)).toMatchObject({ apiVersion: expected });
+  });
+
+  test("and gives no answer is asked as if it refused, after 2 s", async () => {
+    isNewer();
+    silence("/version");
+    const connecting = client.connect(signal);
+    await until(() => engine.asked.includes("/version"));
+    const begun = Date.now();
+    expect(await through(connecting)).toMatchObject({ apiVersion: "1.51" });
+    expect(Date.now() - begun).toBe(2_000);
+  });
+
+  test("is asked no more once the user ends it", async () => {
+    isNewer();
+    silence("/version");
+    const end = new AbortController();
+    const connecting = client.connect(end.signal).catch((error: unknown) => error);
+    await until(() => engine.asked.includes("/version"));
+    end.abort();
+    expect(((await connecting) as Error).name).toBe("AbortError");
   });
 });
 
@@ -152,6 +190,19 @@ describe("watching", () => {
     };
     watching = watchDocker(client, handlers, listLogger(log), end.signal);
   }
+
+  test.each<[string, Record<string, string>, number | undefined]>([
+    ["its own clock", { Date: "Tue, 15 Nov 1994 08:12:31 GMT" }, 784_887_151 - 2],
+    ["no clock", { Date: "" }, undefined],
+  ])("asks for what happened since the Engine's %s", async (_, headers, since) => {
+    const ping = () => Promise.resolve(new Response("OK", { headers }));
+    engine.odd.set("/_ping", ping);
+    const asking = spyOn(client, "events");
+    watch();
+    await until(() => told.length > 0);
+    expect(asking.mock.calls[0]?.[0]).toBe(since as number);
+    expect(engine.queries.at(-1)?.get("since")).toBe(since === undefined ? null : String(since));
+  });
 
   test("an Engine that takes no subscription is told of once, and tried again", async () => {
     silence("/events");

@@ -1,7 +1,9 @@
 // Containers that the Engine will not tell of: they stay as they were, and only they do.
 
-import { beforeEach, expect, test } from "bun:test";
-import { DockerSource } from "../../src/docker/source.ts";
+import { beforeEach, describe, expect, test } from "bun:test";
+import { NoAnswer } from "../../src/docker/client.ts";
+import { DockerSource, readOnce } from "../../src/docker/source.ts";
+import { GatewayError } from "../../src/lib/errors.ts";
 import type { Container } from "../../src/model.ts";
 import { elapse, through, turn, until, useFakeClock } from "../lab/fake-clock.ts";
 import { at } from "../lab/make.ts";
@@ -11,7 +13,7 @@ import { listLogger } from "../lab/proxy.ts";
 const { signal } = new AbortController();
 const A = "a".repeat(64);
 const B = "b".repeat(64);
-const WARNING = `warn: container ${A.slice(0, 12)} cannot be read and`;
+const WARNING = `warn: container one (${A.slice(0, 12)}) cannot be read and`;
 const AT_FIRST = `${WARNING} is served as Docker's list has it: `;
 const LATER = `${WARNING} stays as it was: `;
 
@@ -47,9 +49,7 @@ test("one that hangs on the first pass is what the list says, until it answers",
   client.hang(A);
   const begun = Date.now();
   await refresh();
-  const took = Date.now() - begun;
-  expect(took).toBeGreaterThanOrEqual(2_000);
-  expect(took).toBeLessThanOrEqual(4_000);
+  expect(Date.now() - begun).toBeLessThanOrEqual(160);
   expect(
     source
       .snapshot()
@@ -57,7 +57,10 @@ test("one that hangs on the first pass is what the list says, until it answers",
       .toSorted(),
   ).toEqual(["one", "two"]);
   expect(one()).toMatchObject(LISTED);
-  expect(log).toEqual([`${AT_FIRST}the Engine gave no answer in 2 s`]);
+  expect(log).toEqual([]);
+  await elapse(2_000);
+  await refresh();
+  expect(log).toEqual([`${AT_FIRST}the Engine gives no answer`]);
 
   client.add(A, { name: "one", health: "healthy", labels: { x: "1" } });
   client.answer(A);
@@ -115,7 +118,8 @@ test("one that fails on the first pass is what the list says too, and told once"
   expect(source.rereadAt).toBe(begun + 1_000);
   await elapse(1_000);
   await refresh();
-  expect(read(A)).toBe(2);
+  await elapse(1_000);
+  await refresh();
   expect(log).toEqual([`${AT_FIRST}it is broken`]);
 
   // Once it was read, the same is news.
@@ -127,6 +131,110 @@ test("one that fails on the first pass is what the list says too, and told once"
   source.markAll();
   await refresh();
   expect(log.slice(1)).toEqual([`${LATER}it is broken`]);
+});
+
+test("one that gives no answer at first keeps its place when it is given up, and is told once", async () => {
+  client.hang(A);
+  await refresh();
+  for (let count = 0; count < 5; count++) {
+    await elapse(30_000);
+    await refresh();
+    client.failing.set(A, new NoAnswer("docker", "Cannot read it: no answer in 30 s"));
+    client.answer(A);
+    await turn();
+    client.hang(A);
+    await refresh();
+    source.markAll();
+    await refresh();
+    expect(one()).toMatchObject(LISTED);
+  }
+  expect(log).toEqual([`${AT_FIRST}the Engine gives no answer`]);
+});
+
+/** An event comes every ten seconds, for so many seconds. */
+async function pass(seconds: number): Promise<void> {
+  for (let time = 0; time < seconds; time += 10) {
+    await elapse(10_000);
+    source.markAll();
+    await refresh();
+  }
+}
+
+describe("what cannot be read besides containers", () => {
+  const [networks, list] = ["/networks", "/containers/json"].map(
+    (path) => `Cannot read "${path}" of Docker: it gives no answer`,
+  );
+  const withoutNetworks =
+    "(routes are made without it: a container on a macvlan or ipvlan network may get an address " +
+    "that this host cannot reach; trying again)";
+  const refused = new GatewayError("docker", "it answered 403", { hint: "allow it" });
+
+  test("is told once and then once an hour, however often it is tried", async () => {
+    client.failing.set("networks", refused);
+    await refresh();
+    await pass(3_590);
+    const once = [`warn: it answered 403 ${withoutNetworks}`, "warn:   hint: allow it"];
+    expect(log).toEqual(once);
+    expect(source.snapshot().containers).toHaveLength(2);
+    await pass(10);
+    expect(log.slice(2)).toEqual([
+      `${once[0]?.slice(0, -1)}; 360 times since)`,
+      "warn:   hint: allow it",
+    ]);
+    client.failing.clear();
+    await pass(10);
+    expect(log.slice(4)).toEqual(["the networks can be read again"]);
+  });
+
+  test("is told as known where it was read before", async () => {
+    await refresh();
+    client.hang("networks");
+    source.markAll();
+    await refresh();
+    await elapse(2_000);
+    await refresh();
+    expect(log).toEqual([
+      `warn: ${networks} (the networks that are known are used on; trying again)`,
+    ]);
+  });
+
+  test("is an error while nothing is known, and a warning later", async () => {
+    client.hang("list");
+    await refresh();
+    await elapse(2_000);
+    await refresh();
+    expect([source.isComplete, log]).toEqual([
+      false,
+      [
+        `error: ${list} (only containers that its events name or that are served already are known; trying again)`,
+      ],
+    ]);
+    client.answer("list");
+    await turn();
+    await refresh();
+    expect([source.isComplete, log[1]]).toEqual([true, "the list of containers can be read again"]);
+    client.hang("list");
+    source.markAll();
+    await refresh();
+    await elapse(2_000);
+    await refresh();
+    expect(log.slice(2)).toEqual([
+      `warn: ${list} (containers that are known or that its events name go on changing; trying again)`,
+    ]);
+  });
+
+  test("fails a single reading, if it is the list", async () => {
+    client.failing.set("list", refused);
+    const reading = readOnce(client.asClient, listLogger(log));
+    expect(await through(reading).catch((error: unknown) => error)).toBe(refused);
+    client.failing.set("networks", refused);
+    client.failing.delete("list");
+    const { containers } = await through(readOnce(client.asClient, listLogger(log)));
+    expect([containers.length, log]).toEqual([
+      2,
+      [`warn: it answered 403 ${withoutNetworks}`, "warn:   hint: allow it"],
+    ]);
+  });
 });
 
 test("one that fails later stays as it was last read", async () => {
@@ -150,7 +258,7 @@ test("how long a change has waited, until it is live", async () => {
   client.answer(A);
   await turn();
   await refresh();
-  expect(source.waited(A)).toBeGreaterThanOrEqual(1_500);
+  expect(source.waited(A)).toBeGreaterThanOrEqual(500);
   source.settled();
   expect(source.waited(A)).toBeUndefined();
 });

@@ -1,6 +1,6 @@
 // What is known of the Docker host: events against readings that are older or newer, and failures.
 
-import { beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, spyOn, test } from "bun:test";
 import type { DockerEvent } from "../../src/docker/events.ts";
 import { Store } from "../../src/docker/store.ts";
 import { pause } from "../../src/lib/async.ts";
@@ -16,14 +16,27 @@ let client: PlayedClient;
 let store: Store;
 /** How often it said that there is something to read. */
 let calls: number;
+/** What it said of the list and the networks. */
+let said: string[];
 
 useFakeClock();
+afterEach(() => jest.restoreAllMocks());
 beforeEach(() => {
+  // No delay is longer than it says.
+  spyOn(Math, "random").mockReturnValue(0);
   client = new PlayedClient();
   client.add(A, { name: "one" });
   client.add(B, { name: "two", ip: "172.17.0.3" });
   calls = 0;
-  store = new Store(client.asClient, () => (calls += 1));
+  said = [];
+  store = new Store(client.asClient, {
+    changed: () => (calls += 1),
+    failed: (part, error) =>
+      said.push(`${part}: ${error === undefined ? "no answer" : errorMessage(error)}`),
+    worked: (part) => {
+      if (said.some((each) => each.startsWith(part))) said.push(`${part} works`);
+    },
+  });
 });
 
 /** Reads what is marked. */
@@ -49,7 +62,7 @@ const read = (id: string): number => client.asked.filter((each) => each === id).
 
 test("everything is read at first, then what an event is about", async () => {
   await refresh();
-  expect(client.asked).toEqual(["networks", "list", A, B]);
+  expect(client.asked).toEqual(["list", "networks", A, B]);
   expect(known()).toEqual(["one running", "two running"]);
   expect(store.snapshot()).toMatchObject({
     drivers: { bridge: "bridge" },
@@ -62,20 +75,89 @@ test("everything is read at first, then what an event is about", async () => {
   expect(known()).toEqual(["one paused", "two running"]);
 });
 
-test("the first reading waits as long as answers come, and then takes nothing from the list", async () => {
-  const answer = client.inspect.bind(client);
+/** Every container takes so long to be read, in milliseconds, and so does the list. */
+function takes(inspecting: number, listing: number): void {
+  const inspect = client.inspect.bind(client);
   client.inspect = async (id) => {
-    await pause(1_500);
-    return answer(id);
+    await pause(inspecting);
+    return inspect(id);
   };
-  for (let number = 0; number < 18; number++) {
+  const list = client.listContainers.bind(client);
+  client.listContainers = async () => {
+    await pause(listing);
+    return list();
+  };
+}
+
+function addMore(count: number): void {
+  for (let number = 0; number < count; number++) {
     client.add(String(number).padStart(64, "0"), { name: `more-${number}` });
   }
-  store.markAll();
-  const { unanswered } = await refresh();
-  expect(unanswered).toEqual([]);
-  expect(client.asked.filter((what) => what.length === 64)).toHaveLength(20);
-  expect(known()).toHaveLength(20);
+}
+
+describe("the first reading", () => {
+  test.each<[string, number, number]>([
+    ["of a quick Engine", 30, 2],
+    ["of a slow one", 300, 90],
+    ["of a very slow one", 1_500, 1_000],
+  ])("%s waits as long as answers come", async (_, inspecting, listing) => {
+    addMore(18);
+    takes(inspecting, listing);
+    await refresh();
+    await elapse(listing);
+    await refresh();
+    expect(known()).toHaveLength(20);
+    const isFromList = Array.from(client.containers.keys(), (id) => store.isFromList(id));
+    expect(isFromList).not.toContain(true);
+  });
+
+  test.each([1, 5])("waits no longer than 160 ms for %d that give no answer", async (count) => {
+    addMore(18);
+    const stuck = [...client.containers.keys()].slice(0, count);
+    for (const id of stuck) client.hang(id);
+    const begun = Date.now();
+    await refresh();
+    expect(Date.now() - begun).toBeLessThanOrEqual(160);
+    expect(known()).toHaveLength(20);
+    expect([...client.containers.keys()].filter((id) => store.isFromList(id))).toEqual(stuck);
+  });
+
+  test("waits 2 s for one whose image the list does not name: it would lose its route", async () => {
+    const stuck = { name: "one", image: "foo/bar", listedImage: `sha256:${"e".repeat(64)}` };
+    client.add(A, stuck);
+    client.hang(A);
+    const begun = Date.now();
+    setTimeout(() => client.answer(A), 1_900);
+    await refresh();
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(1_900);
+    expect(store.isFromList(A)).toBe(false);
+    expect(store.snapshot().containers.map(({ image }) => image)).toEqual(["foo/bar", "foo/bar"]);
+  });
+
+  test("tells after 2 s who has no answer, once", async () => {
+    client.hang(A);
+    expect((await refresh()).unanswered).toEqual([]);
+    const at = store.rereadAt ?? 0;
+    expect(at - Date.now()).toBe(2_000);
+    await elapse(1_999);
+    expect((await refresh()).unanswered).toEqual([]);
+    await elapse(1);
+    expect((await refresh()).unanswered).toEqual([A]);
+    expect([store.rereadAt, store.nameOf(A)]).toEqual([undefined, "one"]);
+  });
+
+  test("leaves what an event told of since as it was read", async () => {
+    client.hang("list");
+    store.note(happened("start"));
+    await refresh();
+    client.hang(A);
+    client.add(A, { name: "one", status: "paused" });
+    client.answer("list");
+    await turn();
+    await refresh();
+    expect(known()).toEqual(["one running", "two running"]);
+    expect(store.isFromList(A)).toBe(false);
+  });
 });
 
 test("an unchanged container is the same object in each snapshot", async () => {
@@ -207,20 +289,124 @@ describe("who ends", () => {
   });
 });
 
-test("a stop that is survived is read again after its stop time, and not before", async () => {
-  client.add(A, { name: "one", stopTimeout: 3 });
+test.each([
+  ["a short stop time", 3, 600],
+  ["a long one", 3_000, 3_000],
+])("who survives a stop comes back after 10 min or its stop time: %s", async (_, time, after) => {
+  client.add(A, { name: "one", stopTimeout: time });
   await refresh();
   const before = read(A);
   const at = Date.now();
   store.note(told("15"));
-  expect(store.rereadAt).toBe(at + 4_000);
-  await elapse(3_999);
+  expect(store.rereadAt).toBe(at + after * 1_000);
+  await elapse(after * 1_000 - 1);
   await refresh();
   expect([read(A), known()[0]]).toEqual([before, "one running stopping"]);
   await elapse(1);
   await refresh();
   expect([read(A), known()[0]]).toEqual([before + 1, "one running"]);
   expect(store.rereadAt).toBeUndefined();
+});
+
+describe("who was stopped and started while nobody told of events", () => {
+  test("gets requests again", async () => {
+    await refresh();
+    store.note(told("15"));
+    await refresh();
+    client.add(A, { name: "one", startedAt: "1970-01-02" });
+    store.markAll();
+    await refresh();
+    expect(known()[0]).toBe("one running");
+  });
+
+  test("but not if the signal came later", async () => {
+    await refresh();
+    client.add(A, { name: "one", startedAt: "1970-01-02" });
+    client.hang(A);
+    store.markAll();
+    await refresh();
+    store.note(told("15"));
+    client.answer(A);
+    await turn();
+    await refresh();
+    expect(known()[0]).toBe("one running stopping");
+  });
+
+  test("nor if it was not known when it started", async () => {
+    client.hang(A);
+    await refresh();
+    store.note(told("15"));
+    client.answer(A);
+    await turn();
+    await refresh();
+    store.note(happened("rename"));
+    await refresh();
+    expect(known().toSorted()[0]).toBe("one running stopping");
+  });
+});
+
+test("who is told again to stop gets the time anew", async () => {
+  await refresh();
+  store.note(told("15"));
+  await elapse(500_000);
+  store.note(told("9"));
+  await elapse(599_999);
+  await refresh();
+  expect(known()[0]).toBe("one running stopping");
+});
+
+describe("who loses its last address", () => {
+  const LOST = { name: "one", ip: "" };
+
+  /** Reads the container as one that runs without an address. */
+  async function lose(): Promise<void> {
+    await refresh();
+    client.add(A, LOST);
+    store.note(happened("disconnect"));
+    await refresh();
+  }
+
+  test("is taken to be ending, and read again", async () => {
+    await lose();
+    expect([known()[0], store.isEnding(A)]).toEqual(["one running dead", true]);
+    expect((store.rereadAt ?? 0) - Date.now()).toBe(500);
+    client.containers.delete(A);
+    store.note(happened("die"));
+    await refresh();
+    expect(known()).toEqual(["two running"]);
+  });
+
+  test("is none of these where Docker will restart it", async () => {
+    await refresh();
+    client.add(A, { name: "one", ip: "", status: "restarting" });
+    store.note(happened("disconnect"));
+    await refresh();
+    expect([known()[0], store.rereadAt]).toEqual(["one restarting", undefined]);
+  });
+
+  test("and goes on is only without an address", async () => {
+    await lose();
+    await elapse(499);
+    // Another event does not change that.
+    store.note(happened("stop"));
+    await refresh();
+    expect(known()[0]).toBe("one running dead");
+    await elapse(1);
+    await refresh();
+    expect([known()[0], store.isEnding(A), store.rereadAt]).toEqual([
+      "one running",
+      false,
+      undefined,
+    ]);
+  });
+
+  test("and gets another one is as before", async () => {
+    await lose();
+    client.add(A, { name: "one", ip: "172.17.0.9" });
+    store.note(happened("connect"));
+    await refresh();
+    expect([known()[0], store.isEnding(A)]).toEqual(["one running", false]);
+  });
 });
 
 test("after a health event it is read once more, as podman notes the outcome later", async () => {
@@ -237,19 +423,77 @@ test("after a health event it is read once more, as podman notes the outcome lat
 });
 
 describe("the networks", () => {
-  test("that cannot be read fail the pass, and are read at the next", async () => {
+  test("are waited for at first, but no longer than 100 ms", async () => {
+    client.hang("networks");
+    const begun = Date.now();
+    setTimeout(() => client.answer("networks"), 90);
     await refresh();
+    expect(Date.now() - begun).toBe(90);
+    expect(store.snapshot().drivers).toEqual({ bridge: "bridge" });
+
+    const other = new Store(client.asClient, { changed() {}, failed() {}, worked() {} });
+    client.hang("networks");
+    const again = Date.now();
+    await through(other.refresh(signal));
+    expect(Date.now() - again).toBe(100);
+    expect(other.snapshot()).toMatchObject({ drivers: {}, gateways: [] });
+    expect(other.snapshot().containers).toHaveLength(2);
+  });
+
+  test("that give no answer hold up nothing later, and are told of after 2 s", async () => {
+    await refresh();
+    client.hang("networks");
     client.networks = { bridge: "bridge", more: "macvlan" };
-    client.failing.set("networks", new Error("no networks"));
     store.note({ kind: "networks" });
-    expect(await refresh().catch(errorMessage)).toBe("no networks");
-    expect(Object.keys(store.snapshot().drivers)).toEqual(["bridge"]);
-    client.failing.clear();
+    client.add(A, { name: "one", status: "paused" });
+    store.note(happened("pause"));
+    const begun = Date.now();
     await refresh();
+    // As long as any reading may take.
+    expect(Date.now() - begun).toBe(20);
+    expect(known()).toEqual(["one paused", "two running"]);
+    for (let count = 0; count < 10; count++) {
+      const next = Date.now();
+      store.note({ kind: "networks" });
+      store.note(happened("update", B));
+      await refresh();
+      expect(Date.now()).toBe(next);
+    }
+    expect([said, (store.rereadAt ?? 0) - begun]).toEqual([[], 2_000]);
+    await elapse(2_000);
+    await refresh();
+    await refresh();
+    expect(said).toEqual(["networks: no answer"]);
+    expect(store.snapshot().drivers).toEqual({ bridge: "bridge" });
+
+    client.answer("networks");
+    await turn();
+    await refresh();
+    expect(said.slice(0, 2)).toEqual(["networks: no answer", "networks works"]);
     expect(store.snapshot().drivers).toEqual({ bridge: "bridge", more: "macvlan" });
-    const asked = client.asked.length;
+  });
+
+  test("that are refused are asked for after 1, 2, 4 ... 60 s, however many events come", async () => {
+    client.failing.set("networks", new Error("403"));
     await refresh();
-    expect(client.asked).toHaveLength(asked);
+    const tries = () => client.asked.filter((what) => what === "networks").length;
+    const begun = Date.now();
+    const times: number[] = [];
+    while (Date.now() - begun < 200_000) {
+      const before = tries();
+      store.note({ kind: "networks" });
+      store.note(happened("update"));
+      await refresh();
+      if (tries() > before) times.push(Date.now() - begun);
+      await elapse(500);
+    }
+    expect(times).toEqual([1, 3, 7, 15, 31, 63, 123, 183].map((s) => s * 1_000));
+    expect(said).toEqual(Array.from({ length: 9 }, () => "networks: 403"));
+    expect(known()).toEqual(["one running", "two running"]);
+    client.failing.clear();
+    store.markAll();
+    await refresh();
+    expect([said.at(-1), store.rereadAt]).toEqual(["networks works", undefined]);
   });
 
   test("that nobody told of are read when a container is on one", async () => {
@@ -260,14 +504,106 @@ describe("the networks", () => {
     await refresh();
     expect(store.snapshot().drivers["more"]).toBe("macvlan");
   });
+});
 
-  test("a list that cannot be read is read at the next pass too", async () => {
-    client.failing.set("list", new Error("no list"));
-    expect(await refresh().catch(errorMessage)).toBe("no list");
-    client.failing.clear();
+describe("the list", () => {
+  test.each<[string, () => void, string[]]>([
+    ["is refused", () => client.failing.set("list", new Error("no list")), ["list: no list"]],
+    ["gives no answer", () => client.hang("list"), []],
+  ])("%s at first: those that events name are known, and no others", async (_, spoil, expected) => {
+    spoil();
     await refresh();
-    expect(known()).toHaveLength(2);
+    expect([known(), store.isComplete, said]).toEqual([[], false, expected]);
+    store.note(happened("start", B));
+    const begun = Date.now();
+    await refresh();
+    expect(Date.now()).toBe(begun);
+    expect([known(), store.isComplete]).toEqual([["two running"], false]);
+
+    client.failing.clear();
+    client.answer("list");
+    await elapse(1_000);
+    await refresh();
+    await refresh();
+    expect(known().toSorted()).toEqual(["one running", "two running"]);
+    expect(store.isComplete).toBe(true);
   });
+
+  test("is not needed to learn about those that somebody else knows by their first digits", async () => {
+    client.hang("list");
+    await refresh();
+    const [one, two, gone] = [A, B, "c".repeat(64)].map((id) => id.slice(0, 12));
+    const ids = [one, two, gone].filter((id) => id !== undefined);
+    expect(store.learn(ids)).toBe(false);
+    client.hang(B);
+    await refresh();
+    expect([known(), store.learn(ids)]).toEqual([["one running"], false]);
+    const asked = client.asked.length;
+    await refresh();
+    expect(client.asked).toHaveLength(asked);
+    client.answer(B);
+    await turn();
+    await refresh();
+    expect([known(), store.learn(ids)]).toEqual([["one running", "two running"], true]);
+    // They are the same that events speak of.
+    client.containers.delete(A);
+    store.note(happened("die"));
+    await refresh();
+    expect(known()).toEqual(["two running"]);
+  });
+
+  test("gives no answer later: what is known goes on changing", async () => {
+    await refresh();
+    client.hang("list");
+    client.add(A, { name: "one", status: "paused" });
+    store.markAll();
+    await refresh();
+    expect(known()).toEqual(["one paused", "two running"]);
+    const C = "c".repeat(64);
+    client.add(C, { name: "three" });
+    store.note(happened("start", C));
+    client.containers.delete(B);
+    store.note(happened("die", B));
+    await refresh();
+    expect(known()).toEqual(["one paused", "three running"]);
+    await elapse(2_000);
+    await refresh();
+    expect([said.at(-1), store.isComplete]).toEqual(["list: no answer", true]);
+
+    const D = "d".repeat(64);
+    client.add(D, { name: "four" });
+    client.answer("list");
+    await turn();
+    await refresh();
+    expect(known()).toEqual(["one paused", "three running", "four running"]);
+  });
+
+  test("is told to be asked for again by the one clock", async () => {
+    await refresh();
+    client.failing.set("list", new Error("no list"));
+    store.markAll();
+    await refresh();
+    const begun = Date.now();
+    expect((store.rereadAt ?? 0) - begun).toBe(1_000);
+    await elapse(1_000);
+    await refresh();
+    expect((store.rereadAt ?? 0) - begun).toBe(3_000);
+  });
+
+  test("is needed where everything is read once", async () => {
+    client.failing.set("list", new Error("no list"));
+    expect(await through(store.readAll(signal)).catch(errorMessage)).toBe("no list");
+  });
+});
+
+test("everything once: what gives no answer is waited for 2 s, and told at once", async () => {
+  client.hang(A);
+  client.hang("networks");
+  const begun = Date.now();
+  const { unanswered } = await through(store.readAll(signal));
+  expect(Date.now() - begun).toBeLessThanOrEqual(2_100);
+  expect([unanswered, said]).toEqual([[A], ["networks: no answer"]]);
+  expect(known()).toHaveLength(2);
 });
 
 test("what the list has no more is read, too: it may be that it lags behind", async () => {

@@ -118,12 +118,13 @@ describe("an odd one", () => {
     await gateway.served("/eng/one/", ill.name);
     failing.add(ill.id);
     await engine.docker.getContainer(ill.id).pause();
-    const line = await gateway.logged(`container ${ill.id.slice(0, 12)} cannot be read`);
+    const warning = `container ${ill.name} (${ill.id.slice(0, 12)}) cannot be read`;
+    const line = await gateway.logged(warning);
     expect(line).toMatchObject({ level: "warn" });
     const other = await run(engine, "eng/two:1");
     await gateway.served("/eng/two/", other.name);
     await gateway.served("/eng/one/", before.name);
-    expect(gateway.count(`container ${ill.id.slice(0, 12)} cannot be read`)).toBe(1);
+    expect(gateway.count(warning)).toBe(1);
     failing.clear();
     await gateway.logged(new RegExp(`^no requests for /eng/one .*${ill.name}, it is paused`));
     await engine.docker.getContainer(ill.id).unpause();

@@ -25,8 +25,6 @@ export class Stage {
   patience = 0;
   /** The same for single containers, by their names. */
   readonly patienceFor = new Map<string, number>();
-  /** How many of these questions wait for their answers just now. */
-  held = 0;
   /** Containers that cannot be described, by their names. */
   readonly failing = new Set<string>();
   /** How often each container was asked for, by its ID. */
@@ -66,21 +64,13 @@ export class Stage {
 
   /** Says that something happened to a container. */
   tell(name: string, action: string, attributes: Record<string, string> = {}): void {
-    this.#say({
+    const event = {
       Type: "container",
       Action: action,
       Actor: { ID: idOf(name), Attributes: { name, ...attributes } },
-    });
-  }
-
-  #say(event: object): void {
+    };
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     for (const listener of this.#listeners) listener.enqueue(line);
-  }
-
-  /** Says that a network was made. */
-  tellNetwork(): void {
-    this.#say({ Type: "network", Action: "create", Actor: { ID: "net", Attributes: {} } });
   }
 
   /** Describes a container and says that it started. */
@@ -113,7 +103,7 @@ export class Stage {
     }
     if (path === "/events") return new Response(this.#events());
     if (path === "/networks") {
-      await this.#hold(this.patience);
+      await Bun.sleep(this.patience);
       return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
     }
     if (path === "/containers/json") {
@@ -126,20 +116,13 @@ export class Stage {
     if (id !== undefined) this.asked.set(id, (this.asked.get(id) ?? 0) + 1);
     const find = () => [...this.#parts].find(([name]) => idOf(name) === id);
     const before = find();
-    if (id !== undefined) await this.#hold(patience);
+    if (id !== undefined && patience > 0) await Bun.sleep(patience);
     const found = this.tellsOldNews ? before : find();
     if (found !== undefined && this.failing.has(found[0])) {
       return Response.json({ message: "something went wrong in here" }, { status: 500 });
     }
     if (found !== undefined) return Response.json(inspection(...found));
     return Response.json({ message: `no such thing: ${path}` }, { status: 404 });
-  }
-
-  async #hold(ms: number): Promise<void> {
-    if (ms === 0) return;
-    this.held++;
-    await Bun.sleep(ms);
-    this.held--;
   }
 
   #events(): ReadableStream<Uint8Array> {

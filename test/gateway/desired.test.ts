@@ -38,6 +38,7 @@ describe("a container with a label that the template cannot write is left out", 
         image: bad.image,
         reason: `its label note ${breaks}`,
         optedOut: false,
+        ending: false,
       },
     ]);
     expect(model.services.map(({ name }) => `/${name}`)).toEqual(["/good"]);

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, jest, spyOn, test } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { GatewayError } from "../../src/lib/errors.ts";
+import type { Container } from "../../src/model.ts";
 import { until, useFakeClock } from "../lab/fake-clock.ts";
 import {
   onLoopback,
@@ -258,6 +259,75 @@ describe("once", () => {
     const error: unknown = await played.once().catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(GatewayError);
     expect((error as GatewayError).message).toContain(message);
+  });
+});
+
+/** A gateway that comes after one that served `web`, and knows only of these containers. */
+async function next(...containers: Container[]): Promise<number> {
+  const start = await serving();
+  await played.stop();
+  played = new PlayedGateway(WITHOUT_SOCKET, played.dir);
+  played.source.isComplete = false;
+  await played.start(...containers);
+  return start;
+}
+
+describe("as long as not all containers are known", () => {
+  test("those that are known are served where nothing was", async () => {
+    played = new PlayedGateway(WITHOUT_SOCKET);
+    played.source.isComplete = false;
+    await played.start();
+    expect(played.haproxy.reloads).toHaveLength(0);
+    played.source.change(web);
+    await played.rest();
+    expect(played.served).toEqual(["web"]);
+    // What was known may go, and the rest may come.
+    played.source.change(shop);
+    await played.elapse(WAIT.min);
+    expect(played.served).toEqual(["shop"]);
+  });
+
+  test("what an earlier gateway served stays, and is learnt about", async () => {
+    const start = await next(shop);
+    await played.elapse(120_000);
+    expect([played.served, after(start, played.haproxy.reloads)]).toEqual([["web"], []]);
+    expect([...played.source.unknown]).toEqual([web.id.slice(0, 12)]);
+    played.source.change(shop, web);
+    await played.rest();
+    expect(played.served).toEqual(["shop", "web"]);
+    played.source.change(shop);
+    await played.elapse(WAIT.max);
+    expect(played.served).toEqual(["shop"]);
+  });
+
+  test("what has ended since goes", async () => {
+    await next(shop);
+    played.source.known.add(web.id);
+    played.source.change(shop);
+    await played.rest();
+    expect(played.served).toEqual(["shop"]);
+  });
+
+  test("and all that has ended goes once they are known", async () => {
+    await next(shop);
+    played.source.isComplete = true;
+    played.source.change(shop);
+    await played.rest();
+    expect(played.served).toEqual(["shop"]);
+  });
+
+  test("servers that name no container wait for that", async () => {
+    await next(shop);
+    await played.stop();
+    const { output } = played.files;
+    const named = readFileSync(output, "utf8");
+    writeFileSync(output, named.replace(/(backend web .*\n +server )\w+/, "$1own"));
+    const { dir } = played;
+    played = new PlayedGateway(WITHOUT_SOCKET, dir);
+    played.source.isComplete = false;
+    await played.start(shop);
+    await played.elapse(120_000);
+    expect([played.served, [...played.source.unknown]]).toEqual([["web"], []]);
   });
 });
 

@@ -1,14 +1,9 @@
 // What changed between two models, as an operator reads it.
 
 import { expect, test } from "bun:test";
+import type { LogLine } from "../../src/lib/log.ts";
 import type { Container, Model } from "../../src/model.ts";
-import {
-  changesBetween,
-  Complaints,
-  lineOf,
-  withContainerName,
-  type Line,
-} from "../../src/gateway/report.ts";
+import { changesBetween, Complaints, lineOf, withContainerName } from "../../src/gateway/report.ts";
 import { route } from "../../src/routing/routing.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -26,7 +21,7 @@ function lines(
   before: Model | undefined,
   after: Model,
   waited: (id: string) => number | undefined = () => undefined,
-): Line[] {
+): LogLine[] {
   return changesBetween(before, after, waited).map((change) => lineOf({ ...change, at: 0 }));
 }
 
@@ -89,6 +84,12 @@ test.each<[string, Container[] | undefined, Container[], string[]]>([
     [{ ...web, state: "restarting" }],
     [],
     ["removed /foo/bar (container web-1, it has ended)"],
+  ],
+  [
+    "it has lost its networks, and will end",
+    [web],
+    [{ ...web, attachments: [], stopping: 1 }],
+    ["removed /foo/bar -> 172.17.0.2:8000 (container web-1, it is ending)"],
   ],
   [
     "candidate ports are one line",
@@ -180,6 +181,9 @@ test("complaints are told once, and again when they come back", () => {
     "warn container odd: label gateway.prot is unknown, gateway.port was probably meant",
   ]);
   expect(tell(bad, odd)).toEqual([badLine]);
+  // Who ends is nothing to complain of.
+  const ending = container("ending", { attachments: [], stopping: 1 });
+  expect(tell(bad, odd, ending)).toEqual([]);
   const [line] = new Complaints().fresh(model([bad]));
   expect(line?.fields).toEqual({
     event: "not routed",

@@ -6,12 +6,16 @@ import type { DockerClient } from "../../src/docker/client.ts";
 /** What a test says of a container; the rest is ordinary. */
 export interface PlayedState {
   readonly name: string;
+  readonly image?: string;
+  /** How the list has the image, where that is otherwise. */
+  readonly listedImage?: string;
   readonly status?: string;
   readonly health?: string;
   readonly ip?: string;
   readonly labels?: Readonly<Record<string, string>>;
   readonly networks?: readonly string[];
   readonly stopSignal?: string;
+  readonly startedAt?: string;
   /** In seconds. */
   readonly stopTimeout?: number;
 }
@@ -20,8 +24,8 @@ export class PlayedClient {
   readonly transport = { name: "played" };
   /** The containers by their IDs; what is not here is gone. */
   readonly containers = new Map<string, PlayedState>();
-  /** Those whose inspection gets an answer only when the test gives it. */
-  readonly hanging = new Map<string, PromiseWithResolvers<ContainerInspectInfo | undefined>>();
+  /** Those whose inspection gets an answer only when the test gives it, and so `list`, `networks`. */
+  readonly hanging = new Map<string, PromiseWithResolvers<void>>();
   /** Those whose inspection fails, and what the list and the networks fail with. */
   readonly failing = new Map<string, Error>();
   /** What was asked for, in order. */
@@ -37,16 +41,16 @@ export class PlayedClient {
     this.containers.set(id, state);
   }
 
-  /** From now on the inspection of a container gets no answer. */
-  hang(id: string): void {
-    this.hanging.set(id, Promise.withResolvers());
+  /** From now on the inspection of a container gets no answer, or the `list`, or the `networks`. */
+  hang(what: string): void {
+    this.hanging.set(what, Promise.withResolvers());
   }
 
   /** Gives all who wait what is true now. */
-  answer(id: string): void {
-    const waiting = this.hanging.get(id);
-    this.hanging.delete(id);
-    waiting?.resolve(this.#inspection(id));
+  answer(what: string): void {
+    const waiting = this.hanging.get(what);
+    this.hanging.delete(what);
+    waiting?.resolve();
   }
 
   connect(): Promise<{ apiVersion: string }> {
@@ -54,27 +58,30 @@ export class PlayedClient {
   }
 
   async listContainers(): Promise<ContainerInfo[]> {
-    this.#ask("list");
-    return Promise.resolve([...this.containers].map(([id, state]) => listing(id, state)));
+    await this.#ask("list");
+    return [...this.containers].map(([id, state]) => listing(id, state));
   }
 
   async listNetworks(): Promise<NetworkInspectInfo[]> {
-    this.#ask("networks");
+    await this.#ask("networks");
     const networks = Object.entries(this.networks).map(([Name, Driver], index) => ({
       Name,
       Driver,
       IPAM: { Config: [{ Gateway: `172.${17 + index}.0.1` }] },
     }));
-    return Promise.resolve(networks as unknown as NetworkInspectInfo[]);
+    return networks as unknown as NetworkInspectInfo[];
   }
 
-  async inspect(id: string): Promise<ContainerInspectInfo | undefined> {
-    this.#ask(id);
-    return this.hanging.get(id)?.promise ?? this.#inspection(id);
+  /** Takes the first digits of an ID too. */
+  async inspect(given: string): Promise<ContainerInspectInfo | undefined> {
+    const id = [...this.containers.keys()].find((each) => each.startsWith(given)) ?? given;
+    await this.#ask(id);
+    return this.#inspection(id);
   }
 
-  #ask(what: string): void {
+  async #ask(what: string): Promise<void> {
     this.asked.push(what);
+    await this.hanging.get(what)?.promise;
     const failure = this.failing.get(what);
     if (failure !== undefined) throw failure;
   }
@@ -83,15 +90,19 @@ export class PlayedClient {
     const state = this.containers.get(id);
     if (state === undefined) return undefined;
     const { name, status = "running", health, ip = "172.17.0.2", labels = {} } = state;
-    const { networks = ["bridge"], stopSignal, stopTimeout } = state;
+    const { image = "foo/bar", networks = ["bridge"], stopSignal, stopTimeout } = state;
     return {
       Id: id,
       Name: `/${name}`,
       Created: new Date(0).toISOString(),
       Image: "sha256:0",
-      State: { Status: status, ...(health === undefined ? {} : { Health: { Status: health } }) },
+      State: {
+        Status: status,
+        StartedAt: state.startedAt ?? "1970-01-01",
+        ...(health === undefined ? {} : { Health: { Status: health } }),
+      },
       Config: {
-        Image: "foo/bar",
+        Image: image,
         Labels: labels,
         ExposedPorts: { "8000/tcp": {} },
         StopSignal: stopSignal,
@@ -111,7 +122,7 @@ function listing(id: string, state: PlayedState): ContainerInfo {
   return {
     Id: id,
     Names: [`/other/link`, `/${name}`],
-    Image: "foo/bar",
+    Image: state.listedImage ?? state.image ?? "foo/bar",
     ImageID: "sha256:0",
     Created: 0,
     Labels: labels,

@@ -22,6 +22,8 @@ export class PlayedEngine {
   readonly dockerHost: string;
   /** The paths that were asked for, without the version. */
   readonly asked: string[] = [];
+  /** The queries of the same. */
+  readonly queries: URLSearchParams[] = [];
   /** Answers other than an Engine's, by their paths. */
   readonly odd = new Map<string, () => Promise<Response>>();
   readonly #containers = new Map<string, PlayedContainer>();
@@ -59,9 +61,10 @@ export class PlayedEngine {
     rmSync(this.socket, { force: true });
   }
 
-  #answer({ pathname }: URL): Response | Promise<Response> {
+  #answer({ pathname, searchParams }: URL): Response | Promise<Response> {
     const path = pathname.replace(/^\/v[\d.]+(?=\/)/, "");
     this.asked.push(path);
+    this.queries.push(searchParams);
     const odd = this.odd.get(path);
     if (odd !== undefined) return odd();
     if (path === "/_ping") return new Response("OK", { headers: { "Api-Version": API_VERSION } });

@@ -10,6 +10,11 @@ export class PlayedSource implements Source {
   readonly reads: number[] = [];
   /** What reading fails with; undefined where it does not. */
   failure: unknown;
+  isComplete = true;
+  /** What it knows of containers by their IDs where it is not complete. */
+  readonly known = new Set<string>();
+  /** The IDs that it was told to learn about, and did not know. */
+  readonly unknown = new Set<string>();
   #listener: SourceListener | undefined;
   #containers: readonly Container[] = [];
   readonly #ending = new Set<string>();
@@ -28,6 +33,7 @@ export class PlayedSource implements Source {
   /** Something happened: these are the containers from now on. */
   change(...containers: readonly Container[]): void {
     this.#containers = containers;
+    for (const { id } of containers) this.known.add(id);
     this.#listener?.changed();
   }
 
@@ -73,6 +79,12 @@ export class PlayedSource implements Source {
     // A loop that never pauses must not keep the test from seeing it.
     await turn();
     if (this.failure !== undefined) throw this.failure;
+  }
+
+  learn(ids: readonly string[]): boolean {
+    const unknown = ids.filter((id) => ![...this.known].some((each) => each.startsWith(id)));
+    for (const id of unknown) this.unknown.add(id);
+    return unknown.length === 0;
   }
 
   snapshot(): Snapshot {

@@ -91,6 +91,9 @@ test.each<[Health, string]>([
 
 test.each<[string, Partial<Container>[], string[]]>([
   ["told to stop while another serves", [{ stopping: 5 }, {}], ["c0 stopping", "c1"]],
+  ["ended while another serves", [{ stopping: 1 }, {}], ["c0 ending", "c1"]],
+  ["ended while another stops", [{ stopping: 1 }, { stopping: 5 }], ["c0 ending", "c1"]],
+  ["ended, the only one", [{ stopping: 1 }], ["c0"]],
   ["told to stop, the only one", [{ stopping: 5 }], ["c0"]],
   [
     "all told to stop: the last one goes on",
@@ -223,7 +226,18 @@ test.each<[string, Partial<Container>, string]>([
   expect(routes.map(({ path }) => path)).toEqual(["/good"]);
   const optedOut = reason.startsWith("label gateway.enable");
   const { id, image } = bad;
-  expect(rejections).toEqual([{ id, container: "bad", image, reason, optedOut }]);
+  const expected = { id, container: "bad", image, reason, optedOut, ending: false };
+  expect(rejections).toEqual([expected]);
+});
+
+test.each<[string, Partial<Container>]>([
+  ["no address", { attachments: [] }],
+  ["an address that is out of reach", { attachments: [at("bridge", "203.0.113.9")] }],
+  ["the network of a container that has ended", { networkMode: "container:gone" }],
+])("who was told to end and has %s is ending", (_, rest) => {
+  const { services, rejections } = model([container("web", { ...rest, stopping: 1 })]);
+  expect(services).toEqual([]);
+  expect(rejections).toMatchObject([{ reason: "it is ending", ending: true }]);
 });
 
 test("an excluded container is not routed, for the reason that is given", () => {
