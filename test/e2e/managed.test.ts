@@ -39,6 +39,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const old = await run(engine, "own/one:1");
     await first.served("/own/one/", old.name);
     const { master } = await first.haproxy();
+    // Changed while it ran: the files follow.
+    const address = await old.ip();
+    await first.until(() => expect(first.config()).toContain(address));
     await first.confirmed();
     await first.kill9();
     await first.served("/own/one/", old.name);
@@ -46,7 +49,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { dir, port } = first;
     const second = await startGateway({ version, dir, port, dockerHost: engine.dockerHost });
     await second.logged(`took over HAProxy (process ${master})`);
-    await second.logged(`routed /own/one -> ${await old.ip()}:8000`);
+    await second.logged(`routed /own/one -> ${address}:8000`);
     expect(second.count(/^reload/)).toBe(0);
     const next = await run(engine, "own/two:1");
     await second.served("/own/two/", next.name);
@@ -61,6 +64,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const old = await run(engine, "own/one:1");
     await first.served("/own/one/", old.name);
     const { master } = await first.haproxy();
+    // Changed while it ran: the files follow.
+    const address = await old.ip();
+    await first.until(() => expect(first.config()).toContain(address));
     await first.confirmed();
     await first.kill9();
     const { dir, port } = first;
