@@ -131,7 +131,7 @@ async function runGateway(
     // The status changes when everything has been read for the first time.
     void gateway.resync().then(() => {
       sendStatus();
-      return warnOfLimits(haproxy, (line) => runtime.ask(line), log);
+      return warnOfLimits((line) => runtime.ask(line), log);
     });
     await gateway.run(end);
     watching?.close();

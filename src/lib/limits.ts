@@ -1,6 +1,6 @@
 // How many files a process may have open. A connection of HAProxy takes two, a check of a server one.
 
-import { existsSync, readFileSync } from "node:fs";
+import { readProcessFile } from "./process.ts";
 
 /** HAProxy needs about two open files for each connection, and some to check its servers. */
 export const ENOUGH_FILES = 4_096;
@@ -13,8 +13,8 @@ export const RAISE_FILES = "raise it (ulimit -Hn, or LimitNOFILE= in the unit) a
  * @returns undefined if there is no such process, or no /proc
  */
 export function fileLimit(pid: number | "self"): number | undefined {
-  const path = `/proc/${pid}/limits`;
-  if (!existsSync(path)) return undefined;
-  const [, hard] = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync(path, "utf8")) ?? [];
+  const text = readProcessFile(`/proc/${pid}/limits`);
+  const [, hard] = /^Max open files\s+\S+\s+(\S+)/m.exec(text) ?? [];
+  if (hard === undefined) return undefined;
   return hard === "unlimited" ? Infinity : Number(hard);
 }

@@ -1,9 +1,10 @@
 // The doctor's checks of HAProxy: its program, its reload, its addresses and its limits.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { pause } from "../../lib/async.ts";
 import { ENOUGH_FILES, fileLimit, RAISE_FILES } from "../../lib/limits.ts";
 import { listenersOn, whyNotFree, type Listener, type NotFree } from "../../lib/listeners.ts";
+import { isHaproxy } from "../../gateway/limits.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { listenPort } from "../options.ts";
 import { readIfThere } from "../../haproxy/files/disk.ts";
@@ -177,9 +178,4 @@ export function checkLimits({ worker, connections }: HaproxySockets): Finding {
     connections === undefined ? text : `${text}, so ${connections} connections`,
     RAISE_FILES,
   );
-}
-
-function isHaproxy(pid: number): boolean {
-  const path = `/proc/${pid}/comm`;
-  return existsSync(path) && readFileSync(path, "utf8").startsWith("haproxy");
 }
