@@ -249,6 +249,8 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     await machine.sh(`systemctl stop ${HAPROXY}`);
     expect(await processesOf(machine)).toEqual([]);
     expect(machine.get("/acme/shop/")).rejects.toThrow();
+    // As after a boot: there is no folder yet, and no configuration.
+    await machine.sh(`rm -r ${FOLDER}; systemctl start ${HAPROXY_PATH}`);
     await machine.sh(`systemctl start ${SERVICE}`);
     await machine.served("/acme/shop/", shop.name);
   });
