@@ -1,6 +1,6 @@
 // `docker-api-gateway`: keeps HAProxy in step until it is told to end.
 
-import { existsSync, mkdirSync, watch, type FSWatcher } from "node:fs";
+import { watch, type FSWatcher } from "node:fs";
 import { basename, dirname } from "node:path";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
@@ -9,22 +9,23 @@ import { DockerSource } from "../docker/source.ts";
 import { DesiredState } from "../gateway/desired.ts";
 import { createOwnersFile } from "../gateway/owners.ts";
 import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
-import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { errorMessage } from "../lib/errors.ts";
 import { EMPTY_MODEL, Gateway } from "../gateway/gateway.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
 import { ManagedHaproxy, type ManagedOptions } from "../haproxy/process/managed.ts";
 import { HaproxyUnit } from "../haproxy/process/unit.ts";
-import { makePrivate } from "../gateway/host.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
-import { lockOutput, type Lock } from "../lib/lock.ts";
+import { lockOutput } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options } from "./options.ts";
+import { warnOfLimits } from "../gateway/limits.ts";
 import { createNotifier } from "../gateway/notify.ts";
 import { logState, withContainerName } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
-import { prepare, type Setup } from "./setup.ts";
+import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
+import { prepare, usableHaproxy, type Setup } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
@@ -61,17 +62,26 @@ async function runGateway(
   const { paths, client, files, settings, template } = setup;
   if (paths.managed) makeOutputFolder(paths);
   const lock = await lockOutput(paths.output, (message) => log.warn(message));
-  /** Aborted, with the reason, if the gateway must be started anew. */
-  const lost = new AbortController();
-  const end = AbortSignal.any([signals.end, lost.signal]);
+  const folderIsSystemds = unitOf(env) !== undefined;
+  const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
+  const end = AbortSignal.any([signals.end, upkeep.lost]);
   // HAProxy may have something to say before there is a gateway.
   let served = EMPTY_MODEL;
   try {
+    const desired = new DesiredState(
+      template,
+      settings,
+      client.transport.remoteHost,
+      createOwnersFile(files.ownersPath),
+      log,
+    );
+    const listener: HaproxyListener = {
+      restarted: () => void gateway.resync(),
+      replaced: async () => desired.setVersion(await usableHaproxy(options.haproxy.program)),
+      explain: (message) => withContainerName(message, served),
+    };
     const haproxy = paths.managed
-      ? await startOwn(options, setup, env, log, signals, {
-          restarted: () => void gateway.resync(),
-          explain: (message) => withContainerName(message, served),
-        })
+      ? await startOwn(options, setup, env, log, signals, listener)
       : external(options, paths);
     const runtime = new Runtime(
       () => applier.statsSocket,
@@ -86,19 +96,13 @@ async function runGateway(
       runtime,
       program: options.haproxy.program,
       log,
-      upkeep: () => upkeep(paths, lock, unitOf(env) === undefined ? undefined : lost, log),
+      upkeep: () => upkeep.mend(),
     });
     const gateway = new Gateway({
       source: new DockerSource(client, log),
       applier,
       runtime,
-      desired: new DesiredState(
-        template,
-        settings,
-        client.transport.remoteHost,
-        createOwnersFile(files.ownersPath),
-        log,
-      ),
+      desired,
       wait: options.reload.wait,
       hold: options.hold,
       log,
@@ -123,51 +127,26 @@ async function runGateway(
         (paths.managed ? `, which ${unitOf(env) ?? "the gateway"} runs` : ""),
     );
     const watching = watchTemplate(options.template.file, () => void gateway.resync(), log);
+    upkeep.watch(() => void gateway.resync());
     notifier.ready();
     sendStatus();
     // The status changes when everything has been read for the first time.
-    void gateway.resync().then(sendStatus);
+    void gateway.resync().then(() => {
+      sendStatus();
+      return warnOfLimits((line) => runtime.ask(line), log);
+    });
     await gateway.run(end);
     watching?.close();
+    upkeep.close();
     notifier.stopping();
     clearInterval(sending);
     log.info("ending");
     await haproxy.close();
     notifier.close();
-    lost.signal.throwIfAborted();
+    upkeep.lost.throwIfAborted();
   } finally {
     client.transport.close();
     lock();
-  }
-}
-
-/**
- * Makes again what somebody removed: the gateway's own folder, and its lock.
- * @param lost aborted if systemd must make the folder, which it does when it starts the gateway
- * @throws GatewayError `config` if that cannot be done
- */
-async function upkeep(
-  paths: Paths,
-  lock: Lock,
-  lost: AbortController | undefined,
-  log: Logger,
-): Promise<void> {
-  const folder = dirname(paths.output);
-  if (paths.managed && !existsSync(folder)) {
-    const what = `folder ${folder} was removed by somebody else`;
-    if (lost !== undefined) {
-      lost.abort(
-        new GatewayError("config", `Cannot go on: ${what}`, {
-          hint: "systemd makes it when it starts the gateway again; HAProxy goes on",
-        }),
-      );
-      lost.signal.throwIfAborted();
-    }
-    makeOutputFolder(paths);
-    log.warn(`${what}: it is made again`);
-  }
-  if (await lock.renew()) {
-    log.warn(`the lock of ${paths.output} was removed by somebody else: it is made again`);
   }
 }
 
@@ -199,7 +178,7 @@ function unitOf(env: Environment): string | undefined {
 }
 
 /** What a HAProxy of the gateway's own needs of the gateway. */
-type HaproxyListener = Pick<ManagedOptions, "restarted" | "explain">;
+type HaproxyListener = Pick<ManagedOptions, "restarted" | "replaced" | "explain">;
 
 /** Finds the gateway's own HAProxy, or has it started with the last good files, if there are any. */
 async function startOwn(
@@ -213,7 +192,8 @@ async function startOwn(
   const unit = unitOf(env);
   if (unit === undefined) return startManaged(options, setup, log, signals, listener);
   const { masterSocket } = setup.paths;
-  const haproxy = new HaproxyUnit({ unit, masterSocket, restarted: listener.restarted }, log);
+  const { program } = options.haproxy;
+  const haproxy = new HaproxyUnit({ unit, program, masterSocket, ...listener }, log);
   await haproxy.watch();
   return haproxy;
 }
@@ -244,18 +224,4 @@ async function startManaged(
     log.warn(`the files of the last run are of no use: ${errorMessage(error)}`);
   }
   return haproxy;
-}
-
-function makeOutputFolder({ output, privateFolders }: Paths): void {
-  const path = dirname(output);
-  try {
-    for (const folder of privateFolders) makePrivate(folder);
-    mkdirSync(path, { recursive: true, mode: 0o755 });
-  } catch (error) {
-    if (error instanceof GatewayError) throw error;
-    throw new GatewayError("config", `Cannot make folder "${path}": ${errorMessage(error)}`, {
-      hint: "name another --output-file",
-      cause: error,
-    });
-  }
 }

@@ -190,6 +190,8 @@ export class Applier {
     else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
       this.#doubt("HAProxy started before its configuration was last written");
     }
+    const why = await this.#whyReload();
+    if (why !== undefined) this.#doubt(why);
   }
 
   /**
@@ -202,9 +204,9 @@ export class Applier {
     await this.#persist.settle();
     const { files: before, doubt } = this.#applied;
     if (before === undefined || doubt !== undefined) return;
-    const lost = await this.#lostSocket();
-    if (lost !== undefined) {
-      this.#doubt(`${lost} was removed`);
+    const why = await this.#whyReload();
+    if (why !== undefined) {
+      this.#doubt(why);
       return;
     }
     const isEdited = await this.#persist.isEdited();
@@ -311,13 +313,11 @@ export class Applier {
     } else this.#socketStaysAway = isGone;
   }
 
-  /** The path of a socket that is gone though HAProxy runs; undefined if there is none. */
-  async #lostSocket(): Promise<string | undefined> {
-    const master = await this.parts.haproxy.lostSocket();
-    if (master !== undefined) return master;
-    return (await this.#isStatsSocketGone()) && !this.#socketStaysAway
-      ? this.statsSocket
-      : undefined;
+  /** Why HAProxy must be reloaded, whatever it runs; undefined if it need not be. */
+  async #whyReload(): Promise<string | undefined> {
+    const why = await this.parts.haproxy.whyReload();
+    if (why !== undefined || this.#socketStaysAway) return why;
+    return (await this.#isStatsSocketGone()) ? `${this.statsSocket} was removed` : undefined;
   }
 
   async #isStatsSocketGone(): Promise<boolean> {

@@ -37,13 +37,19 @@ export class DesiredState {
 
   constructor(
     private readonly template: TemplateSlot,
-    private readonly settings: DesiredSettings,
+    private settings: DesiredSettings,
     /** The Engine's host name if it runs on another machine. */
     private readonly remoteHost: string | undefined,
     /** Makes the file that says who is behind each server. */
     private readonly owners: (model: Model) => Files["assets"],
     private readonly log: Logger,
   ) {}
+
+  /** Notes that HAProxy will be of that version. The files are made anew for it. */
+  setVersion(version: string): void {
+    this.settings = { ...this.settings, haproxy: { ...this.settings.haproxy, version } };
+    this.#last = undefined;
+  }
 
   /** Notes that HAProxy took the last desired state. */
   accepted(): void {

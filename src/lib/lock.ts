@@ -48,6 +48,8 @@ export class OutputLocked extends GatewayError {}
 /** A lock that is held. Called, it is released. */
 export interface Lock {
   (): void;
+  /** The path of the lock file. */
+  readonly path: string;
   /**
    * Makes the lock file again if somebody removed it. Returns whether it did.
    * @throws OutputLocked if another gateway has the lock, or GatewayError `config` now
@@ -81,7 +83,7 @@ export async function lockOutput(
     fd = next;
     return true;
   };
-  return Object.assign(release, { renew });
+  return Object.assign(release, { path, renew });
 }
 
 /** Opens and locks a lock file. Returns its descriptor. */

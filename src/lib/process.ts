@@ -90,14 +90,22 @@ export async function waitForEnd(pid: number, signal: AbortSignal): Promise<void
   while (!signal.aborted && signalProcess(pid, 0)) await pause(WATCH_EVERY, signal);
 }
 
-/** The processes of a unit of systemd, with their parents. Source: cgroups(7), `/proc/PID/cgroup`. */
-export function processesOfUnit(unit: string): { readonly pid: number; readonly parent: number }[] {
-  return processIds().flatMap((pid) => {
-    const isMember = readText(`/proc/${pid}/cgroup`)
-      .split("\n")
-      .some((line) => line.endsWith(`/${unit}`));
-    return isMember ? [{ pid, parent: parentOf(pid) }] : [];
-  });
+/** The IDs of the processes of a unit of systemd. Source: cgroups(7), `/proc/PID/cgroup`. */
+export function processesOfUnit(unit: string): number[] {
+  const isOf = (line: string): boolean => line.endsWith(`/${unit}`);
+  return processIds().filter((pid) =>
+    readProcessFile(`/proc/${pid}/cgroup`).split("\n").some(isOf),
+  );
+}
+
+/** The words of a process's command line. Empty if it ended. Source: proc_pid_cmdline(5). */
+export function commandLineOf(pid: number): string[] {
+  return readProcessFile(`/proc/${pid}/cmdline`).split("\0").slice(0, -1);
+}
+
+/** Of these processes, the first that is no child of another one of them. */
+export function parentAmong(pids: readonly number[]): number | undefined {
+  return pids.find((pid) => !pids.includes(parentOf(pid)));
 }
 
 /** The process IDs of the children of a process. */
@@ -107,7 +115,7 @@ export function childrenOf(pid: number): number[] {
 
 /** 0 if there is no such process. Source: proc_pid_stat(5): the name in parentheses may have any text. */
 function parentOf(pid: number): number {
-  const stat = readText(`/proc/${pid}/stat`);
+  const stat = readProcessFile(`/proc/${pid}/stat`);
   return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);
 }
 
@@ -119,7 +127,7 @@ export function processIds(): number[] {
 }
 
 /** The text of a file of a process. Empty if the process ended. */
-function readText(path: string): string {
+export function readProcessFile(path: string): string {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {

@@ -1,7 +1,7 @@
 // HAProxy of the gateway's own: started, adopted, restarted, ended, and what it cannot listen on.
 
 import { afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync } from "node:fs";
+import { chmodSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
@@ -40,6 +40,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await first.served("/own/one/", old.name);
     await first.logged(/^routed \/own\/one/);
     const { master } = await first.haproxy();
+    // Changed while it ran: the files follow.
+    const address = await old.ip();
+    await first.until(() => expect(first.config()).toContain(address));
     await first.confirmed();
     await first.kill9();
     await first.served("/own/one/", old.name);
@@ -47,11 +50,36 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { dir, port } = first;
     const second = await startGateway({ version, dir, port, dockerHost: engine.dockerHost });
     await second.logged(`took over HAProxy (process ${master})`);
-    await second.logged(`routed /own/one -> ${await old.ip()}:8000`);
+    await second.logged(`routed /own/one -> ${address}:8000`);
     expect(second.count(/^reload/)).toBe(0);
     const next = await run(engine, "own/two:1");
     await second.served("/own/two/", next.name);
     await second.served("/own/one/", old.name);
+    expect((await second.haproxy()).master).toBe(master);
+    expect(await second.stop()).toBe(0);
+    expect(isAlive(master)).toBe(false);
+  });
+
+  test("is taken over also when somebody removed its sockets meanwhile", async () => {
+    const first = await startGateway({ version, dockerHost: engine.dockerHost });
+    const old = await run(engine, "own/one:1");
+    await first.served("/own/one/", old.name);
+    const { master } = await first.haproxy();
+    // Changed while it ran: the files follow.
+    const address = await old.ip();
+    await first.until(() => expect(first.config()).toContain(address));
+    await first.confirmed();
+    await first.kill9();
+    const { dir, port } = first;
+    for (const name of ["admin", "master"]) rmSync(join(dir, `haproxy.${name}.sock`));
+    const second = await startGateway({ version, dir, port, dockerHost: engine.dockerHost });
+    await second.logged(`took over HAProxy (process ${master})`);
+    await second.logged(/^reload: .*\.sock was removed /);
+    // Changed while it runs, and by the same HAProxy: no other one shares the port.
+    const next = await run(engine, "own/two:1");
+    await second.served("/own/two/", next.name);
+    expect(second.count(/^reload/)).toBe(1);
+    expect(second.count(/^started HAProxy/)).toBe(0);
     expect((await second.haproxy()).master).toBe(master);
     expect(await second.stop()).toBe(0);
     expect(isAlive(master)).toBe(false);

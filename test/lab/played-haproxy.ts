@@ -94,7 +94,7 @@ export class PlayedHaproxy implements Haproxy {
     return Promise.resolve(this.processes);
   }
 
-  lostSocket(): Promise<undefined> {
+  whyReload(): Promise<undefined> {
     return Promise.resolve(undefined);
   }
 

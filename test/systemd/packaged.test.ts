@@ -108,6 +108,18 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
     expect(await machine.property("MainPID")).not.toBe(pid);
   });
 
+  test("HAProxy's sockets come back when somebody removes them, at the next comparison", async () => {
+    const asking = machine.ask("/acme/shop/");
+    for (const socket of ["/run/haproxy/admin.sock", "/run/haproxy-master.sock"]) {
+      await machine.sh(`rm ${socket}; systemctl reload ${SERVICE}`);
+      await machine.until(async () => {
+        await machine.sh(`test -S ${socket}`);
+        expect(await machine.journal()).toContain(`reload: ${socket} was removed`);
+      });
+    }
+    expect((await asking.stop()).failures).toEqual([]);
+  });
+
   detail("is installed again: the same does nothing, other flags count at once", async () => {
     const same = await machine.sh(`${PROGRAM} install`);
     expect(same).toContain(`start ${SERVICE}: it runs already\n`);

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from 
 import { removeAll } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { firstVersion } from "../e2e/gateway.ts";
-import { PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
+import { HAPROXY, HAPROXY_PATH, PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
 
 setDefaultTimeout(60_000);
 
@@ -93,6 +93,15 @@ test("all programs that it put somewhere go, upgraded ones too, and the folders 
   }
   expect(output).toContain("remove /usr/local/a/: there is something else in it, so it stays\n");
   await machine.sh("rm -r /usr/local/a");
+});
+
+test("an installation of the other kind takes HAProxy's own units away", async () => {
+  await machine.sh(`${PROGRAM} install --manage-haproxy --no-start`);
+  const output = await machine.sh(`${PROGRAM} install --no-start`);
+  for (const unit of [HAPROXY, HAPROXY_PATH]) {
+    expect(output).toContain(`remove /etc/systemd/system/${unit}: done\n`);
+  }
+  await machine.sh(`${PROGRAM} uninstall`);
 });
 
 test("a unit of somebody else's is neither replaced nor removed", async () => {

@@ -20,6 +20,8 @@ export interface HaproxySockets {
   readonly worker: number | undefined;
   /** The process IDs of this HAProxy, as far as they are known. */
   readonly pids: readonly number[];
+  /** How many connections it takes at most. Undefined if it does not answer. */
+  readonly connections: number | undefined;
   /** The version of the HAProxy that runs, such as `2.6.12`. Empty if it does not answer. */
   readonly version: string;
 }

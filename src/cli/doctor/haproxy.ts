@@ -1,8 +1,10 @@
 // The doctor's checks of HAProxy: its program, its reload, its addresses and its limits.
 
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { pause } from "../../lib/async.ts";
+import { ENOUGH_FILES, fileLimit, RAISE_FILES } from "../../lib/limits.ts";
 import { listenersOn, whyNotFree, type Listener, type NotFree } from "../../lib/listeners.ts";
+import { isHaproxy } from "../../gateway/limits.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { listenPort } from "../options.ts";
 import { readIfThere } from "../../haproxy/files/disk.ts";
@@ -12,8 +14,6 @@ import { usableHaproxy } from "../setup.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { failure, ok, warning, type Finding, type HaproxySockets } from "./check.ts";
 
-/** HAProxy needs about two open files for each connection, and some to check its servers. */
-const ENOUGH_FILES = 4_096;
 /** During a reload another worker listens than the one that was asked. So it is asked again. */
 const LISTEN_TRIES = 3;
 /** In this time a new worker takes over the addresses of the one before it, in milliseconds. */
@@ -159,27 +159,23 @@ function judgeStranger(
 }
 
 /** Checks how many files, and so connections, HAProxy may have open. */
-export function checkLimits({ worker }: HaproxySockets): Finding {
+export function checkLimits({ worker, connections }: HaproxySockets): Finding {
   // The worker may have ended by now. If it is in a container, it has another process ID there.
   // This program has the limits with which HAProxy would start.
-  const isRunning = worker !== undefined && isHaproxy(worker);
-  const own = isRunning ? [`/proc/${worker}/limits`] : [];
-  const path = [...own, "/proc/self/limits"].find((each) => existsSync(each));
-  if (path === undefined) {
+  const own = worker !== undefined && isHaproxy(worker) ? fileLimit(worker) : undefined;
+  const files = own ?? fileLimit("self");
+  if (files === undefined) {
     return warning(
       "cannot be told: there is no /proc/self/limits",
       "mount /proc to have it looked at",
     );
   }
-  const [, hard = "0"] = /^Max open files\s+\S+\s+(\S+)/m.exec(readFileSync(path, "utf8")) ?? [];
-  const files = hard === "unlimited" ? Infinity : Number(hard);
-  const holder = own.includes(path) ? `, for HAProxy (process ${worker})` : "";
-  const text = `${hard} open files at most${holder}`;
+  const most = files === Infinity ? "unlimited" : files;
+  const holder = own === undefined ? "" : `, for HAProxy (process ${worker})`;
+  const text = `${most} open files at most${holder}`;
   if (files >= ENOUGH_FILES) return ok(text);
-  return warning(text, "raise it (ulimit -Hn, or LimitNOFILE= in the unit) and restart HAProxy");
-}
-
-function isHaproxy(pid: number): boolean {
-  const path = `/proc/${pid}/comm`;
-  return existsSync(path) && readFileSync(path, "utf8").startsWith("haproxy");
+  return warning(
+    connections === undefined ? text : `${text}, so ${connections} connections`,
+    RAISE_FILES,
+  );
 }

@@ -39,14 +39,19 @@ async function askOnce(
   const { answer, ...stats } = path === undefined ? NOBODY : await askWorker(path);
   const hasMaster = managed || choice.masterSocket !== undefined || existsSync(masterSocket);
   const { pids, ...master } = hasMaster ? await askMaster(masterSocket) : { pids: [], path: "" };
-  const [, worker] = /^Pid: (\d+)$/m.exec(answer) ?? [];
+  const number = (field: string): number | undefined => {
+    const [, digits] = new RegExp(`^${field}: (\\d+)$`, "m").exec(answer) ?? [];
+    return digits === undefined ? undefined : Number(digits);
+  };
+  const worker = number("Pid");
   return {
     isOwnConfig: isOwnConfig(config),
     unreadable,
     stats: path === undefined ? undefined : stats,
     master: hasMaster ? { problem: "", ...master } : undefined,
-    worker: worker === undefined ? undefined : Number(worker),
-    pids: [...new Set([...pids, ...(worker === undefined ? [] : [Number(worker)])])],
+    worker,
+    connections: number("Maxconn"),
+    pids: [...new Set([...pids, ...(worker === undefined ? [] : [worker])])],
     version: /^Version: (\d+(?:\.\d+)+)/m.exec(answer)?.[1] ?? "",
   };
 }

@@ -17,6 +17,8 @@ import {
 export interface HaproxyService extends Pick<Service, "capabilities" | "readsHome" | "systemd"> {
   /** HAProxy's program. */
   readonly program: string;
+  /** The gateway's program. */
+  readonly gateway: string;
   readonly config: string;
   readonly masterSocket: string;
 }
@@ -31,7 +33,8 @@ export function haproxyCommand({ program, masterSocket, config }: HaproxyService
  * when the gateway has written a configuration, and `Restart=` whenever HAProxy dies.
  */
 export function haproxyUnit(service: HaproxyService): string {
-  const { capabilities, readsHome, systemd } = service;
+  const { capabilities, config, gateway, readsHome, systemd } = service;
+  const fence = [gateway, "fence", `--output-file=${config}`];
   return `${HEADER}, which writes it anew; what you want otherwise goes into
 # a file of its own: systemctl edit ${HAPROXY_UNIT}
 
@@ -44,6 +47,8 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=notify
+# Where a gateway runs, that one looks after it.
+ExecStartPre=-${fence.map(quoteWord).join(" ")}
 ExecStart=${haproxyCommand(service).map(quoteWord).join(" ")}
 ExecReload=/bin/kill -USR2 $MAINPID
 Restart=always
@@ -54,6 +59,8 @@ KillMode=mixed
 KillSignal=SIGUSR1
 TimeoutStopSec=10s
 OOMPolicy=continue
+# What its configuration allows at most.
+LimitNOFILE=50000
 
 User=${SERVICE_USER}
 ${capabilities.length === 0 ? "" : "# It listens on ports below 1024.\n"}\

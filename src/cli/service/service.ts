@@ -1,7 +1,8 @@
 // src/cli/service is the commands `install`, `uninstall` and `upgrade`. This file decides what the
-// service needs, context.ts replaces its docker context, unit.ts writes the unit, systemd.ts has
-// the steps on this machine, and restore.ts gives HAProxy its configuration back; `upgrade` uses
-// releases.ts and program-file.ts. Like all of src/cli they may import every room, but neither
+// service needs, context.ts replaces its docker context, unit.ts writes the unit, haproxy-unit.ts those
+// of a HAProxy of its own, take-over.ts moves one that runs there, systemd.ts has the steps on this
+// machine, and restore.ts gives HAProxy its configuration back; `upgrade` uses releases.ts and
+// program-file.ts. Like all of src/cli they may import every room, but neither
 // main.ts nor dockerode.
 
 import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
@@ -91,6 +92,7 @@ export function chooseService(
     haproxyService: managed
       ? {
           program: servicePath(haproxy.program),
+          gateway: program,
           config: paths.output,
           masterSocket: paths.masterSocket,
           capabilities: portRights(listen, template),

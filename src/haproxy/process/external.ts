@@ -2,7 +2,15 @@
 
 import { GatewayError } from "../../lib/errors.ts";
 import { runProgram } from "../../lib/process.ts";
-import { awaitNewWorker, lastReadOf, pidsOf, processesIfThere, reloadMaster } from "./master.ts";
+import { isDeadSocket } from "../runtime/socket.ts";
+import {
+  awaitNewWorker,
+  lastReadOf,
+  pidsOf,
+  processesIfThere,
+  reloadMaster,
+  type Processes,
+} from "./master.ts";
 
 /** The processes of HAProxy, whether the gateway runs them or somebody else. */
 export interface Haproxy {
@@ -15,8 +23,8 @@ export interface Haproxy {
   lastRead(): Promise<number | undefined>;
   /** The IDs of its processes; undefined if it cannot tell. */
   pids(): Promise<readonly number[] | undefined>;
-  /** The path of the master's socket, if it is gone though HAProxy runs. */
-  lostSocket(): Promise<string | undefined>;
+  /** Why it must be reloaded although its files are the same; undefined if it need not be. */
+  whyReload(): Promise<string | undefined>;
   /** Ends the HAProxy that the gateway runs. */
   close(): Promise<void>;
 }
@@ -32,33 +40,46 @@ interface ExternalOptions {
 const COMMAND_TIMEOUT = 30_000;
 
 export class ExternalHaproxy implements Haproxy {
+  /** Whether its master has answered on its socket. */
+  #hasMaster = false;
+
   constructor(private readonly options: ExternalOptions) {}
 
   async reload(): Promise<void> {
     const { command, defaultCommand, masterSocket } = this.options;
-    const before = await processesIfThere(masterSocket);
+    const before = await this.#processes();
     if (command === undefined && before !== undefined) await reloadMaster(masterSocket);
     else await runReloadCommand(command ?? defaultCommand);
     if (before !== undefined) await awaitNewWorker(masterSocket, before);
   }
 
   async lastRead(): Promise<number | undefined> {
-    const processes = await processesIfThere(this.options.masterSocket);
+    const processes = await this.#processes();
     return processes === undefined ? undefined : lastReadOf(processes);
   }
 
   async pids(): Promise<readonly number[] | undefined> {
-    const processes = await processesIfThere(this.options.masterSocket);
+    const processes = await this.#processes();
     return processes === undefined ? undefined : pidsOf(processes);
   }
 
-  /** Nobody knows its process. The reload command does without the socket, and brings it back. */
-  lostSocket(): Promise<undefined> {
-    return Promise.resolve(undefined);
+  /** Who runs it looks after its program. A reload by the command brings the master's socket back. */
+  async whyReload(): Promise<string | undefined> {
+    const { masterSocket } = this.options;
+    if (!this.#hasMaster || !(await isDeadSocket(masterSocket))) return undefined;
+    // Once: it may run without one from now on.
+    this.#hasMaster = false;
+    return `${masterSocket} was removed`;
   }
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  async #processes(): Promise<Processes | undefined> {
+    const processes = await processesIfThere(this.options.masterSocket);
+    this.#hasMaster ||= processes !== undefined;
+    return processes;
   }
 }
 

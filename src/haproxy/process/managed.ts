@@ -3,23 +3,35 @@
 import { Backoff, inBackground, pause } from "../../lib/async.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { childrenOf, signalProcess, waitForEnd } from "../../lib/process.ts";
+import { fileLimit, RAISE_FILES } from "../../lib/limits.ts";
+import {
+  childrenOf,
+  commandLineOf,
+  parentAmong,
+  processIds,
+  signalProcess,
+  waitForEnd,
+} from "../../lib/process.ts";
 import { isDeadSocket } from "../runtime/socket.ts";
 import {
   awaitNewWorker,
   hasRequests,
   lastReadOf,
   pidsOf,
+  processesIfThere,
   reloadProcess,
   showProcesses,
 } from "./master.ts";
 import { readMessage } from "./messages.ts";
+import { ProgramFile } from "./program.ts";
 import type { Haproxy } from "./external.ts";
 
 export interface ManagedOptions {
   readonly program: string;
   readonly config: string;
   readonly masterSocket: string;
+  /** Called when the program was replaced, before HAProxy is told to run it. */
+  readonly replaced: () => Promise<void>;
   /** Called after a restart. HAProxy then runs what its files say, and nothing newer. */
   readonly restarted: () => void;
   /** Makes a message of HAProxy's easier to understand. */
@@ -37,6 +49,13 @@ const GRACE = 10_000;
 const ARRIVING = 300;
 /** HAProxy has so long to end after SIGTERM, in milliseconds. */
 const TERM_TIMEOUT = 3_000;
+/** With as many files HAProxy has 100 connections and several hundred servers. */
+const FEW_FILES = 1_000;
+/** What HAProxy has open besides, as seen on 2.6 and 3.4 with two threads. */
+const OWN_FILES = 48;
+const FILES_PER_CONNECTION = 2;
+/** After a start in vain with as many as HAProxy itself found fit, half of so many are tried. */
+const FIRST_TRY = 200;
 /** How many of HAProxy's last lines are kept, for the error if it does not start. */
 const LINES_KEPT = 20;
 
@@ -48,27 +67,46 @@ export class ManagedHaproxy implements Haproxy {
   readonly #closing = new AbortController();
   readonly #backoff = new Backoff(FIRST_RESTART, LONGEST_RESTART);
   readonly #lastLines: string[] = [];
+  readonly #program: ProgramFile;
 
   constructor(
     private readonly options: ManagedOptions,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.#program = new ProgramFile(options.program, options.replaced, log);
+  }
 
   /** Takes over the HAProxy that an earlier gateway left running. False if there is none. */
   async adopt(): Promise<boolean> {
-    try {
-      const { master } = await showProcesses(this.options.masterSocket);
-      this.#pid = master;
-      this.log.info(
-        `took over HAProxy (process ${master}), which an earlier gateway left running; ` +
-          "its own log lines are shown again after its next start",
+    const master = await this.#findMaster();
+    if (master === undefined) return false;
+    this.#pid = master;
+    this.log.info(
+      `took over HAProxy (process ${master}), which an earlier gateway left running; ` +
+        "its own log lines are shown again after its next start",
+    );
+    const [program = ""] = commandLineOf(master);
+    if (program !== this.options.program) {
+      this.log.warn(
+        `HAProxy (process ${master}) was started as ${program}, not as ${this.options.program}, and ` +
+          "a reload does not change that: end the gateway and start it again to have the other one",
       );
-      this.#watchOver(master, waitForEnd(master, this.#closing.signal));
-      return true;
-    } catch (error) {
-      if (error instanceof GatewayError) return false;
-      throw error;
     }
+    this.#watchOver(master, waitForEnd(master, this.#closing.signal));
+    return true;
+  }
+
+  /** The master of this configuration, by its socket, or else by its command line. */
+  async #findMaster(): Promise<number | undefined> {
+    const { config, masterSocket } = this.options;
+    const isOurs = (pid: number): boolean => {
+      const words = commandLineOf(pid);
+      return words.includes(config) && words.some((word) => word.startsWith(`${masterSocket},`));
+    };
+    const asked = (await processesIfThere(masterSocket))?.master;
+    if (asked !== undefined && isOurs(asked)) return asked;
+    // Somebody may have removed its socket. Beside it a second HAProxy would share the port.
+    return parentAmong(processIds().filter(isOurs));
   }
 
   async reload(): Promise<void> {
@@ -83,7 +121,8 @@ export class ManagedHaproxy implements Haproxy {
 
   async lastRead(): Promise<number | undefined> {
     if (this.#pid === undefined) return undefined;
-    return lastReadOf(await showProcesses(this.options.masterSocket));
+    const processes = await processesIfThere(this.options.masterSocket);
+    return processes === undefined ? undefined : lastReadOf(processes);
   }
 
   async pids(): Promise<readonly number[]> {
@@ -93,10 +132,11 @@ export class ManagedHaproxy implements Haproxy {
     return pidsOf(await showProcesses(this.options.masterSocket));
   }
 
-  async lostSocket(): Promise<string | undefined> {
+  async whyReload(): Promise<string | undefined> {
     const { masterSocket } = this.options;
-    const isLost = this.#pid !== undefined && (await isDeadSocket(masterSocket));
-    return isLost && this.#pid !== undefined ? masterSocket : undefined;
+    const dead = await isDeadSocket(masterSocket);
+    if (this.#pid === undefined) return undefined;
+    return dead ? `${masterSocket} was removed` : this.#program.whyReload(await this.lastRead());
   }
 
   /** Starts it. @throws GatewayError `haproxy` with its own lines if it does not come up */
@@ -109,10 +149,30 @@ export class ManagedHaproxy implements Haproxy {
     return this.#starting;
   }
 
+  /** Starts it, with fewer and fewer connections if it may not have enough files open. */
   async #start(): Promise<void> {
+    for (
+      let most = connectionsFor(fileLimit("self"));
+      ;
+      most = Math.floor((most ?? FIRST_TRY) / 2)
+    ) {
+      try {
+        await this.#startWith(most);
+        return;
+      } catch (error) {
+        const isLimit = this.#lastLines.some((line) => line.includes("Cannot raise FD limit"));
+        if (!isLimit || most === 1 || this.#closing.signal.aborted) throw error;
+      }
+    }
+  }
+
+  /** @param most how many connections it may take; undefined: as many as it finds fit */
+  async #startWith(most: number | undefined): Promise<void> {
     const { program, config, masterSocket } = this.options;
     this.#lastLines.length = 0;
     const master = ["-W", "-S", `${masterSocket},mode,600`];
+    // Its master heeds this too, and no `maxconn` of the configuration.
+    if (most !== undefined) master.push("-n", String(most));
     // `-db` keeps it in the foreground, even if the configuration says `daemon`.
     const child = this.#spawn([program, ...master, "-db", "-f", config]);
     this.#startingPid = child.pid;
@@ -236,10 +296,22 @@ export class ManagedHaproxy implements Haproxy {
   }
 }
 
+/**
+ * How many connections HAProxy may take under a limit of open files. Undefined if it can find that out
+ * by itself: it takes no fewer than 100 by itself, however few files there are, and then it does not
+ * start. Half of what is left beside its own files is for connections, half for its servers' checks.
+ * Source: `compute_ideal_maxconn` in HAProxy's src/haproxy.c.
+ */
+function connectionsFor(files: number | undefined): number | undefined {
+  if (files === undefined || files >= FEW_FILES) return undefined;
+  return Math.max(1, Math.floor((files - OWN_FILES) / 2 / FILES_PER_CONNECTION));
+}
+
 function hintFor(lines: string): string | undefined {
   if (/permission denied/i.test(lines)) {
     return "ports below 1024 are root's: run as root, or use --listen '*:8080'";
   }
+  if (/Cannot raise FD limit/.test(lines)) return RAISE_FILES;
   if (/address already in use|cannot bind/i.test(lines)) {
     return "another program has that address: end it, or use another --listen";
   }

@@ -4,7 +4,7 @@
 import { inBackground, pause } from "../../lib/async.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import { processesOfUnit, waitForEnd } from "../../lib/process.ts";
+import { parentAmong, processesOfUnit, waitForEnd } from "../../lib/process.ts";
 import { isDeadSocket } from "../runtime/socket.ts";
 import type { Haproxy } from "./external.ts";
 import {
@@ -15,11 +15,15 @@ import {
   reloadProcess,
   type Processes,
 } from "./master.ts";
+import { ProgramFile } from "./program.ts";
 
 interface UnitOptions {
   /** The name of the unit. */
   readonly unit: string;
+  readonly program: string;
   readonly masterSocket: string;
+  /** Called when the program was replaced, before HAProxy is told to run it. */
+  readonly replaced: () => Promise<void>;
   /** Called when another HAProxy runs. It runs what its files say, and nothing newer. */
   readonly restarted: () => void;
 }
@@ -31,11 +35,14 @@ const STARTED = 2_000;
 
 export class HaproxyUnit implements Haproxy {
   readonly #closing = new AbortController();
+  readonly #program: ProgramFile;
 
   constructor(
     private readonly options: UnitOptions,
     private readonly log: Logger,
-  ) {}
+  ) {
+    this.#program = new ProgramFile(options.program, options.replaced, log);
+  }
 
   /** Begins to watch over it. */
   async watch(): Promise<void> {
@@ -61,13 +68,13 @@ export class HaproxyUnit implements Haproxy {
   async pids(): Promise<readonly number[]> {
     const processes = await this.#processes();
     if (processes !== undefined) return pidsOf(processes);
-    return processesOfUnit(this.options.unit).map(({ pid }) => pid);
+    return processesOfUnit(this.options.unit);
   }
 
-  async lostSocket(): Promise<string | undefined> {
+  async whyReload(): Promise<string | undefined> {
     const { masterSocket, unit } = this.options;
-    if (!(await isDeadSocket(masterSocket))) return undefined;
-    return processesOfUnit(unit).length === 0 ? undefined : masterSocket;
+    if (!(await isDeadSocket(masterSocket))) return this.#program.whyReload(await this.lastRead());
+    return processesOfUnit(unit).length === 0 ? undefined : `${masterSocket} was removed`;
   }
 
   /** It goes on: systemd runs it. */
@@ -106,8 +113,7 @@ export class HaproxyUnit implements Haproxy {
   async #master(): Promise<number | undefined> {
     const processes = await this.#processes();
     if (processes !== undefined) return processes.master;
-    const members = processesOfUnit(this.options.unit);
-    return members.find(({ parent }) => !members.some(({ pid }) => pid === parent))?.pid;
+    return parentAmong(processesOfUnit(this.options.unit));
   }
 
   /** Waits for its end, and until systemd has started it again. */

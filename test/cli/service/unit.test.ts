@@ -42,6 +42,7 @@ const MANAGED: Service = {
 /** HAProxy's own service, at port 80. */
 const HAPROXY: HaproxyService = {
   program: "/usr/sbin/haproxy",
+  gateway: PROGRAM,
   config: "/run/x/haproxy.cfg",
   masterSocket: "/run/x/master.sock",
   capabilities: ["CAP_NET_BIND_SERVICE"],
@@ -124,6 +125,8 @@ test("HAProxy has a unit of its own: the same user, without Docker's socket", ()
   const unit = settingsOf(haproxyUnit(HAPROXY));
   expect(unit).toMatchObject({
     Type: ["notify"],
+    // Without the gateway nobody else looks whose addresses are in its configuration.
+    ExecStartPre: [`-${PROGRAM} fence --output-file=/run/x/haproxy.cfg`],
     ExecStart: ["/usr/sbin/haproxy -Ws -S /run/x/master.sock,mode,600 -f /run/x/haproxy.cfg"],
     Restart: ["always"],
     User: ["docker-api-gateway"],

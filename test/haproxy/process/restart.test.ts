@@ -38,6 +38,7 @@ beforeEach(() => {
       program,
       config: "",
       masterSocket,
+      replaced: () => Promise.resolve(),
       restarted: () => {
         restarts++;
         throw new Error("the callback has a bug");
