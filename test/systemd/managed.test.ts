@@ -227,6 +227,32 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     await machine.sh(`rm -r /run/systemd/system/${SERVICE}.d; systemctl daemon-reload`);
   });
 
+  test("HAProxy gets other rights by another installation while no request is lost", async () => {
+    const traffic = new Traffic({
+      host: machine.address,
+      port: 80,
+      target: "/acme/shop/",
+      perSecond: 200,
+    });
+    const haproxy = await haproxysOf(machine);
+    // As one of another version: only HAProxy's unit differs.
+    await machine.sh(`sed -i 's/^TimeoutStopSec=.*/&0/' /etc/systemd/system/${HAPROXY}`);
+    const output = await machine.sh(`${PROGRAM} install --manage-haproxy`);
+    expect(output).toContain(
+      `start ${HAPROXY_PATH}: done; HAProxy was started anew, and went on\n`,
+    );
+    const cart = await run(engine, "acme/cart:1");
+    await machine.served("/acme/cart/", cart.name);
+    await cart.remove();
+    const { requests, failures } = await traffic.stop();
+    expect(failures).toEqual([]);
+    expect(requests).toBeGreaterThan(100);
+    expect(await haproxysOf(machine)).not.toBe(haproxy);
+    expect(await machine.sh(`systemctl is-active ${HAPROXY_PATH}`)).toBe("active\n");
+    expect(await machine.sh("ls -A /run/systemd/system")).not.toContain("haproxy");
+    expect(await machine.sh(`ls ${FOLDER}`)).not.toContain("bridge");
+  });
+
   detail("is installed again with other flags while no request is lost", async () => {
     const asking = machine.ask("/acme/shop/");
     const haproxy = await haproxysOf(machine);

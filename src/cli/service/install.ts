@@ -13,7 +13,7 @@ import { ownFile } from "./program-file.ts";
 import { isOwnConfig } from "../../template/compile.ts";
 import { fenceUnit } from "./fence-unit.ts";
 import { haproxyPathUnit, haproxyUnit } from "./haproxy-unit.ts";
-import { takeOver } from "./take-over.ts";
+import { startAnew, takeOver } from "./take-over.ts";
 import {
   FENCE_UNIT,
   HAPROXY_PATH_UNIT,
@@ -140,11 +140,10 @@ function makeSteps(wanted: Wanted, program: string, unit: string, noStart: boole
         await runCommand("systemctl", "start", HAPROXY_PATH_UNIT);
         return `done; HAProxy is ${HAPROXY_UNIT} now, and went on`;
       }
+      const isOther = others[0]?.isNew === true && (await isActive(HAPROXY_UNIT));
+      if (isOther) await startAnew(haproxyService, wanted.paths.haproxy.statsSocket);
       await runCommand("systemctl", "start", HAPROXY_PATH_UNIT);
-      if (others[0]?.isNew !== true || !(await isActive(HAPROXY_UNIT))) return;
-      // systemd gives a running process no other rights, and no other program.
-      await runCommand("systemctl", "restart", HAPROXY_UNIT);
-      return "done; HAProxy was restarted, as its unit is another";
+      return isOther ? "done; HAProxy was started anew, and went on" : undefined;
     },
   };
   return [

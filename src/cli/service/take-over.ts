@@ -1,24 +1,24 @@
-// Moves a HAProxy that the gateway runs itself into the unit of its own, while it serves.
+// Starts HAProxy's unit in the place of a HAProxy that runs, while that one serves.
 
 import { mkdir, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { pause } from "../../lib/async.ts";
 import { showProcesses } from "../../haproxy/process/master.ts";
 import { signalProcess } from "../../lib/process.ts";
-import { haproxyCommand, type HaproxyService } from "./haproxy-unit.ts";
+import { haproxyCommand, haproxyUnit, type HaproxyService } from "./haproxy-unit.ts";
 import { mainProcess, runCommand } from "./systemd.ts";
 import { HAPROXY_UNIT, quoteWord, UNIT } from "./unit.ts";
 
-/** For one start only. It is gone after a reboot, whatever happens. Source: systemd.unit(5). */
-const DROP_IN = `/run/systemd/system/${HAPROXY_UNIT}.d`;
+/** Units and their parts for one start only: they are gone after a reboot. Source: systemd.unit(5). */
+const TRANSIENT = "/run/systemd/system";
+/** Serves while HAProxy's unit is started anew. */
+const BRIDGE = "docker-api-gateway-haproxy-bridge.service";
 /** How often something that takes milliseconds is looked at, in milliseconds. */
 const POLL = 50;
 
 /**
- * Starts HAProxy in its unit in the place of the one that runs. The new one gets the listening sockets
- * of the old one (`-x`), so no connection is refused. Then the old one finishes its requests (SIGUSR1).
- * Its own `-sf` would not do: a master does not pass it on. Source: management guide, sections 3 and 4.
- * @param pid the gateway that runs the old one; told to end, it would end HAProxy too
+ * Moves a HAProxy that the gateway runs itself into its unit.
+ * @param pid the gateway that runs it; told to end, it would end HAProxy too
  * @throws GatewayError if there is no HAProxy to take over, or the new one does not start
  */
 export async function takeOver(
@@ -31,16 +31,62 @@ export async function takeOver(
   while ((await mainProcess()) === pid) await pause(POLL);
   // Otherwise systemd starts the gateway again meanwhile.
   await runCommand("systemctl", "stop", UNIT);
-  const words = [...haproxyCommand(service), "-x", statsSocket];
+  await startWithSockets(service, statsSocket);
+  signalProcess(master, "SIGUSR1");
+}
+
+/**
+ * Starts HAProxy's unit anew: systemd gives a running process no other rights, and no other program.
+ * Meanwhile another HAProxy serves.
+ * @throws GatewayError if one of them does not start
+ */
+export async function startAnew(service: HaproxyService, statsSocket: string): Promise<void> {
+  const masterSocket = join(dirname(service.masterSocket), "haproxy.bridge.sock");
+  const bridge = { ...service, masterSocket };
+  const file = join(TRANSIENT, BRIDGE);
   try {
-    await mkdir(DROP_IN, { recursive: true });
-    const text = `[Service]\nExecStart=\nExecStart=${words.map(quoteWord).join(" ")}\n`;
-    await writeFile(join(DROP_IN, "take-over.conf"), text);
+    const taking = `ExecStart=${commandLine(withSockets(bridge, statsSocket))}`;
+    await writeFile(
+      file,
+      haproxyUnit(bridge).replace(/^ExecStart=.*$/m, () => taking),
+    );
     await runCommand("systemctl", "daemon-reload");
-    await runCommand("systemctl", "start", HAPROXY_UNIT);
-    signalProcess(master, "SIGUSR1");
+    await runCommand("systemctl", "start", BRIDGE);
+    await runCommand("systemctl", "stop", HAPROXY_UNIT);
+    await startWithSockets(service, statsSocket);
   } finally {
-    await rm(DROP_IN, { recursive: true, force: true });
+    await runCommand("systemctl", "stop", BRIDGE);
+    await rm(file, { force: true });
+    await rm(masterSocket, { force: true });
     await runCommand("systemctl", "daemon-reload");
   }
+}
+
+/** Starts HAProxy's unit with the listening sockets of the HAProxy that has this stats socket. */
+async function startWithSockets(service: HaproxyService, statsSocket: string): Promise<void> {
+  const folder = join(TRANSIENT, `${HAPROXY_UNIT}.d`);
+  const words = withSockets(service, statsSocket);
+  try {
+    await mkdir(folder, { recursive: true });
+    const text = `[Service]\nExecStart=\nExecStart=${commandLine(words)}\n`;
+    await writeFile(join(folder, "take-over.conf"), text);
+    await runCommand("systemctl", "daemon-reload");
+    await runCommand("systemctl", "start", HAPROXY_UNIT);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+    await runCommand("systemctl", "daemon-reload");
+  }
+}
+
+function commandLine(words: readonly string[]): string {
+  return words.map(quoteWord).join(" ");
+}
+
+/**
+ * The words that start a HAProxy with the listening sockets of another one (`-x`), so that no
+ * connection is refused. The other one is ended by SIGUSR1 and finishes its requests: `-sf` would not
+ * do, as a master does not pass it on. Source: management guide, sections 3 and 4.
+ */
+function withSockets(service: HaproxyService, statsSocket: string): string[] {
+  return [...haproxyCommand(service), "-x", statsSocket];
 }
