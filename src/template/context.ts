@@ -19,8 +19,10 @@ export interface ContextOptions {
 }
 
 /**
- * The pause between two tries, in milliseconds, and so the longest that a request waits after a
- * container has come. HAProxy takes `timeout connect` for it, up to a second, while at most one server
+ * The limit of a connection, in milliseconds. A request that hangs at an address whose container has
+ * just ended is taken away from there before Docker can have started another container with that
+ * address, which takes some 200 ms. It is
+ * also the pause between two tries, and so the longest that a request waits after a container has come. HAProxy takes `timeout connect` for it, up to a second, while at most one server
  * is in use (`back_handle_st_cer` in its src/backend.c). 1,000 waiting requests cost 20 % of a core
  * with 100 ms and 36 % with 50 ms, on HAProxy 2.6 and 3.4. A connection to a container on this machine
  * takes less than a millisecond. Where several servers refuse and HAProxy does not know yet, there is
@@ -41,7 +43,7 @@ export function holdOptions(
   hold: number,
   isRemote: boolean,
 ): Pick<ContextOptions, "hold" | "connectTimeout" | "retries"> {
-  const connectTimeout = hold === 0 || isRemote ? PAUSE_REMOTE : PAUSE;
+  const connectTimeout = isRemote ? PAUSE_REMOTE : PAUSE;
   const retries = Math.max(FEWEST_RETRIES, Math.ceil(hold / connectTimeout));
   return { hold, connectTimeout, retries };
 }

@@ -8,7 +8,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { cli, haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { startExternal } from "./external.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { Traffic } from "./traffic.ts";
 
 setDefaultTimeout(60_000);
@@ -82,7 +82,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("the whole folder comes back at once, and no address is another's", async () => {
-    const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
+    const flags = [BRIEF_HOLD];
+    const gateway = await startGateway({ version, dockerHost: engine.dockerHost, flags });
     const stays = await run(engine, "gone/one:1");
     const goes = await run(engine, "gone/two:1");
     await gateway.served("/gone/one/", stays.name);
