@@ -2,7 +2,9 @@
 
 import { isIP } from "node:net";
 import { splitWords, type Section } from "./sections.ts";
-import type { ServerLine } from "./operations.ts";
+import { WAITING_ROOM, type ServerLine } from "./operations.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
+import type { Files } from "../model.ts";
 
 /** Gives the lines that a section takes over from its `defaults`. */
 export type DefaultsLookup = (section: Section) => readonly string[];
@@ -77,6 +79,14 @@ export function serversIn(
         server,
       })),
     );
+}
+
+const withWaitingRooms = new WeakCache<Files, boolean>();
+
+/** Whether the backends of a configuration have a server at which requests can wait. */
+export function hasWaitingRooms(files: Files): boolean {
+  const line = new RegExp(`^\\s*server ${WAITING_ROOM} `, "m");
+  return withWaitingRooms.get(files, ({ config }) => line.test(config));
 }
 
 export function isServerLine(line: string): boolean {

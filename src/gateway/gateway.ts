@@ -4,6 +4,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { WAITING_ROOM } from "../config/operations.ts";
+import { hasWaitingRooms } from "../config/servers.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { Backoff, inBackground, Wakeup } from "../lib/async.ts";
@@ -217,7 +218,7 @@ export class Gateway {
     const snapshot = this.#fence.corrected(source.snapshot());
     const now = Date.now();
     const hold = (services: Model["services"]): Model["services"] =>
-      this.#holds.apply(services, now);
+      this.#holds.apply(services, now, this.#canWait);
     const desired = this.parts.desired.make(snapshot, isUnchanged, hold);
     if (!this.#recovered) {
       await applier.recover(desired.files.assets);
@@ -407,6 +408,12 @@ export class Gateway {
       runtime.drain(applier.runningName(backend), WAITING_ROOM);
     }
     this.#wake();
+  }
+
+  /** Whether the template has what it takes for requests to wait, as far as it has shown. */
+  get #canWait(): boolean {
+    const { model, files } = this.#desired ?? {};
+    return files === undefined || model?.services.length === 0 || hasWaitingRooms(files);
   }
 
   /** What is served. */

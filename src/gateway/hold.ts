@@ -124,9 +124,13 @@ export class Holds {
    * though no container of them runs. A service that is not held is the same object.
    * @param services those of running containers, sorted by name
    * @param now in milliseconds since 1970
+   * @param canWait whether HAProxy's configuration lets requests wait; if not, nothing is held
    */
-  apply(services: readonly Service[], now: number): readonly Service[] {
-    if (this.length === 0) return services;
+  apply(services: readonly Service[], now: number, canWait = true): readonly Service[] {
+    if (this.length === 0 || !canWait) {
+      this.#forgetAll();
+      return services;
+    }
     const isFirst = this.#last === undefined;
     // What was served before the gateway started is not held. HAProxy knows what answers.
     if (isFirst) this.note(services.flatMap(enabledServers));
@@ -167,7 +171,7 @@ export class Holds {
 
   /** Whether a server is known to answer, by its name. Where nothing is held, any may. */
   mayAnswer(server: string): boolean {
-    return this.length === 0 || this.#answering.has(server);
+    return this.#last === undefined || this.#answering.has(server);
   }
 
   /** Notes that servers answer, by their names. Returns whether requests waited for one. */
@@ -212,6 +216,13 @@ export class Holds {
     const names = [...this.#ends].filter(([, until]) => until <= now).map(([name]) => name);
     for (const name of names) this.#ends.delete(name);
     return names.flatMap((name) => this.#held.get(name)?.service ?? []);
+  }
+
+  #forgetAll(): void {
+    this.#last = undefined;
+    for (const all of [this.#held, this.#served, this.#ends, this.#silent, this.#answering]) {
+      all.clear();
+    }
   }
 
   #remember(name: string, held: Held | undefined, now: number): void {

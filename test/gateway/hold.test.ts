@@ -226,6 +226,15 @@ test("the servers to wait for are those of held services", () => {
   expect([...holds.awaited]).toEqual([nameOf(one)]);
 });
 
+test("nothing is held where the configuration lets nobody wait", () => {
+  at(0, one);
+  const none = services([]);
+  expect(holds.apply(none, START, false)).toBe(none);
+  expect(holds.mayAnswer("any")).toBe(true);
+  // Once it does, what runs then is as at the start.
+  expect(at(1_000, two)).toEqual(["foo/bar"]);
+});
+
 test("with --hold 0 nothing is held", () => {
   holds = new Holds(0, () => true);
   const all = services([one]);

@@ -141,13 +141,16 @@ test("a reload during the hold goes on looking for an answer", async () => {
   await until(() => !waits());
 });
 
-test("a template without a waiting room is told of nothing but its servers", async () => {
+test("with a template without a waiting room a service is gone with its last container", async () => {
   await serving(WITH_SOCKET.replace("{{#if disabled}}", " check{{#if disabled}}"));
   played.haproxy.told.length = 0;
   played.source.die(web);
+  await played.rest();
+  expect(played.gateway.state.applied?.services).toEqual([]);
   await played.elapse(2 * HOLD);
   expect(played.haproxy.told.filter((line) => line.includes("_wait"))).toEqual([]);
   expect(played.haproxy.servers).toEqual({});
+  expect(lines()).toEqual([]);
 });
 
 test("a container that is told to end is drained only once another one answers", async () => {

@@ -4,13 +4,13 @@ import { expect, test } from "bun:test";
 import { holdOptions } from "../../src/template/context.ts";
 
 test.each([
-  [10_000, false, { hold: 10_000, connectTimeout: 80, retries: 125 }],
-  [60_000, false, { hold: 60_000, connectTimeout: 80, retries: 750 }],
-  [300, false, { hold: 300, connectTimeout: 80, retries: 20 }],
+  [10_000, false, { hold: 10_000, connectTimeout: 70, retries: 143 }],
+  [60_000, false, { hold: 60_000, connectTimeout: 70, retries: 858 }],
+  [300, false, { hold: 300, connectTimeout: 70, retries: 20 }],
   // A connection to another machine takes its time.
   [10_000, true, { hold: 10_000, connectTimeout: 1_000, retries: 20 }],
   [60_000, true, { hold: 60_000, connectTimeout: 1_000, retries: 60 }],
-  [0, false, { hold: 0, connectTimeout: 80, retries: 20 }],
+  [0, false, { hold: 0, connectTimeout: 70, retries: 20 }],
 ])("a hold of %d ms, on another machine: %p", (hold, isRemote, expected) => {
   expect(holdOptions(hold, isRemote)).toEqual(expected);
 });
