@@ -706,3 +706,59 @@ test("what ended late is taken first, and what is marked besides is for the next
   await refresh();
   expect([read(A), read(B)]).toEqual([3, 2]);
 });
+
+describe("an address that another container has", () => {
+  const C = "c".repeat(64);
+
+  /** A container has started with the address of another one, of which nothing is told. */
+  async function takeAddress(): Promise<readonly string[]> {
+    await refresh();
+    client.hang(A);
+    client.add(C, { name: "three", ip: "172.17.0.2" });
+    store.note(happened("start", C));
+    return (await refresh()).replaced;
+  }
+
+  test("is no more that of the one before", async () => {
+    expect(await takeAddress()).toEqual([A]);
+    expect(known()).toEqual(["one running dead", "two running", "three running"]);
+    expect(store.isEnding(A)).toBe(true);
+  });
+
+  test("may be that of the one before again, once that was read", async () => {
+    await takeAddress();
+    client.add(A, { name: "one", ip: "172.17.0.9" });
+    client.answer(A);
+    await turn();
+    await refresh();
+    await refresh();
+    expect(known()).toEqual(["one running", "two running", "three running"]);
+  });
+
+  test("changes hands between two that were read together: nobody has ended", async () => {
+    await refresh();
+    client.add(A, { name: "one", ip: "172.17.0.3" });
+    client.add(B, { name: "two", ip: "172.17.0.2" });
+    for (const id of [A, B]) store.note(happened("restart", id));
+    expect((await refresh()).replaced).toEqual([]);
+    expect(known()).toEqual(["one running", "two running"]);
+  });
+
+  test("is in another network", async () => {
+    await refresh();
+    client.networks["other"] = "bridge";
+    client.add(C, { name: "three", ip: "172.17.0.2", networks: ["other"] });
+    store.note(happened("start", C));
+    expect((await refresh()).replaced).toEqual([]);
+  });
+
+  test("is that of one that has ended: there is nobody to tell of", async () => {
+    await refresh();
+    client.containers.delete(A);
+    store.note(happened("destroy"));
+    await refresh();
+    client.add(C, { name: "three", ip: "172.17.0.2" });
+    store.note(happened("start", C));
+    expect((await refresh()).replaced).toEqual([]);
+  });
+});

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, jest } from "bun:test";
 /** So many turns of the event loop are quick; from then on each leaves a millisecond to others. */
 const QUICK_TURNS = 20_000;
 /** By then all is done that waits for no timer, on a loaded machine too. */
-const TURNS = QUICK_TURNS + 4_000;
+const TURNS = QUICK_TURNS + 30_000;
 
 /** Every test of the file has a clock of its own, which stands until it is moved on. */
 export function useFakeClock(): void {

@@ -89,7 +89,7 @@ export class PlayedClient {
   #inspection(id: string): ContainerInspectInfo | undefined {
     const state = this.containers.get(id);
     if (state === undefined) return undefined;
-    const { name, status = "running", health, ip = "172.17.0.2", labels = {} } = state;
+    const { name, status = "running", health, ip = addressOf(id), labels = {} } = state;
     const { image = "foo/bar", networks = ["bridge"], stopSignal, stopTimeout } = state;
     return {
       Id: id,
@@ -116,7 +116,7 @@ export class PlayedClient {
 
 /** How the list has a container. */
 function listing(id: string, state: PlayedState): ContainerInfo {
-  const { name, status = "running", health, ip = "172.17.0.2", labels = {} } = state;
+  const { name, status = "running", health, ip = addressOf(id), labels = {} } = state;
   const note =
     health === undefined ? "" : health === "starting" ? " (health: starting)" : ` (${health})`;
   return {
@@ -138,4 +138,9 @@ function attached(networks: readonly string[], ip: string) {
   return Object.fromEntries(
     networks.map((name) => [name, { IPAddress: ip, GlobalIPv6Address: "" }]),
   );
+}
+
+/** Each container has an address of its own: that of `a...` ends in 2, that of `b...` in 3. */
+function addressOf(id: string): string {
+  return `172.17.0.${Number.parseInt(id.charAt(0), 16) - 8}`;
 }
