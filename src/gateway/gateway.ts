@@ -18,6 +18,7 @@ import { Fence } from "./fence.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
 import type { Desired, DesiredState } from "./desired.ts";
 import { Holds } from "./hold.ts";
+import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
 import { firstState, withChanges, type Change, type State } from "./state.ts";
@@ -71,6 +72,8 @@ export class Gateway {
   #state: State;
   /** Whether the files that an earlier gateway left have been looked at. */
   #recovered = false;
+  /** Whether it is known if the processes of containers can be seen. */
+  #hasLooked = false;
   /** Whether the next pass compares HAProxy with what it should run. */
   #mustVerify = false;
   /** Whether HAProxy is another process than at the last comparison. */
@@ -347,9 +350,24 @@ export class Gateway {
       applied: model,
       lastChange: news.length > 0 || applied === undefined ? at : lastChange,
     });
+    this.#lookForProcesses(model);
     // Docker has told everything, and tells of ends from now on.
     if (this.#schedule.connected) this.#fence.end();
     return "done";
+  }
+
+  /** Tells once if the ends of containers cannot be noticed while Docker is away. */
+  #lookForProcesses({ services }: Model): void {
+    if (this.#hasLooked) return;
+    const holders = services.flatMap(({ servers }) => servers.flatMap((server) => server.holders));
+    const running = holders.filter(({ pid }) => pid !== 0);
+    this.#hasLooked = running.length > 0;
+    // One may have ended just now.
+    if (running.length === 0 || running.some(isSeen)) return;
+    this.parts.log.info(
+      "the processes of containers cannot be seen from here: while Docker is away, nobody notices " +
+        "that one ends, and its address may become another's (doctor tells more)",
+    );
   }
 
   /** Beside the passes: HAProxy may answer late, and the changes of containers must not wait. */
