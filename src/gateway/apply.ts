@@ -148,10 +148,17 @@ export class Applier {
     }
   }
 
-  /** Notes files that change nothing for HAProxy, such as comments, and writes them. */
+  /**
+   * Notes files that change nothing for HAProxy, and writes them if the containers behind its servers
+   * are others, or have other names. A comment alone is no reason: it may be the time.
+   */
   keep(desired: Files): void {
     const { files } = this.#applied;
-    if (files === undefined || this.#persist.has(desired)) return;
+    const { ownersPath } = this.parts.files;
+    const ownersOf = (all: Files | undefined): string | undefined => all?.assets[ownersPath]?.text;
+    const { latest } = this.#persist;
+    if (files === undefined || latest === undefined || ownersOf(latest) === ownersOf(desired))
+      return;
     this.#applied = { ...this.#applied, files: { ...files, assets: desired.assets } };
     this.#persist.follow(desired);
   }

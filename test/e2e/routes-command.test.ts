@@ -85,15 +85,19 @@ backend all from _backend
   await run(engine, "ask/one:1", { name: "any" });
   await gateway.served("/", "any");
   const words = ["routes", ...flagsOf(gateway, engine), ...flags];
-  expect(cellsOf((await runToEnd(words)).stdout)).toEqual([
-    expect.objectContaining({ ROUTE: "-", BACKEND: "all", CONTAINER: "any", STATE: "up" }),
-  ]);
+  // Its name is on disk a moment after it is served.
+  await gateway.until(async () => {
+    expect(cellsOf((await runToEnd(words)).stdout)).toEqual([
+      expect.objectContaining({ ROUTE: "-", BACKEND: "all", CONTAINER: "any", STATE: "up" }),
+    ]);
+  });
 });
 
 test("on a terminal the backend is left out where there is no room for it", async () => {
   const gateway = await startGateway({ dockerHost: engine.dockerHost });
   await run(engine, "ask/one:1", { name: "shown" });
   await gateway.served("/ask/one/", "shown");
+  await gateway.confirmed();
   const words = ["routes", ...flagsOf(gateway, engine)];
   const heads: string[] = [];
   for (const columns of [120, 72, 40]) {

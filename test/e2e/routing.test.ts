@@ -44,7 +44,7 @@ describe(`images and labels, ${testFlavour()}`, () => {
     for (const { name } of containers) await gateway.served("/shop/", name);
     await gateway.until(() => {
       expect(gateway.config().match(/^backend shop /gm)?.length).toBe(1);
-      expect(gateway.config().match(/^ +server /gm)?.length).toBe(3);
+      expect(gateway.config().match(/^ +server (?!_wait )/gm)?.length).toBe(3);
     });
   });
 
@@ -98,7 +98,8 @@ describe(`images and labels, ${testFlavour()}`, () => {
     const hidden = await run(engine, "shop:1", { labels: { "gateway.enable": "false" } });
     const shown = await run(engine, "other:1", { labels: { "gateway.enable": "true" } });
     await gateway.served("/other/", shown.name);
-    expect((await gateway.get("/shop/")).status).toBe(403);
+    // What was there before may be held still.
+    await gateway.answers("/shop/", 403);
     const line = await gateway.logged(`not routed: container ${hidden.name} `);
     expect(line).toMatchObject({ level: "info", reason: "label gateway.enable is false" });
   });

@@ -101,6 +101,7 @@ class Asking {
 async function serve(options: GatewayOptions): Promise<void> {
   gateway = await startGateway({ dockerHost: engine.dockerHost, ...options });
   await allServed();
+  await gateway.confirmed();
   ask();
 }
 
@@ -144,7 +145,7 @@ function enabled(): string[] {
   return gateway
     .config()
     .split("\n")
-    .filter((line) => /^ {4}server (?!_wait ).* (?!.*disabled)/.test(line));
+    .filter((line) => /^ {4}server (?!_wait )/.test(line) && !line.includes(" disabled"));
 }
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {

@@ -201,6 +201,7 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
   });
 
   detail("serves on when it hangs, and is killed by the watchdog", async () => {
+    const killed = await machine.property("MainPID");
     await machine.sh(
       `mkdir -p /run/systemd/system/${SERVICE}.d
      printf '[Service]\\nWatchdogSec=2s\\n' >/run/systemd/system/${SERVICE}.d/test.conf
@@ -209,8 +210,12 @@ describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (vers
     );
     const running = (): Promise<void> =>
       machine.until(async () => expect(await machine.property("SubState")).toBe("running"));
+    const pid = await machine.until(async () => {
+      const next = await machine.property("MainPID");
+      expect(["0", killed]).not.toContain(next);
+      return next;
+    });
     await running();
-    const pid = await machine.property("MainPID");
     // It lives, and says so: for longer than systemd would wait for that.
     const told = await machine.property("WatchdogTimestampMonotonic");
     await machine.until(async () => {

@@ -35,14 +35,9 @@ export class Persist {
     return this.#files;
   }
 
-  /** Whether these files are on disk, or will be. */
-  has({ config, assets }: Files): boolean {
-    const latest = this.#unwritten ?? this.#files;
-    const paths = Object.keys({ ...latest?.assets, ...assets });
-    return (
-      latest?.config === config &&
-      paths.every((path) => latest.assets[path]?.text === assets[path]?.text)
-    );
+  /** The files that are on disk, or will be; undefined if that is not known. */
+  get latest(): Files | undefined {
+    return this.#unwritten ?? this.#files;
   }
 
   /** Notes that these files are on disk and that nothing else is to be written. */

@@ -34,8 +34,8 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     running = await Running.start(site, site.render(services.slice(0, 1)).files);
     expect(await running.go(wanted)).toBe("commands");
     const keys = Object.keys(await running.servers());
-    first = keys.find((key) => named(key) === "foo/one") ?? "";
-    last = keys.find((key) => named(key) === "bar/three") ?? "";
+    first = keys.find((key) => named(key).endsWith("/one")) ?? "";
+    last = keys.find((key) => named(key).endsWith("/three")) ?? "";
   });
 
   afterEach(async () => {
@@ -111,7 +111,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     test("a server enabled that should get nothing", async () => {
       await running.serve([of("foo", "one"), of("foo", "two", { state: "paused" })]);
       const keys = Object.keys(await running.servers());
-      const [two = ""] = keys.filter((key) => named(key) === "foo/two");
+      const [two = ""] = keys.filter((key) => named(key).endsWith("/two"));
       await running.ask(`set server ${two} state ready`);
       wanted = site.render([of("foo", "one"), of("foo", "two", { state: "paused" })]).files;
       expect(await verified()).toBe("reload");
@@ -257,8 +257,10 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
       ["/foo", "/bar", "/baz"].map(async (target) => (await site.ask({ target })).status),
     );
     expect(statuses).toEqual([200, 200, 403]);
-    const servers = Object.keys(await running.servers()).map(named);
-    expect(servers.toSorted()).toEqual(["bar/three", "foo/one", "foo/two"]);
+    const servers = Object.keys(await running.servers()).map(
+      (key) => named(key).split("/")[1] ?? "",
+    );
+    expect(servers.toSorted()).toEqual(["one", "three", "two"]);
   }
 });
 
