@@ -3,6 +3,8 @@
 
 import { listDifference } from "../lib/lists.ts";
 import type { ProcessIdentity } from "../lib/processes.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
+import type { Files } from "../model.ts";
 
 /** A container at a place. */
 export interface Owner {
@@ -55,6 +57,18 @@ export function parseOwners(text: string): Owners | undefined {
   return { scope: scope.slice("scope ".length), byPlace };
 }
 
+const parsed = new WeakCache<Files, Owners | undefined>();
+
+/** Who is behind the servers of these files; undefined if that is not known. */
+export function ownersOf(files: Files): Owners | undefined {
+  return parsed.get(files, (each) => parseOwners(ownersTextOf(each)));
+}
+
+/** The text of the file about owners; empty if there is none. */
+export function ownersTextOf({ assets }: Files): string {
+  return Object.values(assets).find(({ kind }) => kind === "owners")?.text ?? "";
+}
+
 /**
  * The places that have another owner than before, or the same container after a restart. A server
  * there is a new one, though its line is the same.
@@ -73,16 +87,15 @@ export function renewedPlaces(before: string, after: string): ReadonlySet<string
 }
 
 /** The addresses that only other containers have than before. They have no brackets and no port. */
-export function changedHands(before: string, after: string): ReadonlySet<string> {
-  if (before === after) return new Set();
+export function changedHands(before: Files, after: Files): ReadonlySet<string> {
   const [old, now] = [idsByAddress(before), idsByAddress(after)];
   const isAnothers = ([address, ids]: readonly [string, ReadonlySet<string>]): boolean =>
     now.get(address)?.isDisjointFrom(ids) === true;
   return new Set([...old].filter(isAnothers).map(([address]) => address));
 }
 
-function idsByAddress(text: string): ReadonlyMap<string, ReadonlySet<string>> {
-  const all = [...(parseOwners(text)?.byPlace ?? [])];
+function idsByAddress(files: Files): ReadonlyMap<string, ReadonlySet<string>> {
+  const all = [...(ownersOf(files)?.byPlace ?? [])];
   const byAddress = Map.groupBy(all, ([place]) =>
     place.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""),
   );

@@ -10,7 +10,7 @@ import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
 import { disableServers } from "../config/fence.ts";
-import { changedHands, parseOwners, type Owners } from "../config/owners.ts";
+import { changedHands, ownersOf, ownersTextOf, type Owners } from "../config/owners.ts";
 import { placeOf, serversIn } from "../config/servers.ts";
 import type { MustGo } from "./fence.ts";
 import { isDeadSocket } from "../haproxy/runtime/socket.ts";
@@ -100,8 +100,8 @@ export class Applier {
 
   /** Who is behind the servers that HAProxy has; undefined if that is not known. */
   get owners(): Owners | undefined {
-    const text = this.#applied.files?.assets[this.parts.files.ownersPath]?.text;
-    return text === undefined ? undefined : parseOwners(text);
+    const { files } = this.#applied;
+    return files && ownersOf(files);
   }
 
   /**
@@ -154,11 +154,9 @@ export class Applier {
    */
   keep(desired: Files): void {
     const { files } = this.#applied;
-    const { ownersPath } = this.parts.files;
-    const ownersOf = (all: Files | undefined): string | undefined => all?.assets[ownersPath]?.text;
     const { latest } = this.#persist;
-    if (files === undefined || latest === undefined || ownersOf(latest) === ownersOf(desired))
-      return;
+    if (files === undefined || latest === undefined) return;
+    if (ownersTextOf(latest) === ownersTextOf(desired)) return;
     this.#applied = { ...this.#applied, files: { ...files, assets: desired.assets } };
     this.#persist.follow(desired);
   }
@@ -298,9 +296,9 @@ export class Applier {
    * with the clients that are connected to it, and one of those may send another request.
    */
   async #disableFormer(desired: Files): Promise<void> {
-    const { files, runtime, log } = this.parts;
-    const textOf = (all: Files | undefined): string => all?.assets[files.ownersPath]?.text ?? "";
-    const changed = changedHands(textOf(this.#applied.files), textOf(desired));
+    const { runtime, log } = this.parts;
+    const { files } = this.#applied;
+    const changed = files === undefined ? new Set() : changedHands(files, desired);
     if (changed.size === 0) return;
     try {
       await runtime.disable((_, { address }) => changed.has(address));

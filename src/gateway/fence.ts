@@ -37,6 +37,7 @@ interface Tenant {
 
 export class Fence {
   readonly #failure: RepeatedFailure;
+  #owners: Owners | undefined;
   #watch: ProcessWatch | undefined;
   #timer: Timer | undefined;
   /** Who must be looked for when a process ends, by `keyOf` the process. */
@@ -67,7 +68,10 @@ export class Fence {
    * @param owners who is behind the servers of HAProxy
    * @param isStranger whether a server that `owners` does not name must be out, too
    */
-  begin({ scope, byPlace }: Owners, isStranger?: MustGo): void {
+  begin(owners: Owners, isStranger?: MustGo): void {
+    if (this.isUp && owners === this.#owners) return;
+    this.#owners = owners;
+    const { scope, byPlace } = owners;
     const lifeOf = createLifeCheck(scope);
     const tenants = [...byPlace].flatMap(([place, all]) => all.map((owner) => ({ place, owner })));
     const byLife = Map.groupBy(tenants, ({ owner }) => lifeOf(owner));

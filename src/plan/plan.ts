@@ -5,8 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
 import { mappedBackends } from "../config/map-file.ts";
-import { parseOwners, renewedPlaces, type Owners } from "../config/owners.ts";
-import { WeakCache } from "../lib/weak-cache.ts";
+import { ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
 import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
@@ -176,30 +175,20 @@ function disabledFirst(
 
 /** The places that have another owner than before. */
 function renewedIn(before: Files, after: Files): ReadonlySet<string> {
-  const [old, now] = [ownersOf(before), ownersOf(after)];
+  const [old, now] = [ownersTextOf(before), ownersTextOf(after)];
   return old === now ? new Set() : renewedPlaces(old, now);
 }
 
 /** The ID of the container behind a server; undefined if that is not known. */
 function ownerAt(files: Files, server: ServerLine): string | undefined {
-  return ownersIn(files)?.byPlace.get(placeOf(server))?.[0]?.id;
+  return ownersOf(files)?.byPlace.get(placeOf(server))?.[0]?.id;
 }
 
 /** Whether several containers have the address of a server. */
 function isShared(files: Files, { address }: ServerLine): boolean {
-  const places = [...(ownersIn(files)?.byPlace ?? [])];
+  const places = [...(ownersOf(files)?.byPlace ?? [])];
   const own = places.filter(([place]) => place.startsWith(`${address}:`));
   return new Set(own.flatMap(([, owners]) => owners.map(({ id }) => id))).size > 1;
-}
-
-const parsedOwners = new WeakCache<Files, Owners | undefined>();
-
-function ownersIn(files: Files): Owners | undefined {
-  return parsedOwners.get(files, (each) => parseOwners(ownersOf(each)));
-}
-
-function ownersOf({ assets }: Files): string {
-  return Object.values(assets).find(({ kind }) => kind === "owners")?.text ?? "";
 }
 
 /** Used while HAProxy's version is not known. Every difference takes a reload then. */

@@ -1,6 +1,7 @@
 // The file that says who is behind each server: written, read, and compared.
 
 import { describe, expect, test } from "bun:test";
+import type { Files } from "../../src/model.ts";
 import {
   changedHands,
   ownerLine,
@@ -30,6 +31,11 @@ function text(...owners: readonly (readonly [place: string, owner: Owner])[]): s
     SCOPE,
     owners.map(([place, owner]) => ownerLine(place, owner)),
   );
+}
+
+/** Files of which only the owners matter. */
+function owned(...owners: readonly (readonly [place: string, owner: Owner])[]): Files {
+  return { config: "", assets: { "/owners": { kind: "owners", text: text(...owners) } } };
 }
 
 test("what is written is read again", () => {
@@ -105,19 +111,19 @@ describe("who is new", () => {
 });
 
 describe("addresses that change hands", () => {
-  const before = text(["10.0.0.1:80", WEB], ["[fd00::1]:80", GUEST], ["127.0.0.1:80", WEB]);
+  const before = owned(["10.0.0.1:80", WEB], ["[fd00::1]:80", GUEST], ["127.0.0.1:80", WEB]);
 
   test("nothing changes", () => {
     expect([...changedHands(before, before)]).toEqual([]);
   });
 
   test("whatever the port", () => {
-    const after = text(["10.0.0.1:8000", GUEST], ["[fd00::1]:8000", WEB]);
+    const after = owned(["10.0.0.1:8000", GUEST], ["[fd00::1]:8000", WEB]);
     expect([...changedHands(before, after)]).toEqual(["10.0.0.1", "fd00::1"]);
   });
 
   test("not one that its container keeps, or shares, or that nobody has", () => {
-    const after = text(["10.0.0.1:8000", WEB], ["127.0.0.1:81", GUEST], ["127.0.0.1:80", WEB]);
+    const after = owned(["10.0.0.1:8000", WEB], ["127.0.0.1:81", GUEST], ["127.0.0.1:80", WEB]);
     expect([...changedHands(before, after)]).toEqual([]);
   });
 });
