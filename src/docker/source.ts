@@ -90,7 +90,7 @@ export class DockerSource implements Source {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { marks, failures, unanswered, replaced } = this.#isOnce
+    const { marks, failures, unanswered } = this.#isOnce
       ? await this.#store.readAll(signal)
       : await this.#store.refresh(signal);
     for (const [id, markedAt] of marks) {
@@ -99,7 +99,6 @@ export class DockerSource implements Source {
     }
     for (const [id, error] of failures) this.#warn(id, error);
     for (const id of unanswered) this.#warn(id, undefined);
-    for (const id of replaced) this.#listener?.ended(id);
   }
 
   get isComplete(): boolean {

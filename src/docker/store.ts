@@ -62,8 +62,6 @@ interface Refreshed {
   readonly failures: ReadonlyMap<string, unknown>;
   /** The IDs of containers that have been served as the list has them for too long now. */
   readonly unanswered: readonly string[];
-  /** The IDs of containers whose address another one has now. */
-  readonly replaced: readonly string[];
 }
 
 /** What the Engine tells of besides single containers. */
@@ -130,8 +128,6 @@ export class Store {
   readonly #entries = new Map<string, Entry>();
   /** The containers that were in `#entries` and do not run now, by their IDs. Docker has them still. */
   readonly #stopped = new Set<string>();
-  /** Who was last read to have an address, as `addressesOf` gives it. */
-  readonly #holders = new Map<string, string>();
   /** When each container that is to be read again was marked, by its ID, in ms since 1970. */
   readonly #marked = new Map<string, number>();
   readonly #readings: Readings<Inspection>;
@@ -389,7 +385,6 @@ export class Store {
         return [id, this.#takeOver(id, inspection)];
       }),
     );
-    const replaced = [...new Set([...marks.keys()].flatMap((id) => this.#claimAddresses(id)))];
     for (const id of failures.keys()) {
       this.#rereadTimes.set(id, now + REREAD_AFTER);
       // The failure is told, not that there is no answer.
@@ -399,7 +394,7 @@ export class Store {
     for (const id of unanswered) this.#fromList.set(id, Infinity);
     // An inspection that is still under way calls `changed` itself when it ends.
     if ([...this.#marked.keys()].some((id) => !this.#readings.has(id))) this.listener.changed();
-    return { marks, failures, unanswered, replaced };
+    return { marks, failures, unanswered };
   }
 
   /** Takes unread containers as the list describes them: HAProxy may serve them already. */
@@ -475,32 +470,10 @@ export class Store {
     }
     // A container that was started after the inspection began is not gone.
     else if (!(isOlder && event.isStart)) {
-      for (const address of addressesOf(before)) {
-        if (this.#holders.get(address) === id) this.#holders.delete(address);
-      }
       this.#entries.delete(id);
       this.#stopping.delete(id);
     }
     return this.#marked.get(id) ?? markedAt;
-  }
-
-  /**
-   * Notes the addresses of a container that was read. Docker gives an address to one container only, so
-   * whoever had it before has ended, even if nothing else tells so.
-   * @returns the IDs of the containers that had them
-   */
-  #claimAddresses(id: string): string[] {
-    const former = addressesOf(this.#entries.get(id)).flatMap((address) => {
-      const other = this.#holders.get(address);
-      this.#holders.set(address, id);
-      const isHeld = other !== undefined && addressesOf(this.#entries.get(other)).includes(address);
-      return isHeld && other !== id ? [other] : [];
-    });
-    for (const other of former) {
-      this.#lifeEvents.set(other, { order: ++this.#order, isStart: false });
-      this.#mark(other);
-    }
-    return former;
   }
 
   /** Notes whether a container that runs has just lost its last address. */
@@ -534,11 +507,4 @@ export class Store {
 
 function hasAddress({ container: { attachments } }: Entry): boolean {
   return attachments.some(({ ipv4, ipv6 }) => ipv4 !== "" || ipv6 !== "");
-}
-
-/** The addresses of a container, each with its network: two networks may have the same. */
-function addressesOf(entry: Entry | undefined): string[] {
-  return (entry?.container.attachments ?? []).flatMap(({ network, ipv4, ipv6 }) =>
-    [ipv4, ipv6].filter((address) => address !== "").map((address) => `${network} ${address}`),
-  );
 }
