@@ -198,6 +198,7 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
   test("renamed, it goes on under its new name", async () => {
     const container = await run(engine, "life/one:1");
     await gateway.served("/life/one/", container.name);
+    await gateway.logged(new RegExp(`^routed .*\\(container ${container.name}, `));
     const changes = (): number => gateway.count(/^(routed|removed|no requests for)/);
     const before = changes();
     const server = ` server ${container.id.slice(0, 12)} `;
