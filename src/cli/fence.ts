@@ -24,9 +24,11 @@ export const fenceCommand: Command = {
     try {
       const unlock = await lockOutput(output, (message) => logger.warn(message));
       try {
-        const fenced = await fenceFiles(new ConfigFiles(output, isOwnConfig, logger));
+        const files = new ConfigFiles(output, isOwnConfig, logger);
+        const fenced = await fenceFiles(files);
         if (fenced === undefined) say("there is no configuration of the gateway's");
-        else if (fenced.takenOut > 0) say(`HAProxy starts ${describeFenced(fenced)}`);
+        else if (fenced.takenOut > 0)
+          say(`HAProxy starts ${describeFenced(fenced, files.ownersPath)}`);
         else say("all containers behind its servers still run");
       } finally {
         unlock();

@@ -215,7 +215,7 @@ async function startManaged(
   if (await haproxy.adopt()) return haproxy;
   const fenced = await fenceFiles(files);
   if (fenced === undefined) return haproxy;
-  if (fenced.takenOut > 0) log.info(`HAProxy starts ${describeFenced(fenced)}`);
+  if (fenced.takenOut > 0) log.info(`HAProxy starts ${describeFenced(fenced, files.ownersPath)}`);
   try {
     await checkConfig(options.haproxy.program, output, output);
     await haproxy.start();

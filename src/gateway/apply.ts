@@ -98,6 +98,11 @@ export class Applier {
     return this.#applied.aliases[backend] ?? backend;
   }
 
+  /** The path of the file that says who is behind the servers. */
+  get ownersPath(): string {
+    return this.parts.files.ownersPath;
+  }
+
   /** Who is behind the servers that HAProxy has; undefined if that is not known. */
   get owners(): Owners | undefined {
     const { files } = this.#applied;

@@ -13,6 +13,8 @@ import { createLifeCheck } from "./owners.ts";
 export interface Fenced {
   readonly servers: number;
   readonly takenOut: number;
+  /** Whether it is known who is behind the servers. */
+  readonly isKnown: boolean;
 }
 
 /**
@@ -42,15 +44,18 @@ export async function fenceFiles(files: ConfigFiles): Promise<Fenced | undefined
     }
   }
   const [before, after] = [countEnabled(found.config), countEnabled(config)];
-  return { servers: before, takenOut: before - after };
+  return { servers: before, takenOut: before - after, isKnown: owners !== undefined };
 }
 
 function countEnabled(config: string): number {
   return serversIn(parseConfig(config)).filter(({ server }) => !server.disabled).length;
 }
 
-/** Says what was taken out, as the end of a sentence. */
-export function describeFenced({ servers, takenOut }: Fenced): string {
+/** Says what was taken out, as the end of a sentence. @param path of the file about owners */
+export function describeFenced({ servers, takenOut, isKnown }: Fenced, path: string): string {
   const some = takenOut === servers ? "all" : `${takenOut} of ${servers}`;
-  return `without ${some} servers: their containers have ended; their routes answer 503 until Docker tells where they are`;
+  const why = isKnown
+    ? "their containers have ended"
+    : `${path}, which says whose they are, is damaged or missing`;
+  return `without ${some} servers: ${why}; their routes answer 503 until Docker tells where they are`;
 }

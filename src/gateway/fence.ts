@@ -50,6 +50,8 @@ export class Fence {
   /** The names of those that the log does not have yet, and when it gets them. */
   readonly #untold = new Set<string>();
   #tellAt = Infinity;
+  /** Whether the log says that containers have ended. */
+  #wasTold = false;
   /** Whether HAProxy must still be told. */
   #isDue = false;
   #isTelling = false;
@@ -100,6 +102,12 @@ export class Fence {
     this.#timer = undefined;
     this.#watch?.close();
     this.#watch = undefined;
+    if (this.#wasTold) {
+      this.parts.log.info(
+        "Docker tells of all containers again: requests go to where they run now",
+      );
+    }
+    this.#wasTold = false;
     // Docker's own account of them is better, and comes now.
     this.#untold.clear();
     this.#tellAt = Infinity;
@@ -144,12 +152,14 @@ export class Fence {
     if (this.#untold.size === 0) return;
     const names = [...this.#untold];
     this.#untold.clear();
+    this.#wasTold = true;
     const more = names.length - NAMED;
     const some = names.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
     this.parts.log.warn(
       `ended while Docker cannot be asked: ${some}; no requests go there until Docker tells who ` +
         "has these addresses",
     );
+    if (more > 0) this.parts.log.debug(`all that have ended: ${names.join(", ")}`);
   }
 
   /** Beside the passes of the loop: one that waits for Docker must not hold this up. */

@@ -449,8 +449,14 @@ export class Gateway {
   #raiseFence(): void {
     const { applied, owners } = this.parts.applier;
     if (owners !== undefined) this.#fence.begin(owners);
-    // The containers are not known. Since Docker cannot tell who has their addresses, all go.
-    else if (applied.files !== undefined) this.#fence.begin(NOBODY, () => true);
+    else if (applied.files !== undefined) {
+      // Since Docker cannot tell who has their addresses, all go.
+      this.parts.log.error(
+        `${this.parts.applier.ownersPath} is damaged or missing: nobody knows which containers are ` +
+          "behind the servers, so none gets requests until Docker tells (their routes answer 503)",
+      );
+      this.#fence.begin(NOBODY, () => true);
+    }
   }
 
   #setConnected(connected: boolean): void {

@@ -32,6 +32,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
     const old = await run(engine, "gone/one:1");
     await gateway.served("/gone/one/", old.name);
+    // It is served before the gateway is done with the first reload.
+    await gateway.logged(/^routed /);
     await gateway.confirmed();
     const { master } = await gateway.haproxy();
     const { port } = gateway;

@@ -128,6 +128,10 @@ test("the ends of half a second are one line of the log", async () => {
     "warn: ended while Docker cannot be asked: a, b, c; no requests go there until Docker tells who " +
       "has these addresses",
   ]);
+  fence.end();
+  expect(log.slice(1)).toEqual([
+    "info: Docker tells of all containers again: requests go to where they run now",
+  ]);
 });
 
 test("what Docker tells itself is not told before it", async () => {
