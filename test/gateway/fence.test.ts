@@ -130,7 +130,7 @@ test("the ends of half a second are one line of the log", async () => {
   ]);
   fence.end();
   expect(log.slice(1)).toEqual([
-    "info: Docker tells of all containers again: requests go to where they run now",
+    "Docker tells of all containers again: requests go to where they run now",
   ]);
 });
 
