@@ -323,6 +323,25 @@ test("before a reload, the old worker loses the servers whose address another co
   expect(haproxy.told).toEqual(["set server a/s state maint"]);
 });
 
+test("a server that is gone, though HAProxy did not say so, does not hinder the next at its address", async () => {
+  const [before, none, next] = [
+    "    server s 127.0.0.2:8000\n",
+    "",
+    "    server t 127.0.0.2:8000\n",
+  ].map((line): Files => {
+    const one = site("a");
+    return { ...one, config: one.config.replace("    server s 127.0.0.2:8000\n", line) };
+  });
+  if (before === undefined || none === undefined || next === undefined) throw new Error("no files");
+  await applier.reload(before);
+  haproxy.refuses = /^del server/;
+  await change(none);
+  haproxy.read(none.config);
+  await change(next);
+  expect(haproxy.told).toContain("set server a/s state maint");
+  expect(Object.keys(haproxy.servers)).toEqual(["a/t"]);
+});
+
 describe("the files of an earlier gateway", () => {
   test("there are none, or they are somebody else's", async () => {
     expect(await applier.open()).toBeUndefined();

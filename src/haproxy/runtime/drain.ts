@@ -77,7 +77,8 @@ export class Overrides {
 /** How often it is checked whether they are idle: at first, and at the longest, in milliseconds. */
 const FIRST_CHECK = 100;
 const LONGEST_CHECK = 1_000;
-const GONE = /No such (server|backend)/i;
+/** What HAProxy answers about a server or a backend that it does not have. */
+export const GONE = /No such (server|backend)/i;
 /** What HAProxy still does not remove so long after the deadline is given up, in milliseconds. */
 const GIVE_UP = 60_000;
 

@@ -13,7 +13,7 @@ import {
 } from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
 import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
-import { Removals, Overrides } from "./drain.ts";
+import { GONE, Overrides, Removals } from "./drain.ts";
 import { ReadinessProbes } from "./readiness.ts";
 import { askHaproxy } from "./socket.ts";
 import { readServerStates, type ServerState } from "../process/server-states.ts";
@@ -160,7 +160,9 @@ export class Runtime {
    */
   async #disableAt(addresses: ReadonlySet<string>): Promise<void> {
     const keys = this.#removals.at(addresses);
-    await this.#send(keys.map((key) => `set server ${serverPath(key)} state maint`));
+    const commands = keys.map((key) => `set server ${serverPath(key)} state maint`);
+    // HAProxy may have removed one and not have said so: it cuts long answers off.
+    await this.#check(toLines(commands), GONE);
   }
 
   /** Waits in the background until servers answer, and tells HAProxy that they are up. */
@@ -285,7 +287,8 @@ export class Runtime {
     await this.#check(toLines(commands));
   }
 
-  async #check(lines: readonly string[]): Promise<void> {
+  /** @param alsoGood answers that are no refusals either */
+  async #check(lines: readonly string[], alsoGood?: RegExp): Promise<void> {
     for (const line of lines) {
       // Nothing can stand behind a payload.
       const hasEnd = !line.includes("\n");
@@ -295,7 +298,9 @@ export class Runtime {
         .map((words) => words.trim())
         .filter((words) => words !== "");
       if (hasEnd && !END_ANSWER.test(said.pop() ?? "")) throw refusal("it hung up", line);
-      const refused = said.filter((words) => !SUCCESS.test(words));
+      const refused = said.filter(
+        (words) => !SUCCESS.test(words) && alsoGood?.test(words) !== true,
+      );
       if (refused.length > 0) throw refusal(refused.join(" "), line);
     }
   }
