@@ -133,6 +133,9 @@ function inRuntimeOrder(operations: readonly Operation[]): Operation[] {
   return operations.toSorted((a, b) => RUNTIME_ORDER.indexOf(a.do) - RUNTIME_ORDER.indexOf(b.do));
 }
 
+/** The addresses of a machine itself. Source: RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3. */
+const LOOPBACK = /^(127\.|\[::1\])/;
+
 /**
  * Has servers disabled whose address goes to another container. That comes first: no request for the
  * one may reach the other, not even for a moment.
@@ -153,8 +156,10 @@ function disabledFirst(
     if (next === undefined || next === now) return false;
     const [owner, successor] = [ownerAt(before, former), ownerAt(after, next)];
     if (owner !== undefined && owner === successor) return false;
-    // Containers in the host's network share its address, each with ports of its own.
-    return former.port === next.port || !isShared(before, former) || !isShared(after, next);
+    // Containers in the host's network have its address, each with ports of its own.
+    const isHosts =
+      LOOPBACK.test(next.address) || (isShared(before, former) && isShared(after, next));
+    return former.port === next.port || !isHosts;
   };
   return operations.flatMap((operation): Operation[] => {
     const { do: what } = operation;

@@ -72,6 +72,15 @@ describe.each([
     expect(plan(before, after, version)).toEqual(["add server b/c", "remove server b/a"]);
   });
 
+  test("is this machine's, and the next container there has another port", () => {
+    const [one, two] = ["127.0.0.1:1", "127.0.0.1:2"];
+    const before = behind(withServers(`a ${one}`), { [one]: "a" });
+    const after = behind(withServers(`b ${two}`), { [two]: "b" });
+    expect(plan(before, after, version)).toEqual(["add server b/b", "remove server b/a"]);
+    const same = behind(withServers(`b ${one}`), { [one]: "b" });
+    expect(plan(before, same, version)[0]).toBe("disable server b/a");
+  });
+
   test("is taken by one that gets no requests yet: the one before is removed as ever", () => {
     const before = behind(withServers(`a ${X}`), { [X]: "a" });
     const after = behind(withServers(`b ${X} disabled`), { [X]: "b" });
