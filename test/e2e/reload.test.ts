@@ -172,12 +172,13 @@ describe("a reload command", () => {
     const { options, haproxy } = await startExternal(firstVersion(), engine.dockerHost);
     const [began, done] = [join(options.dir, "began"), join(options.dir, "done")];
     const slow = `touch '${began}'; sleep 1; kill -USR2 ${haproxy.pid}; touch '${done}'`;
+    // There before the gateway, so that its first reload is for this one.
+    const container = await run(engine, "ext/one:1");
     const gateway = await startGateway({
       ...options,
       dockerHost: engine.dockerHost,
       flags: ["--always-reload", "--reload-cmd", script(options.dir, "reload", slow)],
     });
-    const container = await run(engine, "ext/one:1");
     await gateway.until(() => expect(existsSync(began)).toBe(true));
     const ended = gateway.stop("SIGTERM");
     expect(existsSync(done)).toBe(false);
