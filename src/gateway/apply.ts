@@ -132,25 +132,31 @@ export class Applier {
    */
   async takeOut(mustGo: MustGo): Promise<void> {
     const { haproxy, log, runtime } = this.parts;
-    const { files } = this.#applied;
-    const config = files && disableServers(files.config, (server) => mustGo(placeOf(server)));
-    const fenced =
-      files?.config === config ? undefined : files && { ...files, config: config ?? "" };
     try {
       await runtime.disable((_, server) => mustGo(placeOf(server)));
-      if (fenced !== undefined) this.#keep(fenced);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
+      const fenced = this.#without(mustGo);
       if (fenced === undefined) return;
-      if ((await haproxy.pids())?.length === 0) {
-        // It does not run, and must not come back with them.
-        this.#keep(fenced);
+      if ((await haproxy.pids())?.length !== 0) {
+        log.error("HAProxy cannot be told to spare ended containers; it is reloaded without them");
+        log.failure(error);
+        await this.reload(fenced);
         return;
       }
-      log.error(`HAProxy cannot be told to spare ended containers; it is reloaded without them`);
-      log.failure(error);
-      await this.reload(fenced);
+      // It does not run, and must not come back with them.
     }
+    // A change may have come meanwhile: these are the files as they are now.
+    const fenced = this.#without(mustGo);
+    if (fenced !== undefined) this.#keep(fenced);
+  }
+
+  /** The files that HAProxy runs, with servers disabled; undefined if that changes nothing. */
+  #without(mustGo: MustGo): Files | undefined {
+    const { files } = this.#applied;
+    if (files === undefined) return undefined;
+    const config = disableServers(files.config, (server) => mustGo(placeOf(server)));
+    return config === files.config ? undefined : { ...files, config };
   }
 
   /**

@@ -1,6 +1,6 @@
 // What is known of HAProxy when it refuses a change or a reload: enough to ask it and to drain.
 
-import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, test, spyOn } from "bun:test";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Applier } from "../../src/gateway/apply.ts";
@@ -276,6 +276,20 @@ describe("servers that must go at once", () => {
     const count = haproxy.told.length;
     await applier.takeOut(isOfA);
     expect(haproxy.told).toHaveLength(count);
+  });
+
+  test("do not undo a change that comes while HAProxy is told", async () => {
+    const answer = Promise.withResolvers<string[]>();
+    spyOn(runtime, "disable").mockReturnValue(answer.promise);
+    const taking = applier.takeOut(isOfA);
+    const more = apart();
+    const config = `${more.config}backend c from d\n    server s 127.0.0.4:8000\n`;
+    await change({ ...more, config });
+    answer.resolve(["a/s"]);
+    await taking;
+    const { files: now } = applier.applied;
+    expect(now?.config).toContain("backend c from d\n    server s 127.0.0.4:8000\n");
+    expect(now?.config).toContain("server s 127.0.0.2:8000 disabled\n");
   });
 
   test("are reloaded away if HAProxy cannot be told otherwise", async () => {
