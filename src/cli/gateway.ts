@@ -11,6 +11,7 @@ import { createOwnersFile } from "../gateway/owners.ts";
 import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { EMPTY_MODEL, Gateway } from "../gateway/gateway.ts";
+import { FormerWorkers } from "../haproxy/process/former.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
 import { Runtime } from "../haproxy/runtime/runtime.ts";
@@ -94,6 +95,7 @@ async function runGateway(
       files,
       haproxy,
       runtime,
+      former: new FormerWorkers(paths.masterSocket, log),
       program: options.haproxy.program,
       log,
       upkeep: () => upkeep.mend(),

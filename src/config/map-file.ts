@@ -31,6 +31,14 @@ export function mapEntries(lines: readonly string[]): MapEntry[] {
     });
 }
 
+/** The entries of a running map, from HAProxy's answer to `show map`. */
+export function shownEntries(answer: string): MapEntry[] {
+  return [...answer.matchAll(/^0x[0-9a-f]+ (\S+) (.*)$/gm)].map(([, key = "", value = ""]) => [
+    key,
+    value,
+  ]);
+}
+
 /** The value of each key. The first entry of a key wins, as it does in HAProxy. */
 export function valuesByKey(entries: Iterable<MapEntry>): ReadonlyMap<string, string> {
   const map = new Map<string, string>();

@@ -50,6 +50,20 @@ export const BRING_UP: readonly Operation["do"][] = [
   "enable server",
 ];
 
+/** A server and its backend. */
+export interface BackendServer {
+  readonly backend: string;
+  readonly server: ServerLine;
+}
+
+/** The servers that operations bring up. */
+export function broughtUp(operations: readonly Operation[]): readonly BackendServer[] {
+  return operations
+    .filter((operation) => BRING_UP.includes(operation.do))
+    .filter((operation) => "server" in operation)
+    .filter(({ server }) => !server.disabled);
+}
+
 /** What the running HAProxy can do without a reload. */
 export interface Capabilities {
   /** Such as `2.6.12`. */

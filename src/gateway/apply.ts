@@ -7,6 +7,7 @@ import type { ConfigFiles } from "../haproxy/files/files.ts";
 import { findAliases, findDrift } from "../haproxy/runtime/drift.ts";
 import type { Haproxy } from "../haproxy/process/external.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
+import type { FormerWorkers } from "../haproxy/process/former.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
 import { disableServers } from "../config/fence.ts";
@@ -17,8 +18,8 @@ import { isDeadSocket } from "../haproxy/runtime/socket.ts";
 import { respellStatsSocket, sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
-import { WAITING_ROOM, type Aliases } from "../config/operations.ts";
-import { withUnremovedBackends, type Applied, type Plan } from "../plan/plan.ts";
+import { broughtUp, WAITING_ROOM, type Aliases } from "../config/operations.ts";
+import { mustMakeRoom, withUnremovedBackends, type Applied, type Plan } from "../plan/plan.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { Persist } from "../haproxy/files/persist.ts";
 
@@ -26,6 +27,7 @@ interface ApplierParts {
   readonly files: ConfigFiles;
   readonly haproxy: Haproxy;
   readonly runtime: Runtime;
+  readonly former: FormerWorkers;
   /** The HAProxy program, which checks configurations. */
   readonly program: string;
   readonly log: Logger;
@@ -128,27 +130,32 @@ export class Applier {
 
   /**
    * Takes servers out of HAProxy at once, and then out of its files: it may be restarted.
+   * @param mayWait whether requests wait for a backend that has no other server; its name in HAProxy
+   * @returns the backends whose requests wait now
    * @throws GatewayError if there is no way to tell HAProxy
    */
-  async takeOut(mustGo: MustGo): Promise<void> {
-    const { haproxy, log, runtime } = this.parts;
+  async takeOut(mustGo: MustGo, mayWait?: (backend: string) => boolean): Promise<string[]> {
+    const { haproxy, former, log, runtime } = this.parts;
+    let waiting: string[] = [];
     try {
-      await runtime.disable((_, server) => mustGo(placeOf(server)));
+      waiting = await runtime.disable((server) => mustGo(placeOf(server)), mayWait);
+      await former.spare((server) => mustGo(placeOf(server)));
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       const fenced = this.#without(mustGo);
-      if (fenced === undefined) return;
+      if (fenced === undefined) return [];
       if ((await haproxy.pids())?.length !== 0) {
         log.error("HAProxy cannot be told to spare ended containers; it is reloaded without them");
         log.failure(error);
         await this.reload(fenced);
-        return;
+        return [];
       }
       // It does not run, and must not come back with them.
     }
     // A change may have come meanwhile: these are the files as they are now.
     const fenced = this.#without(mustGo);
     if (fenced !== undefined) this.#keep(fenced);
+    return waiting;
   }
 
   /** The files that HAProxy runs, with servers disabled; undefined if that changes nothing. */
@@ -249,6 +256,8 @@ export class Applier {
    */
   async change(desired: Files, { operations, aliases }: RuntimePlan): Promise<void> {
     const before = this.#applied;
+    const newcomers = broughtUp(operations);
+    if (newcomers.length > 0) await this.parts.former.spare(mustMakeRoom(newcomers));
     try {
       await this.parts.runtime.execute(operations);
     } catch (error) {
@@ -283,15 +292,18 @@ export class Applier {
 
   /** Writes the files and makes HAProxy read them. @throws GatewayError if that fails; rolled back */
   async #load(desired: Files): Promise<void> {
-    const { files, haproxy, runtime } = this.parts;
+    const { files, former, haproxy, runtime } = this.parts;
     await this.#persist.replace(desired);
     try {
       await this.#disableFormer(desired);
+      await former.spare(mustMakeRoom(serversIn(sectionsOf(desired))));
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();
       await haproxy.reload();
+      former.note();
     } catch (error) {
+      former.note();
       // HAProxy may have taken the new files without saying so. Only another reload makes it sure.
       this.#doubt("the last reload failed");
       await files.rollBack();
@@ -312,7 +324,7 @@ export class Applier {
     const changed = files === undefined ? new Set() : changedHands(files, desired);
     if (changed.size === 0) return;
     try {
-      await runtime.disable((_, { address }) => changed.has(address));
+      await runtime.disable(({ address }) => changed.has(address));
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
       log.debug(`the old worker keeps its servers: ${errorMessage(error)}`);

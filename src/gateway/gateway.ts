@@ -102,7 +102,8 @@ export class Gateway {
     );
     this.#fence = new Fence({
       takeOut: async (mustGo) => {
-        await applier.takeOut(mustGo);
+        const waiting = await applier.takeOut(mustGo, (backend) => this.#holds.mayBegin(backend));
+        this.#holds.begin(waiting, Date.now());
         this.#wake();
       },
       ended: (id) => this.#lose(id),
@@ -421,7 +422,7 @@ export class Gateway {
   /** Ends the holds whose time is over, also while Docker cannot be read. */
   #endHolds(now: number): void {
     const { applier, runtime } = this.parts;
-    for (const { backend } of this.#holds.expire(now)) {
+    for (const backend of this.#holds.expire(now)) {
       if (!applier.hasWaitingRoom(backend)) continue;
       runtime.drain(applier.runningName(backend), WAITING_ROOM);
     }

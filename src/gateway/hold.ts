@@ -4,7 +4,7 @@
 
 import { listDifference } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
-import type { Hold, Service } from "../model.ts";
+import type { Hold, Server, Service } from "../model.ts";
 
 /** What the hold of a service depends on besides the service itself. */
 interface Facts {
@@ -103,6 +103,13 @@ export class Holds {
   /** The servers that are known to answer, by name. */
   readonly #answering = new Set<string>();
   #last: readonly Service[] | undefined;
+  /** The containers that ended before the services were known, by ID. */
+  readonly #lostEarly = new Set<string>();
+  /**
+   * When requests for a backend no longer wait, by its name in HAProxy, in milliseconds since 1970;
+   * Infinity: they wait no more. Only until the services are known.
+   */
+  readonly #early = new Map<string, number>();
 
   /**
    * @param length how long requests wait for a container, in milliseconds; 0: they do not wait
@@ -115,7 +122,7 @@ export class Holds {
 
   /** When requests for a service no longer wait, in milliseconds since 1970; undefined: none wait. */
   get dueAt(): number | undefined {
-    const at = Math.min(...this.#ends.values());
+    const at = Math.min(...this.#ends.values(), ...this.#early.values());
     return Number.isFinite(at) ? at : undefined;
   }
 
@@ -132,14 +139,19 @@ export class Holds {
       return services;
     }
     const isFirst = this.#last === undefined;
+    const isLost = (server: Server): boolean => this.#lostEarly.has(server.id);
     // What was served before the gateway started is not held. HAProxy knows what answers.
-    if (isFirst) this.note(services.flatMap(enabledServers));
-    const facts: Facts = {
+    if (isFirst) {
+      const servers = services.flatMap((service) => service.servers);
+      const inUse = servers.filter((server) => !server.disabled && !isLost(server));
+      this.note(inUse.map(({ name }) => name));
+    }
+    const factsOf = (service: Service | undefined): Facts => ({
       now,
-      length: isFirst ? 0 : this.length,
+      length: isFirst && service?.servers.some(isLost) !== true ? 0 : this.length,
       answers: (server) => this.#answering.has(server),
       remains: this.remains,
-    };
+    });
     const last = this.#last ?? [];
     const { start, before, after } = listDifference(last, services);
     const changed = new Map(services.slice(start, after).map((each) => [each.name, each]));
@@ -153,9 +165,12 @@ export class Holds {
     for (const name of new Set([...changed.keys(), ...gone, ...this.#silent])) {
       const held = this.#held.get(name);
       const unchanged = held?.runs === true && !gone.has(name) ? held.service : undefined;
-      this.#remember(name, nextHeld(held, changed.get(name) ?? unchanged, facts), now);
+      const service = changed.get(name) ?? unchanged;
+      this.#remember(name, nextHeld(held, service, factsOf(service)), now);
     }
     this.#last = services;
+    this.#lostEarly.clear();
+    this.#early.clear();
     return this.#withHeld(services);
   }
 
@@ -196,6 +211,7 @@ export class Holds {
    */
   lose(id: string, now: number): ReadonlySet<string> {
     const lost = new Set<string>();
+    if (this.#last === undefined) this.#lostEarly.add(id);
     for (const [name, held] of this.#held) {
       const { servers } = held.service;
       if (!servers.some((server) => server.id === id)) continue;
@@ -211,11 +227,27 @@ export class Holds {
     return lost;
   }
 
-  /** Ends the holds whose time is over. Returns their services. @param now in ms since 1970 */
-  expire(now: number): readonly Service[] {
+  /**
+   * Whether requests may begin to wait for a backend, by its name in HAProxy, of which it is not known
+   * yet which service it is.
+   */
+  mayBegin(backend: string): boolean {
+    return this.length > 0 && this.#last === undefined && !this.#early.has(backend);
+  }
+
+  /** Notes that requests wait for such backends. @param now in milliseconds since 1970 */
+  begin(backends: readonly string[], now: number): void {
+    if (this.#last !== undefined) return;
+    for (const backend of backends) this.#early.set(backend, now + this.length);
+  }
+
+  /** Ends the holds whose time is over. Returns their backends. @param now in ms since 1970 */
+  expire(now: number): readonly string[] {
     const names = [...this.#ends].filter(([, until]) => until <= now).map(([name]) => name);
     for (const name of names) this.#ends.delete(name);
-    return names.flatMap((name) => this.#held.get(name)?.service ?? []);
+    const early = [...this.#early].filter(([, until]) => until <= now).map(([name]) => name);
+    for (const name of early) this.#early.set(name, Infinity);
+    return [...names.flatMap((name) => this.#held.get(name)?.service.backend ?? []), ...early];
   }
 
   #forgetAll(): void {

@@ -11,7 +11,9 @@ import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
 import {
   BRING_UP,
+  WAITING_ROOM,
   type Aliases,
+  type BackendServer,
   type Capabilities,
   type Operation,
   type ServerLine,
@@ -26,7 +28,7 @@ import {
   type SectionContext,
   type ServersAnew,
 } from "./sections.ts";
-import { createDefaultsLookup, placeOf, serversIn } from "../config/servers.ts";
+import { bareAddress, createDefaultsLookup, placeOf, serversIn } from "../config/servers.ts";
 
 export type Plan =
   | { readonly kind: "none" }
@@ -134,7 +136,7 @@ function inRuntimeOrder(operations: readonly Operation[]): Operation[] {
 }
 
 /** The addresses of a machine itself. Source: RFC 1122, section 3.2.1.3; RFC 4291, section 2.5.3. */
-const LOOPBACK = /^(127\.|\[::1\])/;
+const LOOPBACK = /^(127\.|\[?::1\]?$)/;
 
 /**
  * Has servers disabled whose address goes to another container. That comes first: no request for the
@@ -176,6 +178,28 @@ function disabledFirst(
       ? [disable]
       : [disable, { ...operation, server: { ...server, disabled: true } }];
   });
+}
+
+/**
+ * Makes the function that says whether a server of an earlier configuration must make room, since
+ * another one has its address now. One of the same backend is no other: it serves the same.
+ * @param servers those of now
+ */
+export function mustMakeRoom(
+  servers: readonly BackendServer[],
+): (
+  former: Pick<ServerLine, "name" | "address" | "port"> & { readonly backend: string },
+) => boolean {
+  const enabled = servers.filter(({ server }) => !server.disabled && server.name !== WAITING_ROOM);
+  const byAddress = Map.groupBy(enabled, ({ server }) => bareAddress(server));
+  return ({ backend, name, address, port }) => {
+    const all = byAddress.get(address) ?? [];
+    const rivals = LOOPBACK.test(address) ? all.filter(({ server }) => server.port === port) : all;
+    return (
+      rivals.length > 0 &&
+      rivals.every((rival) => rival.server.name !== name && rival.backend !== backend)
+    );
+  };
 }
 
 /** The places that have another owner than before. */

@@ -14,10 +14,17 @@ import { join } from "node:path";
 import { run, type Container } from "../lab/containers.ts";
 import { answers, startEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
-import { eventually, request } from "../lab/http.ts";
+import { connect, eventually, request } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
-import { closeGateways, startGateway, type Gateway, type GatewayOptions } from "./gateway.ts";
+import {
+  closeGateways,
+  gatewayDir,
+  startGateway,
+  type Gateway,
+  type GatewayOptions,
+} from "./gateway.ts";
 import { createNetwork } from "./network.ts";
+import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(120_000);
 
@@ -129,6 +136,17 @@ async function told(): Promise<Told> {
   return asking.stop();
 }
 
+/** Makes a network in which every container gets the same address. Returns what to run one with. */
+async function oneAddress() {
+  await createNetwork(engine, "own");
+  const { IPAM } = await engine.docker.getNetwork("own").inspect();
+  const subnet = String(IPAM?.Config?.[0]?.["Subnet"]);
+  await importImage(engine, "own/first:1");
+  await importImage(engine, "own/second:1");
+  const at = { IPAMConfig: { IPv4Address: subnet.replace(/\d+\/\d+$/, "77") } };
+  return { network: "own", create: { NetworkingConfig: { EndpointsConfig: { own: at } } } };
+}
+
 /** The addresses of all containers, in their order. */
 function addresses(): Promise<string[]> {
   return Promise.all(containers.map((container) => container.ip()));
@@ -214,20 +232,23 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   );
 
   test("containers end while neither runs: a HAProxy of its own starts without them", async () => {
-    await serve({ version });
+    const options = { version, flags: ["--hold", "60s"] };
+    await serve(options);
     const inspected = await Promise.all(containers.map((container) => container.inspect()));
     await engine.stopDaemon("SIGKILL");
     await asking?.stop();
     // It takes HAProxy with it.
     await gateway.stop();
     await endAll(inspected.map(({ State }) => State.Pid));
-    await startNext({ version });
+    await startNext(options);
     await gateway.logged(/^HAProxy starts without all servers: their containers have ended/);
     await gateway.logged(/^started HAProxy/);
-    expect((await gateway.get("/own/s0/")).status).toBe(503);
+    await gateway.logged(/^ended while Docker cannot be asked/);
+    // Requests wait for them, until Docker has started them again.
     ask();
     await engine.startDaemon();
-    expect((await told()).wrong).toEqual([]);
+    const { wrong, none } = await told();
+    expect({ wrong, none }).toEqual({ wrong: [], none: 0 });
   });
 
   test("with live-restore nothing changes for anybody", async () => {
@@ -250,14 +271,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("a new container takes an address at once", async () => {
-    await createNetwork(engine, "own");
-    const { IPAM } = await engine.docker.getNetwork("own").inspect();
-    const subnet = String(IPAM?.Config?.[0]?.["Subnet"]);
-    await importImage(engine, "own/first:1");
-    await importImage(engine, "own/second:1");
-    const at = { IPAMConfig: { IPv4Address: subnet.replace(/\d+\/\d+$/, "77") } };
-    const create = { NetworkingConfig: { EndpointsConfig: { own: at } } };
-    const options = { network: "own", create };
+    const options = await oneAddress();
     let last = await run(engine, "own/first:1", { ...options, name: "first" });
     gateway = await startGateway({ dockerHost: engine.dockerHost, version });
     await gateway.served("/own/first/", "first");
@@ -275,5 +289,30 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await engine.docker.getNetwork("own").remove();
     expect(wrong).toEqual([]);
     expect(right).toBeGreaterThan(CLIENTS);
+  });
+
+  test("a new container takes an address, and a client of before a reload is still asking", async () => {
+    const options = await oneAddress();
+    const first = await run(engine, "own/first:1", { ...options, name: "first" });
+    const dir = gatewayDir();
+    const template = join(dir, "own.hbs");
+    const printed = await runToEnd(["template", "path"]);
+    writeFileSync(template, printed.stdout);
+    const flags = ["--template-file", template];
+    gateway = await startGateway({ dockerHost: engine.dockerHost, version, dir, flags });
+    await gateway.served("/own/first/", "first");
+    const client = await connect({ port: gateway.port });
+    client.send("GET /own/first/ HTTP/1.1\r\nHost: a\r\n");
+    writeFileSync(template, `${printed.stdout}\nuserlist extra\n`);
+    gateway.signal("SIGHUP");
+    await gateway.logged(/^reload: .*extra/);
+    await first.remove();
+    const second = await run(engine, "own/second:1", { ...options, name: "second" });
+    await gateway.served("/own/second/", "second");
+    client.send("\r\n");
+    expect((await client.response()).status).toBe(503);
+    client.close();
+    await second.remove();
+    await engine.docker.getNetwork("own").remove();
   });
 });

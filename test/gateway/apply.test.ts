@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Applier } from "../../src/gateway/apply.ts";
 import { ownerLine, ownersText } from "../../src/config/owners.ts";
+import { FormerWorkers } from "../../src/haproxy/process/former.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
@@ -46,7 +47,8 @@ function make() {
     logger,
   );
   const { program } = haproxy;
-  const made = new Applier({ files: onDisk, haproxy, runtime: own, program, log: logger });
+  const former = new FormerWorkers(haproxy.masterSocket, logger);
+  const made = new Applier({ files: onDisk, haproxy, runtime: own, former, program, log: logger });
   return { files: onDisk, runtime: own, applier: made, log: said };
 }
 
@@ -271,6 +273,22 @@ describe("servers that must go at once", () => {
     expect(does).toEqual(["enable server"]);
   });
 
+  test("leave a waiting room open behind them, if there is one and it may be opened", async () => {
+    const room = "    server _wait 127.0.0.1:1 backup disabled\n";
+    const { config, assets } = apart();
+    const withRooms = config.replace(/(server s 127.0.0.[23]:8000\n)/g, `$1${room}`);
+    await applier.reload({ config: withRooms, assets });
+    const asked: string[] = [];
+    const mayWait = (backend: string): boolean => asked.push(backend) > 0;
+    haproxy.told.length = 0;
+    expect(await applier.takeOut(isOfA, mayWait)).toEqual(["a"]);
+    expect(haproxy.told).toEqual(["set server a/_wait state ready", "set server a/s state maint"]);
+    // It is open now.
+    expect(await applier.takeOut(isOfA, mayWait)).toEqual([]);
+    expect(await applier.takeOut(() => true)).toEqual([]);
+    expect([asked, haproxy.servers["b/_wait"]]).toEqual([["a"], "127.0.0.1:1 maint"]);
+  });
+
   test("are told to HAProxy only once", async () => {
     await applier.takeOut(isOfA);
     const count = haproxy.told.length;
@@ -285,7 +303,7 @@ describe("servers that must go at once", () => {
     const more = apart();
     const config = `${more.config}backend c from d\n    server s 127.0.0.4:8000\n`;
     await change({ ...more, config });
-    answer.resolve(["a/s"]);
+    answer.resolve([]);
     await taking;
     const { files: now } = applier.applied;
     expect(now?.config).toContain("backend c from d\n    server s 127.0.0.4:8000\n");

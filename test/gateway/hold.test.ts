@@ -216,8 +216,40 @@ test("a hold that is over is told once", () => {
   at(0, one);
   at(1_000);
   expect(holds.expire(START + HOLD)).toEqual([]);
-  expect(holds.expire(START + 1_000 + HOLD).map(({ name }) => name)).toEqual(["foo/bar"]);
+  expect(holds.expire(START + 1_000 + HOLD)).toEqual(["foo:bar"]);
   expect(holds.expire(START + 1_000 + HOLD)).toEqual([]);
+});
+
+describe("a container that ended before its service was known", () => {
+  test("lets requests for its backend wait, once and for so long", () => {
+    expect(holds.mayBegin("foo:bar")).toBe(true);
+    holds.begin(["foo:bar"], START);
+    expect([holds.mayBegin("foo:bar"), holds.dueAt]).toEqual([false, START + HOLD]);
+    expect(holds.expire(START + HOLD - 1)).toEqual([]);
+    expect(holds.expire(START + HOLD)).toEqual(["foo:bar"]);
+    expect([holds.mayBegin("foo:bar"), holds.dueAt]).toEqual([false, undefined]);
+  });
+
+  test("has to answer again", () => {
+    holds.lose(one.id, START);
+    holds.begin(["foo:bar"], START);
+    expect(at(1_000, one, shop)).toEqual(["foo/bar waiting", "shop"]);
+    expect(holds.dueAt).toBe(START + 1_000 + HOLD);
+    answers(one);
+    expect(at(1_100, one, shop)).toEqual(["foo/bar", "shop"]);
+  });
+
+  test("is no loss beside another one", () => {
+    holds.lose(one.id, START);
+    expect(at(1_000, one, two)).toEqual(["foo/bar"]);
+  });
+
+  test("begins nothing that way once services are known", () => {
+    at(0, one);
+    expect(holds.mayBegin("foo:bar")).toBe(false);
+    holds.begin(["foo:bar"], START);
+    expect(holds.dueAt).toBeUndefined();
+  });
 });
 
 test("the servers to wait for are those of held services", () => {

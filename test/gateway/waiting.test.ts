@@ -1,8 +1,11 @@
 // The loop while requests wait for a container: what HAProxy is told, and what the log says.
 
-import { afterEach, expect, jest, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
+import { join } from "node:path";
 import { lineOf } from "../../src/gateway/report.ts";
+import { GatewayError } from "../../src/lib/errors.ts";
 import type { Container } from "../../src/model.ts";
 import { until, useFakeClock } from "../lab/fake-clock.ts";
 import { at } from "../lab/make.ts";
@@ -101,6 +104,48 @@ test("the hold ends while Docker cannot be read, too", async () => {
   expect(waits()).toBe(true);
   await played.elapse(1);
   await until(() => !waits());
+});
+
+describe("the container ended while no gateway ran, and Docker is away", () => {
+  beforeEach(async () => {
+    await serving();
+    await played.stop();
+    const { dir } = played;
+    const owners = join(dir, "haproxy.owners");
+    const told = readFileSync(owners, "utf8").replace(/^scope \S+/m, "scope of-another-boot");
+    writeFileSync(owners, told.replace(/ - web$/m, " 99/1 web"));
+    played = new PlayedGateway(WITH_ROOM, dir, HOLD);
+    played.haproxy.read(readFileSync(played.files.output, "utf8"));
+    played.source.failure = new GatewayError("docker", "not there");
+    await played.start();
+    await played.elapse(100);
+    await until(() => played.haproxy.servers[serverOf(web)] === "127.0.0.2:8000 maint");
+  });
+
+  test("requests wait until it answers again", async () => {
+    expect(waits()).toBe(true);
+    played.source.failure = undefined;
+    played.source.change({ ...web, startedAt: "now" });
+    await played.elapse(1_000);
+    expect([waits(), played.haproxy.servers[serverOf(web)]]).toEqual([
+      true,
+      "127.0.0.2:8000 ready",
+    ]);
+    await listen("127.0.0.2");
+    await played.elapse(20);
+    await until(() => !waits());
+    expect(played.haproxy.told).toContain(`set server ${serverOf(web)} health up`);
+    expect(played.haproxy.reloads).toEqual([]);
+  });
+
+  test("or until the hold is over, and do not wait again", async () => {
+    await played.elapse(HOLD - 1);
+    expect(waits()).toBe(true);
+    await played.elapse(1);
+    await until(() => !waits());
+    await played.elapse(2 * HOLD);
+    expect(waits()).toBe(false);
+  });
 });
 
 test("the next container answers after a while: then nobody waits any more", async () => {

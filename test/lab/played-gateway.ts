@@ -7,6 +7,7 @@ import { DesiredState, type DesiredSettings } from "../../src/gateway/desired.ts
 import { createOwnersFile } from "../../src/gateway/owners.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
 import { openTemplate } from "../../src/gateway/template-file.ts";
+import { FormerWorkers } from "../../src/haproxy/process/former.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import type { Container } from "../../src/model.ts";
@@ -88,7 +89,8 @@ export class PlayedGateway {
       log,
       hold,
     );
-    this.applier = new Applier({ files, haproxy, runtime: this.runtime, program, log });
+    const former = new FormerWorkers(haproxy.masterSocket, log);
+    this.applier = new Applier({ files, haproxy, runtime: this.runtime, former, program, log });
     this.gateway = new Gateway({
       source: this.source,
       applier: this.applier,

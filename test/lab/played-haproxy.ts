@@ -16,6 +16,8 @@ interface PlayedServer {
 
 export class PlayedHaproxy implements Haproxy {
   readonly statsSocket: string;
+  /** Nobody listens there: its former workers cannot be told. */
+  readonly masterSocket: string;
   /** The program that checks configurations: it refuses those with the word `refused`. */
   readonly program: string;
   /** Every command that it was sent but questions. */
@@ -39,6 +41,7 @@ export class PlayedHaproxy implements Haproxy {
 
   constructor(dir: string) {
     this.statsSocket = join(dir, "admin.sock");
+    this.masterSocket = join(dir, "master.sock");
     this.program = join(dir, "check");
     const script = `#!/bin/sh\ngrep -q refused "$3" || exit 0\necho "[ALERT] (1) : refused"\nexit 1\n`;
     writeFileSync(this.program, script, { mode: 0o755 });

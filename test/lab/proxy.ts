@@ -48,6 +48,8 @@ export interface ServerStat {
   check: string;
   /** How many requests were sent to it, with or without success. */
   chosen: number;
+  /** How often it was found down after it had been up. */
+  wentDown: number;
 }
 
 /** A place for a configuration, with the settings to render it. */
@@ -142,6 +144,7 @@ export class Site {
             status: row.get("status") ?? "",
             check: row.get("check_status") ?? "",
             chosen: Number(row.get("lbtot")),
+            wentDown: Number(row.get("chkdown")),
           };
           const name = containerName(id);
           return [port === undefined ? name : `${name}:${port}`, stat];

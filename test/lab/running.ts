@@ -6,6 +6,7 @@ import { basename, dirname, join } from "node:path";
 import { mapsOf } from "../../src/config/map-file.ts";
 import { Applier } from "../../src/gateway/apply.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
+import { FormerWorkers } from "../../src/haproxy/process/former.ts";
 import { ExternalHaproxy } from "../../src/haproxy/process/external.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import type { Files } from "../../src/model.ts";
@@ -185,6 +186,7 @@ export class Running {
         masterSocket: this.haproxy.masterSocket,
       }),
       runtime,
+      former: new FormerWorkers(this.haproxy.masterSocket, log),
       program: haproxyProgram(this.site.version),
       log,
     });

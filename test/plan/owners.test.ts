@@ -1,9 +1,10 @@
 // An address that goes to another container, and a server whose container is another one now.
 
 import { describe, expect, test } from "bun:test";
+import { WAITING_ROOM, type BackendServer } from "../../src/config/operations.ts";
 import { ownerLine, ownersText } from "../../src/config/owners.ts";
 import type { Files } from "../../src/model.ts";
-import { planChange } from "../../src/plan/plan.ts";
+import { mustMakeRoom, planChange } from "../../src/plan/plan.ts";
 import { tell, V26, V34, withServers } from "../lab/plans.ts";
 
 /** @param owners by place: the container, and perhaps a `+` for each restart */
@@ -24,6 +25,7 @@ function plan(before: Files, after: Files, version = V34): string[] {
   return tell(planChange({ files: before, aliases: {} }, after, version));
 }
 
+const SERVER = /^(\S+)\/(\S+) (\S+):(\d+)$/;
 const NOTHING = tell({ kind: "none" });
 const X = "10.0.0.1:80";
 const Y = "10.0.0.2:80";
@@ -135,3 +137,40 @@ describe("the container behind a server", () => {
     expect(plan(before, more)).toEqual(["add server b/c", "enable server b/a"]);
   });
 });
+
+describe("a server of an earlier configuration must make room", () => {
+  test("for another one at its address, whatever the port", () => {
+    expect(makesRoom("web/a 10.0.0.1:80", now("shop/b 10.0.0.1:8000"))).toBe(true);
+    expect(makesRoom("web/a fd00::1:80", now("shop/b [fd00::1]:80"))).toBe(true);
+    expect(makesRoom("web/a 10.0.0.2:80", now("shop/b 10.0.0.1:80"))).toBe(false);
+  });
+
+  test("not for itself, not for one of its backend, not for one without requests", () => {
+    const own = now("_spare_1/a 10.0.0.1:8000");
+    expect(makesRoom("web/a 10.0.0.1:80", own, now("shop/b 10.0.0.1:80"))).toBe(false);
+    expect(makesRoom("web/a 10.0.0.1:80", now("web/b 10.0.0.1:80"))).toBe(false);
+    expect(makesRoom("web/a 10.0.0.1:80", now("shop/b 10.0.0.1:80", true))).toBe(false);
+  });
+
+  test("on this machine's own address only at its port", () => {
+    expect(makesRoom("web/a 127.0.0.1:80", now("shop/b 127.0.0.1:80"))).toBe(true);
+    expect(makesRoom("web/a 127.0.0.1:81", now("shop/b 127.0.0.1:80"))).toBe(false);
+    expect(makesRoom("web/a ::1:81", now("shop/b [::1]:80"))).toBe(false);
+  });
+
+  test("not for the waiting room", () => {
+    expect(makesRoom("web/a 10.0.0.1:1", now(`shop/${WAITING_ROOM} 10.0.0.1:1`))).toBe(false);
+  });
+});
+
+/** Whether a server makes room for these, given as `backend/name address:port`. */
+function makesRoom(former: string, ...servers: BackendServer[]): boolean {
+  const [, backend = "", name = "", address = "", port = ""] = SERVER.exec(former) ?? [];
+  return mustMakeRoom(servers)({ backend, name, address, port });
+}
+
+function now(text: string, disabled = false): BackendServer {
+  const [, backend = "", name = "", address = "", port = ""] = SERVER.exec(text) ?? [];
+  const rest = { settings: [], disabled, connectCheckOnly: false };
+  return { backend, server: { name, address, port, ...rest } };
+}

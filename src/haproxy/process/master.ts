@@ -1,5 +1,6 @@
 // HAProxy's master process: its workers, and how it reloads them.
 
+import { existsSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { pause } from "../../lib/async.ts";
 import { GatewayError, systemCode } from "../../lib/errors.ts";
@@ -64,6 +65,17 @@ export function parseProcesses(answer: string): Processes {
   }
   if (master !== undefined) return { master, reloads, failed, workers };
   throw new GatewayError("haproxy", `Cannot read HAProxy's processes: it answered "${answer}"`);
+}
+
+/**
+ * The process IDs of the workers of earlier configurations. Empty without a master's socket.
+ * @throws GatewayError `haproxy` if the master cannot be asked
+ */
+export async function formerWorkers(masterSocket: string): Promise<number[]> {
+  if (!existsSync(masterSocket)) return [];
+  const answer = await askHaproxy(masterSocket, "show proc;quit");
+  const [, former = ""] = /^# old workers\n((?:[^#].*\n)*)/m.exec(answer) ?? [];
+  return [...former.matchAll(/^(\d+)\s+worker\b/gm)].map(([, pid]) => Number(pid));
 }
 
 /**

@@ -1,7 +1,14 @@
 // Drift: what HAProxy says it runs, compared with what its files say.
 
 import { sectionsOf } from "../../config/sections.ts";
-import { backendOf, mapEntries, valuesByKey, mapsOf, runningValue } from "../../config/map-file.ts";
+import {
+  backendOf,
+  mapEntries,
+  valuesByKey,
+  mapsOf,
+  runningValue,
+  shownEntries,
+} from "../../config/map-file.ts";
 import type { Files } from "../../model.ts";
 import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
 import { bareAddress, serversIn, hasIpAndPort } from "../../config/servers.ts";
@@ -46,14 +53,12 @@ export async function findAliases(runtime: Runtime, files: Files): Promise<Alias
   return aliases;
 }
 
-/** The entries of a running map. The first entry of a key counts. */
-async function runningEntries(runtime: Runtime, path: string): Promise<Map<string, string>> {
-  const entries = new Map<string, string>();
-  for (const line of (await runtime.ask(`show map ${path}`)).split("\n")) {
-    const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
-    if (key !== undefined && value !== undefined && !entries.has(key)) entries.set(key, value);
-  }
-  return entries;
+/** The value of each key of a running map. */
+async function runningEntries(
+  runtime: Runtime,
+  path: string,
+): Promise<ReadonlyMap<string, string>> {
+  return valuesByKey(shownEntries(await runtime.ask(`show map ${path}`)));
 }
 
 async function serverDifferences(

@@ -7,6 +7,7 @@ import type { Logger } from "../../lib/log.ts";
 import {
   BRING_UP,
   WAITING_ROOM,
+  broughtUp,
   type Capabilities,
   type Operation,
   type ServerLine,
@@ -143,7 +144,7 @@ export class Runtime {
     const probes = this.#probes.start(operations);
     await this.#serially(async () => {
       const ready = await probes.readyAtOnce();
-      await this.#disableAt(addressesOf(operations));
+      await this.#disableAt(new Set(broughtUp(operations).map(({ server }) => server.address)));
       await this.#carryOut(operations.filter(comesFirst), capabilities, ready);
       probes.goOn();
       await this.#carryOut(
@@ -207,17 +208,23 @@ export class Runtime {
 
   /**
    * Disables servers at once: they get no new requests, not even from clients that are bound to them.
-   * @param mustGo decides by what HAProxy says of each server; the key is `backend/server`
-   * @returns the keys of those that were disabled
+   * @param mustGo decides by what HAProxy says of each server
+   * @param mayWait whether requests wait for a backend that has no other server; else they get 503
+   * @returns the backends whose requests wait now
    * @throws GatewayError `haproxy` if HAProxy cannot be told
    */
-  async disable(mustGo: (key: string, server: ServerState) => boolean): Promise<string[]> {
+  async disable(
+    mustGo: (server: ServerState) => boolean,
+    mayWait: (backend: string) => boolean = () => false,
+  ): Promise<string[]> {
     const states = readServerStates(await this.ask("show servers state"));
-    const keys = [...states]
-      .filter(([key, state]) => !state.inMaintenance && mustGo(key, state))
-      .map(([key]) => key);
+    const ending = new Set([...states].filter(([, state]) => mustGo(state)).map(([key]) => key));
+    const waiting = emptiedBy(ending, states).filter(mayWait);
+    // Before the servers, so that no request finds neither.
+    for (const backend of waiting) this.openWaitingRoom(backend);
+    const keys = [...ending].filter((key) => states.get(key)?.inMaintenance === false);
     if (keys.length > 0) await this.#overrides.disable(keys);
-    return keys;
+    return waiting;
   }
 
   /** Forgets the running HAProxy. Another one runs now, or soon will. */
@@ -318,12 +325,21 @@ function setUp(key: string): string {
   return `set server ${serverPath(key)} health up`;
 }
 
-/** The addresses at which operations bring servers up. */
-function addressesOf(operations: readonly Operation[]): ReadonlySet<string> {
-  const servers = operations
-    .filter((operation) => BRING_UP.includes(operation.do))
-    .flatMap((operation) => ("server" in operation ? operation.server : []));
-  return new Set(servers.filter(({ disabled }) => !disabled).map(({ address }) => address));
+/** The backend of a server, given as `backend/server`. */
+function backendOf(key: string): string {
+  return key.slice(0, key.indexOf("/"));
+}
+
+/** The backends with a closed waiting room that have no server left but those that end. */
+function emptiedBy(
+  ending: ReadonlySet<string>,
+  states: ReadonlyMap<string, ServerState>,
+): string[] {
+  const emptied = new Set([...ending].map(backendOf));
+  for (const [key, { withoutRequests }] of states) {
+    if (!withoutRequests && !ending.has(key)) emptied.delete(backendOf(key));
+  }
+  return [...emptied].filter((backend) => states.has(`${backend}/${WAITING_ROOM}`));
 }
 
 /** Whether an operation adds or enables something, or must come before that. */

@@ -1,0 +1,99 @@
+// The workers of earlier configurations: each goes on until the last of its clients is gone, and sends
+// requests to addresses as they were. Only the master's socket leads to them still.
+
+import { backendOf, shownEntries } from "../../config/map-file.ts";
+import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { word } from "../runtime/commands.ts";
+import { askHaproxy } from "../runtime/socket.ts";
+import { formerWorkers } from "./master.ts";
+import { readServerStates } from "./server-states.ts";
+
+/** A server as a former worker has it. */
+export interface FormerServer {
+  readonly backend: string;
+  readonly name: string;
+  /** Without brackets. */
+  readonly address: string;
+  readonly port: string;
+}
+
+/** No backend is called so: HAProxy answers 503. */
+const NO_BACKEND = "_gone";
+
+export class FormerWorkers {
+  /** Whether there may be any. Most of the time there are none, and nobody is asked. */
+  #mayExist = true;
+
+  constructor(
+    private readonly masterSocket: string,
+    private readonly log: Logger,
+  ) {}
+
+  /** Notes that HAProxy has read its files again: who was its worker is a former one now. */
+  note(): void {
+    this.#mayExist = true;
+  }
+
+  /**
+   * Keeps former workers from servers. One that cannot be told is no obstacle: it may have ended.
+   * @param mustGo decides by what the worker says of each server that gets requests
+   */
+  async spare(mustGo: (server: FormerServer) => boolean): Promise<void> {
+    if (!this.#mayExist) return;
+    this.#mayExist = false;
+    try {
+      for (const pid of await formerWorkers(this.masterSocket)) {
+        this.#mayExist = true;
+        await this.#spareIn(pid, mustGo);
+      }
+    } catch (error) {
+      if (!(error instanceof GatewayError)) throw error;
+      this.#mayExist = true;
+      this.log.debug(`workers of earlier configurations were not told: ${errorMessage(error)}`);
+    }
+  }
+
+  /**
+   * A former worker disables no server: its backends are closed, it says. But it takes changes of its
+   * maps, which lead the requests of which it has only a part so far, and it closes sessions. One that
+   * is at such a server would send its request again if the container ends.
+   */
+  async #spareIn(pid: number, mustGo: (server: FormerServer) => boolean): Promise<void> {
+    const ask = (line: string): Promise<string> => this.#ask(pid, line);
+    const states = [...readServerStates(await ask("show servers state"))];
+    const gone = new Set<string>();
+    for (const [key, { address, port, inMaintenance }] of states) {
+      const [backend = "", name = ""] = key.split("/");
+      if (!inMaintenance && mustGo({ backend, name, address, port })) gone.add(key);
+    }
+    if (gone.size === 0) return;
+    await closeRoutes(ask, new Set([...gone].map((key) => key.slice(0, key.indexOf("/")))));
+    const sessions = await ask("show sess");
+    const atGone = [...sessions.matchAll(/^(0x[0-9a-f]+): .* be=(\S+) srv=(\S+) /gm)]
+      .filter(([, , backend, server]) => gone.has(`${backend}/${server}`))
+      .map(([, id]) => `shutdown session ${id}`);
+    for (const command of atGone) await ask(command);
+  }
+
+  /** Source: management guide, section 9.4 (Master CLI): `@!PID` leads one command to a worker. */
+  #ask(pid: number, command: string): Promise<string> {
+    return askHaproxy(this.masterSocket, `@!${pid} ${command}\nquit`);
+  }
+}
+
+/** Has the requests for backends answered 503 that are still to come. */
+async function closeRoutes(
+  ask: (line: string) => Promise<string>,
+  backends: ReadonlySet<string>,
+): Promise<void> {
+  const maps = [...(await ask("show map")).matchAll(/^\d+ \((\/.+?)\)/gm)];
+  for (const [, path = ""] of maps) {
+    for (const [key, value] of shownEntries(await ask(`show map ${word(path)}`))) {
+      const backend = backendOf(value);
+      if (!backends.has(backend)) continue;
+      const closed = NO_BACKEND + value.slice(backend.length);
+      await ask(`set map ${word(path)} ${word(key)} ${word(closed)}`);
+    }
+  }
+}
