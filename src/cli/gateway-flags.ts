@@ -81,6 +81,10 @@ export const GATEWAY_FLAGS: FlagDefs = {
     type: "boolean",
     description: "reload HAProxy for every change instead of changing it while it runs",
   },
+  "no-mend-links": {
+    type: "boolean",
+    description: "answer 403 to links that forget the prefix, instead of leading them below it",
+  },
   once: { type: "boolean", description: "bring HAProxy up to date once, and end" },
   "log-level": {
     type: "string",

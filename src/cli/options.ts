@@ -22,6 +22,8 @@ export interface Options {
   readonly reload: ReloadOptions;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
+  /** Whether a link that forgets the prefix of its page is led below it. */
+  readonly mendLinks: boolean;
   /** The value of `--docker-host`; empty if it was not given. */
   readonly dockerHost: string;
   readonly once: boolean;
@@ -105,6 +107,7 @@ export function parseOptions(raw: RawOptions): Options {
     },
     // A request that waits is the old worker's after a reload, which learns of no new container.
     hold: raw["always-reload"] === true ? 0 : parseHold(text("hold") ?? "10s"),
+    mendLinks: raw["no-mend-links"] !== true,
     dockerHost: text("docker-host") ?? "",
     once: raw["once"] === true,
     log: {

@@ -57,6 +57,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         listen,
         domain: routing.domain ?? "",
         ports: routing.ports,
+        mendLinks: options.mendLinks,
         ...holdOptions(options.hold, isRemote),
       },
       haproxy: { version, ...paths.haproxy },

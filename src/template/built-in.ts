@@ -1,5 +1,8 @@
 // The templates and partials that are embedded in the program.
 
+import climbing from "../../templates/climbing.hbs" with { type: "text" };
+import mended from "../../templates/mended.hbs" with { type: "text" };
+import wayBack from "../../templates/way-back.hbs" with { type: "text" };
 import backends from "../../templates/backends.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
@@ -19,4 +22,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   defaults,
   frontend,
   backends,
+  climbing,
+  mended,
+  "way-back": wayBack,
 };

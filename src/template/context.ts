@@ -10,6 +10,8 @@ export interface ContextOptions {
   readonly listen: readonly string[];
   readonly domain: string;
   readonly ports: readonly number[];
+  /** Whether a link that forgets the prefix of its page is led below it. */
+  readonly mendLinks: boolean;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** How long HAProxy waits for a connection, and between two tries, in milliseconds. */

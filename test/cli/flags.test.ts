@@ -36,7 +36,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
 test("every flag of the program of 2018 and every other one is there", () => {
   expect(Object.keys(EXAMPLES).toSorted()).toEqual(STRINGS.toSorted());
   const booleans = Object.keys(GATEWAY_FLAGS).filter((name) => !STRINGS.includes(name));
-  expect(booleans.toSorted()).toEqual(["always-reload", "manage-haproxy", "once"]);
+  expect(booleans.toSorted()).toEqual(["always-reload", "manage-haproxy", "no-mend-links", "once"]);
 });
 
 describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {

@@ -84,6 +84,7 @@ function readCase(name: string): GoldenCase {
           listen,
           domain: routing.domain ?? "",
           ports: routing.ports,
+          mendLinks: true,
           ...holdOptions(hold, false),
         },
         haproxy: { version: haproxy, ...paths.haproxy },

@@ -25,7 +25,13 @@ export const ROUTING: RoutingOptions = {
 /** The settings that decide the files, together with the containers. */
 export const SETTINGS: DesiredSettings = {
   routing: ROUTING,
-  template: { listen: ["*:80"], domain: "", ports: [8000, 80], ...holdOptions(10_000, false) },
+  template: {
+    listen: ["*:80"],
+    domain: "",
+    ports: [8000, 80],
+    mendLinks: true,
+    ...holdOptions(10_000, false),
+  },
   haproxy: {
     version: "2.6.12",
     user: "",

@@ -77,7 +77,13 @@ export class PlayedGateway {
     const { statsSocket, program, version } = this.haproxy;
     const settings: DesiredSettings = {
       routing: ROUTING,
-      template: { listen: [], domain: "", ports: [8000, 80], ...holdOptions(hold, false) },
+      template: {
+        listen: [],
+        domain: "",
+        ports: [8000, 80],
+        mendLinks: true,
+        ...holdOptions(hold, false),
+      },
       haproxy: { version, user: "", group: "", chroot: "", statsSocket, stateFile: "", log: [] },
       mapPath: this.files.mapPath,
     };

@@ -35,6 +35,8 @@ export interface ProxyOptions {
   domain?: string;
   /** The ports to guess. */
   ports?: readonly number[];
+  /** Whether links that forget the prefix are mended; they are by default. */
+  mendLinks?: boolean;
 }
 
 /** A request to the proxy. Its `Host` is `127.0.0.1:<port>` by default. */
@@ -64,12 +66,13 @@ export class Site {
   static async make(version: HaproxyVersion, options: ProxyOptions = {}): Promise<Site> {
     const dir = labDir("contract");
     const port = await freePort();
-    const { domain, ports } = options;
+    const { domain, ports, mendLinks = true } = options;
     const raw = {
       "output-file": join(dir, "haproxy.cfg"),
       listen: `127.0.0.1:${port}`,
       haproxy: haproxyProgram(version),
       "manage-haproxy": true,
+      "no-mend-links": !mendLinks,
       ...(domain === undefined ? {} : { domain }),
       ...(ports === undefined ? {} : { ports: ports.join() }),
     };

@@ -40,14 +40,20 @@ const LOCATIONS: readonly (readonly [sent: string, got: string])[] = [
   ["http://www.test:81", "http://www.test:81/foo/bar"],
   ["http://www.test:81?q", "http://www.test:81/foo/bar?q"],
   ["http://www.test:81#f", "http://www.test:81/foo/bar#f"],
+  ["HTTP://WWW.Test:81/x", "HTTP://WWW.Test:81/foo/bar/x"],
+  ["http://www.test/x", "http://www.test/foo/bar/x"],
+  ["http://www.test:80/x", "http://www.test:80/foo/bar/x"],
+  ["https://www.test", "https://www.test/foo/bar"],
+  ["https://www.test:443/x", "https://www.test:443/foo/bar/x"],
+  ["//www.test:81/x", "//www.test:81/foo/bar/x"],
+  ["//www.test/x?y", "//www.test/foo/bar/x?y"],
+  ["//www.test/foo/bar/x", "//www.test/foo/bar/x"],
 
   // Another place.
   ["//other/x", "//other/x"],
-  ["//www.test:81/x", "//www.test:81/x"],
   ["http://other/x", "http://other/x"],
   ["http://other", "http://other"],
   ["https://other/foo/bar/x", "https://other/foo/bar/x"],
-  ["http://www.test/x", "http://www.test/x"],
   ["http://www.test:8181/x", "http://www.test:8181/x"],
   ["http://www.test:81.other/x", "http://www.test:81.other/x"],
   ["http://wwwxtest:81/x", "http://wwwxtest:81/x"],
@@ -84,6 +90,15 @@ const COOKIES: readonly (readonly [sent: string, got: string])[] = [
   // (RFC 6265, section 5.1.4).
   ["a=b; Path=/", "a=b; Path=/foo/bar"],
   ["a=b; path=/", "a=b; path=/foo/bar"],
+  ["a=b; Path = /x", "a=b; Path = /foo/bar/x"],
+  // Of several the last one counts (RFC 6265, section 5.3).
+  ["a=b; Path=/x; Path=/y", "a=b; Path=/x; Path=/foo/bar/y"],
+  // Browsers drop such a cookie with any other path (RFC 6265bis, section 4.1.3.2).
+  ["__Host-a=b; Path=/; Secure", "__Host-a=b; Path=/; Secure"],
+  ["__host-a=b; Path=/; Secure", "__host-a=b; Path=/; Secure"],
+  ["__Secure-a=b; Path=/; Secure", "__Secure-a=b; Path=/foo/bar; Secure"],
+  ["a=__Host-; Path=/", "a=__Host-; Path=/foo/bar"],
+  ["a=b Path=/x", "a=b Path=/x"],
   ["a=b; PATH=/", "a=b; PATH=/foo/bar"],
   ["a=b;Path=/", "a=b;Path=/foo/bar"],
   ["a=b; HttpOnly; Path=/; SameSite=Lax", "a=b; HttpOnly; Path=/foo/bar; SameSite=Lax"],
@@ -126,19 +141,23 @@ const COOKIES: readonly (readonly [sent: string, got: string])[] = [
 
 describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
   let app: App;
+  let six: App;
   let site: Site;
   let haproxy: Haproxy | undefined;
 
   beforeAll(async () => {
     app = await startApp();
+    six = await startApp({ name: "six", address: "::1" });
     site = await Site.make(version);
     const images = ["foo/bar", "foo", "grafana/grafana", "a/b/c"];
-    haproxy = await site.start(images.map((image) => serviceOf(app, { image })));
+    const services = images.map((image) => serviceOf(app, { image }));
+    haproxy = await site.start([...services, serviceOf(six)]);
   }, START_MS);
 
   afterAll(async () => {
     await haproxy?.stop();
     await app.stop();
+    await six.stop();
   });
 
   test.each(LOCATIONS)("Location %s comes back as %s", async (sent, got) => {
@@ -147,6 +166,94 @@ describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
 
   test.each(COOKIES)("cookie %s comes back as %s", async (sent, got) => {
     expect(await values("Set-Cookie", [sent])).toEqual([got]);
+  });
+
+  test.each(["Content-Location", "Refresh"])("%s comes back as Location does", async (name) => {
+    for (const [sent, got] of LOCATIONS) expect(await values(name, [sent])).toEqual([got]);
+  });
+
+  test.each([
+    ["5; url=/x", "5; url=/foo/bar/x"],
+    ["0;URL='/x'", "0;URL='/foo/bar/x'"],
+    ['1.5, url = "http://www.test:81/x"', '1.5, url = "http://www.test:81/foo/bar/x"'],
+    ["5; url=/foo/bar/x", "5; url=/foo/bar/x"],
+    ["5; url=x", "5; url=x"],
+    ["5; url=http://other/x", "5; url=http://other/x"],
+    ["5", "5"],
+  ])("Refresh %s comes back as %s", async (sent, got) => {
+    expect(await values("Refresh", [sent], { status: 200 })).toEqual([got]);
+  });
+
+  test.each<[string[], string]>([
+    [["</a>; rel=preload"], "</foo/bar/a>; rel=preload"],
+    [
+      ["</a>; rel=x, </b/c>;rel=y,</d?e=f>"],
+      "</foo/bar/a>; rel=x, </foo/bar/b/c>;rel=y,</foo/bar/d?e=f>",
+    ],
+    [["</foo/bar/a>, </b>, </foo/barn>"], "</foo/bar/a>, </foo/bar/b>, </foo/bar/foo/barn>"],
+    [
+      ["<http://www.test:81/a>, <//WWW.test/b>"],
+      "<http://www.test:81/foo/bar/a>, <//WWW.test/foo/bar/b>",
+    ],
+    [["<https://other/a>, <//other/b>, <c>"], "<https://other/a>, <//other/b>, <c>"],
+    [['</a,b>; title="x|y"; rel="</z"'], '</foo/bar/a,b>; title="x|y"; rel="</z"'],
+    [["</a>", "</b>"], "</foo/bar/a>, </foo/bar/b>"],
+    [
+      ["</a>", "</b>", "</c>, </d>", "<e>"],
+      "</foo/bar/a>, </foo/bar/b>, </foo/bar/c>, </foo/bar/d>, <e>",
+    ],
+  ])("Link %s comes back as %s", async (sent, got) => {
+    expect(await values("Link", sent, { status: 200 })).toEqual([got]);
+  });
+
+  test("an application that calls itself by its own address gets the client's host", async () => {
+    const own = `127.0.0.1:${app.port}`;
+    for (const [sent, got] of [
+      [`http://${own}/x?y#z`, "http://www.test:81/foo/bar/x?y#z"],
+      [`http://${own}`, "http://www.test:81/foo/bar"],
+      [`http://${own}/foo/bar/x`, "http://www.test:81/foo/bar/x"],
+      ["http://127.0.0.1/x", "http://www.test:81/foo/bar/x"],
+      [`http://127.0.0.1:${app.port + 1}/x`, `http://127.0.0.1:${app.port + 1}/x`],
+      [`http://127.0.0.11:${app.port}/x`, `http://127.0.0.11:${app.port}/x`],
+      [`//other/?u=http://${own}/`, `//other/?u=http://${own}/`],
+    ] as const) {
+      expect(await values("Location", [sent])).toEqual([got]);
+    }
+  });
+
+  test("and so does one with an IPv6 address", async () => {
+    const own = `[::1]:${six.port}`;
+    for (const [sent, got] of [
+      [`http://${own}/x`, "http://www.test:81/six/x"],
+      ["http://[::1]/x", "http://www.test:81/six/x"],
+      ["http://[::2]/x", "http://[::2]/x"],
+    ] as const) {
+      six.answerer = () => reply(302, [["Location", sent]]);
+      const answer = await site.ask({ target: "/six/", headers: { Host: "www.test:81" } });
+      expect(answer.header("Location")).toBe(got);
+    }
+  });
+
+  test("all of them in one answer", async () => {
+    app.answerer = () =>
+      reply(201, [
+        ["Location", "/a"],
+        ["Content-Location", "/b"],
+        ["Set-Cookie", "c=d; Path=/"],
+        ["Link", "</e>"],
+        ["Refresh", "1;url=/f"],
+        ["X-Other", "/g"],
+      ]);
+    const { headers } = await site.ask({ target: "/foo/x" });
+    const found = Object.fromEntries(headers.map(([name, value]) => [name.toLowerCase(), value]));
+    expect(found).toMatchObject({
+      location: "/foo/a",
+      "content-location": "/foo/b",
+      "set-cookie": "c=d; Path=/foo",
+      link: "</foo/e>",
+      refresh: "1;url=/foo/f",
+      "x-other": "/g",
+    });
   });
 
   test("each of several cookies is mended, in their order", async () => {
@@ -186,6 +293,8 @@ describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
     for (const [host, sent, got] of [
       ["www.test", "http://www.test/x", "http://www.test/foo/bar/x"],
       ["www.test", "http://www.test:81/x", "http://www.test:81/x"],
+      ["WWW.test", "http://www.test/x", "http://www.test/foo/bar/x"],
+      ["www.test:80", "http://www.test/x", "http://www.test/foo/bar/x"],
       ["[::1]:8080", "http://[::1]:8080/x", "http://[::1]:8080/foo/bar/x"],
       ["w.w", "http://wxw/x", "http://wxw/x"],
       ["a|b", "/x", "/foo/bar/x"],
