@@ -1,5 +1,6 @@
 // The templates and partials that are embedded in the program.
 
+import cookies from "../../templates/cookies.hbs" with { type: "text" };
 import climbing from "../../templates/climbing.hbs" with { type: "text" };
 import mended from "../../templates/mended.hbs" with { type: "text" };
 import wayBack from "../../templates/way-back.hbs" with { type: "text" };
@@ -23,6 +24,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   frontend,
   backends,
   climbing,
+  cookies,
   mended,
   "way-back": wayBack,
 };

@@ -99,12 +99,17 @@ export interface Context {
   readonly haproxy: HaproxyContext;
   /** Names of empty backends for services to come: HAProxy before 3.4 cannot add a backend. */
   readonly spares: readonly string[];
+  /** Counts the cookies of an answer that are put back one by one: HAProxy before 3.0 needs that. */
+  readonly cookies: readonly number[];
   readonly Time: string;
   readonly Guests: readonly Guest[];
 }
 
 /** So many new services need no reload. No repository's name starts with `_`. */
 const SPARE_NAMES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
+
+/** HAProxy takes about so many headers (`tune.http.maxhdr`). */
+const COOKIE_COUNT = Array.from({ length: 100 }, (_, index) => index + 1);
 
 /** Of services whose requests may wait, and of those whose requests never do. */
 const [holding, notHolding] = [
@@ -127,6 +132,7 @@ export function toContext(
     options,
     haproxy,
     spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARE_NAMES : [],
+    cookies: compareVersions(haproxy.version, "3.0") < 0 ? COOKIE_COUNT : [],
     // Getters, so that only templates that use these fields cause the work.
     get Time() {
       return time();

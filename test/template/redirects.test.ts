@@ -273,6 +273,21 @@ describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
     ]);
   });
 
+  test("up to a hundred cookies, a long one among them", async () => {
+    const long = "x".repeat(4_000);
+    for (const count of [1, 2, 60]) {
+      const names = Array.from(
+        { length: count },
+        (_, index) => `c${index}=${index === 1 ? long : "v"}`,
+      );
+      const found = await values(
+        "Set-Cookie",
+        names.map((name) => `${name}; Path=/`),
+      );
+      expect(found).toEqual(names.map((name) => `${name}; Path=/foo/bar`));
+    }
+  });
+
   test("whatever the status and the prefix", async () => {
     for (const [status, target, sent, got] of [
       [201, "/foo/bar/things", "/things/1", "/foo/bar/things/1"],
