@@ -141,12 +141,25 @@ describe.each(haproxyVersions())("links, HAProxy %s", (version) => {
     ["/foo/barn/c", "/foo/barn/c"],
     ["c.txt", "c.txt"],
     ["/foo/bar/a|b|c", "/a|b|c"],
+    ["/foo/bar/..a/b../c", "/..a/b../c"],
   ])("WebDAV's Destination %s is %s for the container", async (sent, got) => {
     for (const method of ["MOVE", "COPY"]) {
       app.forget();
       await site.ask({ target: "/foo/bar/x", method, headers: { Host: HOST, Destination: sent } });
       expect(app.received.map((request) => request.values("Destination"))).toEqual([[got]]);
     }
+  });
+
+  test.each([
+    "/foo/bar/../x",
+    "http://www.test:81/foo/bar/a/%2E./",
+    "/foo/bar/x/..%2fy",
+    "/foo/bar/..",
+  ])("a Destination that climbs (%s) is answered 400", async (sent) => {
+    app.forget();
+    const headers = { Host: HOST, Destination: sent };
+    expect((await site.ask({ target: "/foo/bar/x", method: "MOVE", headers })).status).toBe(400);
+    expect(app.received).toEqual([]);
   });
 
   test("nobody gets a Destination who sent none, and other methods keep theirs", async () => {

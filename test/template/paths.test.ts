@@ -96,6 +96,12 @@ const NOT_ROUTED = [
   "/x/../foo",
   "/x/foo",
   "/foo%2Fbar",
+  // What nginx makes of a prefix without its slash: the path of a file beside it.
+  "/foo../bar",
+  "/foo..%2fbar",
+  "/foo..;/bar",
+  "/foo%2f..%2fbar",
+  "/foo%2f%2e%2e%2fbar",
   "/foo%2fx",
   "/%66oo/x",
   "/foo;p=1",
@@ -108,6 +114,12 @@ const NOT_ROUTED = [
 
 /** These would leave /foo, for one server or another. */
 const CLIMBING = [
+  // What Traefik let through: CVE-2025-32431, CVE-2025-47952, CVE-2025-66490 (GHSA-gm3x-23wp-hc2c).
+  "/foo/../admin",
+  "/foo/%2e%2e/admin",
+  "/foo/..%2fadmin",
+  "/foo/..%5cadmin",
+  "/foo/..%2f..%5cadmin",
   "/foo/..",
   "/foo/../",
   "/foo/../bar",
