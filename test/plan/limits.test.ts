@@ -131,6 +131,21 @@ describe("a new backend", () => {
     ).toEqual({ kind: "reload", reasons: [cannot] });
   });
 
+  test("takes a reload for a line of its own, and none for the same line in its defaults", () => {
+    expect(plan(files(BASE), files(`${BASE}${web}  maxconn 7\n`), V34)).toEqual({
+      kind: "reload",
+      reasons: [
+        'backend "web" is new and has lines of its own: maxconn (in defaults "d" they need no reload)',
+      ],
+    });
+    const inherited = BASE.replace("defaults d\n", "defaults d\n  maxconn 7\n");
+    expect(tell(plan(files(inherited), files(inherited + web), V34))).toEqual([
+      "add backend web",
+      "add server web/x",
+      "publish backend web",
+    ]);
+  });
+
   test("takes a reload if its defaults compress, which HAProxy ignores at run time", () => {
     const gzip = BASE.replace("defaults d\n", "defaults d\n  compression algo gzip\n");
     expect(plan(files(gzip), files(gzip + web), V34)).toEqual({
