@@ -209,8 +209,8 @@ export interface Rejection {
   readonly container: string;
   readonly image: string;
   readonly reason: string;
-  /** Whether the container's own label says that it is not to be routed. */
-  readonly optedOut: boolean;
+  /** Whether nothing is wrong: its own label says so, or it is no web server. */
+  readonly expected: boolean;
   /** Whether it is only about to end, which is nothing to complain of. */
   readonly ending: boolean;
 }

@@ -1,6 +1,8 @@
 // The operations that change a running HAProxy, as values. src/plan chooses them, and
 // src/haproxy/runtime carries them out.
 
+import { shortVersion } from "../lib/text.ts";
+
 /** One `server` line, with what it takes over from `default-server` and `defaults`. */
 export interface ServerLine {
   readonly name: string;
@@ -70,6 +72,16 @@ export interface Capabilities {
   readonly version: string;
   /** Whether backends can be added and removed: HAProxy 3.4 and later. */
   readonly dynamicBackends: boolean;
+  /** The settings that it has refused on servers added while it runs. It takes them from its files. */
+  readonly refusedSettings: ReadonlySet<string>;
+}
+
+/** Why a server with such a setting cannot be added, as text for a person. */
+export function whySettingRefused(version: string, setting: string): string {
+  return (
+    `HAProxy ${shortVersion(version)} takes no ${JSON.stringify(setting)} on a server that is added ` +
+    "while it runs"
+  );
 }
 
 /**

@@ -82,13 +82,28 @@ function parseSection(text: string): Section {
 
 /** The path of the first `stats socket` that is a unix socket; undefined if there is none. */
 export function statsSocket(sections: readonly Section[]): string | undefined {
-  for (const words of globalLines(sections)) {
-    const [first, second, address = ""] = words;
-    if (first !== "stats" || second !== "socket") continue;
-    const path = address.replace(/^unix@/, "");
-    if (path.startsWith("/")) return path;
-  }
-  return undefined;
+  return statsSocketWords(sections)?.[2]?.replace(UNIX, "");
+}
+
+/** How the address of a unix socket may begin. */
+const UNIX = /^unix@/;
+
+/** The words of the line that opens that socket. */
+function statsSocketWords(sections: readonly Section[]): readonly string[] | undefined {
+  return globalLines(sections).find(
+    ([first, second, address = ""]) =>
+      first === "stats" && second === "socket" && address.replace(UNIX, "").startsWith("/"),
+  );
+}
+
+/**
+ * Whether a client of that socket may change HAProxy; true if there is none.
+ * Source: configuration manual, section 3.1 (`stats socket`) and 5.1 (`level`): the default is
+ * `operator`.
+ */
+export function statsSocketIsAdmin(sections: readonly Section[]): boolean {
+  const words = statsSocketWords(sections);
+  return words === undefined || words[words.indexOf("level") + 1] === "admin";
 }
 
 /**

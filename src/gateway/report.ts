@@ -169,9 +169,8 @@ export class Complaints {
     const lines: LogLine[] = [
       ...model.rejections
         .filter(({ ending }) => !ending)
-        .map(({ id, container, image, reason, optedOut }) => ({
-          // A user who chose to leave it out knows why.
-          level: optedOut ? ("info" as const) : ("warn" as const),
+        .map(({ id, container, image, reason, expected }) => ({
+          level: expected ? ("info" as const) : ("warn" as const),
           message: `not routed: container ${container} (image ${image}): ${reason}`,
           fields: { event: "not routed", container, id, image, reason },
         })),

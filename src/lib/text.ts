@@ -15,6 +15,11 @@ export function compareVersions(a: string, b: string): number {
   return 0;
 }
 
+/** `2.6` for version `2.6.12`. */
+export function shortVersion(version: string): string {
+  return version.split(".").slice(0, 2).join(".");
+}
+
 /**
  * Formats rows as lines with aligned columns. Numbers are aligned to the right.
  * @param columns the width of the terminal; longer lines are cut

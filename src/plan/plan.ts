@@ -3,7 +3,7 @@
 // import only lib, config and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
-import { sectionsOf, splitWords, type Section } from "../config/sections.ts";
+import { sectionsOf, splitWords, statsSocketIsAdmin, type Section } from "../config/sections.ts";
 import { mappedBackends } from "../config/map-file.ts";
 import { ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
@@ -54,6 +54,10 @@ export interface Applied {
   readonly doubt?: string | undefined;
 }
 
+/** The reason for a reload where HAProxy would refuse every change. */
+const NOT_ADMIN =
+  "the stats socket is not of level admin, so HAProxy cannot be changed while it runs";
+
 /**
  * Compares what HAProxy runs with what it should run. Comments and blanks do not count.
  * @param capabilities undefined: every difference takes a reload
@@ -74,14 +78,15 @@ export function planChange(
     ...planAssets(before, desired, aliases),
   ];
   const reasons = changes.flatMap((change) => change.reasons);
-  if (reasons.length > 0) return { kind: "reload", reasons };
+  if (reasons.length > 0) return { kind: "reload", reasons: [...new Set(reasons)] };
   const operations = changes.flatMap((change) => change.operations);
   if (operations.length === 0) return { kind: "none" };
-  if (capabilities !== undefined) {
-    const disabling = disabledFirst(operations, before, desired);
-    return { kind: "runtime", operations: inRuntimeOrder(disabling), aliases };
+  if (capabilities === undefined) {
+    return { kind: "reload", reasons: [...new Set(operations.map(reasonFor))] };
   }
-  return { kind: "reload", reasons: [...new Set(operations.map(reasonFor))] };
+  if (!statsSocketIsAdmin(sectionsOf(before))) return { kind: "reload", reasons: [NOT_ADMIN] };
+  const disabling = disabledFirst(operations, before, desired);
+  return { kind: "runtime", operations: inRuntimeOrder(disabling), aliases };
 }
 
 /**
@@ -221,7 +226,11 @@ function isShared(files: Files, { address }: ServerLine): boolean {
 }
 
 /** Used while HAProxy's version is not known. Every difference takes a reload then. */
-const UNKNOWN_VERSION: Capabilities = { version: "unknown", dynamicBackends: true };
+const UNKNOWN_VERSION: Capabilities = {
+  version: "unknown",
+  dynamicBackends: true,
+  refusedSettings: new Set(),
+};
 
 /** @param aliases gets an entry for each spare backend that this change puts to use */
 function planSections(

@@ -3,7 +3,8 @@
 import { splitWords, type Section } from "../config/sections.ts";
 import { sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
-import { isSpare } from "../config/operations.ts";
+import { shortVersion } from "../lib/text.ts";
+import { isSpare, whySettingRefused } from "../config/operations.ts";
 import type { Capabilities, Operation, ServerLine } from "../config/operations.ts";
 import { hasIpAndPort, isServerLine, serversOf, type DefaultsLookup } from "../config/servers.ts";
 
@@ -32,6 +33,13 @@ export interface ServersAnew {
 const NO_CHANGE: Change = { operations: [], reasons: [] };
 const NOTHING_ANEW: ServersAnew = { overridden: new Set(), renewed: new Set() };
 
+/**
+ * The methods of balancing whose servers are known from the start. Those that hash are so unless the
+ * hash is consistent. Source: configuration manual, section 4.2 (`balance`, `hash-type`); management
+ * guide, section 9.3 (`add server`).
+ */
+const FIXED_BALANCE = /^balance (static-rr|(source|uri|url_param|hdr|rdp-cookie|hash)\b)/;
+
 /** Lines of `defaults` that HAProxy does not apply to a backend that is added at run time. */
 const IGNORED_AT_RUNTIME = /^compression /;
 const KINDS_WITH_SERVERS = ["backend", "listen"];
@@ -44,15 +52,16 @@ export function planChangedSection(
   before: Section,
   after: Section,
   runningName: string,
-  { defaultLines, anew }: SectionContext,
+  context: SectionContext,
 ): Change {
+  const { defaultLines } = context;
   const title = after.title;
   const isSame = before.head === after.head && sameItems(before.lines, after.lines);
   if (KINDS_WITH_SERVERS.includes(after.kind)) {
     const [old, now] = [splitLines(before, defaultLines), splitLines(after, defaultLines)];
     const onlyServersDiffer = before.head === after.head && sameItems(old.others, now.others);
     if (onlyServersDiffer && old.servers !== undefined && now.servers !== undefined) {
-      return planServers(title, runningName, old.servers, now.servers, anew);
+      return planServers(after, runningName, old.servers, now.servers, context);
     }
   }
   return isSame ? NO_CHANGE : { operations: [], reasons: [`${title} changed`] };
@@ -65,12 +74,16 @@ export function planChangedSection(
 export function planNewSection(
   section: Section,
   spare: string | undefined,
-  { capabilities: { version, dynamicBackends }, defaultLines }: SectionContext,
+  context: SectionContext,
 ): Change {
-  const title = section.title;
-  const isNew = (why = ""): Change => ({ operations: [], reasons: [`${title} is new${why}`] });
+  const { capabilities, defaultLines } = context;
+  const { version, dynamicBackends } = capabilities;
+  const isNew = (why = ""): Change => ({
+    operations: [],
+    reasons: [`${section.title} is new${why}`],
+  });
   const plain = parsePlainBackend(section, defaultLines);
-  if (plain === undefined) return isNew();
+  if (plain === undefined) return isNew(whyNotPlain(section, "has"));
   const backend = dynamicBackends ? section.name : spare;
   if (backend === undefined) {
     return isNew(` (HAProxy ${shortVersion(version)} cannot add one at run time)`);
@@ -78,7 +91,10 @@ export function planNewSection(
   if (dynamicBackends && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
     return isNew(" (one that is added at run time does not compress)");
   }
-  const { operations, reasons } = planServers(title, backend, [], plain.servers, NOTHING_ANEW);
+  const { operations, reasons } = planServers(section, backend, [], plain.servers, {
+    ...context,
+    anew: NOTHING_ANEW,
+  });
   if (reasons.length > 0 || !dynamicBackends) return { operations, reasons };
   return {
     operations: [
@@ -97,11 +113,19 @@ export function planNewSection(
 export function planRemovedSection(
   section: Section,
   backend: string,
-  { capabilities: { dynamicBackends }, defaultLines }: SectionContext,
+  context: SectionContext,
 ): Change {
+  const { capabilities, defaultLines } = context;
+  const { dynamicBackends } = capabilities;
   const plain = parsePlainBackend(section, defaultLines);
-  if (plain === undefined) return { operations: [], reasons: [`${section.title} is gone`] };
-  const { operations, reasons } = planServers("", backend, plain.servers, [], NOTHING_ANEW);
+  if (plain === undefined) {
+    const reason = `${section.title} is gone${whyNotPlain(section, "had")}`;
+    return { operations: [], reasons: [reason] };
+  }
+  const { operations, reasons } = planServers(section, backend, plain.servers, [], {
+    ...context,
+    anew: NOTHING_ANEW,
+  });
   // A backend that cannot be removed stays until the next reload. It has no servers, and no route
   // leads to it.
   if (!dynamicBackends) return { operations, reasons };
@@ -131,6 +155,26 @@ function parsePlainBackend(section: Section, defaultLines: DefaultsLookup) {
   return servers === undefined || others.length > 0 ? undefined : { defaults, servers };
 }
 
+/**
+ * Why a backend is not plain, as the rest of a reason; empty for other sections.
+ * @param has the verb for what it has or had
+ */
+function whyNotPlain({ kind, head, lines }: Section, has: "has" | "had"): string {
+  if (kind !== "backend") return "";
+  const [, , from, defaults] = splitWords(head);
+  if (from !== "from" || defaults === undefined) return ` and ${has} no defaults named with "from"`;
+  const others = new Set(lines.filter((line) => !isServerLine(line)).map(keywordOf));
+  if (others.size === 0) return ` and ${has} two servers with one name`;
+  const own = [...others].join(", ");
+  return ` and ${has} lines of its own: ${own} (in defaults "${defaults}" they need no reload)`;
+}
+
+/** The keyword of a line, such as `maxconn` or `option httpchk`. */
+function keywordOf(line: string): string {
+  const [first = "", second = ""] = splitWords(line);
+  return ["option", "timeout", "no"].includes(first) ? `${first} ${second}` : first;
+}
+
 /** The servers of a section, undefined if two have the same name, and its other lines. */
 function splitLines(section: Section, defaultLines: DefaultsLookup) {
   const servers = serversOf(section, defaultLines(section));
@@ -142,12 +186,13 @@ function splitLines(section: Section, defaultLines: DefaultsLookup) {
 }
 
 function planServers(
-  title: string,
+  section: Section,
   backend: string,
   before: readonly ServerLine[],
   after: readonly ServerLine[],
-  { overridden, renewed }: ServersAnew,
+  { anew: { overridden, renewed }, capabilities, defaultLines }: SectionContext,
 ): Change {
+  const { title } = section;
   const oldServers = new Map(before.map((server) => [server.name, server]));
   const newNames = new Set(after.map(({ name }) => name));
   const operations: Operation[] = [];
@@ -163,8 +208,11 @@ function planServers(
     } else if (!isSamePlace && !hasIpAndPort(server)) {
       // At run time HAProxy accepts a host name, but never resolves it.
       reasons.push(`${title} changed (server ${name} is not at an address and port)`);
-    } else if (old === undefined) operations.push({ do: "add server", backend, server });
-    else if (!isSamePlace) {
+    } else if (old === undefined) {
+      const refused = server.settings.find((word) => capabilities.refusedSettings.has(word));
+      if (refused !== undefined) reasons.push(whySettingRefused(capabilities.version, refused));
+      else operations.push({ do: "add server", backend, server });
+    } else if (!isSamePlace) {
       operations.push({ do: "move server", backend, server, from: old });
     } else if (old.disabled !== disabled || isOverridden || (!disabled && isRenewed)) {
       operations.push({ do: disabled ? "drain server" : "enable server", backend, server });
@@ -173,10 +221,20 @@ function planServers(
   for (const server of before) {
     if (!newNames.has(server.name)) operations.push({ do: "remove server", backend, server });
   }
+  const fixed = operations.some((operation) => operation.do === "add server")
+    ? fixedBalance([...defaultLines(section), ...section.lines])
+    : undefined;
+  if (fixed !== undefined) {
+    reasons.push(`${title} has "${fixed}", with which HAProxy adds no server while it runs`);
+  }
   return { operations, reasons };
 }
 
-/** `2.6` for version `2.6.12`. */
-function shortVersion(version: string): string {
-  return version.split(".").slice(0, 2).join(".");
+/** The line for a balance whose servers are known from the start; undefined for any other. */
+function fixedBalance(lines: readonly string[]): string | undefined {
+  const balance = lines.findLast((line) => line.startsWith("balance "));
+  if (balance === undefined || !FIXED_BALANCE.test(balance)) return undefined;
+  const hash = lines.findLast((line) => line.startsWith("hash-type "));
+  const isConsistent = hash?.startsWith("hash-type consistent") === true;
+  return isConsistent && !balance.startsWith("balance static-rr") ? undefined : balance;
 }

@@ -2,6 +2,7 @@
 
 import { BlockList } from "node:net";
 import type { Attachment, Container, Reach, Snapshot } from "../model.ts";
+import { otherProtocolAt } from "./other-protocols.ts";
 
 export interface AddressOptions {
   /** The ports to look for, the preferred first. */
@@ -36,6 +37,8 @@ export interface Ports {
 /** Why there is no address or no port. */
 export interface Unreachable {
   readonly reason: string;
+  /** Set if nothing is wrong: the container is no web server. */
+  readonly expected?: true;
 }
 
 /** The default networks of Docker and Podman. */
@@ -129,6 +132,7 @@ export function choosePorts(
   options: AddressOptions,
 ): Ports | Unreachable {
   const known = knownPorts(container, label, options.ports);
+  if (known !== undefined && "reason" in known) return known;
   if (address.host === undefined) {
     const { ports } = options;
     return known ?? { ports, why: `nothing is exposed: --ports (${ports.join(", ")}) are tried` };
@@ -145,17 +149,47 @@ export function choosePorts(
   return { reason: `port ${known.ports.join(", ")} of the host is the gateway's own` };
 }
 
-/** The ports that a label or the exposed ports tell; undefined if neither does. */
+/**
+ * The ports that a label or the exposed ports tell; undefined if neither does. Of the exposed ports
+ * that are not in `--ports`, those of other protocols than HTTP are left alone.
+ */
 function knownPorts(
   { exposed }: Container,
   label: number | undefined,
   ports: readonly number[],
-): Ports | undefined {
+): Ports | Unreachable | undefined {
   if (label !== undefined) return { ports: [label], why: "label gateway.port names it" };
   const expected = ports.filter((port) => exposed.includes(port));
   if (expected.length > 0) return { ports: expected, why: "exposed, and one of --ports" };
-  const [lowest] = exposed;
-  return lowest === undefined ? undefined : { ports: [lowest], why: "the lowest that is exposed" };
+  if (exposed.length === 0) return undefined;
+  const lowest = exposed.find((port) => otherProtocolAt(port, exposed) === undefined);
+  if (lowest === undefined) return { reason: whyNotHttp(exposed), expected: true };
+  const lower = exposed.filter((port) => port < lowest);
+  const others = lower.length === 0 ? "" : ` (${whosePorts(lower, exposed)})`;
+  return { ports: [lowest], why: `the lowest that is exposed${others}` };
+}
+
+/** Why a container is not routed that exposes only ports of other protocols. */
+function whyNotHttp(exposed: readonly number[]): string {
+  const label =
+    exposed.length === 1
+      ? `label gateway.port=${exposed.join()} if it does speak HTTP`
+      : "label gateway.port=PORT if one of them does speak HTTP";
+  return `${whosePorts(exposed, exposed)}; ${label}`;
+}
+
+/** Such as `4369 is Erlang's port, 5671 and 5672 are AMQP's ports`. */
+function whosePorts(ports: readonly number[], exposed: readonly number[]): string {
+  const byName = Map.groupBy(ports, (port) => otherProtocolAt(port, exposed));
+  return [...byName]
+    .map(([name, own]) => {
+      const last = own.slice(-1).join();
+      const others = own.slice(0, -1).join(", ");
+      return others === ""
+        ? `${last} is ${name}'s port`
+        : `${others} and ${last} are ${name}'s ports`;
+    })
+    .join(", ");
 }
 
 /** Makes the function that gives an address to reach in a network, IPv4 first; empty if none is. */

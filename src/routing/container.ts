@@ -16,8 +16,8 @@ export interface RoutedContainer {
 export interface UnroutedContainer {
   readonly container: Container;
   readonly reason: string;
-  /** Whether the container's own label says that it is not to be routed. */
-  readonly optedOut: boolean;
+  /** Whether nothing is wrong: its own label says so, or it is no web server. */
+  readonly expected: boolean;
   /** Whether it is only about to end. */
   readonly ending: boolean;
   readonly decisions: readonly Decision[];
@@ -40,15 +40,15 @@ export function createContainerRouter(
 
   function routeContainer(container: Container): RoutedContainer | UnroutedContainer {
     const decisions: Decision[] = [];
-    const unrouted = (reason: string, { optedOut = false, ending = false } = {}) => {
-      return { container, reason, optedOut, ending, decisions };
+    const unrouted = (reason: string, { expected = false, ending = false } = {}) => {
+      return { container, reason, expected, ending, decisions };
     };
     if (!["running", "paused", "restarting"].includes(container.state)) {
       return unrouted(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
     const intent = readIntent(container);
-    if ("reason" in intent) return unrouted(intent.reason, intent);
+    if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
     for (const { path } of intent.routes.value) {
       decisions.push({ about: "path", text: `${path}, from ${intent.routes.source}` });
     }
@@ -64,7 +64,7 @@ export function createContainerRouter(
     }
     decisions.push({ about: "address", text: `${address.address}, ${address.why}` });
     const candidates = choosePorts(container, intent.port?.value, address, options);
-    if ("reason" in candidates) return unrouted(candidates.reason);
+    if ("reason" in candidates) return unrouted(candidates.reason, candidates);
     const numbers = candidates.ports.join(", then ");
     decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
     decisions.push({ about: "health", text: describeHealth(container) });

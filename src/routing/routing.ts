@@ -52,7 +52,7 @@ export function createRouter(): Router {
       const { container } = decision;
       const reason = excluded[container.id];
       if (reason !== undefined) {
-        return { container, reason, optedOut: false, ending: false, decisions: [] };
+        return { container, reason, expected: false, ending: false, decisions: [] };
       }
       // With another container's network, the decision depends on that container too.
       return container.networkMode.startsWith("container:") ? routeContainer(container) : decision;
@@ -145,7 +145,7 @@ function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {
   return a === undefined || b === undefined ? a === b : sameItems(a, b);
 }
 
-function toRejection({ container, reason, optedOut, ending }: UnroutedContainer): Rejection {
+function toRejection({ container, reason, expected, ending }: UnroutedContainer): Rejection {
   const { id, name, image } = container;
-  return { id, container: name, image, reason, optedOut, ending };
+  return { id, container: name, image, reason, expected, ending };
 }

@@ -60,7 +60,7 @@ function site(...names: readonly string[]): Files {
   return {
     config: `# Written by docker-api-gateway: what is changed here is overwritten.
 global
-    stats socket ${haproxy.statsSocket}
+    stats socket ${haproxy.statsSocket} level admin
 defaults d
     mode http
 frontend f from d

@@ -37,7 +37,7 @@ describe("a container with a label that the template cannot write is left out", 
         container: "bad",
         image: bad.image,
         reason: `its label note ${breaks}`,
-        optedOut: false,
+        expected: false,
         ending: false,
       },
     ]);

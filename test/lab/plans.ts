@@ -5,11 +5,19 @@ import type { Aliases, Capabilities, Operation } from "../../src/config/operatio
 import { planChange, type Plan } from "../../src/plan/plan.ts";
 import { files } from "./make.ts";
 
-export const V26: Capabilities = { version: "2.6.12", dynamicBackends: false };
-export const V34: Capabilities = { version: "3.4.7", dynamicBackends: true };
+export const V26: Capabilities = {
+  version: "2.6.12",
+  dynamicBackends: false,
+  refusedSettings: new Set(),
+};
+export const V34: Capabilities = {
+  version: "3.4.7",
+  dynamicBackends: true,
+  refusedSettings: new Set(),
+};
 
 export const BASE = `global
-  stats socket /x.sock
+  stats socket /x.sock level admin
 defaults d
   default-server inter 2s
 frontend f from d

@@ -25,7 +25,7 @@ export const WAIT = { min: 200, max: 2_000 };
 
 /** A template whose HAProxy can be asked and changed while it runs. */
 export const WITH_SOCKET = `global
-    stats socket {{haproxy.statsSocket}}
+    stats socket {{haproxy.statsSocket}} level admin
 defaults d
     mode http
 frontend f from d

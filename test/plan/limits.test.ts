@@ -1,6 +1,7 @@
 // The limits of changes at run time, and servers that are drained already when the plan is made.
 
 import { describe, expect, test } from "bun:test";
+import type { Files } from "../../src/model.ts";
 import { planChange } from "../../src/plan/plan.ts";
 import { files } from "../lab/make.ts";
 import { BASE, plan, tell, V26, V34, withServers } from "../lab/plans.ts";
@@ -130,6 +131,21 @@ describe("a new backend", () => {
     ).toEqual({ kind: "reload", reasons: [cannot] });
   });
 
+  test("takes a reload for a line of its own, and none for the same line in its defaults", () => {
+    expect(plan(files(BASE), files(`${BASE}${web}  maxconn 7\n`), V34)).toEqual({
+      kind: "reload",
+      reasons: [
+        'backend "web" is new and has lines of its own: maxconn (in defaults "d" they need no reload)',
+      ],
+    });
+    const inherited = BASE.replace("defaults d\n", "defaults d\n  maxconn 7\n");
+    expect(tell(plan(files(inherited), files(inherited + web), V34))).toEqual([
+      "add backend web",
+      "add server web/x",
+      "publish backend web",
+    ]);
+  });
+
   test("takes a reload if its defaults compress, which HAProxy ignores at run time", () => {
     const gzip = BASE.replace("defaults d\n", "defaults d\n  compression algo gzip\n");
     expect(plan(files(gzip), files(gzip + web), V34)).toEqual({
@@ -141,6 +157,97 @@ describe("a new backend", () => {
       // A spare backend is in the configuration from the start, so it compresses.
       .toEqual(["add server _spare_1/x", "add entry /web/ _spare_1"]);
   });
+});
+
+describe("a setting that HAProxy refused on an added server", () => {
+  const refusing = { ...V26, refusedSettings: new Set(["cookie", "redir"]) };
+  const reason = 'HAProxy 2.6 takes no "cookie" on a server that is added while it runs';
+  const one = "x 1.1.1.1:1 check cookie x";
+
+  test("takes a reload, with one reason for all servers", () => {
+    const three = withServers(one, "y 1.1.1.1:2 cookie y", "z 1.1.1.1:3 cookie z");
+    expect(plan(withServers(one), three, V26).kind).toBe("runtime");
+    expect(plan(withServers(one), three, refusing)).toEqual({ kind: "reload", reasons: [reason] });
+  });
+
+  test("takes a reload if it is inherited", () => {
+    const inherited = files(BASE.replace("inter 2s", "inter 2s redir http://x"));
+    const more = files(`${inherited.config}backend b from d\n  server x 1.1.1.1:1\n`);
+    expect(plan(inherited, more, { ...V34, refusedSettings: new Set(["redir"]) })).toEqual({
+      kind: "reload",
+      reasons: ['HAProxy 3.4 takes no "redir" on a server that is added while it runs'],
+    });
+  });
+
+  test("does not matter to servers that are there, nor to those that lack it", () => {
+    const go = (...servers: string[]): string[] =>
+      tell(plan(withServers(one), withServers(...servers), refusing));
+    expect(go(`${one} disabled`)).toEqual(["drain server b/x"]);
+    expect(go("x 1.1.1.2:1 check cookie x")).toEqual(["move server b/x"]);
+    expect(go()).toEqual(["remove server b/x"]);
+    expect(go(one, "y 1.1.1.1:2")).toEqual(["add server b/y"]);
+  });
+});
+
+describe("a balance whose servers are known from the start takes a reload for a new one", () => {
+  test.each([
+    ["static-rr", ""],
+    ["source", ""],
+    ["uri whole", ""],
+    ["url_param id", ""],
+    ["hdr(X-User)", ""],
+    ["rdp-cookie(x)", ""],
+    ["hash path", ""],
+    ["uri", "  hash-type map-based\n"],
+    ["static-rr", "  hash-type consistent\n"],
+  ])("balance %s %p", (method, more) => {
+    const lines = `  balance ${method}\n${more}`;
+    const reason = `backend "b" has "balance ${method}", with which HAProxy adds no server while it runs`;
+    expect(plan(balanced(lines, 1), balanced(lines, 2), V34)).toEqual({
+      kind: "reload",
+      reasons: [reason],
+    });
+    expect(tell(plan(balanced(lines, 2), balanced(lines, 1), V34))).toEqual(["remove server b/z"]);
+  });
+
+  test.each([
+    ["roundrobin", ""],
+    ["leastconn", ""],
+    ["first", ""],
+    ["random(2)", ""],
+    ["source", "  hash-type consistent\n"],
+    ["uri", "  hash-type consistent sdbm avalanche\n"],
+  ])("but not balance %s %p", (method, more) => {
+    const lines = `  balance ${method}\n${more}`;
+    expect(tell(plan(balanced(lines, 1), balanced(lines, 2), V34))).toEqual(["add server b/z"]);
+  });
+
+  test("of the defaults, unless the backend has its own", () => {
+    const inherited = BASE.replace("inter 2s", "inter 2s\n  balance uri");
+    const backend = "backend b from d\n";
+    const server = "  server x 1.1.1.1:1\n";
+    expect(plan(files(inherited), files(inherited + backend + server), V34)).toEqual({
+      kind: "reload",
+      reasons: ['backend "b" has "balance uri", with which HAProxy adds no server while it runs'],
+    });
+    const own = `${inherited}${backend}  balance leastconn\n`;
+    expect(tell(plan(files(own), files(own + server), V34))).toEqual(["add server b/x"]);
+  });
+});
+
+test.each([
+  ["", false],
+  [" level operator", false],
+  [" mode 600 level user", false],
+  [" mode 600 level admin", true],
+])("a stats socket with %p lets HAProxy be changed: %p", (words, may) => {
+  const config = BASE.replace(" level admin", words);
+  const reason =
+    "the stats socket is not of level admin, so HAProxy cannot be changed while it runs";
+  const more = files(`${config}backend b from d\n  server x 1.1.1.1:1\n`);
+  expect(plan(files(config), more, V34)).toMatchObject(
+    may ? { kind: "runtime" } : { kind: "reload", reasons: [reason] },
+  );
 });
 
 describe("a server that was drained before the plan", () => {
@@ -217,6 +324,12 @@ test("operations are in an order in which no request is lost", () => {
     "remove backend gone",
   ]);
 });
+
+/** A backend with these lines and the first servers of two. */
+function balanced(lines: string, count: number): Files {
+  const servers = ["  server y 1.1.1.1:1\n", "  server z 1.1.1.1:2\n"].slice(0, count);
+  return files(`${BASE}backend b from d\n${lines}${servers.join("")}`);
+}
 
 function backendOf(...lines: string[]): string {
   return `backend b from d\n${lines.map((line) => `  ${line}\n`).join("")}`;

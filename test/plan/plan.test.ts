@@ -82,14 +82,31 @@ describe("a reload with any capabilities", () => {
     [
       "a new backend with other lines than servers",
       files(BASE),
-      files(`${BASE}backend b from d\n  balance source\n`),
-      ['backend "b" is new'],
+      files(`${BASE}backend b from d\n  balance source\n  option httpchk\n  balance source\n`),
+      [
+        'backend "b" is new and has lines of its own: balance, option httpchk ' +
+          '(in defaults "d" they need no reload)',
+      ],
+    ],
+    [
+      "a backend with other lines than servers is gone",
+      files(`${BASE}backend b from d\n  maxconn 7\n`),
+      files(BASE),
+      [
+        'backend "b" is gone and had lines of its own: maxconn (in defaults "d" they need no reload)',
+      ],
     ],
     [
       "a new backend without from",
       files(BASE),
       files(`${BASE}backend b\n`),
-      ['backend "b" is new'],
+      ['backend "b" is new and has no defaults named with "from"'],
+    ],
+    [
+      "a new backend with two servers with the same name",
+      files(BASE),
+      files(`${BASE}backend b from d\n  server x 1.1.1.1:1\n  server x 1.1.1.1:2\n`),
+      ['backend "b" is new and has two servers with one name'],
     ],
     [
       "a backend's other lines",

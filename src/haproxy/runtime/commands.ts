@@ -1,7 +1,7 @@
 // Operations as commands of HAProxy's runtime API, as each version wants them.
 
 import { GatewayError } from "../../lib/errors.ts";
-import type { Capabilities, Operation, ServerLine } from "../../config/operations.ts";
+import type { Operation, ServerLine } from "../../config/operations.ts";
 import { bareAddress, isChecked } from "../../config/servers.ts";
 import { compareVersions } from "../../lib/text.ts";
 
@@ -11,9 +11,10 @@ const LONGEST = 15_000;
 /**
  * The commands of an operation. A server with checks starts as down. It is up after its first good
  * check, or as soon as the gateway itself has reached its port.
+ * @param version of HAProxy, such as `2.6.12`
  * Source: management guide, section 9.3; the order was found by trying.
  */
-export function toCommands(operation: Operation, { version }: Capabilities): string[] {
+export function toCommands(operation: Operation, version: string): string[] {
   switch (operation.do) {
     case "disable server":
       return [setServer(operation, "state maint")];

@@ -8,6 +8,7 @@ import {
   BRING_UP,
   WAITING_ROOM,
   broughtUp,
+  whySettingRefused,
   type Capabilities,
   type Operation,
   type ServerLine,
@@ -22,6 +23,12 @@ import { readServerStates, type ServerState } from "../process/server-states.ts"
 /** HAProxy's answers to commands that succeeded. Any other answer is a refusal. */
 const SUCCESS =
   /^(New (server|backend) registered|(Server|Backend) (deleted|(un)?published)|(IP|port) changed from|no need to change|nothing changed|(Backup )?Server \S+ (is|was|enters|remains) )/i;
+/**
+ * How HAProxy says that a setting is refused on any server that is added while it runs. Other refusals
+ * depend on the moment.
+ */
+const SETTING_REFUSED =
+  /^(?:'(\S+)' option is not accepted for dynamic server|unknown keyword '(\S+?)')/;
 /** Sent behind every line of commands. Its answer shows that all before it was carried out. */
 const END = "show cli level";
 const END_ANSWER = /^(user|operator|admin)$/;
@@ -30,7 +37,8 @@ const END_ANSWER = /^(user|operator|admin)$/;
 interface Running {
   /** What tells its worker from any other. */
   readonly process: string;
-  readonly capabilities: Capabilities;
+  /** Such as `2.6.12`. */
+  readonly version: string;
 }
 
 /** Whether HAProxy is still the worker that was asked before. */
@@ -43,6 +51,8 @@ export class Runtime {
   #queue: Promise<unknown> = Promise.resolve();
   #answered: ((servers: readonly string[]) => void) | undefined;
   #running: Running | undefined;
+  /** The settings that were refused, by HAProxy's version. A reload does not change that. */
+  readonly #refusedSettings = new Map<string, ReadonlySet<string>>();
 
   /**
    * @param socket the path of the stats socket that the running configuration names
@@ -74,7 +84,13 @@ export class Runtime {
   async capabilities(): Promise<Capabilities | undefined> {
     if (!this.mayChange) return undefined;
     this.#running ??= await this.#askIdentity();
-    return this.#running?.capabilities;
+    if (this.#running === undefined) return undefined;
+    const { version } = this.#running;
+    return {
+      version,
+      dynamicBackends: compareVersions(version, "3.4") >= 0,
+      refusedSettings: this.#refusedSettings.get(version) ?? new Set(),
+    };
   }
 
   /** Whether HAProxy answered before, and nothing is known of its end. */
@@ -105,7 +121,7 @@ export class Runtime {
       return {
         // In a container's own PID namespace a number is soon used again.
         process: `${field("Pid")} since ${field("Start_time_sec")}`,
-        capabilities: { version, dynamicBackends: compareVersions(version, "3.4") >= 0 },
+        version,
       };
     } catch (error) {
       if (error instanceof GatewayError) return undefined;
@@ -141,15 +157,16 @@ export class Runtime {
     if (capabilities === undefined) {
       throw new GatewayError("haproxy", "Cannot change HAProxy while it runs: it does not answer");
     }
+    const { version } = capabilities;
     const probes = this.#probes.start(operations);
     await this.#serially(async () => {
       const ready = await probes.readyAtOnce();
       await this.#disableAt(new Set(broughtUp(operations).map(({ server }) => server.address)));
-      await this.#carryOut(operations.filter(comesFirst), capabilities, ready);
+      await this.#carryOut(operations.filter(comesFirst), version, ready);
       probes.goOn();
       await this.#carryOut(
         operations.filter((operation) => !comesFirst(operation)),
-        capabilities,
+        version,
       );
     });
     this.#scheduleRemovals(operations);
@@ -176,7 +193,7 @@ export class Runtime {
   /** @param ready servers that start as up, as `backend/server` */
   async #carryOut(
     operations: readonly Operation[],
-    capabilities: Capabilities,
+    version: string,
     ready: readonly string[] = [],
   ): Promise<void> {
     // Nothing may come between this and the commands: a server that is taken out after they were made
@@ -185,7 +202,7 @@ export class Runtime {
     const commands: string[] = [];
     for (const operation of operations.map((each) => this.#reuse(each))) {
       if (operation === undefined) continue;
-      if (operation.do !== "replace map") commands.push(...toCommands(operation, capabilities));
+      if (operation.do !== "replace map") commands.push(...toCommands(operation, version));
       else {
         await this.#send(commands.splice(0));
         await this.#replaceMap(operation.map, operation.entries);
@@ -308,8 +325,24 @@ export class Runtime {
       const refused = said.filter(
         (words) => !SUCCESS.test(words) && alsoGood?.test(words) !== true,
       );
-      if (refused.length > 0) throw refusal(refused.join(" "), line);
+      if (refused.length > 0)
+        throw this.#refuseSetting(refused) ?? refusal(refused.join(" "), line);
     }
+  }
+
+  /**
+   * Remembers a setting that is refused for good, so that it is not tried again.
+   * @param said the answers to a line of commands. After a server that was not added, all commands
+   * about it are refused too
+   */
+  #refuseSetting(said: readonly string[]): GatewayError | undefined {
+    const { version } = this.#running ?? {};
+    const found = said.map((words) => SETTING_REFUSED.exec(words)).find((match) => match !== null);
+    const setting = found?.[1] ?? found?.[2];
+    if (version === undefined || setting === undefined) return undefined;
+    const known = this.#refusedSettings.get(version) ?? [];
+    this.#refusedSettings.set(version, new Set([...known, setting]));
+    return new GatewayError("haproxy", whySettingRefused(version, setting));
   }
 
   /** Runs tasks one after the other. Additions and removals must not overlap. */

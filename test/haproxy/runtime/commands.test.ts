@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { toCommands, toLines, toPayloads, word } from "../../../src/haproxy/runtime/commands.ts";
-import type { Capabilities, Operation, ServerLine } from "../../../src/config/operations.ts";
+import type { Operation, ServerLine } from "../../../src/config/operations.ts";
 import { failureOf, randomNumbers } from "../../lab/make.ts";
 
 const VERSIONS = ["2.6.12", "3.0.11", "3.2.26", "3.4.7"] as const;
@@ -19,8 +19,7 @@ const SIX: ServerLine = { ...SERVER, name: "six", address: "[fd00::2]" };
 const UNCHECKED: ServerLine = { ...SERVER, name: "u", settings: ["weight", "5"] };
 
 function commands(operation: Operation, version: string): string[] {
-  const capabilities: Capabilities = { version, dynamicBackends: version.startsWith("3.4") };
-  return toCommands(operation, capabilities);
+  return toCommands(operation, version);
 }
 
 const on = (name: Extract<Operation, { server: ServerLine }>["do"], server = SERVER): Operation => {

@@ -34,19 +34,69 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
   });
 
   describe("by what the files say", () => {
-    test.each<[string, string[], string, RegExp]>([
-      ["balance static-rr", ["balance static-rr"], "", /dynamic (servers|load balancing)/],
-      ["balance uri", ["balance uri"], "", /dynamic (servers|load balancing)/],
-      ["a setting of the server", [], " init-addr last", /'init-addr' option is not accepted/],
-      ["another one", [], " non-stick", /'non-stick' option is not accepted/],
-    ])("%s", async (_, lines, setting, reason) => {
-      const foo = [...lines, `server one ${target}${setting}`];
-      await start(route(foo));
-      const both = [...foo, `server two ${target}${setting}`];
-      expect(await go(route(both))).toBe("reload");
-      expect(reasons()).toMatch(reason);
+    const takesNo = (setting: string): string =>
+      `HAProxy ${version} takes no "${setting}" on a server that is added while it runs`;
+
+    test.each([
+      ["balance static-rr"],
+      ["balance uri"],
+      ["balance source"],
+      ["balance hdr(X-User)"],
+    ])("%s, which is known beforehand", async (line) => {
+      const proxy = await record();
+      const foo = [line, `server one ${target}`];
+      await start(route(foo), { socket: proxy.socket });
+      expect(await go(route([...foo, `server two ${target}`]))).toBe("reload");
+      expect(reasons()).toBe(
+        `backend "foo" has "${line}", with which HAProxy adds no server while it runs`,
+      );
+      // It would have been refused.
+      expect(proxy.sent.join()).not.toContain("add server");
+      expect(await running.ask("add server foo/three 127.0.0.9:1")).toMatch(/dynamic/);
       expect(Object.keys(await running.servers())).toEqual(["foo/one", "foo/two"]);
       expect((await site.ask({ target: "/foo/" })).status).toBe(200);
+    });
+
+    test.each([
+      ["init-addr", "init-addr last"],
+      ["non-stick", "non-stick"],
+      // From 3.0 on it is taken.
+      ...(version === "2.6" ? [["cookie", "check cookie two"]] : []),
+    ])("%s of a server: once, and from then on it is known", async (name = "", setting = "") => {
+      const proxy = await record();
+      const [one, two, three] = ["one", "two", "three"].map(
+        (server) => `server ${server} ${target} ${setting}`,
+      ) as [string, string, string];
+      await start(route([one]), { socket: proxy.socket });
+      expect(await go(route([one, two]))).toBe("reload");
+      expect(await go(route([one, two, three]))).toBe("reload");
+      expect(running.reloads).toEqual([[takesNo(name)], [takesNo(name)]]);
+      expect(proxy.sent.filter((text) => text.startsWith("add server"))).toHaveLength(1);
+      expect((await site.ask({ target: "/foo/" })).status).toBe(200);
+
+      // All else goes on as before, and what depends on the moment is tried again.
+      running.reloads.length = 0;
+      const four = `server four ${target}`;
+      expect(await go(route([one, two, three, four]))).toBe("commands");
+      await running.ask("add server foo/five 127.0.0.9:1");
+      const five = `server five ${target}`;
+      expect(await go(route([one, two, three, four, five]))).toBe("reload");
+      expect(reasons()).toContain("Already exists a server with the same name in backend");
+      expect(await go(route([one, two, three, four]))).toBe("commands");
+      expect(await go(route([one, two, three, four, five]))).toBe("commands");
+    });
+
+    test("each of several settings", async () => {
+      const lines = ["init-addr last", "non-stick", "init-addr last non-stick"].map(
+        (setting, index) => `server s${index} ${target} ${setting}`,
+      );
+      await start(route([]));
+      for (let count = 1; count <= lines.length; count++) await go(route(lines.slice(0, count)));
+      expect(running.reloads).toEqual([
+        [takesNo("init-addr")],
+        [takesNo("non-stick")],
+        [takesNo("init-addr")],
+      ]);
     });
 
     test("a setting inherited from its defaults", async () => {
@@ -54,7 +104,7 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
       await start({ ...route([`server one ${target}`]), defaults });
       const both = [`server one ${target}`, `server two ${target}`];
       expect(await go({ ...route(both), defaults })).toBe("reload");
-      expect(reasons()).toMatch(/'init-addr' option is not accepted for dynamic server/);
+      expect(reasons()).toBe(takesNo("init-addr"));
     });
 
     test("balance uri, but only what goes", async () => {
@@ -145,7 +195,8 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
       const wanted = files(route([one + target, two + target]));
       const restricted = wanted.config.replace("level admin", "level operator");
       expect(await running.go({ ...wanted, config: restricted })).toBe("reload");
-      expect(reasons()).toContain("Permission denied");
+      expect(reasons()).toMatch(/is not of level admin/);
+      expect(await running.ask("disable server foo/two")).toContain("Permission denied");
       expect(Object.keys(await running.servers())).toEqual(["foo/one", "foo/two"]);
     });
 
@@ -216,6 +267,12 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
 
   function go(parts: Handmade): ReturnType<Running["go"]> {
     return running.go(files(parts));
+  }
+
+  /** Records what HAProxy is told. */
+  async function record(): Promise<Recorder> {
+    recorder = await startRecorder(site.setup.paths.haproxy.statsSocket);
+    return recorder;
   }
 
   /** The reasons of the only reload. */
