@@ -14,6 +14,7 @@ import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "
 import { parseOptions } from "./options.ts";
 import { createContainerRouter } from "../routing/container.ts";
 import { parseImage } from "../routing/image.ts";
+import type { Intent } from "../routing/intent.ts";
 import { route, type RoutingOptions } from "../routing/routing.ts";
 import { dockerClient, preparePaths } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -150,14 +151,15 @@ async function readSeen(output: string): Promise<Seen> {
     const byBackend = Map.groupBy(servers, ({ backend }) => backend);
     const routes: RunningRoute[] = [];
     for (const path of mapPathsOf(config)) {
-      for (const { key, backend } of await readMap(ask, path)) {
+      for (const { key, backend, prefix } of await readMap(ask, path)) {
         const own = byBackend.get(backend) ?? [];
         // A backend without this server is none of the built-in templates', or nobody waits there.
         if (!own.some(({ name }) => name === WAITING_ROOM)) continue;
         const slash = key.startsWith("/") ? 0 : key.indexOf("/");
-        const prefix = key.slice(slash).replace(/\/$/, "") || "/";
-        const waiting = requestsWait(own);
-        routes.push({ host: key.slice(0, slash), path: prefix, key, backend, waiting });
+        const host = key.slice(0, slash);
+        const ownPath = key.slice(slash).replace(/\/$/, "") || "/";
+        const strip = ownPath !== "/" && prefix !== "";
+        routes.push({ host, path: ownPath, strip, key, backend, waiting: requestsWait(own) });
       }
     }
     return { servers, routes };
@@ -192,7 +194,7 @@ function explainContainer(
     title,
     ...decision.decisions,
     ...service.routes.map((each) => explainRoute(each, service)),
-    ...service.routes.slice(0, 1).map(exampleOf),
+    ...service.routes.slice(0, 1).map((each) => exampleOf(each, decision.intent)),
   ];
 }
 
@@ -258,7 +260,7 @@ function explainUrl(url: string, model: Model, seen: Seen): Line[] {
     ];
   }
   const service = model.services.find(({ routes }) => routes.includes(best));
-  const rest = best.path === "/" ? path : path.slice(best.path.length);
+  const rest = best.strip ? path.slice(best.path.length) : path;
   const lines = [
     title,
     { about: "route", text: `${nameOf(best)}, the longest that matches whole segments` },
@@ -295,11 +297,18 @@ function explainRoute(own: Route, { backend, servers }: Service): Line {
   return { about: "route", text: `${nameOf(own)} -> backend ${backend}${shared}` };
 }
 
-function exampleOf({ host, path }: Route): Line {
-  const from = host === "" ? `http://HOST${path}/x` : `http://${host}/x`;
+/** @param intent what the container itself asks for */
+function exampleOf({ host, path, strip }: Route, { strip: wanted }: Intent): Line {
+  if (path === "/")
+    return { about: "request", text: `http://${host || "HOST"}/x goes there as /x` };
+  const sent = strip ? "/x" : `${path}/x`;
+  const what = strip ? "the prefix is stripped" : "the prefix is left on";
+  const differs = strip !== (wanted?.value ?? true);
+  const source = wanted === undefined ? "" : `, from ${wanted.source}`;
+  const why = differs ? ", as the oldest container of the service has it" : source;
   return {
     about: "request",
-    text: `${from} goes there as ${path === "/" ? "/x" : "/x (the prefix is stripped)"}`,
+    text: `http://${host || "HOST"}${path}/x goes there as ${sent} (${what}${why})`,
   };
 }
 

@@ -25,6 +25,8 @@ export interface MapEntry {
   readonly key: string;
   /** The backend's name in HAProxy. */
   readonly backend: string;
+  /** What stands behind the backend; undefined if the template of the map writes only a backend. */
+  readonly prefix: string | undefined;
 }
 
 /**
@@ -69,7 +71,8 @@ export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEnt
   return answer.split("\n").flatMap((line) => {
     const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
     if (key === undefined || value === undefined) return [];
-    return [{ key, backend: value.split("|")[0] ?? "" }];
+    const [backend = "", prefix] = value.split("|");
+    return [{ key, backend, prefix }];
   });
 }
 
