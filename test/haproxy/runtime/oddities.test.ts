@@ -4,8 +4,12 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { basename } from "node:path";
 import { mapsOf } from "../../../src/config/map-file.ts";
-import { readCircles, readSpeechless } from "../../../src/haproxy/runtime/oddities.ts";
-import { countServerErrors, readStats } from "../../../src/haproxy/runtime/stats.ts";
+import { readCircles, readSpeechless, type Oddity } from "../../../src/haproxy/runtime/oddities.ts";
+import {
+  countServerErrors,
+  readStats,
+  type ServerStats,
+} from "../../../src/haproxy/runtime/stats.ts";
 import { cli, haproxyVersions, startHaproxy, type Haproxy } from "../../lab/haproxy.ts";
 import { startApp } from "../../lab/app.ts";
 import { eventually } from "../../lab/http.ts";
@@ -67,6 +71,47 @@ const CASES: Record<
   ],
   "was never asked": [{ answer: (socket) => void socket.end() }, undefined, []],
 };
+
+describe("by what HAProxy counts, a server that only closes connections", () => {
+  const closing: ServerStats = {
+    backend: "b",
+    name: "s",
+    address: "172.17.0.2:8000",
+    state: "up",
+    since: 60,
+    requests: 145,
+    check: "L4OK",
+    errors: 2,
+    answers: 0,
+    failures: 2,
+    refused: 0,
+    retries: 286,
+    current: 0,
+    lastUsed: 5,
+  };
+  const find = (change: Partial<ServerStats>): Promise<Oddity[]> =>
+    readSpeechless(() => Promise.resolve(""), [{ ...closing, ...change }]);
+
+  test("is found", async () => {
+    expect(await find({})).toEqual([{ server: "s", answers: "none", count: 2 }]);
+    expect(await find({ retries: 20 })).toHaveLength(1);
+  });
+
+  test.each<[string, Partial<ServerStats>]>([
+    ["has answered", { answers: 1 }],
+    ["is down", { state: "down" }],
+    ["is drained", { state: "draining" }],
+    ["has not failed", { failures: 0 }],
+    ["may have ended with its last request", { lastUsed: 60 }],
+    ["was started anew since its last request", { since: 3 }],
+    ["has got no request since it was added", { lastUsed: undefined }],
+    ["has a request now", { current: 1 }],
+    ["refused a connection", { refused: 1 }],
+    ["was given up after fewer tries", { retries: 19 }],
+  ])("is not one that %s", async (_, change) => {
+    expect(await find(change)).toEqual([]);
+  });
+});
 
 describe.each(haproxyVersions())("answers that are no HTTP, HAProxy %s", (version) => {
   const servers: Server[] = [];
