@@ -164,8 +164,10 @@ export interface Server {
 export interface Route {
   /** Empty: any host. */
   readonly host: string;
-  /** The prefix. It is stripped before the request goes to a server; `/`: nothing is stripped. */
+  /** The prefix. */
   readonly path: string;
+  /** Whether the prefix is stripped before a request goes to a server. Of `/` there is nothing. */
+  readonly strip: boolean;
   /** The key in the map file. It ends in a slash, so that only whole segments match. */
   readonly key: string;
   readonly backend: string;

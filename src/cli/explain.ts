@@ -7,13 +7,17 @@ import { readOnce } from "../docker/source.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { formatDuration } from "../lib/text.ts";
 import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { readCircles, readSpeechless, type Oddity } from "../haproxy/runtime/oddities.ts";
+import type { Runtime } from "../haproxy/runtime/runtime.ts";
 import { mapPathsOf } from "../config/map-file.ts";
 import { WAITING_ROOM } from "../config/operations.ts";
 import { currentReach } from "../gateway/host.ts";
+import { describeOddAnswers } from "../gateway/report.ts";
 import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "../model.ts";
 import { parseOptions } from "./options.ts";
 import { createContainerRouter } from "../routing/container.ts";
 import { parseImage } from "../routing/image.ts";
+import type { Intent } from "../routing/intent.ts";
 import { route, type RoutingOptions } from "../routing/routing.ts";
 import { dockerClient, preparePaths } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -61,10 +65,10 @@ export const explainCommand: Command = {
         return 0;
       }
       const containers = await findContainers(what, snapshot, client);
-      const servers = await readServers(output);
+      const known = await readServers(output);
       const explanations = containers.map((container) => [
         ...explainContainer(container, snapshot, reach, routing, model),
-        ...(servers === undefined ? [] : explainServers(container, servers, model)),
+        ...(known === undefined ? [] : explainServers(container, known, model)),
       ]);
       io.write(explanations.map(toText).join("\n"));
       return 0;
@@ -118,20 +122,33 @@ function containersOf(image: string, snapshot: Snapshot): readonly Container[] {
   });
 }
 
+/** What HAProxy knows of its servers. */
+interface Known {
+  readonly servers: readonly ServerStats[];
+  readonly oddities: readonly Oddity[];
+}
+
 /** HAProxy's servers. Undefined if HAProxy cannot be asked: then only their lines are missing. */
-async function readServers(output: string): Promise<ServerStats[] | undefined> {
+async function readServers(output: string): Promise<Known | undefined> {
   try {
     const { ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
-    return await readStats(ask);
+    return await readKnown(ask);
   } catch (error) {
     if (error instanceof GatewayError) return undefined;
     throw error;
   }
 }
 
+async function readKnown(ask: Runtime["ask"]): Promise<Known> {
+  const servers = await readStats(ask);
+  return {
+    servers,
+    oddities: [...(await readSpeechless(ask, servers)), ...(await readCircles(ask))],
+  };
+}
+
 /** What HAProxy runs, for the explanation of a URL. */
-interface Seen {
-  readonly servers: readonly ServerStats[];
+interface Seen extends Known {
   /** The routes of all services, also of those without a running container. */
   readonly routes: readonly RunningRoute[];
 }
@@ -146,23 +163,24 @@ interface RunningRoute extends Route {
 async function readSeen(output: string): Promise<Seen> {
   try {
     const { config, ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
-    const servers = await readStats(ask);
-    const byBackend = Map.groupBy(servers, ({ backend }) => backend);
+    const known = await readKnown(ask);
+    const byBackend = Map.groupBy(known.servers, ({ backend }) => backend);
     const routes: RunningRoute[] = [];
     for (const path of mapPathsOf(config)) {
-      for (const { key, backend } of await readMap(ask, path)) {
+      for (const { key, backend, prefix } of await readMap(ask, path)) {
         const own = byBackend.get(backend) ?? [];
         // A backend without this server is none of the built-in templates', or nobody waits there.
         if (!own.some(({ name }) => name === WAITING_ROOM)) continue;
         const slash = key.startsWith("/") ? 0 : key.indexOf("/");
-        const prefix = key.slice(slash).replace(/\/$/, "") || "/";
-        const waiting = requestsWait(own);
-        routes.push({ host: key.slice(0, slash), path: prefix, key, backend, waiting });
+        const host = key.slice(0, slash);
+        const ownPath = key.slice(slash).replace(/\/$/, "") || "/";
+        const strip = ownPath !== "/" && prefix !== "";
+        routes.push({ host, path: ownPath, strip, key, backend, waiting: requestsWait(own) });
       }
     }
-    return { servers, routes };
+    return { ...known, routes };
   } catch (error) {
-    if (error instanceof GatewayError) return { servers: [], routes: [] };
+    if (error instanceof GatewayError) return { servers: [], oddities: [], routes: [] };
     throw error;
   }
 }
@@ -192,15 +210,15 @@ function explainContainer(
     title,
     ...decision.decisions,
     ...service.routes.map((each) => explainRoute(each, service)),
-    ...service.routes.slice(0, 1).map(exampleOf),
+    ...service.routes.slice(0, 1).map((each) => exampleOf(each, decision.intent)),
   ];
 }
 
 /**
  * Tells what HAProxy says about the servers of a container.
- * @param servers all servers that HAProxy has
+ * @param known of all servers that HAProxy has
  */
-function explainServers({ id }: Container, servers: readonly ServerStats[], model: Model): Line[] {
+function explainServers({ id }: Container, { servers, oddities }: Known, model: Model): Line[] {
   const wanted = model.services
     .flatMap((service) => service.servers)
     .filter((server) => server.id === id)
@@ -212,11 +230,21 @@ function explainServers({ id }: Container, servers: readonly ServerStats[], mode
   if (own.length === 0 && wanted.length > 0) {
     return [{ about: "haproxy", text: "has no server of it (yet): is the gateway running?" }];
   }
-  return own.map((server) => {
+  return own.flatMap((server): Line[] => {
     const [, port = ""] = server.name.split(":");
     const before = port === "" ? "" : `port ${port}: `;
-    return { about: "haproxy", text: before + describeStats(server) };
+    return [
+      { about: "haproxy", text: before + describeStats(server) },
+      ...explainAnswers(server.name, `${before}it`, oddities),
+    ];
   });
+}
+
+/** Tells what is odd about the answers of a server. @param subject stands for it */
+function explainAnswers(name: string, subject: string, oddities: readonly Oddity[]): Line[] {
+  return oddities
+    .filter(({ server }) => server === name)
+    .map(({ answers }) => ({ about: "answers", text: describeOddAnswers(subject, answers) }));
 }
 
 /** Whether a server's name is that of a container with this ID: see `serverName` in src/routing. */
@@ -258,7 +286,7 @@ function explainUrl(url: string, model: Model, seen: Seen): Line[] {
     ];
   }
   const service = model.services.find(({ routes }) => routes.includes(best));
-  const rest = best.path === "/" ? path : path.slice(best.path.length);
+  const rest = best.strip ? path.slice(best.path.length) : path;
   const lines = [
     title,
     { about: "route", text: `${nameOf(best)}, the longest that matches whole segments` },
@@ -283,7 +311,10 @@ function explainUrl(url: string, model: Model, seen: Seen): Line[] {
   const answering = usable.filter(({ name }) => !down.has(name));
   if (answering.length > 0) {
     const to = answering.map(describeServer).join(", or ");
-    return [...lines, { about: "to", text: to }, ...silent];
+    const odd = answering.flatMap((server) =>
+      explainAnswers(server.name, `container ${server.container}`, seen.oddities),
+    );
+    return [...lines, { about: "to", text: to }, ...odd, ...silent];
   }
   const unavailable = { about: "answer", text: "503: no container of it answers" };
   return [...lines, isWaiting ? waits : unavailable, ...silent];
@@ -295,11 +326,18 @@ function explainRoute(own: Route, { backend, servers }: Service): Line {
   return { about: "route", text: `${nameOf(own)} -> backend ${backend}${shared}` };
 }
 
-function exampleOf({ host, path }: Route): Line {
-  const from = host === "" ? `http://HOST${path}/x` : `http://${host}/x`;
+/** @param intent what the container itself asks for */
+function exampleOf({ host, path, strip }: Route, { strip: wanted }: Intent): Line {
+  if (path === "/")
+    return { about: "request", text: `http://${host || "HOST"}/x goes there as /x` };
+  const sent = strip ? "/x" : `${path}/x`;
+  const what = strip ? "the prefix is stripped" : "the prefix is left on";
+  const differs = strip !== (wanted?.value ?? true);
+  const source = wanted === undefined ? "" : `, from ${wanted.source}`;
+  const why = differs ? ", as the oldest container of the service has it" : source;
   return {
     about: "request",
-    text: `${from} goes there as ${path === "/" ? "/x" : "/x (the prefix is stripped)"}`,
+    text: `http://${host || "HOST"}${path}/x goes there as ${sent} (${what}${why})`,
   };
 }
 

@@ -21,6 +21,8 @@ const WATCH_PATIENCE = 3_000;
 /** Moves the cursor to the top left; erases the rest of the line; erases the rest below. */
 const [HOME, ERASE_LINE, ERASE_REST] = ["\u001B[H", "\u001B[K", "\u001B[J"];
 
+type ShownStats = Pick<ServerStats, "name" | "address" | "state" | "since" | "requests" | "errors">;
+
 interface RouteRow {
   /** `/foo/bar` or `http://bar.example.com/`; empty if no map leads to the servers. */
   readonly route: string;
@@ -28,9 +30,7 @@ interface RouteRow {
   readonly backend: string;
   /** Whether requests wait for a container. */
   readonly waiting: boolean;
-  readonly servers: readonly (Omit<ServerStats, "backend" | "check"> & {
-    readonly container: string;
-  })[];
+  readonly servers: readonly (ShownStats & { readonly container: string })[];
 }
 
 export const routesCommand: Command = {

@@ -18,6 +18,7 @@ import { Fence } from "./fence.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
 import type { Desired, DesiredState } from "./desired.ts";
 import { Holds } from "./hold.ts";
+import { Observations } from "./observations.ts";
 import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
@@ -65,6 +66,7 @@ export class Gateway {
   readonly #readiness: Readiness;
   readonly #fence: Fence;
   readonly #holds: Holds;
+  readonly #observations: Observations;
   readonly #listeners: StateListener[] = [];
   /** Called after the next pass: each resolves a promise that `resync` returned. */
   readonly #afterResync: (() => void)[] = [];
@@ -100,6 +102,7 @@ export class Gateway {
       (line) => runtime.ask(line),
       log,
     );
+    this.#observations = new Observations((line) => runtime.ask(line));
     this.#fence = new Fence({
       takeOut: async (mustGo) => {
         const waiting = await applier.takeOut(mustGo, (backend) => this.#holds.mayBegin(backend));
@@ -383,6 +386,25 @@ export class Gateway {
     });
   }
 
+  /** Beside the passes: reads what HAProxy noticed of the containers' answers. */
+  #observe(): void {
+    const observing = this.#observations.look(this.#applied).then((news) => {
+      const at = Date.now();
+      if (news.length === 0) return;
+      this.#publish(
+        withChanges(
+          this.#state,
+          news.map((change) => ({ ...change, at })),
+        ),
+      );
+    });
+    inBackground(observing, (error) => {
+      // HAProxy does not run, or is just starting.
+      if (!(error instanceof GatewayError)) this.parts.log.failure(error);
+      else this.parts.log.debug(`cannot tell how containers answer: ${errorMessage(error)}`);
+    });
+  }
+
   /** Drains the servers of a container that ends, unless it is the last one of its service. */
   #drain(id: string): void {
     const { runtime, source } = this.parts;
@@ -444,6 +466,7 @@ export class Gateway {
     this.#mustVerify = true;
     this.parts.source.markAll();
     this.#wake();
+    this.#observe();
   }
 
   /** Watches the containers behind the servers that HAProxy has. */

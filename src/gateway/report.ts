@@ -1,6 +1,7 @@
 // Writes to the log what changed between two states, in an operator's words.
 
 import { Damper } from "./damper.ts";
+import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
@@ -8,6 +9,7 @@ import {
   changesSince,
   type Change,
   type HoldChange,
+  type OddAnswersChange,
   type RouteChange,
   type State,
 } from "./state.ts";
@@ -132,6 +134,7 @@ export function lineOf(change: Change): LogLine {
     const message = `reload: ${summarise(reasons)} (${ms} ms)`;
     return { level: "info", message, fields: { event, reasons, ms } };
   }
+  if (change.event === "odd answers") return oddAnswersLine(change);
   if (!("container" in change)) {
     const { event, route } = change;
     const message = `${event}: ${HOLD_MEANING[event](route)}`;
@@ -157,6 +160,34 @@ export function lineOf(change: Change): LogLine {
       ...(ms === undefined ? {} : { ms }),
     },
   };
+}
+
+function oddAnswersLine({ event, answers, ...place }: OddAnswersChange): LogLine {
+  const { container, id, server, route } = place;
+  const subject = `container ${container} at ${server} (${route})`;
+  return {
+    level: "warn",
+    message: describeOddAnswers(subject, answers),
+    fields: { event, reason: answers, route, server, container, id },
+  };
+}
+
+const NO_HTTP_HELP =
+  "label gateway.port names another port, gateway.enable=false leaves the container out";
+
+/** Says what is odd about the answers of a container, and what to do about it. */
+export function describeOddAnswers(subject: string, answers: Oddity["answers"]): string {
+  if (answers === "circle") {
+    return (
+      `${subject} redirects to the very URL that was asked for: ` +
+      "if it has a base URL of its own, label gateway.strip=false leaves the prefix on"
+    );
+  }
+  const why =
+    answers === "foreign"
+      ? "what it answers is something else"
+      : "it closes connections without an answer";
+  return `${subject} does not speak HTTP/1.1: ${why} (${NO_HTTP_HELP})`;
 }
 
 /** Log lines for containers that are not routed, and for warnings: each comes once. */
@@ -208,7 +239,8 @@ function addressesOf(servers: readonly Server[]): string {
   return `${servers[0]?.address}:${servers.map(({ port }) => port).join(" or ")}`;
 }
 
-function routeOf({ name, routes }: Service): string {
+/** The routes of a service as a person reads them. */
+export function routeOf({ name, routes }: Service): string {
   return routes.map(toUrl).join(", ") || name;
 }
 

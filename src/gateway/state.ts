@@ -1,5 +1,6 @@
 // What the loop knows, as one immutable value. The log lines and systemd's status are made from it.
 
+import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { Model } from "../model.ts";
 
@@ -27,6 +28,17 @@ export interface HoldChange {
   readonly route: string;
 }
 
+/** What HAProxy noticed of the answers of a container. */
+export interface OddAnswersChange {
+  readonly event: "odd answers";
+  readonly answers: Oddity["answers"];
+  readonly route: string;
+  /** `address:port`. */
+  readonly server: string;
+  readonly container: string;
+  readonly id: string;
+}
+
 interface ReloadChange {
   readonly event: "reload";
   readonly reasons: readonly string[];
@@ -34,8 +46,8 @@ interface ReloadChange {
   readonly ms: number;
 }
 
-/** Something that changed in HAProxy. */
-export type Change = (RouteChange | HoldChange | ReloadChange) & {
+/** Something that changed in HAProxy, or that it noticed. */
+export type Change = (RouteChange | HoldChange | OddAnswersChange | ReloadChange) & {
   /** In milliseconds since 1970. */
   readonly at: number;
 };

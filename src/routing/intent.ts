@@ -23,6 +23,8 @@ export interface Intent {
   readonly routes: Sourced<readonly RouteIntent[]>;
   readonly port: Sourced<number> | undefined;
   readonly network: Sourced<string> | undefined;
+  /** Whether the prefix is stripped from requests. */
+  readonly strip: Sourced<boolean> | undefined;
   readonly settings: Settings;
   /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
@@ -52,7 +54,7 @@ export function readIntent(container: Container, readers = READERS): Intent | Re
   const refusal = parts.findLast((part) => "reason" in part);
   if (refusal !== undefined) return refusal;
   const intent: Partial<Intent> = Object.assign({}, ...parts);
-  const { service, routes, port, network, registry = "" } = intent;
+  const { service, routes, port, network, strip, registry = "" } = intent;
   if (service === undefined || routes === undefined) {
     return { reason: "nothing names its service", optedOut: false };
   }
@@ -61,7 +63,7 @@ export function readIntent(container: Container, readers = READERS): Intent | Re
     ...parts.map((part) => ("settings" in part ? part.settings : {})),
   );
   const warnings = parts.flatMap((part) => ("warnings" in part ? part.warnings : []));
-  return { service, routes, port, network, settings, registry, warnings };
+  return { service, routes, port, network, strip, settings, registry, warnings };
 }
 
 /** The service is the repository of the image, and its path is the same. */
@@ -89,6 +91,9 @@ function fromLabels({ name, labels }: Container): Partial<Intent> | Refusal {
     ...(read.network === undefined
       ? {}
       : { network: { value: read.network, source: "label gateway.network" } }),
+    ...(read.strip === undefined
+      ? {}
+      : { strip: { value: read.strip, source: "label gateway.strip" } }),
     warnings: read.warnings.map((warning) => `container ${name}: ${warning}`),
   };
 }

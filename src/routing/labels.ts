@@ -6,6 +6,8 @@ export interface Labels {
   readonly enable: boolean;
   readonly port: number | undefined;
   readonly network: string | undefined;
+  /** Whether the prefix is stripped from requests. */
+  readonly strip: boolean | undefined;
   /** One for each label that looks like a misspelt `gateway.*` label. */
   readonly warnings: readonly string[];
 }
@@ -15,16 +17,14 @@ export interface InvalidLabels {
   readonly reason: string;
 }
 
-const KNOWN = ["gateway.enable", "gateway.port", "gateway.network"];
+const KNOWN = ["gateway.enable", "gateway.port", "gateway.network", "gateway.strip"];
 const YES = new Set(["true", "1", "yes", "on"]);
 const NO = new Set(["false", "0", "no", "off"]);
 
 /** Reads the `gateway.*` labels of a container. An invalid one means that it is not routed. */
 export function readLabels(labels: Readonly<Record<string, string>>): Labels | InvalidLabels {
-  const enable = labels["gateway.enable"]?.trim().toLowerCase();
-  if (enable !== undefined && !YES.has(enable) && !NO.has(enable)) {
-    return { reason: `label gateway.enable=${quote(enable)} is neither true nor false` };
-  }
+  const enable = readSwitch("gateway.enable", labels);
+  if (typeof enable === "object") return enable;
   const portText = labels["gateway.port"]?.trim();
   const port = portText === undefined ? undefined : parsePort(portText);
   if (portText !== undefined && port === undefined) {
@@ -32,12 +32,26 @@ export function readLabels(labels: Readonly<Record<string, string>>): Labels | I
   }
   const network = labels["gateway.network"]?.trim();
   if (network === "") return { reason: `label gateway.network is empty` };
+  const strip = readSwitch("gateway.strip", labels);
+  if (typeof strip === "object") return strip;
   return {
-    enable: enable === undefined || YES.has(enable),
+    enable: enable ?? true,
     port,
     network,
+    strip,
     warnings: Object.keys(labels).flatMap(spellingWarnings),
   };
+}
+
+function readSwitch(
+  name: string,
+  labels: Readonly<Record<string, string>>,
+): boolean | undefined | InvalidLabels {
+  const word = labels[name]?.trim().toLowerCase();
+  if (word === undefined) return undefined;
+  if (YES.has(word)) return true;
+  if (NO.has(word)) return false;
+  return { reason: `label ${name}=${quote(word)} is neither true nor false` };
 }
 
 /** A TCP port number from 1 to 65535; undefined for anything else. */

@@ -129,7 +129,7 @@ function serveGroup(
   // A changed group can give an equal service. One example is a container that was told to stop and
   // goes on as the last of its service.
   const service = last !== undefined && isDeepStrictEqual(last.service, made) ? last.service : made;
-  return { group, hosts, service, warnings: warningsOf(group) };
+  return { group, hosts, service, warnings: warningsOf(group, hosts) };
 }
 
 /** The results for the groups that new ones replace. Both lists are sorted by name. */

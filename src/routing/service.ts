@@ -35,21 +35,45 @@ export function toService(
   // The name of a service has no colon, so two services never have the same backend.
   const backend = name.replaceAll("/", ":");
   const routes = hosts?.map((host) => ({ host, path: "/" })) ?? routesOf(members);
+  const strip = strips(oldestOf(members));
   return {
     name,
     backend,
     profile: DEFAULT_PROFILE,
     settings: {},
-    routes: routes.map((route) => toRoute(route, backend)),
+    routes: routes.map((route) => toRoute(route, backend, strip)),
     servers: serversOf(members),
     waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
     hold: "",
   };
 }
 
-/** Warnings about the containers of a service: things that work, but are probably a mistake. */
-export function warningsOf(group: ServiceGroup): readonly string[] {
-  return [...group.members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(group)];
+/**
+ * Warnings about the containers of a service: things that work, but are probably a mistake.
+ * @param hosts the host names of the service; undefined: it has the routes of its containers
+ */
+export function warningsOf(
+  group: ServiceGroup,
+  hosts: readonly string[] | undefined,
+): readonly string[] {
+  return [
+    ...group.members.flatMap(({ intent }) => intent.warnings),
+    ...registryWarnings(group),
+    ...(hosts === undefined ? stripWarnings(group) : []),
+  ];
+}
+
+/**
+ * The container whose label decides for its service whether the prefix is stripped: the oldest one,
+ * so that one that comes changes nothing for those that serve.
+ */
+function oldestOf(members: readonly RoutedContainer[]): RoutedContainer | undefined {
+  return members.toSorted((a, b) => a.container.created - b.container.created)[0];
+}
+
+/** Whether a container wants the prefix to be stripped. */
+function strips(member: RoutedContainer | undefined): boolean {
+  return member?.intent.strip?.value ?? true;
 }
 
 function routesOf(members: readonly RoutedContainer[]): RouteIntent[] {
@@ -57,8 +81,9 @@ function routesOf(members: readonly RoutedContainer[]): RouteIntent[] {
   return [...new Map(all.map((route) => [`${route.host}${route.path}`, route])).values()];
 }
 
-function toRoute({ host, path }: RouteIntent, backend: string): Route {
-  return { host, path, key: `${host}${path === "/" ? "" : path}/`, backend };
+function toRoute({ host, path }: RouteIntent, backend: string, strip: boolean): Route {
+  const isRoot = path === "/";
+  return { host, path, strip: strip && !isRoot, key: `${host}${isRoot ? "" : path}/`, backend };
 }
 
 function toWaitingContainer({ container: { id, name, state } }: RoutedContainer): WaitingContainer {
@@ -87,4 +112,16 @@ function registryWarnings({ name, members }: ServiceGroup): string[] {
   if (registries.length <= 1) return [];
   const names = registries.map((registry) => [registry, name].filter(Boolean).join("/"));
   return [`images ${names.join(" and ")} share one path, so requests are spread over all of them`];
+}
+
+/** A warning if the containers of a service do not agree whether the prefix is stripped. */
+function stripWarnings({ name, members }: ServiceGroup): string[] {
+  const oldest = oldestOf(members);
+  const other = members.find((member) => strips(member) !== strips(oldest));
+  if (oldest === undefined || other === undefined) return [];
+  const [first, second] = [oldest, other].map(({ container }) => container.name);
+  return [
+    `containers ${first} and ${second} share /${name} and differ in label gateway.strip: ` +
+      `${first} is the oldest, so the prefix is ${strips(oldest) ? "stripped" : "left on"}`,
+  ];
 }

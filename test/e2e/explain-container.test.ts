@@ -85,6 +85,21 @@ describe("a container that is routed", () => {
     expect(said["port"]).toBe("8000, then 80, nothing is exposed: --ports (8000, 80) are tried");
   });
 
+  test("whose prefix is left on, and one that is younger", async () => {
+    const wanted = { labels: { "gateway.strip": "false" } };
+    const container = await run(engine, "why/shop:1.2", wanted);
+    const request = async (name: string, more: readonly string[] = flags): Promise<string> =>
+      pairs(await explain(name, more))["request"] ?? "";
+    const from = "http://HOST/why/shop/x goes there as /why/shop/x (the prefix is left on";
+    expect(await request(container.name)).toBe(`${from}, from label gateway.strip)`);
+    expect(await request(container.name, [...flags, "--domain=ex.org"])).toMatch(/ as \/x$/);
+    expect(pairs(await explain("/why/shop/a?b"))["sent as"]).toBe("/why/shop/a?b");
+    const younger = await run(engine, "why/shop:1.2");
+    expect(await request(younger.name)).toBe(
+      `${from}, as the oldest container of the service has it)`,
+    );
+  });
+
   test("on two networks, the first of the rules that applies", async () => {
     await createNetwork(engine, "a-net");
     const container = await run(engine, "why/shop:1.2");

@@ -411,6 +411,45 @@ describe("looking for containers that do not answer", () => {
   });
 });
 
+describe("looking at how containers answer", () => {
+  const circles = `0x1: key=${web.id.slice(0, 12)} use=0 exp=1 conn_cnt=1\n`;
+
+  test("happens every minute and at SIGHUP, and is a change of the state", async () => {
+    await serving(WITH_SOCKET);
+    let looks = 0;
+    spyOn(played.runtime, "ask").mockImplementation((line) => {
+      if (line.startsWith("show table")) looks++;
+      return Promise.resolve(circles);
+    });
+    await played.elapse(61_000);
+    await until(() => looks === 1);
+    const odd = () => played.gateway.state.changes.filter(({ event }) => event === "odd answers");
+    await until(() => odd().length === 1);
+    expect(odd()).toMatchObject([{ container: "web", answers: "circle" }]);
+    expect(played.gateway.state.counters.changes).toBe(played.gateway.state.changes.length);
+    await played.gateway.resync();
+    await until(() => looks === 2);
+    await played.elapse(61_000);
+    await until(() => looks === 3);
+    expect(odd()).toHaveLength(1);
+  });
+
+  test.each<[string, Error, string]>([
+    ["HAProxy is gone", STUCK, `debug: cannot tell how containers answer: ${STUCK.message}`],
+    ["there is a bug", new TypeError("it is undefined"), "error: it is undefined"],
+  ])("ends nothing where %s", async (_, error, line) => {
+    await serving(WITH_SOCKET);
+    const ask = spyOn(played.runtime, "ask").mockImplementation((command) =>
+      command.startsWith("show table") ? Promise.reject(error) : Promise.resolve(circles),
+    );
+    await played.elapse(61_000);
+    await until(() => played.log.includes(line));
+    ask.mockRestore();
+    played.source.change(web, shop);
+    await until(() => "shop" in Object.groupBy(Object.keys(played.haproxy.servers), backendOf));
+  });
+});
+
 /** The warnings about the container. */
 function webWarnings(): readonly string[] {
   return played.log.filter((line) => line.startsWith("warn: container web does not answer"));

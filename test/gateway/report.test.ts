@@ -161,6 +161,36 @@ test("by host name, a line names all hosts of its service", () => {
   ]);
 });
 
+test.each([
+  [
+    "foreign",
+    "does not speak HTTP/1.1: what it answers is something else (label gateway.port names another " +
+      "port, gateway.enable=false leaves the container out)",
+  ],
+  [
+    "none",
+    "does not speak HTTP/1.1: it closes connections without an answer (label gateway.port names " +
+      "another port, gateway.enable=false leaves the container out)",
+  ],
+  [
+    "circle",
+    "redirects to the very URL that was asked for: if it has a base URL of its own, label " +
+      "gateway.strip=false leaves the prefix on",
+  ],
+] as const)("odd answers, %s", (answers, what) => {
+  const place = {
+    route: "/foo/bar",
+    server: "172.17.0.2:8000",
+    container: "web-1",
+    id: web.id,
+  };
+  expect(lineOf({ event: "odd answers", answers, ...place, at: 0 })).toEqual({
+    level: "warn",
+    message: `container web-1 at 172.17.0.2:8000 (/foo/bar) ${what}`,
+    fields: { event: "odd answers", reason: answers, ...place },
+  });
+});
+
 test("complaints are told once, and again when they come back", () => {
   const complaints = new Complaints();
   const bad = container("bad", { image: "a b" });

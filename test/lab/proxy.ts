@@ -23,6 +23,8 @@ export interface Service {
   address: string;
   /** Its label `gateway.port`. Undefined: no label and no exposed port, so that it is guessed. */
   port?: number | undefined;
+  /** Further labels. */
+  labels?: Container["labels"];
   /** The name decides the ID, too. */
   name?: string;
   state?: Container["state"];
@@ -198,7 +200,15 @@ export function containerName(server: string): string {
 }
 
 function toContainer(service: Service, index: number): Container {
-  const { image, address, port, state = "running", health = "none", stopping = 0 } = service;
+  const {
+    image,
+    address,
+    port,
+    state = "running",
+    health = "none",
+    stopping = 0,
+    labels = {},
+  } = service;
   const name = service.name ?? `c${index + 1}`;
   const id = new Bun.CryptoHasher("sha256").update(name).digest("hex");
   containerNames.set(id.slice(0, 12), name);
@@ -208,7 +218,7 @@ function toContainer(service: Service, index: number): Container {
     image,
     imageId: `sha256:${"0".repeat(64)}`,
     created: index + 1,
-    labels: port === undefined ? {} : { "gateway.port": String(port) },
+    labels: { ...labels, ...(port === undefined ? {} : { "gateway.port": String(port) }) },
     state,
     health,
     stopping,

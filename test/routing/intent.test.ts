@@ -39,12 +39,18 @@ const member = (each: Container, ...readers: IntentReader[]) => ({
 });
 
 test("an image and labels", () => {
-  const labels = { "gateway.port": "81", "gateway.network": "back", "gateway.prot": "x" };
+  const labels = {
+    "gateway.port": "81",
+    "gateway.network": "back",
+    "gateway.strip": "off",
+    "gateway.prot": "x",
+  };
   expect(readIntent({ ...web, labels })).toEqual({
     service: { value: "foo/bar", source: `image ${web.image}` },
     routes: { value: [{ host: "", path: "/foo/bar" }], source: `image ${web.image}` },
     port: { value: 81, source: "label gateway.port" },
     network: { value: "back", source: "label gateway.network" },
+    strip: { value: false, source: "label gateway.strip" },
     settings: {},
     registry: "reg.example.com",
     warnings: ["container web: label gateway.prot is unknown, gateway.port was probably meant"],
@@ -107,8 +113,20 @@ describe("one more reader is enough for another name and other routes", () => {
     const made = toService(toGroup("shop", [member(web, shop)]), undefined);
     expect(made.name).toBe("shop");
     expect(made.routes).toEqual([
-      { host: "shop.example.com", path: "/", key: "shop.example.com/", backend: "shop" },
-      { host: "example.com", path: "/shop", key: "example.com/shop/", backend: "shop" },
+      {
+        host: "shop.example.com",
+        path: "/",
+        strip: false,
+        key: "shop.example.com/",
+        backend: "shop",
+      },
+      {
+        host: "example.com",
+        path: "/shop",
+        strip: true,
+        key: "example.com/shop/",
+        backend: "shop",
+      },
     ]);
     expect(made.waiting).toEqual([{ id: web.id, container: "web", why: "running" }]);
   });
@@ -133,15 +151,15 @@ describe("one more reader is enough for another name and other routes", () => {
   test("by host names they are those that were assigned", () => {
     const made = toService(toGroup("a/s", [member(web, shop)]), ["s.ex.org", "s-a.ex.org"]);
     expect(made.routes).toEqual([
-      { host: "s.ex.org", path: "/", key: "s.ex.org/", backend: "a:s" },
-      { host: "s-a.ex.org", path: "/", key: "s-a.ex.org/", backend: "a:s" },
+      { host: "s.ex.org", path: "/", strip: false, key: "s.ex.org/", backend: "a:s" },
+      { host: "s-a.ex.org", path: "/", strip: false, key: "s-a.ex.org/", backend: "a:s" },
     ]);
   });
 
   test("what is said of the containers is said of the service", () => {
     const warn = says({ warnings: ["odd"], registry: "r" });
     const group = toGroup("s", [member(web, warn), member(container("other"))]);
-    expect(warningsOf(group)).toEqual([
+    expect(warningsOf(group, undefined)).toEqual([
       "odd",
       "images s and r/s share one path, so requests are spread over all of them",
     ]);

@@ -3,7 +3,7 @@
 import { expect, test } from "bun:test";
 import { parsePort, readLabels } from "../../src/routing/labels.ts";
 
-const NONE = { enable: true, port: undefined, network: undefined, warnings: [] };
+const NONE = { enable: true, port: undefined, network: undefined, strip: undefined, warnings: [] };
 
 test.each([
   ["none", {}, NONE],
@@ -20,6 +20,8 @@ test.each([
   ["port with blanks", { "gateway.port": " 9 " }, { ...NONE, port: 9 }],
   ["network", { "gateway.network": "back end" }, { ...NONE, network: "back end" }],
   ["network with blanks", { "gateway.network": " x " }, { ...NONE, network: "x" }],
+  ["strip, false", { "gateway.strip": "false" }, { ...NONE, strip: false }],
+  ["strip, true", { "gateway.strip": " True " }, { ...NONE, strip: true }],
 ])("%s", (_, labels, expected) => {
   expect(readLabels(labels)).toEqual(expected);
 });
@@ -33,6 +35,7 @@ test.each([
   ["gateway.port", "http", 'label gateway.port="http" is no port number (1 to 65535)'],
   ["gateway.port", "80\nx", String.raw`label gateway.port="80\nx" is no port number (1 to 65535)`],
   ["gateway.network", " ", "label gateway.network is empty"],
+  ["gateway.strip", "/x", 'label gateway.strip="/x" is neither true nor false'],
 ])("%s=%j is refused", (name, value, reason) => {
   expect(readLabels({ [name]: value })).toEqual({ reason });
 });
@@ -42,6 +45,7 @@ test.each([
   ["gateway.enabled", ["label gateway.enabled is unknown, gateway.enable was probably meant"]],
   ["gateway-port", ["label gateway-port is unknown, gateway.port was probably meant"]],
   ["gateway.networks", ["label gateway.networks is unknown, gateway.network was probably meant"]],
+  ["gateway.stripe", ["label gateway.stripe is unknown, gateway.strip was probably meant"]],
   ["gateway.middleware", []],
   ["gateways", []],
   ["other.port", []],

@@ -25,7 +25,9 @@ test("a container gives a service with a route and a server", () => {
   const process = { pid: 42, startedAt };
   const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" }, ...process });
   const { id, image, labels } = web;
-  const routes = [{ host: "", path: "/foo/bar", key: "/foo/bar/", backend: "foo:bar" }];
+  const routes = [
+    { host: "", path: "/foo/bar", strip: true, key: "/foo/bar/", backend: "foo:bar" },
+  ];
   expect(model([web])).toEqual({
     routes,
     services: [
@@ -266,6 +268,52 @@ test("a label that is probably misspelt is a warning", () => {
   ]);
 });
 
+/** The warning that two containers of foo/bar do not agree. */
+function differ(oldest: string, other: string, what: string): string[] {
+  return [
+    `containers ${oldest} and ${other} share /foo/bar and differ in label gateway.strip: ` +
+      `${oldest} is the oldest, so the prefix is ${what}`,
+  ];
+}
+
+describe("the label gateway.strip", () => {
+  const on = { labels: { "gateway.strip": "true" } };
+  const off = { labels: { "gateway.strip": "false" } };
+
+  test.each<[string, Partial<Container>[], boolean, string[]]>([
+    ["is not there", [{}], true, []],
+    ["is true", [on], true, []],
+    ["is false", [off], false, []],
+    ["is false at all", [off, off], false, []],
+    ["is true at one and missing at another", [on, {}], true, []],
+    [
+      "is false at the oldest only",
+      [{ created: 2 }, { ...off, created: 1 }],
+      false,
+      differ("c1", "c0", "left on"),
+    ],
+    [
+      "is false at a younger one",
+      [{ ...off, created: 3 }, { ...on, created: 2 }, { created: 4 }],
+      true,
+      differ("c1", "c0", "stripped"),
+    ],
+    ["of two as old, the first by name counts", [off, on], false, differ("c0", "c1", "left on")],
+  ])("%s", (_, rests, strip, expected) => {
+    const { routes, warnings } = model(rests.map((rest, index) => container(`c${index}`, rest)));
+    expect(routes).toMatchObject([{ path: "/foo/bar", key: "/foo/bar/", strip }]);
+    expect(warnings).toEqual(expected);
+  });
+
+  test("means nothing to a route by host name", () => {
+    const { routes, warnings } = model([container("a", off), container("b", on)], {
+      domain: "ex.org",
+    });
+    expect(routes).toMatchObject([{ path: "/", strip: false }]);
+    expect(warnings).toEqual([]);
+  });
+});
+
 test("host names: a service is as old as its oldest container", () => {
   const { routes, services, warnings } = model(
     [
@@ -301,6 +349,7 @@ test("the order in which containers are listed does not matter", () => {
         health: one<Health>("none", "healthy", "starting", "unhealthy"),
         stopping: one(0, 0, 5, 6),
         exposed: one([], [8000], [80, 8000], [9000]),
+        labels: one<Container["labels"]>({}, { "gateway.strip": "false" }),
         attachments: shuffle([at("bridge", `172.17.0.${index}`), at("z", "172.17.1.1")], random),
       }),
     );

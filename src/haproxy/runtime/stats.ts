@@ -18,6 +18,18 @@ export interface ServerStats {
   readonly check: string;
   /** Failed connections, broken answers, and answers of status 500 to 599. */
   readonly errors: number;
+  /** How many proper answers it gave, whatever their status. */
+  readonly answers: number;
+  /** How often an answer was broken, missing or late. */
+  readonly failures: number;
+  /** How many requests failed because it could not be connected to. */
+  readonly refused: number;
+  /** How often a connection to it or a request was tried again. */
+  readonly retries: number;
+  /** How many requests it has now. */
+  readonly current: number;
+  /** How long ago it got its last request, in seconds; undefined if it never got one. */
+  readonly lastUsed: number | undefined;
 }
 
 /** A line of a map in the running HAProxy. */
@@ -25,6 +37,8 @@ export interface MapEntry {
   readonly key: string;
   /** The backend's name in HAProxy. */
   readonly backend: string;
+  /** What stands behind the backend; undefined if the template of the map writes only a backend. */
+  readonly prefix: string | undefined;
 }
 
 /**
@@ -41,13 +55,21 @@ export function requestsWait(servers: readonly ServerStats[]): boolean {
   return up.length > 0 && up.every(({ name }) => name === WAITING_ROOM);
 }
 
+/**
+ * How many requests HAProxy answered with a status of 500 to 599, its own answers included.
+ * @throws GatewayError `haproxy` if it does not answer
+ */
+export async function countServerErrors(ask: Runtime["ask"]): Promise<number> {
+  const frontends = readCsv(await ask("show stat -1 1 -1"));
+  return frontends.reduce((sum, cell) => sum + (Number(cell("hrsp_5xx")) || 0), 0);
+}
+
+/** The columns that count proper answers by the first digit of their status. */
+const ANSWERS = ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hrsp_other"];
+
 /** Reads the answer to `show stat`. */
 function parseStats(csv: string): ServerStats[] {
-  const [head = "", ...lines] = csv.split("\n").filter((line) => line !== "");
-  const columns = head.replace(/^# /, "").split(",");
-  return lines.map((line) => {
-    const cells = line.split(",");
-    const text = (name: string): string => cells[columns.indexOf(name)] ?? "";
+  return readCsv(csv).map((text) => {
     const number = (name: string): number => Number(text(name)) || 0;
     return {
       backend: text("pxname"),
@@ -59,7 +81,28 @@ function parseStats(csv: string): ServerStats[] {
       // While the next check runs, a star stands before it.
       check: text("check_status").replace(/^\* /, ""),
       errors: number("econ") + number("eresp") + number("hrsp_5xx"),
+      answers: ANSWERS.reduce((sum, column) => sum + number(column), 0),
+      failures: number("eresp"),
+      refused: number("econ"),
+      retries: number("wretr"),
+      current: number("scur"),
+      lastUsed: number("lastsess") < 0 ? undefined : number("lastsess"),
     };
+  });
+}
+
+/** The cells of each line, by the names of their columns. */
+function readCsv(csv: string): ((column: string) => string)[] {
+  const [head = "", ...lines] = csv.split("\n").filter((line) => line !== "");
+  const columns = new Map(
+    head
+      .replace(/^# /, "")
+      .split(",")
+      .map((name, index) => [name, index]),
+  );
+  return lines.map((line) => {
+    const cells = line.split(",");
+    return (name) => cells[columns.get(name) ?? -1] ?? "";
   });
 }
 
@@ -69,7 +112,8 @@ export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEnt
   return answer.split("\n").flatMap((line) => {
     const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
     if (key === undefined || value === undefined) return [];
-    return [{ key, backend: value.split("|")[0] ?? "" }];
+    const [backend = "", prefix] = value.split("|");
+    return [{ key, backend, prefix }];
   });
 }
 
