@@ -157,12 +157,13 @@ describe.each(haproxyVersions())("hygiene, HAProxy %s", (version) => {
     if (received === undefined) throw new Error("the container received nothing");
     return received;
   }
-
-  async function status(site: Site, first: string, lines: readonly string[]): Promise<number> {
-    const connection = await site.connect();
-    connection.send([first, ...lines, "", ""].join("\r\n"));
-    const answer = await connection.response();
-    connection.close();
-    return answer.status;
-  }
 });
+
+/** Sends a first line and headers, and gives the status of the answer. */
+async function status(site: Site, first: string, lines: readonly string[]): Promise<number> {
+  const connection = await site.connect();
+  connection.send([first, ...lines, "", ""].join("\r\n"));
+  const answer = await connection.response();
+  connection.close();
+  return answer.status;
+}

@@ -24,7 +24,7 @@ describe.each(haproxyVersions())("kept connections, HAProxy %s", (version) => {
   beforeEach(async () => {
     open = new Map();
     reused = 0;
-    server = createServer((socket) => void serve(socket));
+    server = createServer(serve);
     await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
     const { port } = server.address() as AddressInfo;
     site = await Site.make(version);
