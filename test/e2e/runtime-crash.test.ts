@@ -90,12 +90,14 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
     afterEach(() => haproxy.stop());
 
-    test.each(["restarted", "replaced by another version"])("%s by hand", async (how) => {
+    // Files for 3.4 have words that versions before it do not know.
+    const ways = version === "3.4" ? ["restarted"] : ["restarted", "replaced by a later version"];
+
+    test.each(ways)("%s by hand", async (how) => {
       await written(["one", "two"]);
       await haproxy.stop();
-      const other = version === "3.4" ? "2.6" : "3.4";
       haproxy = await startHaproxy({
-        version: how === "restarted" ? version : other,
+        version: how === "restarted" ? version : "3.4",
         dir: gateway.dir,
         config: gateway.config(),
       });

@@ -96,6 +96,30 @@ describe.each(haproxyVersions())("failures, HAProxy %s", (version) => {
     },
   );
 
+  test.each(HANG_UP)(
+    "one that accepts and %s without an answer among four: three get a GET at the most, ever",
+    async (_, answerer) => {
+      const mute = await Promise.all(
+        Array.from({ length: 4 }, () => startApp({ name: "foo", answerer })),
+      );
+      try {
+        await start(mute.map((app) => serviceOf(app)));
+        const outcome = await site.ask({ target: "/foo/kill" }).then(
+          ({ status }) => `answered ${status}`,
+          (error: unknown) => String(error),
+        );
+        expect(outcome).not.toContain("answered 200");
+        const received = mute.flatMap((app) => app.received.map(({ target }) => target));
+        // The third has it by the time that HAProxy closes the connection.
+        expect(received.length).toBeGreaterThan(1);
+        expect(received.length).toBeLessThanOrEqual(3);
+        expect(Math.max(...mute.map((app) => app.received.length))).toBe(1);
+      } finally {
+        for (const app of mute) await app.stop();
+      }
+    },
+  );
+
   test("an answer that breaks off is not begun again", async () => {
     const broken = await startApp({
       name: "foo",

@@ -34,7 +34,6 @@ const NOT_ROUTED = [
   "my_app.2.api.test",
   "127.0.0.1",
   "[::1]:80",
-  "",
 ];
 
 describe.each(haproxyVersions())("hosts, HAProxy %s", (version) => {
@@ -69,13 +68,6 @@ describe.each(haproxyVersions())("hosts, HAProxy %s", (version) => {
   test.each(NOT_ROUTED)("%p is nobody", async (host) => {
     expect((await ask(host, "/foo/bar")).status).toBe(403);
     expect(apps.flatMap((app) => app.received)).toEqual([]);
-  });
-
-  test("no Host header is nobody", async () => {
-    const connection = await site.connect();
-    connection.send("GET / HTTP/1.0\r\n\r\n");
-    expect((await connection.response()).status).toBe(403);
-    connection.close();
   });
 
   test("the path is the container's, byte by byte", async () => {

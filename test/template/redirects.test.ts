@@ -312,18 +312,9 @@ describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
       ["www.test:80", "http://www.test/x", "http://www.test/foo/bar/x"],
       ["[::1]:8080", "http://[::1]:8080/x", "http://[::1]:8080/foo/bar/x"],
       ["w.w", "http://wxw/x", "http://wxw/x"],
-      ["a|b", "/x", "/foo/bar/x"],
     ] as const) {
       expect(await values("Location", [sent], { host })).toEqual([got]);
     }
-  });
-
-  test("without a Host header, another host's URL stays as it is", async () => {
-    app.answerer = () => reply(302, [["Location", "http://other/x"]]);
-    const connection = await site.connect();
-    connection.send("GET /foo/bar/x HTTP/1.0\r\n\r\n");
-    expect((await connection.response()).header("Location")).toBe("http://other/x");
-    connection.close();
   });
 
   test("a long URL is mended, and a long foreign one passes", async () => {

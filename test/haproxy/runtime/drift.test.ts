@@ -207,15 +207,15 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
       expect(running.reloads).toEqual([]);
     });
 
-    test("of another version, it is spoken to in its own way", async () => {
-      const other = addsBackends ? "2.6" : "3.4";
+    // Files for 3.4 have words that 2.6 does not know.
+    test.if(!addsBackends)("of a later version, it is spoken to in its own way", async () => {
       await running.written(wanted);
-      await running.restart(other);
+      await running.restart("3.4");
       expect(await verified()).toBe("nothing");
       await asWanted();
-      // The files are still made for the one before: they have spare backends, or have none.
+      // The files are still made for the one before: they have spare backends.
       const how = await running.serve([...services, of("baz", "four")]);
-      expect(how).toBe(addsBackends ? "reload" : "commands");
+      expect(how).toBe("commands");
       expect((await site.ask({ target: "/baz" })).status).toBe(200);
       expect((await running.backends()).includes("baz")).toBe(true);
       await running.restart();
