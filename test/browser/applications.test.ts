@@ -87,15 +87,20 @@ describe.each(haproxyVersions())("applications in a browser, HAProxy %s", (versi
       expect(visitor.path).toBe("/acme/shop/");
     });
 
-    test("has its own assets and answers beside another one", async () => {
-      await visitor.open("/acme/shop");
-      await visitor.open("/acme/outlet");
-      await visitor.page.getByRole("heading", { name: "outlet" }).waitFor();
-      await visitor.page.getByRole("link", { name: "Table" }).click();
-      await visitor.page.getByRole("button", { name: "Buy" }).click();
-      await visitor.page.getByText("Basket: 1").waitFor();
-      await visitor.open("/acme/shop/products/2");
-      await visitor.page.getByRole("heading", { name: "shop" }).waitFor();
+    test("has its own assets and answers beside another one in another tab", async () => {
+      const shop = visitor.page;
+      const outlet = await visitor.tab();
+      await visitor.open("/acme/shop", shop);
+      await visitor.open("/acme/outlet", outlet);
+      const sold = Number(await shop.locator("#basket").textContent());
+      for (const tab of [shop, outlet]) {
+        await tab.getByRole("link", { name: "Table" }).click();
+        await tab.getByRole("button", { name: "Buy" }).click();
+      }
+      await outlet.getByRole("heading", { name: "outlet" }).waitFor();
+      await outlet.getByText("Basket: 1").waitFor();
+      await shop.getByRole("heading", { name: "shop" }).waitFor();
+      await shop.getByText(`Basket: ${sold + 1}`).waitFor();
     });
   });
 

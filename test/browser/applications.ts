@@ -1,5 +1,6 @@
 // Runs real applications as containers. Each is served at the root, and knows nothing of a prefix.
 
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "vite";
 import { run, type Container } from "../lab/containers.ts";
@@ -22,17 +23,16 @@ const COMMANDS: Record<Kind, string> = {
  * Runs an application as a container of the image `acme/<name>`.
  * @param name what the application calls itself
  */
-export async function runApplication(
-  engine: Engine,
-  kind: Kind,
-  name: string,
-  env: Readonly<Record<string, string>> = {},
-): Promise<Container> {
+export async function runApplication(engine: Engine, kind: Kind, name: string): Promise<Container> {
   const image = `acme/${name}`;
   await importImage(engine, image, { cmd: COMMANDS[kind].split(" "), expose: [8000] });
+  const system = cached("applications");
   const folders = {
+    // Where programs have their loader differs from processor to processor: /lib or /lib64.
     ...Object.fromEntries(
-      ["/usr", "/lib", "/lib64"].map((path) => [path, join(cached("applications"), path)]),
+      readdirSync(system)
+        .filter((folder) => /^(usr|lib.*)$/.test(folder))
+        .map((folder) => [`/${folder}`, join(system, folder)]),
     ),
     [`/app/${kind}`]: join(import.meta.dir, kind),
     ...(kind !== "guestbook" && { "/app/node_modules": join(ROOT, "node_modules") }),
@@ -40,7 +40,7 @@ export async function runApplication(
   };
   const binds = Object.entries(folders).map(([inside, outside]) => `${outside}:${inside}:ro`);
   return run(engine, image, {
-    env: { NAME: name, PYTHONDONTWRITEBYTECODE: "yes", ...env },
+    env: { NAME: name, PYTHONDONTWRITEBYTECODE: "yes" },
     create: { HostConfig: { Binds: binds } },
   });
 }

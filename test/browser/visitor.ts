@@ -49,9 +49,9 @@ export class Visitor {
     return new Visitor(context, `http://${HOST}:${gateway.port}`, page);
   }
 
-  /** Opens a path of the host, and waits until all of the page is there. */
-  async open(path: string): Promise<void> {
-    await this.page.goto(this.origin + path, { waitUntil: "networkidle" });
+  /** Opens a path of the host in a tab, and waits until all of the page is there. */
+  async open(path: string, tab = this.page): Promise<void> {
+    await tab.goto(this.origin + path, { waitUntil: "networkidle" });
   }
 
   /** The path that the address bar shows, with the query. */
@@ -70,8 +70,8 @@ export class Visitor {
     return this.page.evaluate(`getComputedStyle(document.querySelector("${selector}")).color`);
   }
 
-  /** Opens another tab. What goes wrong there is noted, too. */
-  async tab(): Promise<Page> {
+  /** Opens another tab. What happens there is noted, too. */
+  tab(): Promise<Page> {
     return this.context.newPage();
   }
 

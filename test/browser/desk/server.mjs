@@ -8,7 +8,6 @@ const app = express();
 
 app.use((_request, response, next) => {
   response.set("X-Application", process.env.NAME);
-  if (process.env.REFERRER_POLICY) response.set("Referrer-Policy", process.env.REFERRER_POLICY);
   next();
 });
 app.use(express.urlencoded());
