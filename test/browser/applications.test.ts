@@ -176,6 +176,17 @@ describe.each(haproxyVersions())("applications in a browser, HAProxy %s", (versi
       expect(await page.getByRole("listitem").count()).toBe(2);
     });
 
+    test("is sent a file", async () => {
+      const { page } = visitor;
+      await visitor.open("/acme/guestbook");
+      const buffer = Buffer.alloc(5_000_000);
+      const file = { name: "tree.jpg", mimeType: "image/jpeg", buffer };
+      await page.getByLabel("Picture").setInputFiles(file);
+      await page.getByRole("button", { name: "Send" }).click();
+      await page.getByText("Got 5000000 bytes").waitFor();
+      expect(visitor.path).toBe("/acme/guestbook/");
+    });
+
     test("has its own session beside another one", async () => {
       await visitor.open("/acme/guestbook");
       await sign(visitor, "One");

@@ -21,6 +21,9 @@ PAGE = """<!doctype html>
     <form action="/sign" method="post">
       <label>Message <input name="message"></label><button>Sign</button>
     </form>
+    <form action="/picture" method="post" enctype="multipart/form-data">
+      <label>Picture <input type="file" name="picture"></label><button>Send</button>
+    </form>
     <ul>{% for entry in shown %}<li>{{ entry }}</li>{% endfor %}</ul>
     <p>Signed by you: {{ session.get("signed", 0) }}</p>
     <a href="{{ url_for('index') }}">All messages</a>
@@ -47,6 +50,12 @@ def index():
 @app.get("/search")
 def search():
     return page([entry for entry in entries if request.args["q"] in entry])
+
+
+@app.post("/picture")
+def picture():
+    flash(f"Got {len(request.files['picture'].read())} bytes")
+    return redirect(url_for("index"))
 
 
 @app.post("/sign")
