@@ -28,13 +28,14 @@ describe.each(haproxyVersions())("applications in a browser, HAProxy %s", (versi
     engine = await sharedEngine();
     await Promise.all([
       ...["shop", "outlet"].map((name) => runApplication(engine, "shop", name)),
-      ...["desk", "office"].map((name) => runApplication(engine, "desk", name)),
+      ...["desk", "office", "vault"].map((name) => runApplication(engine, "desk", name)),
       ...["guestbook", "album"].map((name) => runApplication(engine, "guestbook", name)),
     ]);
     gateway = await startGateway({ dockerHost: engine.dockerHost, version });
     for (const name of ["shop", "outlet", "guestbook", "album"])
       await gateway.answers(`/acme/${name}/`, 200);
-    for (const name of ["desk", "office"]) await gateway.answers(`/acme/${name}/login`, 200);
+    for (const name of ["desk", "office", "vault"])
+      await gateway.answers(`/acme/${name}/login`, 200);
   });
   afterAll(async () => {
     await removeAll(engine);
@@ -145,6 +146,13 @@ describe.each(haproxyVersions())("applications in a browser, HAProxy %s", (versi
       expect(await visitor.cookies()).toEqual([]);
       await visitor.open("/acme/desk/notes");
       expect(visitor.path).toBe("/acme/desk/login");
+    });
+
+    test("is used though it tells the browser to send no Referer", async () => {
+      await logIn(visitor, "vault", "Ada");
+      await visitor.page.getByRole("link", { name: "Notes", exact: true }).click();
+      await visitor.page.getByRole("heading", { name: "Notes of Ada" }).waitFor();
+      expect(visitor.path).toBe("/acme/vault/notes");
     });
 
     test("has its own session beside another one with the same cookie", async () => {

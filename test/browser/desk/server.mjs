@@ -8,6 +8,8 @@ const app = express();
 
 app.use((_request, response, next) => {
   response.set("X-Application", process.env.NAME);
+  // As Helmet does, which many applications in Express have.
+  if (process.env.NAME === "vault") response.set("Referrer-Policy", "no-referrer");
   next();
 });
 app.use(express.urlencoded());
