@@ -6,6 +6,7 @@ import mended from "../../templates/mended.hbs" with { type: "text" };
 import wayBack from "../../templates/way-back.hbs" with { type: "text" };
 import backends from "../../templates/backends.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
+import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: "text" };
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import host from "../../templates/host.hbs" with { type: "text" };
@@ -25,6 +26,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   backends,
   climbing,
   cookies,
+  "forgotten-prefix": forgottenPrefix,
   mended,
   "way-back": wayBack,
 };

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
-import { startApp, type App } from "../lab/app.ts";
+import { reply, startApp, type App } from "../lab/app.ts";
 import type { RawResponse } from "../lab/http.ts";
 import { serviceOf, Site, START_MS, type ProxyOptions } from "../lab/proxy.ts";
 
@@ -78,6 +78,58 @@ describe.each(haproxyVersions())("links, HAProxy %s", (version) => {
   ])("%s on the page %s leads nowhere", async (target, referer) => {
     const answer = await follow(target, referer);
     expect([answer.status, answer.header("Location")]).toEqual([403, undefined]);
+  });
+
+  test.each([100, 20_000, 5_000_000])(
+    "a form with a body of %d bytes arrives, however slowly it comes",
+    async (size) => {
+      app.forget();
+      const body = "x".repeat(size);
+      const head = `POST /picture HTTP/1.1\r\nHost: ${HOST}\r\nReferer: ${PAGE}\r\nContent-Length: ${size}\r\n\r\n`;
+      const client = await site.connect();
+      client.send(head);
+      for (const part of [body.slice(0, size / 2), body.slice(size / 2)]) {
+        await Bun.sleep(50);
+        client.send(part);
+      }
+      const answer = await client.response("POST");
+      client.close();
+      // It is led there, or goes there at once: HAProxy 2.6 cannot lead a long one.
+      if (answer.status === 307) expect(answer.header("Location")).toBe("/foo/bar/picture");
+      else
+        expect([answer.status, app.received[0]?.target, app.received[0]?.body]).toEqual([
+          200,
+          "/picture",
+          body,
+        ]);
+      if (size < 1_000 || version !== "2.6") expect(answer.status).toBe(307);
+    },
+  );
+
+  test("a body without a length arrives, too", async () => {
+    app.forget();
+    const client = await site.connect();
+    client.send(
+      `POST /picture HTTP/1.1\r\nHost: ${HOST}\r\nReferer: ${PAGE}\r\nTransfer-Encoding: chunked\r\n\r\n`,
+    );
+    await Bun.sleep(50);
+    client.send("5\r\nhello\r\n0\r\n\r\n");
+    const { status } = await client.response("POST");
+    client.close();
+    expect(status).toBe(version === "2.6" ? 200 : 307);
+  });
+
+  test.each([
+    ["no-referrer", "same-origin"],
+    ["No-Referrer", "same-origin"],
+    ["strict-origin", "strict-origin-when-cross-origin"],
+    ["same-origin", "same-origin"],
+    ["no-referrer, unsafe-url", "no-referrer, unsafe-url"],
+  ])("an application's Referrer-Policy %s becomes %s", async (sent, got) => {
+    app.answerer = () => reply(200, [["Referrer-Policy", sent]]);
+    const answer = await site.ask({ target: "/foo/bar/" });
+    app.answerer = () => reply(200);
+    expect(answer.header("Referrer-Policy")).toBe(got);
   });
 
   test("a path with a route of its own stays where it is", async () => {
