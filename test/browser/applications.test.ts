@@ -77,19 +77,6 @@ describe.each(haproxyVersions())("applications in a browser, HAProxy %s", (versi
       await page.getByRole("heading", { name: "Lamp" }).waitFor();
     });
 
-    test("goes back by one page at a time", async () => {
-      const { page } = visitor;
-      await visitor.open("/acme/shop");
-      // Its chunk imports the entry. That is another module, evaluated anew, where its URL is another.
-      await page.getByRole("link", { name: "Lamp" }).click();
-      await page.getByRole("heading", { name: "Lamp" }).waitFor();
-      await page.getByRole("link", { name: "All products" }).click();
-      await page.getByRole("link", { name: "Table" }).waitFor();
-      await page.goBack();
-      expect(visitor.path).toBe("/acme/shop/products/1");
-      await page.getByRole("heading", { name: "Lamp" }).waitFor();
-    });
-
     test("is reloaded on a deep link, and opened there", async () => {
       const { page } = visitor;
       await visitor.open("/acme/shop/products/2");

@@ -14,7 +14,7 @@ document.addEventListener("click", (event) => {
   void show();
 });
 
-void Promise.all([showName(), showBasket(), show()]);
+await Promise.all([showName(), showBasket(), show()]);
 
 async function showName() {
   document.querySelector("#name").textContent = (await ask("/api/shop")).name;
