@@ -300,7 +300,8 @@ export class Store {
 
   /** Whether Docker still has a container that ran before and does not run now, by its ID. */
   remains(id: string): boolean {
-    return this.#stopped.has(id);
+    // One that is about to end has lost its addresses already.
+    return this.#stopped.has(id) || (this.#entries.has(id) && this.#hasEnded(id));
   }
 
   /** When something is read again without an event, in milliseconds since 1970. */

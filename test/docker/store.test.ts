@@ -393,6 +393,8 @@ describe("who loses its last address", () => {
   test("is taken to be ending, and read again", async () => {
     await lose();
     expect([known()[0], store.isEnding(A)]).toEqual(["one running dead", true]);
+    // Its service is not forgotten for that.
+    expect(store.remains(A)).toBe(true);
     expect((store.rereadAt ?? 0) - Date.now()).toBe(500);
     client.containers.delete(A);
     store.note(happened("die"));

@@ -212,6 +212,14 @@ describe("a container that is lost before it is read", () => {
   });
 });
 
+test("a container that runs and can not be reached just now is no reason to forget its service", () => {
+  at(0, one);
+  // Docker takes the address of one that crashes away before it says that it has ended.
+  stopped.add(one.id);
+  expect(at(1)).toEqual(["foo/bar waiting"]);
+  expect(at(1 + HOLD)).toEqual(["foo/bar over"]);
+});
+
 test("a hold that is over is told once", () => {
   at(0, one);
   at(1_000);

@@ -157,10 +157,10 @@ export class Running {
     return lines.map((line) => line.slice(line.indexOf(" ") + 1));
   }
 
-  /** The backends that HAProxy has. */
+  /** The backends of services that HAProxy has. */
   async backends(): Promise<string[]> {
     const lines = (await this.ask("show backend")).split("\n");
-    return lines.filter((line) => line !== "" && !line.startsWith("#"));
+    return lines.filter((line) => line !== "" && !/^[#_]/.test(line));
   }
 
   /** Ends HAProxy when all files are written. */

@@ -18,11 +18,6 @@ export interface Oddity {
 
 /** The table of `templates/path.hbs` that has the servers that lead clients in a circle. */
 const CIRCLES = "_http";
-/**
- * After so many tries a request was given up: HAProxy repeats a GET that got no answer. The built-in
- * templates let it try 20 times or more, each of which counts.
- */
-const GIVEN_UP = 20;
 
 /**
  * The servers that lead clients in a circle. There are none if the template has no table for it.
@@ -60,14 +55,15 @@ function hasNeverAnswered({ state, answers, failures }: ServerStats): boolean {
 }
 
 /**
- * Whether a server leaves requests without an answer, as far as HAProxy's counters can tell. One that
+ * Whether a server leaves requests without an answer: the built-in templates give up a GET that got none
+ * for the third time, as far as HAProxy's counters can tell. One that
  * died with the requests that it had, is slow, or was left by its client, is another matter.
  */
 function hasClosedOnly(stats: Omit<ServerStats, "backend" | "name">): boolean {
-  const { since, lastUsed, current, refused, retries } = stats;
+  const { since, lastUsed, current, refused, abandoned } = stats;
   // It has been up from before the last request until now, and that one has ended.
   const livesOn = lastUsed !== undefined && lastUsed < since && current === 0;
-  return livesOn && refused === 0 && retries >= GIVEN_UP;
+  return livesOn && refused === 0 && abandoned > 0;
 }
 
 /**

@@ -24,8 +24,8 @@ export interface ServerStats {
   readonly failures: number;
   /** How many requests failed because it could not be connected to. */
   readonly refused: number;
-  /** How often a connection to it or a request was tried again. */
-  readonly retries: number;
+  /** How many requests were given up because it, or others before it, left them without an answer. */
+  readonly abandoned: number;
   /** How many requests it has now. */
   readonly current: number;
   /** How long ago it got its last request, in seconds; undefined if it never got one. */
@@ -56,12 +56,14 @@ export function requestsWait(servers: readonly ServerStats[]): boolean {
 }
 
 /**
- * How many requests HAProxy answered with a status of 500 to 599, its own answers included.
+ * How many requests HAProxy answered with a status of 500 to 599, its own answers included, or gave up
+ * without an answer.
  * @throws GatewayError `haproxy` if it does not answer
  */
 export async function countServerErrors(ask: Runtime["ask"]): Promise<number> {
   const frontends = readCsv(await ask("show stat -1 1 -1"));
-  return frontends.reduce((sum, cell) => sum + (Number(cell("hrsp_5xx")) || 0), 0);
+  const errors = frontends.flatMap((cell) => [cell("hrsp_5xx"), cell("dresp")]);
+  return errors.reduce((sum, count) => sum + (Number(count) || 0), 0);
 }
 
 /** The columns that count proper answers by the first digit of their status. */
@@ -82,9 +84,9 @@ function parseStats(csv: string): ServerStats[] {
       check: text("check_status").replace(/^\* /, ""),
       errors: number("econ") + number("eresp") + number("hrsp_5xx"),
       answers: ANSWERS.reduce((sum, column) => sum + number(column), 0),
-      failures: number("eresp"),
+      failures: number("eresp") + number("dresp"),
+      abandoned: number("dresp"),
       refused: number("econ"),
-      retries: number("wretr"),
       current: number("scur"),
       lastUsed: number("lastsess") < 0 ? undefined : number("lastsess"),
     };
