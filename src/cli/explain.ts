@@ -7,7 +7,7 @@ import { readOnce } from "../docker/source.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { formatDuration } from "../lib/text.ts";
 import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
-import { readCircles, readSpeechless, type Oddity } from "../haproxy/runtime/oddities.ts";
+import { readCircles, readBadAnswers, type Oddity } from "../haproxy/runtime/oddities.ts";
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
 import { mapPathsOf } from "../config/map-file.ts";
 import { WAITING_ROOM } from "../config/operations.ts";
@@ -143,7 +143,7 @@ async function readKnown(ask: Runtime["ask"]): Promise<Known> {
   const servers = await readStats(ask);
   return {
     servers,
-    oddities: [...(await readSpeechless(ask, servers)), ...(await readCircles(ask))],
+    oddities: [...(await readBadAnswers(ask, servers)), ...(await readCircles(ask))],
   };
 }
 

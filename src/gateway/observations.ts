@@ -1,11 +1,17 @@
-// Notices containers whose answers are odd: that do not speak HTTP, or lead clients in a circle.
+// Notices containers whose answers are odd: that do not speak HTTP, or lead clients in a circle. And
+// requests that HAProxy refused as they are too large.
 
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
-import { readCircles, readSpeechless, type Oddity } from "../haproxy/runtime/oddities.ts";
-import { countServerErrors, readStats } from "../haproxy/runtime/stats.ts";
+import {
+  readBadAnswers,
+  readCircles,
+  readLargeRequest,
+  type Oddity,
+} from "../haproxy/runtime/oddities.ts";
+import { countErrors, readStats, type ErrorCounts } from "../haproxy/runtime/stats.ts";
 import type { Model, Server } from "../model.ts";
 import { routeOf } from "./report.ts";
-import type { OddAnswersChange } from "./state.ts";
+import type { OddAnswersChange, RefusedRequestChange } from "./state.ts";
 
 /** What was told of a server. */
 interface Told {
@@ -16,9 +22,11 @@ interface Told {
 }
 
 export class Observations {
-  /** How many requests were answered with a server's error when the servers were last looked at. */
-  #serverErrors = 0;
-  #speechless: readonly Oddity[] = [];
+  /** The errors that were counted when HAProxy was last asked for more about them. */
+  #errors: ErrorCounts = { answers: 0, requests: 0 };
+  #badAnswers: readonly Oddity[] = [];
+  /** The number of the last refused request that was told. */
+  #lastRequest: number | undefined;
   /** What was told, by the server's name and what is odd. */
   readonly #told = new Map<string, Map<Oddity["answers"], Told>>();
 
@@ -29,8 +37,25 @@ export class Observations {
    * Finds what is new since the last call. What is odd about a container is new once for each start.
    * @throws GatewayError `haproxy` if HAProxy cannot be asked
    */
-  async look({ services }: Model): Promise<OddAnswersChange[]> {
-    const oddities = Map.groupBy(await this.#read(), ({ server }) => server);
+  async look(model: Model): Promise<(OddAnswersChange | RefusedRequestChange)[]> {
+    const errors = await countErrors(this.ask);
+    const before = this.#errors;
+    const requests = errors.requests === before.requests ? [] : await this.#refusedRequest();
+    const answers = await this.#oddAnswers(model, errors.answers !== before.answers);
+    this.#errors = errors;
+    return [...answers, ...requests];
+  }
+
+  async #refusedRequest(): Promise<RefusedRequestChange[]> {
+    const request = await readLargeRequest(this.ask);
+    if (request === undefined || request.event === this.#lastRequest) return [];
+    this.#lastRequest = request.event;
+    return [{ event: "refused request", client: request.client }];
+  }
+
+  /** @param isNew whether clients got errors since the last call */
+  async #oddAnswers({ services }: Model, isNew: boolean): Promise<OddAnswersChange[]> {
+    const oddities = Map.groupBy(await this.#read(isNew), ({ server }) => server);
     const names = new Set(services.flatMap(({ servers }) => servers.map(({ name }) => name)));
     for (const name of this.#told.keys()) if (!names.has(name)) this.#told.delete(name);
     if (oddities.size === 0) return [];
@@ -63,14 +88,11 @@ export class Observations {
     return true;
   }
 
-  async #read(): Promise<readonly Oddity[]> {
+  /** @param isNew whether clients got errors since the last call */
+  async #read(isNew: boolean): Promise<readonly Oddity[]> {
     // For a client, an answer that is no HTTP is a server's error. Without a new one, thousands of
     // servers need not be looked at.
-    const serverErrors = await countServerErrors(this.ask);
-    if (serverErrors !== this.#serverErrors) {
-      this.#speechless = await readSpeechless(this.ask, await readStats(this.ask));
-      this.#serverErrors = serverErrors;
-    }
-    return [...this.#speechless, ...(await readCircles(this.ask))];
+    if (isNew) this.#badAnswers = await readBadAnswers(this.ask, await readStats(this.ask));
+    return [...this.#badAnswers, ...(await readCircles(this.ask))];
   }
 }

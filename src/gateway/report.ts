@@ -135,6 +135,11 @@ export function lineOf(change: Change): LogLine {
     return { level: "info", message, fields: { event, reasons, ms } };
   }
   if (change.event === "odd answers") return oddAnswersLine(change);
+  if (change.event === "refused request") {
+    const { event, client } = change;
+    const message = `refused a request of ${client}: its headers are ${TOO_LARGE}`;
+    return { level: "info", message, fields: { event, client } };
+  }
   if (!("container" in change)) {
     const { event, route } = change;
     const message = `${event}: ${HOLD_MEANING[event](route)}`;
@@ -172,6 +177,8 @@ function oddAnswersLine({ event, answers, ...place }: OddAnswersChange): LogLine
   };
 }
 
+/** The limits of the built-in templates. */
+const TOO_LARGE = "larger than 32 kB, or more than 250";
 const NO_HTTP_HELP =
   "label gateway.port names another port, gateway.enable=false leaves the container out";
 
@@ -182,6 +189,9 @@ export function describeOddAnswers(subject: string, answers: Oddity["answers"]):
       `${subject} redirects to the very URL that was asked for: ` +
       "if it has a base URL of its own, label gateway.strip=false leaves the prefix on"
     );
+  }
+  if (answers === "large") {
+    return `${subject} answered with headers that are ${TOO_LARGE}: its client got 502`;
   }
   const why =
     answers === "foreign"

@@ -39,6 +39,13 @@ export interface OddAnswersChange {
   readonly id: string;
 }
 
+/** A request that HAProxy refused as its headers are too large. */
+export interface RefusedRequestChange {
+  readonly event: "refused request";
+  /** The address that it came from. */
+  readonly client: string;
+}
+
 interface ReloadChange {
   readonly event: "reload";
   readonly reasons: readonly string[];
@@ -47,7 +54,13 @@ interface ReloadChange {
 }
 
 /** Something that changed in HAProxy, or that it noticed. */
-export type Change = (RouteChange | HoldChange | OddAnswersChange | ReloadChange) & {
+export type Change = (
+  | RouteChange
+  | HoldChange
+  | OddAnswersChange
+  | RefusedRequestChange
+  | ReloadChange
+) & {
   /** In milliseconds since 1970. */
   readonly at: number;
 };

@@ -21,6 +21,8 @@ setDefaultTimeout(60_000);
 const HELP = "label gateway.port names another port, gateway.enable=false leaves the container out";
 const FOREIGN = `does not speak HTTP/1.1: what it answers is something else (${HELP})`;
 const CLOSES = `does not speak HTTP/1.1: it closes connections without an answer (${HELP})`;
+const TOO_LARGE =
+  "answered with headers that are larger than 32 kB, or more than 250: its client got 502";
 const CIRCLE =
   "redirects to the very URL that was asked for: if it has a base URL of its own, " +
   "label gateway.strip=false leaves the prefix on";
@@ -33,6 +35,9 @@ function answering(script: string): string[] {
 const HEAD = `while IFS= read -r line && [ -n "\${line%?}" ]; do :; done`;
 const REDIRECT = String.raw`HTTP/1.1 302 Found\r\nLocation: /odd/wiki/\r\nContent-Length: 0\r\n\r\n`;
 
+/** Headers of 45,000 bytes. */
+const LARGE = String.raw`printf 'HTTP/1.1 200 OK\r\nX-Large: %045000d\r\n\r\n' 0`;
+
 let engine: Engine;
 
 beforeAll(async () => {
@@ -44,6 +49,7 @@ beforeAll(async () => {
     cmd: answering(String.raw`printf 'J\0\0\n8.0\r\n'`),
   });
   await importImage(engine, "odd/cache", { expose, cmd: answering("read -r line") });
+  await importImage(engine, "odd/blog", { expose, cmd: answering(`${HEAD}; ${LARGE}`) });
   await importImage(engine, "odd/wiki", {
     expose,
     cmd: answering(`${HEAD}; printf '${REDIRECT}'`),
@@ -74,8 +80,14 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const wiki = await isOdd("wiki", 302, CIRCLE);
     expect((await gateway.get("/odd/wiki/")).header("Location")).toBe("/odd/wiki/");
 
-    for (const text of [FOREIGN, CLOSES, CIRCLE]) expect(gateway.count(text)).toBe(1);
-    expect(gateway.lines().filter(({ event }) => event === "odd answers")).toHaveLength(3);
+    await isOdd("blog", 502, TOO_LARGE);
+    const asked = await gateway.get("/odd/shop/", { headers: { "X-Large": "x".repeat(40_000) } });
+    expect(asked.status).toBeOneOf([400, 431]);
+    gateway.signal("SIGHUP");
+    await gateway.logged(/^refused a request of 127.0.0.1: its headers are larger than 32 kB/);
+
+    for (const text of [FOREIGN, CLOSES, CIRCLE, TOO_LARGE]) expect(gateway.count(text)).toBe(1);
+    expect(gateway.lines().filter(({ event }) => event === "odd answers")).toHaveLength(4);
     expect(pairs(await explained(shop.name, flags))["answers"]).toBeUndefined();
 
     // The remedy: the prefix stays, and it leads in a circle no more than the application wants.

@@ -23,25 +23,27 @@ let said: {
   failures: number;
   /** How often the server of wiki led a client in a circle. */
   circles: number;
+  /** How many requests were refused; all came from one client and were too large. */
+  refused: number;
 };
 let asked: string[];
 let observations: Observations;
 
 beforeEach(() => {
-  said = { errors: 0, failures: 0, circles: 0 };
+  said = { errors: 0, failures: 0, circles: 0, refused: 0 };
   asked = [];
   observations = new Observations((line) => Promise.resolve(answer(line)));
 });
 
 function answer(line: string): string {
   asked.push(line);
-  const { errors, failures, circles } = said;
+  const { errors, failures, circles, refused } = said;
   const answers: Record<string, string[]> = {
     "show stat -1 1 -1": [
-      "# pxname,svname,hrsp_5xx",
-      `_http,FRONTEND,${errors}`,
-      "other,FRONTEND,0",
-      "tcp,FRONTEND,",
+      "# pxname,svname,dresp,ereq,hrsp_5xx",
+      `_http,FRONTEND,0,${refused},${errors}`,
+      "other,FRONTEND,0,0,0",
+      "tcp,FRONTEND,0,,",
     ],
     "show stat -1 4 -1": [
       "# pxname,svname,status,hrsp_2xx,eresp",
@@ -57,6 +59,17 @@ function answer(line: string): string {
       "  ",
       String.raw`  00000  J\x00\x00\x00\n`,
     ],
+    "show errors -1 request": [
+      "Total events captured on [28/Nov/2026:14:12:23.454] : 1",
+      " ",
+      "[28/Nov/2026:14:12:23.453] frontend _http (#2): invalid request",
+      `  backend <NONE> (#-1), server <NONE> (#-1), event #${refused}, src 2001:db8::7:55346`,
+      "  buffer starts at 0 (including 0 out), 64 free,",
+      "  len 36800, wraps at 36816, error at position 36800",
+      "  H1 msg state MSG_HDR_VAL(22), H1 msg flags 0x00001414",
+      "  ",
+      String.raw`  00000  GET /x HTTP/1.1\r\n`,
+    ],
     "show table _http": [
       "# table: _http, type: string, size:10240, used:1",
       ...(circles === 0
@@ -70,7 +83,9 @@ function answer(line: string): string {
 /** What is new, each as its container and what is odd. */
 async function look(containers: readonly Container[] = CONTAINERS): Promise<string[]> {
   const changes = await observations.look(model(containers));
-  return changes.map((change) => `${change.container} ${change.answers}`);
+  return changes.map((change) =>
+    "container" in change ? `${change.container} ${change.answers}` : `large from ${change.client}`,
+  );
 }
 
 const restarted = ({ startedAt, ...rest }: Container): Container => ({
@@ -135,6 +150,14 @@ test("a reload makes HAProxy forget, which is not told either", async () => {
   expect(await look()).toEqual([]);
   Object.assign(said, { errors: 1, failures: 1, circles: 1 });
   expect(await look()).toEqual([]);
+});
+
+test("a request that is too large is told once for each look that finds another one", async () => {
+  said.refused = 1;
+  expect(await look()).toEqual(["large from 2001:db8::7"]);
+  expect(await look()).toEqual([]);
+  said.refused = 9;
+  expect(await look()).toEqual(["large from 2001:db8::7"]);
 });
 
 test("what is served no more is not told of", async () => {

@@ -177,6 +177,10 @@ test.each([
     "redirects to the very URL that was asked for: if it has a base URL of its own, label " +
       "gateway.strip=false leaves the prefix on",
   ],
+  [
+    "large",
+    "answered with headers that are larger than 32 kB, or more than 250: its client got 502",
+  ],
 ] as const)("odd answers, %s", (answers, what) => {
   const place = {
     route: "/foo/bar",
@@ -188,6 +192,14 @@ test.each([
     level: "warn",
     message: `container web-1 at 172.17.0.2:8000 (/foo/bar) ${what}`,
     fields: { event: "odd answers", reason: answers, ...place },
+  });
+});
+
+test("a refused request", () => {
+  expect(lineOf({ event: "refused request", client: "192.0.2.7", at: 0 })).toEqual({
+    level: "info",
+    message: "refused a request of 192.0.2.7: its headers are larger than 32 kB, or more than 250",
+    fields: { event: "refused request", client: "192.0.2.7" },
   });
 });
 

@@ -55,15 +55,23 @@ export function requestsWait(servers: readonly ServerStats[]): boolean {
   return up.length > 0 && up.every(({ name }) => name === WAITING_ROOM);
 }
 
+/** What went wrong with requests since HAProxy's last reload. */
+export interface ErrorCounts {
+  /** How many were answered with a status of 500 to 599, by HAProxy itself too, or not at all. */
+  readonly answers: number;
+  /** How many were none, or too large. */
+  readonly requests: number;
+}
+
 /**
- * How many requests HAProxy answered with a status of 500 to 599, its own answers included, or gave up
- * without an answer.
+ * Counts what went wrong in all frontends.
  * @throws GatewayError `haproxy` if it does not answer
  */
-export async function countServerErrors(ask: Runtime["ask"]): Promise<number> {
+export async function countErrors(ask: Runtime["ask"]): Promise<ErrorCounts> {
   const frontends = readCsv(await ask("show stat -1 1 -1"));
-  const errors = frontends.flatMap((cell) => [cell("hrsp_5xx"), cell("dresp")]);
-  return errors.reduce((sum, count) => sum + (Number(count) || 0), 0);
+  const total = (column: string): number =>
+    frontends.reduce((sum, cell) => sum + (Number(cell(column)) || 0), 0);
+  return { answers: total("hrsp_5xx") + total("dresp"), requests: total("ereq") };
 }
 
 /** The columns that count proper answers by the first digit of their status. */

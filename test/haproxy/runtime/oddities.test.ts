@@ -1,13 +1,19 @@
-// Which servers HAProxy shows not to speak HTTP, and which have only failed.
+// Which servers HAProxy shows not to speak HTTP, which have only failed, and what is too large.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { basename } from "node:path";
 import { mapsOf } from "../../../src/config/map-file.ts";
-import { readCircles, readSpeechless, type Oddity } from "../../../src/haproxy/runtime/oddities.ts";
 import {
-  countServerErrors,
+  readBadAnswers,
+  readCircles,
+  readLargeRequest,
+  type Oddity,
+} from "../../../src/haproxy/runtime/oddities.ts";
+import {
+  countErrors,
   readStats,
+  type ErrorCounts,
   type ServerStats,
 } from "../../../src/haproxy/runtime/stats.ts";
 import { cli, haproxyVersions, startHaproxy, type Haproxy } from "../../lab/haproxy.ts";
@@ -32,7 +38,7 @@ const ends = (bytes: string | Uint8Array) => (socket: Socket) => void socket.end
 /** What each server does, the requests that it gets, and what is found. */
 const CASES: Record<
   string,
-  [Behaviour, found: "foreign" | "none" | undefined, methods?: string[]]
+  [Behaviour, found: "foreign" | "none" | "large" | undefined, methods?: string[]]
 > = {
   "closes at once": [{ answer: (socket) => void socket.end() }, "none"],
   "resets the connection": [{ answer: (socket) => void socket.resetAndDestroy() }, "none"],
@@ -60,6 +66,14 @@ const CASES: Record<
   ],
   "sends a header that is too large": [
     { answer: ends(`HTTP/1.1 200 OK\r\nA: ${"a".repeat(40_000)}\r\n\r\n`) },
+    "large",
+  ],
+  "sends too many headers": [
+    { answer: ends(`HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(300)}\r\n`) },
+    "large",
+  ],
+  "sends many headers, and a bad one": [
+    { answer: ends(`HTTP/1.1 200 OK\r\n${"A: b\r\n".repeat(200)}A\u0001: b\r\n\r\n`) },
     undefined,
   ],
   "sends a bad header": [{ answer: ends("HTTP/1.1 200 OK\r\nA\u0001: b\r\n\r\n") }, undefined],
@@ -90,7 +104,7 @@ describe("by what HAProxy counts, a server that only closes connections", () => 
     lastUsed: 5,
   };
   const find = (change: Partial<ServerStats>): Promise<Oddity[]> =>
-    readSpeechless(() => Promise.resolve(""), [{ ...closing, ...change }]);
+    readBadAnswers(() => Promise.resolve(""), [{ ...closing, ...change }]);
 
   test("is found", async () => {
     expect(await find({})).toEqual([{ server: "s", answers: "none", count: 2 }]);
@@ -118,7 +132,7 @@ describe.each(haproxyVersions())("answers that are no HTTP, HAProxy %s", (versio
   let site: Site;
   let haproxy: Haproxy | undefined;
   let found: Record<string, string>;
-  let errors: [before: number, after: number];
+  let errors: [before: ErrorCounts, after: ErrorCounts];
 
   beforeAll(async () => {
     site = await Site.make(version);
@@ -139,15 +153,15 @@ describe.each(haproxyVersions())("answers that are no HTTP, HAProxy %s", (versio
       dir: site.dir,
     });
     await settled(ask);
-    const before = await countServerErrors(ask);
+    const before = await countErrors(ask);
     for (const [index, [, , methods = ["GET", "GET", "POST"]]] of Object.values(CASES).entries()) {
       for (const method of methods) {
         // HAProxy may not come to an end of it.
         await site.ask({ target: `/case-${index}`, method }).catch(() => undefined);
       }
     }
-    errors = [before, await countServerErrors(ask)];
-    const all = await readSpeechless(ask, await readStats(ask));
+    errors = [before, await countErrors(ask)];
+    const all = await readBadAnswers(ask, await readStats(ask));
     found = Object.fromEntries(all.map(({ server, answers }) => [containerName(server), answers]));
     for (const { count } of all) expect(count).toBeGreaterThan(0);
   }, START_MS);
@@ -162,8 +176,26 @@ describe.each(haproxyVersions())("answers that are no HTTP, HAProxy %s", (versio
   });
 
   test("each is an error for its client, which is counted", () => {
-    expect(errors[0]).toBe(0);
-    expect(errors[1]).toBeGreaterThan(20);
+    expect(errors[0].answers).toBe(0);
+    expect(errors[1].answers).toBeGreaterThan(20);
+  });
+
+  test("a request that is too large is found, and who sent it", async () => {
+    const before = (await countErrors(ask)).requests;
+    for (const headers of [
+      { "X-Large": "x".repeat(40_000) },
+      Object.fromEntries(Array.from({ length: 300 }, (_, index) => [`X-${index}`, "x"])),
+    ]) {
+      const last = await readLargeRequest(ask);
+      expect((await site.ask({ headers })).status).toBeOneOf([400, 431]);
+      const request = await readLargeRequest(ask);
+      expect(request?.client).toBe("127.0.0.1");
+      expect(request?.event).not.toBe(last?.event);
+    }
+    expect((await countErrors(ask)).requests).toBe(before + 2);
+    // One that is no HTTP is another matter.
+    expect((await site.ask({ target: "/x y" })).status).toBe(400);
+    expect(await readLargeRequest(ask)).toBeUndefined();
   });
 
   test("one that died with what it was asked, and has not answered since", async () => {
@@ -182,7 +214,7 @@ describe.each(haproxyVersions())("answers that are no HTTP, HAProxy %s", (versio
     await eventually(() => expect(again.received).toHaveLength(2));
     const stats = await readStats(askPlace);
     expect(stats.some(({ failures }) => failures > 0)).toBe(true);
-    expect(await readSpeechless(askPlace, stats)).toEqual([]);
+    expect(await readBadAnswers(askPlace, stats)).toEqual([]);
     await again.stop();
     await Promise.allSettled(pages);
     await proxy.stop();
