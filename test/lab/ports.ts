@@ -1,6 +1,6 @@
 // Finds free ports for the tests.
 
-import { createServer } from "node:net";
+import { connect, createServer, type Socket } from "node:net";
 
 // These ports are below the range that the system uses for outgoing connections.
 const FIRST = 20_000;
@@ -16,6 +16,21 @@ export async function freePort(): Promise<number> {
     handedOut.add(port);
     return port;
   }
+}
+
+/**
+ * Keeps a free port from all other tests, so that nobody will listen there: it is the near end of a
+ * connection. Destroy the socket to let go of it.
+ * @param server the port of a server on 127.0.0.1
+ */
+export async function keepPort(port: number, server: number): Promise<Socket> {
+  const host = "127.0.0.1";
+  const socket = connect({ host, port: server, localAddress: host, localPort: port });
+  await new Promise<void>((resolve, reject) => {
+    socket.once("connect", resolve);
+    socket.once("error", reject);
+  });
+  return socket;
 }
 
 function isFree(port: number): Promise<boolean> {

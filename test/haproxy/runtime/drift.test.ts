@@ -132,7 +132,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     await running.verify();
     // It is meant to serve, and was drained by nobody else.
     expect(await running.go(wanted)).toBe("commands");
-    expect(await running.status(first)).toStartWith("UP");
+    await eventually(async () => expect(await running.status(first)).toStartWith("UP"));
     expect(running.reloads).toEqual([]);
     held.answer();
     expect((await asked).body).toBe("held");

@@ -2,12 +2,14 @@
 
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import type { Socket } from "node:net";
 import { basename } from "node:path";
 import type { Files } from "../../../src/model.ts";
 import { cli, haproxyVersions, startHaproxy } from "../../lab/haproxy.ts";
 import { eventually } from "../../lab/http.ts";
 import { labDir } from "../../lab/leftovers.ts";
 import { freePort, startApp, type App } from "../../lab/app.ts";
+import { keepPort } from "../../lab/ports.ts";
 import { Fleet, type Place } from "../../lab/fleet.ts";
 import { Site } from "../../lab/proxy.ts";
 import { Running } from "../../lab/running.ts";
@@ -31,18 +33,22 @@ describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
   let running: Running;
   let map: string;
   let places: Place[];
+  /** Keeps the port where nobody answers. */
+  let kept: Socket;
 
   beforeEach(async () => {
     for (const address of ["127.0.0.1", "127.0.0.2", "::1"]) apps.push(await startApp({ address }));
     const alive = apps.map(({ address, port }) => ({ address, port, alive: true }));
     const dead = { address: "127.0.0.3", port: await freePort(), alive: false };
     places = [...alive, dead];
+    kept = await keepPort(dead.port, alive[0]?.port ?? 0);
     site = await Site.make(version, { ports: [dead.port, alive[0]?.port ?? 0] });
     map = site.setup.files.mapPath("routes");
   });
 
   afterEach(async () => {
     await running.stop();
+    kept.destroy();
     for (const app of apps.splice(0)) await app.stop();
   });
 
