@@ -67,10 +67,12 @@ export class Runtime {
     log: Logger,
     patience = 0,
   ) {
-    const bringUp = async (keys: readonly string[]): Promise<void> => {
-      await this.#send(keys.map(setUp));
-      this.#tellAnswers(keys);
-    };
+    const bringUp = (settle: () => readonly string[]): Promise<void> =>
+      this.#serially(async () => {
+        const keys = settle();
+        await this.#send(keys.map(setUp));
+        this.#tellAnswers(keys);
+      });
     this.#probes = new ReadinessProbes(bringUp, patience, log);
     this.#overrides = new Overrides((commands) => this.#send(commands), log);
     this.#removals = new Removals(
