@@ -18,6 +18,8 @@ const ROUNDS = 2;
  * with one another may meet dead ones only, though hardly ever.
  */
 const ALLOWED_SHARE = 0.005;
+/** So many may have been at two containers that end. */
+const GIVEN_UP_SHARE = 0.02;
 
 afterEach(async () => {
   closeGateways();
@@ -29,6 +31,10 @@ const WAYS: Readonly<Record<string, (container: Container) => Promise<unknown>>>
   killed: (container) => container.kill("SIGKILL"),
   crashed: async (container) => process.kill((await container.inspect()).State.Pid, "SIGKILL"),
 };
+
+function isGivenUp(failure: string): boolean {
+  return failure.endsWith('closed the connection after ""');
+}
 
 describe.each(haproxyVersions())("all but one at once, HAProxy %s", (version) => {
   test.each(Object.entries(WAYS))("%s", async (_, end) => {
@@ -51,7 +57,11 @@ describe.each(haproxyVersions())("all but one at once, HAProxy %s", (version) =>
       });
     }
     const { failures, requests } = await traffic.stop();
-    if (failures.length > requests * ALLOWED_SHARE) expect(failures).toEqual([]);
+    // A GET that two containers left without an answer, as both ended with it, is given up: it may be
+    // what ends them. Its connection is closed.
+    const [given, lost] = [failures.filter(isGivenUp), failures.filter((each) => !isGivenUp(each))];
+    if (lost.length > requests * ALLOWED_SHARE) expect(lost).toEqual([]);
+    if (given.length > requests * GIVEN_UP_SHARE) expect(given).toEqual([]);
     expect(requests).toBeGreaterThan(100);
   });
 });

@@ -45,13 +45,12 @@ export class ReadinessProbes {
   readonly #candidates = new Map<string, Candidate>();
 
   /**
-   * @param setUp tells HAProxy that servers are up: those that it is given, as `backend/server`, once
-   * no other command is under way. A server that is told something else meanwhile is not among them
+   * @param setUp tells HAProxy that these servers, given as `backend/server`, are up
    * @param patience how long a server is probed for which requests may wait, in milliseconds. It is
    * left to HAProxy's checks after that. Of many servers, only some are probed so long
    */
   constructor(
-    private readonly setUp: (settle: () => readonly string[]) => Promise<void>,
+    private readonly setUp: (keys: readonly string[]) => Promise<void>,
     private readonly patience: number,
     private readonly log: Logger,
   ) {}
@@ -115,7 +114,8 @@ export class ReadinessProbes {
   }
 
   async #setUp(candidates: readonly Candidate[]): Promise<void> {
-    if (candidates.length > 0) await this.setUp(() => this.#settle(candidates));
+    const keys = this.#settle(candidates);
+    if (keys.length > 0) await this.setUp(keys);
   }
 
   /** Ends the wait for these candidates. Returns the keys of those that still count. */

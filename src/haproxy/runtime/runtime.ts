@@ -46,6 +46,8 @@ export type Recognised = "same" | "another" | "unknown";
 
 export class Runtime {
   readonly #probes: ReadinessProbes;
+  /** The commands under way that set servers up. */
+  readonly #bringingUp = new Set<Promise<void>>();
   readonly #removals: Removals;
   readonly #overrides: Overrides;
   #queue: Promise<unknown> = Promise.resolve();
@@ -67,12 +69,12 @@ export class Runtime {
     log: Logger,
     patience = 0,
   ) {
-    const bringUp = (settle: () => readonly string[]): Promise<void> =>
-      this.#serially(async () => {
-        const keys = settle();
-        await this.#send(keys.map(setUp));
-        this.#tellAnswers(keys);
-      });
+    const bringUp = async (keys: readonly string[]): Promise<void> => {
+      const sending = this.#send(keys.map(setUp));
+      this.#bringingUp.add(sending);
+      await sending.finally(() => this.#bringingUp.delete(sending));
+      this.#tellAnswers(keys);
+    };
     this.#probes = new ReadinessProbes(bringUp, patience, log);
     this.#overrides = new Overrides((commands) => this.#send(commands), log);
     this.#removals = new Removals(
@@ -162,6 +164,8 @@ export class Runtime {
     const { version } = capabilities;
     const probes = this.#probes.start(operations);
     await this.#serially(async () => {
+      // What a probe found at a server's old place must not overtake its move.
+      await Promise.allSettled(this.#bringingUp);
       const ready = await probes.readyAtOnce();
       await this.#disableAt(new Set(broughtUp(operations).map(({ server }) => server.address)));
       await this.#carryOut(operations.filter(comesFirst), version, ready);
