@@ -300,10 +300,8 @@ export class Applier {
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();
-      await haproxy.reload();
-      former.note();
+      await haproxy.reload().finally(() => former.note());
     } catch (error) {
-      former.note();
       // HAProxy may have taken the new files without saying so. Only another reload makes it sure.
       this.#doubt("the last reload failed");
       await files.rollBack();
