@@ -220,6 +220,7 @@ export class Gateway {
       const config = this.config();
       const missing = [...this.#routed()].filter((id) => !config.includes(id.slice(0, 12)));
       if (missing.length > 0) throw new Error(`the files do not have ${missing.join()} yet`);
+      if (/server _wait .* backup$/m.test(config)) throw new Error("requests wait, by the files");
       if (existsSync(note)) throw new Error(`there still is ${note}`);
     });
   }

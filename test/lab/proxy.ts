@@ -6,7 +6,7 @@ import { mapsOf } from "../../src/config/map-file.ts";
 import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
 import { saveServerStates } from "../../src/haproxy/process/server-states.ts";
 import { createLogger, type Logger } from "../../src/lib/log.ts";
-import type { Container, Snapshot } from "../../src/model.ts";
+import type { Container, Hold, Snapshot } from "../../src/model.ts";
 import { parseOptions } from "../../src/cli/options.ts";
 import { prepare, type Setup } from "../../src/cli/setup.ts";
 import { cli, haproxyProgram, startHaproxy, type Haproxy, type HaproxyVersion } from "./haproxy.ts";
@@ -30,6 +30,8 @@ export interface Service {
   state?: Container["state"];
   health?: Container["health"];
   stopping?: number;
+  /** What happens to requests that no server of its service can take. */
+  hold?: Hold;
 }
 
 export interface ProxyOptions {
@@ -55,6 +57,9 @@ export interface ServerStat {
   /** How often it was found down after it had been up. */
   wentDown: number;
 }
+
+/** The time in all files. */
+const time = (): string => "2020-01-01T00:00:00.000Z";
 
 /** A place for a configuration, with the settings to render it. */
 export class Site {
@@ -98,7 +103,12 @@ export class Site {
       hostAddress: "127.0.0.1",
       local: true,
     };
-    return makeDesired(snapshot, reach, settings, built, () => "2020-01-01T00:00:00.000Z");
+    return makeDesired(snapshot, reach, settings, built, time, undefined, undefined, (found) =>
+      found.map((each) => ({
+        ...each,
+        hold: services.find(({ image }) => image === each.name)?.hold ?? each.hold,
+      })),
+    );
   }
 
   /** Starts HAProxy with the files for these containers. */
