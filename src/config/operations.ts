@@ -85,9 +85,9 @@ export function whySettingRefused(version: string, setting: string): string {
 }
 
 /**
- * The running name of each backend that HAProxy knows under another name than the files do. HAProxy
- * before 3.4 cannot add a backend. There a new backend is served by a spare one: the configuration
- * provides empty backends for this.
+ * The running name of each backend that HAProxy knows under another name than the files do. A new one
+ * is served by a spare one: the configuration provides backends without servers for this. HAProxy
+ * before 3.4 cannot add a backend, and later it adds none with lines of its own.
  */
 export type Aliases = Readonly<Record<string, string>>;
 
@@ -100,7 +100,7 @@ export const WAITING_ROOM = "_wait";
 /** The names of spare backends begin with this. The name of a repository never does. */
 const SPARE_PREFIX = "_spare";
 
-/** Whether a backend is one of the empty ones that are provided for new services. */
+/** Whether a backend is one of those that are provided for new services. */
 export function isSpare(backend: string): boolean {
   return backend.startsWith(SPARE_PREFIX);
 }

@@ -264,9 +264,9 @@ export class Applier {
       this.#doubt(errorMessage(error));
       throw error;
     }
-    const canRemove = (await this.parts.runtime.capabilities())?.dynamicBackends ?? false;
+    const removesBackends = (await this.parts.runtime.capabilities())?.dynamicBackends ?? false;
     this.#applied = {
-      files: canRemove ? desired : withUnremovedBackends(before, desired),
+      files: withUnremovedBackends(before, desired, removesBackends),
       aliases,
     };
     this.#persist.follow(desired);

@@ -3,7 +3,7 @@
 // import only lib, config and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
-import { sectionsOf, splitWords, statsSocketIsAdmin, type Section } from "../config/sections.ts";
+import { sectionsOf, statsSocketIsAdmin, type Section } from "../config/sections.ts";
 import { mappedBackends } from "../config/map-file.ts";
 import { ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
@@ -19,7 +19,9 @@ import {
   type ServerLine,
 } from "../config/operations.ts";
 import {
+  areAlike,
   isPlainBackend,
+  ownLines,
   planChangedSection,
   planNewSection,
   planRemovedSection,
@@ -90,15 +92,24 @@ export function planChange(
 }
 
 /**
- * The desired files with the backends that HAProxy could not remove at run time. They stay there
- * without servers until the next reload, and can get servers again.
+ * The desired files with the backends that HAProxy did not remove at run time. They stay there without
+ * servers until the next reload, and can get servers again.
+ * @param removesBackends whether it removes all but spare ones
  */
-export function withUnremovedBackends(before: Applied, desired: Files): Files {
+export function withUnremovedBackends(
+  before: Applied,
+  desired: Files,
+  removesBackends: boolean,
+): Files {
   if (before.files === undefined) return desired;
   const heads = new Set(sectionsOf(desired).map(({ head }) => head));
+  const stays = (section: Section): boolean =>
+    isPlainBackend(section) &&
+    !heads.has(section.head) &&
+    (!removesBackends || before.aliases[section.name] !== undefined);
   const unremoved = sectionsOf(before.files)
-    .filter((section) => isPlainBackend(section) && !heads.has(section.head))
-    .map(({ head }) => `${head}\n`);
+    .filter(stays)
+    .map((section) => [section.head, ...ownLines(section), ""].join("\n"));
   return { ...desired, config: [desired.config, ...unremoved].join("") };
 }
 
@@ -284,11 +295,12 @@ function planSections(
       changes.push(planChangedSection(oldSection, section, runningName(name), newContext));
       continue;
     }
-    const needsSpare = !capabilities.dynamicBackends && isMapped(name);
-    if (needsSpare) spares ??= unusedSpares(oldSections, aliases);
-    const spare = needsSpare ? allocateSpare(spares ?? [], section) : undefined;
+    spares ??= spareBackends(oldSections);
+    const needsSpare = capabilities !== UNKNOWN_VERSION && isMapped(name);
+    const spare = needsSpare ? allocateSpare(spares, section, aliases) : undefined;
     if (spare !== undefined) aliases[name] = spare;
-    changes.push(planNewSection(section, spare, newContext));
+    const mayLack = spares.some((each) => areAlike(each, section));
+    changes.push(planNewSection(section, spare, mayLack, newContext));
   }
   for (const [title, section] of old) {
     if (now.has(title)) continue;
@@ -334,24 +346,18 @@ function dependsOnOrder(section: Section | undefined): boolean {
   return section !== undefined && !isPlainBackend(section);
 }
 
-/** The spare backends that no service uses. */
-function unusedSpares(sections: readonly Section[], aliases: Aliases): Section[] {
-  const used = new Set(Object.values(aliases));
-  return spareBackends(sections).filter(({ name }) => !used.has(name));
-}
-
 /**
- * Removes a spare backend with the same defaults as a section from the list.
- * @returns its name; undefined if none is left
+ * Chooses a spare backend for a section.
+ * @param aliases those in use
+ * @returns its name; undefined if none is left that is like the section
  */
-function allocateSpare(spares: Section[], section: Section): string | undefined {
-  const index = spares.findIndex((spare) => fromClause(spare) === fromClause(section));
-  return index < 0 ? undefined : spares.splice(index, 1)[0]?.name;
-}
-
-/** The end of a section's first line, such as `from _backend`. */
-function fromClause({ head }: Section): string {
-  return splitWords(head).slice(2).join(" ");
+function allocateSpare(
+  spares: readonly Section[],
+  section: Section,
+  aliases: Aliases,
+): string | undefined {
+  const used = new Set(Object.values(aliases));
+  return spares.find((spare) => !used.has(spare.name) && areAlike(spare, section))?.name;
 }
 
 /** Whether sections have the same lines in the same order, without comments. */

@@ -40,6 +40,12 @@ const NOTHING_ANEW: ServersAnew = { overridden: new Set(), renewed: new Set() };
  */
 const FIXED_BALANCE = /^balance (static-rr|(source|uri|url_param|hdr|rdp-cookie|hash)\b)/;
 
+/**
+ * Lines that a backend may have beside its servers, and needs no reload for: rules about what a container
+ * answers. Spare backends have them too.
+ */
+const ANSWER_RULE = /^tcp-response /;
+
 /** Lines of `defaults` that HAProxy does not apply to a backend that is added at run time. */
 const IGNORED_AT_RUNTIME = /^compression /;
 const KINDS_WITH_SERVERS = ["backend", "listen"];
@@ -69,11 +75,13 @@ export function planChangedSection(
 
 /**
  * Plans a section that is new.
- * @param spare the spare backend to use for it if HAProxy cannot add one
+ * @param spare the spare backend to use for it, if there is one
+ * @param mayLack whether HAProxy may add it without its rules about answers, until the next reload
  */
 export function planNewSection(
   section: Section,
   spare: string | undefined,
+  mayLack: boolean,
   context: SectionContext,
 ): Change {
   const { capabilities, defaultLines } = context;
@@ -84,18 +92,22 @@ export function planNewSection(
   });
   const plain = parsePlainBackend(section, defaultLines);
   if (plain === undefined) return isNew(whyNotPlain(section, "has"));
-  const backend = dynamicBackends ? section.name : spare;
+  const backend = spare ?? (dynamicBackends ? section.name : undefined);
   if (backend === undefined) {
     return isNew(` (HAProxy ${shortVersion(version)} cannot add one at run time)`);
   }
-  if (dynamicBackends && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
+  const isAdded = spare === undefined;
+  if (isAdded && !mayLack && ownLines(section).length > 0) {
+    return isNew(whyNotPlain(section, "has"));
+  }
+  if (isAdded && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
     return isNew(" (one that is added at run time does not compress)");
   }
   const { operations, reasons } = planServers(section, backend, [], plain.servers, {
     ...context,
     anew: NOTHING_ANEW,
   });
-  if (reasons.length > 0 || !dynamicBackends) return { operations, reasons };
+  if (reasons.length > 0 || !isAdded) return { operations, reasons };
   return {
     operations: [
       { do: "add backend", backend, defaults: plain.defaults },
@@ -127,22 +139,40 @@ export function planRemovedSection(
     anew: NOTHING_ANEW,
   });
   // A backend that cannot be removed stays until the next reload. It has no servers, and no route
-  // leads to it.
-  if (!dynamicBackends) return { operations, reasons };
+  // leads to it. So does a spare one: the files have it.
+  if (!dynamicBackends || backend !== section.name) return { operations, reasons };
   const { defaults } = plain;
   return { operations: [...operations, { do: "remove backend", backend, defaults }], reasons };
 }
 
 const plainBackends = new WeakCache<Section, boolean>();
 
-/** Whether a section is a backend with only `server` lines, which names its defaults. */
+/**
+ * Whether a section is a backend that names its defaults, and has nothing but servers and rules about
+ * their answers.
+ */
 export function isPlainBackend(section: Section): boolean {
   return plainBackends.get(section, (each) => parsePlainBackend(each, () => []) !== undefined);
 }
 
-/** The backends that are provided for new services, and are still empty in the configuration. */
+/** The backends that are provided for new services, and have no servers in the configuration. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
-  return [...sections].filter(({ name, lines }) => isSpare(name) && lines.length === 0);
+  return [...sections].filter(({ name, lines }) => isSpare(name) && !lines.some(isServerLine));
+}
+
+/** Whether two backends differ in nothing but their names and servers. */
+export function areAlike(one: Section, other: Section): boolean {
+  return fromClause(one) === fromClause(other) && sameItems(ownLines(one), ownLines(other));
+}
+
+/** The end of a section's first line, such as `from _backend`. */
+function fromClause({ head }: Section): string {
+  return splitWords(head).slice(2).join(" ");
+}
+
+/** The lines of a section that are no servers. */
+export function ownLines({ lines }: Section): string[] {
+  return lines.filter((line) => !isServerLine(line));
 }
 
 /** The servers of a plain backend and the name of its defaults; undefined for other sections. */
@@ -152,18 +182,20 @@ function parsePlainBackend(section: Section, defaultLines: DefaultsLookup) {
   if (kind !== "backend" || from !== "from" || defaults === undefined || rest.length > 0) {
     return undefined;
   }
-  return servers === undefined || others.length > 0 ? undefined : { defaults, servers };
+  const isPlain = servers !== undefined && others.every((line) => ANSWER_RULE.test(line));
+  return isPlain ? { defaults, servers } : undefined;
 }
 
 /**
  * Why a backend is not plain, as the rest of a reason; empty for other sections.
  * @param has the verb for what it has or had
  */
-function whyNotPlain({ kind, head, lines }: Section, has: "has" | "had"): string {
+function whyNotPlain(section: Section, has: "has" | "had"): string {
+  const { kind, head } = section;
   if (kind !== "backend") return "";
   const [, , from, defaults] = splitWords(head);
   if (from !== "from" || defaults === undefined) return ` and ${has} no defaults named with "from"`;
-  const others = new Set(lines.filter((line) => !isServerLine(line)).map(keywordOf));
+  const others = new Set(ownLines(section).map(keywordOf));
   if (others.size === 0) return ` and ${has} two servers with one name`;
   const own = [...others].join(", ");
   return ` and ${has} lines of its own: ${own} (in defaults "${defaults}" they need no reload)`;
@@ -181,7 +213,7 @@ function splitLines(section: Section, defaultLines: DefaultsLookup) {
   const areUnique = new Set(servers.map(({ name }) => name)).size === servers.length;
   return {
     servers: areUnique ? servers : undefined,
-    others: section.lines.filter((line) => !isServerLine(line)),
+    others: ownLines(section),
   };
 }
 

@@ -10,6 +10,7 @@ import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: 
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import host from "../../templates/host.hbs" with { type: "text" };
+import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 
 export const TEMPLATE_NAMES = ["path", "host"] as const;
@@ -28,5 +29,6 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   cookies,
   "forgotten-prefix": forgottenPrefix,
   mended,
+  unanswered,
   "way-back": wayBack,
 };

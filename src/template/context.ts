@@ -97,7 +97,7 @@ export interface Context {
   readonly backends: readonly Backend[];
   readonly options: ContextOptions;
   readonly haproxy: HaproxyContext;
-  /** Names of empty backends for services to come: HAProxy before 3.4 cannot add a backend. */
+  /** Names of backends without servers, for services to come. */
   readonly spares: readonly string[];
   /** Counts the cookies of an answer that are put back one by one: HAProxy before 3.0 needs that. */
   readonly cookies: readonly number[];
@@ -105,7 +105,7 @@ export interface Context {
   readonly Guests: readonly Guest[];
 }
 
-/** So many new services need no reload. No repository's name starts with `_`. */
+/** So many new services need no reload before HAProxy 3.4, which can add backends. No repository's name starts with `_`. */
 const SPARE_NAMES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
 /** HAProxy takes about so many headers (`tune.http.maxhdr`). */
@@ -131,7 +131,7 @@ export function toContext(
     backends,
     options,
     haproxy,
-    spares: compareVersions(haproxy.version, "3.4") < 0 ? SPARE_NAMES : [],
+    spares: SPARE_NAMES,
     cookies: compareVersions(haproxy.version, "3.0") < 0 ? COOKIE_COUNT : [],
     // Getters, so that only templates that use these fields cause the work.
     get Time() {

@@ -2,7 +2,8 @@
 
 import { describe, expect, test } from "bun:test";
 import type { Files } from "../../src/model.ts";
-import type { Plan } from "../../src/plan/plan.ts";
+import type { Aliases } from "../../src/config/operations.ts";
+import { withUnremovedBackends, type Plan } from "../../src/plan/plan.ts";
 import { files } from "../lab/make.ts";
 import { withServers, BASE, plan, routes, tell, V26, V34 } from "../lab/plans.ts";
 
@@ -227,6 +228,56 @@ describe("backends that are added and removed", () => {
     const done = plan(files(withOther, { "/m": "" }), files(withOther + api, route), V26);
     expect(done).toMatchObject({ aliases: { api: "_spare_3" } });
     expect(tell(done)).toEqual(["add server _spare_3/y", "add entry /api/ _spare_3|1"]);
+  });
+
+  describe("that have rules about answers", () => {
+    const rules = "  tcp-response inspect-delay 1h\n  tcp-response content accept\n";
+    const withRules = (text: string): string => text.replaceAll(" from d\n", ` from d\n${rules}`);
+    const ruledWeb = withRules(web);
+    const before = files(BASE + withRules(spare), { "/m": "" });
+    const after = files(BASE + ruledWeb + withRules(spare), entry);
+
+    test.each([V26, V34])("are served by a spare one that has the same rules", (capabilities) => {
+      const done = plan(before, after, capabilities);
+      expect(tell(done)).toEqual(["add server _spare_1/x", "add entry /web/ _spare_1|1"]);
+      expect(done).toMatchObject({ aliases: { web: "_spare_1" } });
+      expect(tell(plan(after, before, capabilities, { web: "_spare_1" }))).toEqual([
+        "delete entry /web/",
+        "remove server _spare_1/x",
+      ]);
+    });
+
+    test("are added without them by 3.4 where no spare one is left", () => {
+      const aliases = { one: "_spare_1", two: "_spare_2" };
+      expect(tell(plan(before, after, V34, aliases))[0]).toBe("add backend web");
+      expect(plan(before, after, V26, aliases)).toEqual({
+        kind: "reload",
+        reasons: ['backend "web" is new (HAProxy 2.6 cannot add one at run time)'],
+      });
+    });
+
+    test("are not added without them where the spare ones have others, or there is none", () => {
+      for (const others of ["", spare, withRules(spare).replaceAll("1h", "2h")]) {
+        const done = plan(files(BASE + others, entry), files(BASE + ruledWeb + others, entry), V34);
+        expect(done).toEqual({
+          kind: "reload",
+          reasons: [expect.stringContaining("has lines of its own: tcp-response")],
+        });
+      }
+    });
+
+    test("are removed by 3.4 if the file had them", () => {
+      expect(tell(plan(after, before, V34)).at(-1)).toBe("remove backend web");
+    });
+
+    test("stay in the files where HAProxy keeps them, with their rules", () => {
+      const kept = (aliases: Aliases, removesBackends: boolean): string =>
+        withUnremovedBackends({ files: after, aliases }, before, removesBackends).config;
+      const rest = `backend web from d\n${rules.replaceAll(/^ {2}/gm, "")}`;
+      expect(kept({}, false)).toBe(before.config + rest);
+      expect(kept({ web: "_spare_1" }, true)).toBe(before.config + rest);
+      expect(kept({}, true)).toBe(before.config);
+    });
   });
 
   test("if one change takes a reload there are no operations, and only its reason is given", () => {

@@ -31,7 +31,7 @@ export async function findDrift(
   const differences = [
     ...(await serverDifferences(runtime, files, aliases)),
     ...(await mapDifferences(runtime, files, aliases)),
-    ...(dynamicBackends ? await backendDifferences(runtime, files) : []),
+    ...(dynamicBackends ? await backendDifferences(runtime, files, aliases) : []),
   ];
   return differences.slice(0, NAMED);
 }
@@ -108,12 +108,16 @@ async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases):
   return differences;
 }
 
-async function backendDifferences(runtime: Runtime, files: Files): Promise<string[]> {
+async function backendDifferences(
+  runtime: Runtime,
+  files: Files,
+  aliases: Aliases,
+): Promise<string[]> {
   const lines = (await runtime.ask("show backend")).split("\n");
   const running = new Set(lines.map((line) => line.trim()).filter((line) => !/^(#|$)/.test(line)));
   const sections = sectionsOf(files);
   const expected = sections.filter(({ kind }) => kind === "backend" || kind === "listen");
-  const names = new Set(expected.map(({ name }) => name));
+  const names = new Set(expected.map(({ name }) => aliases[name] ?? name));
   return [
     ...[...names]
       .filter((name) => !running.has(name))

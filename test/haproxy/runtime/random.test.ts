@@ -157,7 +157,9 @@ describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
         const servers = await lines(ask, "show servers state");
         expect(await lines(own, "show servers state")).toHaveLength(servers.length);
         if (!addsBackends) return;
-        expect(await lines(own, "show backend")).toEqual(await lines(ask, "show backend"));
+        // Here some services are served by spare backends, which each HAProxy has.
+        const backends = await lines(ask, "show backend");
+        expect(backends).toEqual(expect.arrayContaining(await lines(own, "show backend")));
       });
     } finally {
       await fresh.stop();
