@@ -78,6 +78,24 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
     expect(running.reloads).toEqual([]);
   });
 
+  test("one that came while HAProxy ran: a GET that its servers leave unanswered reaches two", async () => {
+    const mute = await Promise.all(
+      Array.from({ length: 3 }, () => startApp({ answerer: (_, socket) => void socket.end() })),
+    );
+    try {
+      await start([]);
+      const servers = mute.map((app, index) => of(app, { image: "foo", name: `foo${index}` }));
+      expect(await running.serve(servers)).toBe("commands");
+      const outcome = site.ask({ target: "/foo/kill" }).then(({ status }) => status);
+      expect(outcome).rejects.toThrow("closed the connection");
+      await outcome.catch(() => undefined);
+      const counts = mute.map((app) => app.received.length);
+      expect(counts.toSorted((a, b) => a - b)).toEqual([0, 1, 1]);
+    } finally {
+      for (const app of mute) await app.stop();
+    }
+  });
+
   test("a request under way finishes, and then the service is gone", async () => {
     await start([of(one), of(two)]);
     const held = holdNext(one);
