@@ -48,7 +48,7 @@ test("another version, and one that does not run", async () => {
   expect(message).not.toContain(", ");
   expect(await info(gateway.dir)).toContain(`\nVersion: ${second}.`);
   // The configuration is the new version's, too.
-  expect(gateway.config().includes("backend _spare_1 ")).toBe(second !== "3.4");
+  expect(gateway.config().includes("tune.bufsize.small")).toBe(second === "3.4");
   await gateway.until(async () => expect(await uptime(gateway.dir)).toBeGreaterThan(2));
   const lines = gateway.lines().length;
   replace(program, (staged) => writeFileSync(staged, "#!/bin/sh\nexit 1\n"));

@@ -144,10 +144,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       expect(rows["/ask/many"]?.servers).toEqual([]);
     });
     const map = await ask(gateway, `show map ${gateway.dir}/haproxy.routes.map`);
-    // Up to 3.2 HAProxy itself has it under another name.
-    expect(/ \/ask\/late\/ (\S+?)\|/.exec(map)?.[1]).toMatch(
-      version === "3.4" ? /^ask:late$/ : /^_spare_\d+$/,
-    );
+    // HAProxy itself has it under another name.
+    expect(/ \/ask\/late\/ (\S+?)\|/.exec(map)?.[1]).toMatch(/^_spare_\d+$/);
     await gateway.until(async () => {
       const cells = cellsOf((await runToEnd(["routes", ...flags])).stdout);
       expect(cells.find((row) => row["ROUTE"] === "/ask/many")).toMatchObject({
