@@ -102,6 +102,11 @@ while IFS= read -r line; do
     */health)
       if [ -e /lab/healthy ]; then answer '200 OK' healthy; else answer '503 Unhealthy' unhealthy; fi
       ;;
+    */die)
+      # The whole container ends, and leaves this without an answer.
+      kill -USR1 1
+      exec sleep 60
+      ;;
     */stream)
       parameter bytes 0
       printf 'HTTP/1.1 200 OK\r\nX-Container: %s\r\nContent-Length: %s\r\n\r\n' "${LAB_NAME:-$host}" "$value"
