@@ -209,6 +209,15 @@ export function containerName(server: string): string {
   return containerNames.get(id) ?? server;
 }
 
+/** The name of the server that stands for a container, by the container's name. */
+export function serverName(name: string): string {
+  return idOf(name).slice(0, 12);
+}
+
+function idOf(name: string): string {
+  return new Bun.CryptoHasher("sha256").update(name).digest("hex");
+}
+
 function toContainer(service: Service, index: number): Container {
   const {
     image,
@@ -220,7 +229,7 @@ function toContainer(service: Service, index: number): Container {
     labels = {},
   } = service;
   const name = service.name ?? `c${index + 1}`;
-  const id = new Bun.CryptoHasher("sha256").update(name).digest("hex");
+  const id = idOf(name);
   containerNames.set(id.slice(0, 12), name);
   return {
     id,
