@@ -15,6 +15,7 @@ import { currentReach } from "../gateway/host.ts";
 import { describeOddAnswers } from "../gateway/report.ts";
 import type { Container, Model, Reach, Route, Server, Service, Snapshot } from "../model.ts";
 import { parseOptions } from "./options.ts";
+import { climbs } from "../routing/climbing.ts";
 import { createContainerRouter } from "../routing/container.ts";
 import { parseImage } from "../routing/image.ts";
 import type { Intent } from "../routing/intent.ts";
@@ -283,6 +284,13 @@ function explainUrl(url: string, model: Model, seen: Seen): Line[] {
       title,
       { about: "answer", text: "403: no route matches it" },
       { about: "served", text: routes },
+    ];
+  }
+  if (best.path !== "/" && climbs(path.slice(best.path.length))) {
+    return [
+      title,
+      { about: "route", text: `${nameOf(best)}, the longest that matches whole segments` },
+      { about: "answer", text: "400: by its dots it may leave that prefix" },
     ];
   }
   const service = model.services.find(({ routes }) => routes.includes(best));

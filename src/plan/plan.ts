@@ -296,11 +296,12 @@ function planSections(
       continue;
     }
     spares ??= spareBackends(oldSections);
-    const needsSpare = capabilities !== UNKNOWN_VERSION && isMapped(name);
-    const spare = needsSpare ? allocateSpare(spares, section, aliases) : undefined;
+    const isKnown = capabilities !== UNKNOWN_VERSION;
+    const spare = isKnown && isMapped(name) ? allocateSpare(spares, section, aliases) : undefined;
     if (spare !== undefined) aliases[name] = spare;
-    const mayLack = spares.some((each) => areAlike(each, section));
-    changes.push(planNewSection(section, spare, mayLack, newContext));
+    const hadSpares = spares.some((each) => areAlike(each, section));
+    const whyNone = hadSpares ? " (no spare backend is left)" : "";
+    changes.push(planNewSection(section, spare, isKnown ? whyNone : undefined, newContext));
   }
   for (const [title, section] of old) {
     if (now.has(title)) continue;

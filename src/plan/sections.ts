@@ -76,12 +76,13 @@ export function planChangedSection(
 /**
  * Plans a section that is new.
  * @param spare the spare backend to use for it, if there is one
- * @param mayLack whether HAProxy may add it without its rules about answers, until the next reload
+ * @param whyNone why there is none, as the rest of a reason; undefined if that is not known, and nobody
+ * knows what this HAProxy can do
  */
 export function planNewSection(
   section: Section,
   spare: string | undefined,
-  mayLack: boolean,
+  whyNone: string | undefined,
   context: SectionContext,
 ): Change {
   const { capabilities, defaultLines } = context;
@@ -97,8 +98,9 @@ export function planNewSection(
     return isNew(` (HAProxy ${shortVersion(version)} cannot add one at run time)`);
   }
   const isAdded = spare === undefined;
-  if (isAdded && !mayLack && ownLines(section).length > 0) {
-    return isNew(whyNotPlain(section, "has"));
+  // HAProxy adds none with lines of its own.
+  if (isAdded && whyNone !== undefined && ownLines(section).length > 0) {
+    return isNew(whyNone || whyNotPlain(section, "has"));
   }
   if (isAdded && defaultLines(section).some((line) => IGNORED_AT_RUNTIME.test(line))) {
     return isNew(" (one that is added at run time does not compress)");

@@ -111,6 +111,10 @@ describe("a URL", () => {
       const { target } = await gateway.served(path);
       expect(pairs(await explain(path, own))["sent as"]).toBe(target);
     }
+    for (const path of ["/why/shop/../x", "/why/shop/a/%2E./..%5cx?y"]) {
+      const { status } = await gateway.get(path);
+      expect(pairs(await explain(path, own))["answer"]).toStartWith(`${status}: by its dots`);
+    }
     for (const path of ["/why/shopping", "/why%2Fshop", "/", "/none?a=/why/shop"]) {
       expect(pairs(await explain(path, own))["answer"]).toStartWith("403");
       expect((await gateway.get(path)).status).toBe(403);

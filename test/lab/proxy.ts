@@ -6,7 +6,7 @@ import { mapsOf } from "../../src/config/map-file.ts";
 import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
 import { saveServerStates } from "../../src/haproxy/process/server-states.ts";
 import { createLogger, type Logger } from "../../src/lib/log.ts";
-import type { Container, Hold, Snapshot } from "../../src/model.ts";
+import type { Container, Files, Hold, Snapshot } from "../../src/model.ts";
 import { parseOptions } from "../../src/cli/options.ts";
 import { prepare, type Setup } from "../../src/cli/setup.ts";
 import { cli, haproxyProgram, startHaproxy, type Haproxy, type HaproxyVersion } from "./haproxy.ts";
@@ -180,6 +180,17 @@ export class Site {
 /** The container for which an app stands. Its image has the name of the app. */
 export function serviceOf({ name, address, port }: App, more: Partial<Service> = {}): Service {
   return { image: name, address, port, ...more };
+}
+
+/**
+ * The files as of a template whose backends have nothing but servers, and that has no spare ones.
+ * HAProxy 3.4 adds and removes such backends while it runs.
+ */
+export function withPlainBackends(files: Files): Files {
+  const config = files.config
+    .replaceAll(/^backend _spare_.*\n/gm, "")
+    .replaceAll(/^ +tcp-response content reject .*\n/gm, "");
+  return { ...files, config };
 }
 
 /** A logger that drops its lines. */

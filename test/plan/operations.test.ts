@@ -247,23 +247,24 @@ describe("backends that are added and removed", () => {
       ]);
     });
 
-    test("are added without them by 3.4 where no spare one is left", () => {
+    test("take a reload where no spare one is left, or none has these rules", () => {
       const aliases = { one: "_spare_1", two: "_spare_2" };
-      expect(tell(plan(before, after, V34, aliases))[0]).toBe("add backend web");
-      expect(plan(before, after, V26, aliases)).toEqual({
-        kind: "reload",
-        reasons: ['backend "web" is new (HAProxy 2.6 cannot add one at run time)'],
-      });
+      const cannotAdd = reload(" (HAProxy 2.6 cannot add one at run time)");
+      expect(plan(before, after, V34, aliases)).toEqual(reload(" (no spare backend is left)"));
+      expect(plan(before, after, V26, aliases)).toEqual(cannotAdd);
+      for (const others of ["", spare, withRules(spare).replaceAll("1h", "2h")]) {
+        const from = files(BASE + others, entry);
+        const to = files(BASE + ruledWeb + others, entry);
+        const own = ' and has lines of its own: tcp-response (in defaults "d" they need no reload)';
+        expect(plan(from, to, V34)).toEqual(reload(own));
+        expect(plan(from, to, V26)).toEqual(cannotAdd);
+      }
     });
 
-    test("are not added without them where the spare ones have others, or there is none", () => {
-      for (const others of ["", spare, withRules(spare).replaceAll("1h", "2h")]) {
-        const done = plan(files(BASE + others, entry), files(BASE + ruledWeb + others, entry), V34);
-        expect(done).toEqual({
-          kind: "reload",
-          reasons: [expect.stringContaining("has lines of its own: tcp-response")],
-        });
-      }
+    test("are new, and no more, while HAProxy's capabilities are not known", () => {
+      expect(plan(before, after, undefined)).toMatchObject({
+        reasons: ['backend "web" is new', 'backend "web" changed (server x)', "map /m changed"],
+      });
     });
 
     test("are removed by 3.4 if the file had them", () => {
@@ -299,3 +300,8 @@ describe("backends that are added and removed", () => {
     });
   });
 });
+
+/** A reload because of the new backend. @param why the rest of its reason */
+function reload(why: string): Plan {
+  return { kind: "reload", reasons: [`backend "web" is new${why}`] };
+}

@@ -53,6 +53,7 @@ describe.each(haproxyVersions())("hygiene, HAProxy %s", (version) => {
       ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQ"],
       undefined,
     ],
+    ["HTTP/2 by its number", ["Connection: Upgrade", "Upgrade: HTTP/2.0"], undefined],
     ["h2c in capitals", ["Connection: UPGRADE", "Upgrade: H2C", "HTTP2-SETTINGS: AA"], undefined],
     ["h2c without Connection", ["Upgrade: h2c", "Connection: close"], undefined],
     ["names of our headers", ["Connection: X-Forwarded-For, close, X-Real-IP"], undefined],

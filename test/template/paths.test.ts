@@ -1,6 +1,7 @@
 // Proves which container a path leads to and what path it sees there, byte by byte.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { climbs as isSaidToClimb } from "../../src/routing/climbing.ts";
 import { haproxyVersions, type Haproxy } from "../lab/haproxy.ts";
 import { randomNumbers } from "../lab/make.ts";
 import { startApp, type App, type Received } from "../lab/app.ts";
@@ -201,6 +202,10 @@ const SEGMENTS = [
 // Any token is a method, made-up ones too.
 const METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS TRACE PROPFIND BREW".split(" ");
 
+function withoutQuery(target: string): string {
+  return target.replace(/\?.*/, "");
+}
+
 /** Whether a path leaves its root, whether or not %2F is meant as a slash. */
 function climbs(path: string): boolean {
   return [path, path.replaceAll("%2F", "/")].some((meant) => {
@@ -236,6 +241,7 @@ describe.each(haproxyVersions())("paths, HAProxy %s", (version) => {
     const answer = await site.ask({ target });
     expect(answer.status).toBe(200);
     expect(requests()).toEqual([[image, seen]]);
+    expect(isSaidToClimb(withoutQuery(seen))).toBe(false);
     expect(received().values("X-Forwarded-Prefix")).toEqual([`/${image}`]);
   });
 
@@ -247,6 +253,7 @@ describe.each(haproxyVersions())("paths, HAProxy %s", (version) => {
   test.each(CLIMBING)("%s climbs out, and is answered 400", async (target) => {
     expect((await site.ask({ target })).status).toBe(400);
     expect(requests()).toEqual([]);
+    expect(isSaidToClimb(withoutQuery(target.slice("/foo".length)))).toBe(true);
   });
 
   test.each(METHODS)("%s loses the prefix like any method", async (method) => {
@@ -355,9 +362,11 @@ describe.each(haproxyVersions())("paths, HAProxy %s", (version) => {
       const { status } = await site.ask({ target });
       const rest = target.slice(`/${image}`.length);
       const seen = rest.startsWith("/") ? rest : `/${rest}`;
-      const leaves = climbs((image === undefined ? target : seen).replace(/\?.*/, ""));
+      const below = withoutQuery(image === undefined ? target : seen);
+      const leaves = climbs(below);
       const expected = leaves ? 400 : image === undefined ? 403 : 200;
       expect([target, status]).toEqual([target, expected]);
+      expect([target, isSaidToClimb(below)]).toEqual([target, leaves]);
       expect(requests()).toEqual(image === undefined || leaves ? [] : [[image, seen]]);
       if (image !== undefined && !leaves) routed.add(image);
     }

@@ -178,6 +178,8 @@ describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
     ['1.5, url = "http://www.test:81/x"', '1.5, url = "http://www.test:81/foo/bar/x"'],
     ["5; url=/foo/bar/x", "5; url=/foo/bar/x"],
     ["5; url=x", "5; url=x"],
+    ["3; /x", "3; /foo/bar/x"],
+    ["3,'http://www.test:81/x'", "3,'http://www.test:81/foo/bar/x'"],
     ["5; url=http://other/x", "5; url=http://other/x"],
     ["5", "5"],
   ])("Refresh %s comes back as %s", async (sent, got) => {
@@ -213,6 +215,8 @@ describe.each(haproxyVersions())("the way back, HAProxy %s", (version) => {
       [`http://${own}`, "http://www.test:81/foo/bar"],
       [`http://${own}/foo/bar/x`, "http://www.test:81/foo/bar/x"],
       ["http://127.0.0.1/x", "http://www.test:81/foo/bar/x"],
+      [`HTTPS://${own}/x`, "http://www.test:81/foo/bar/x"],
+      [`//${own}/x`, "http://www.test:81/foo/bar/x"],
       [`http://127.0.0.1:${app.port + 1}/x`, `http://127.0.0.1:${app.port + 1}/x`],
       [`http://127.0.0.11:${app.port}/x`, `http://127.0.0.11:${app.port}/x`],
       [`//other/?u=http://${own}/`, `//other/?u=http://${own}/`],

@@ -5,7 +5,7 @@ import { haproxyVersions } from "../../lab/haproxy.ts";
 import { eventually, requestBytes } from "../../lab/http.ts";
 import { reply, startApp, type App } from "../../lab/app.ts";
 import { askAlways, holdNext } from "../../lab/asking.ts";
-import { serviceOf, Site, START_MS, type Service } from "../../lab/proxy.ts";
+import { serviceOf, Site, START_MS, withPlainBackends, type Service } from "../../lab/proxy.ts";
 import { Running, type RunningOptions } from "../../lab/running.ts";
 
 setDefaultTimeout(START_MS);
@@ -185,43 +185,44 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
     }
   });
 
+  test("there are so many new ones, and again after a reload", async () => {
+    await start([]);
+    for (let count = 0; count <= 2 * SPARES; count++) {
+      await running.serve([of(one, { image: `new${count}` })]);
+    }
+    expect(await answerOf(`new${2 * SPARES}`)).toBe(one.name);
+    const [major, minor] = version.split(".");
+    const why = addsBackends
+      ? "no spare backend is left"
+      : `HAProxy ${major}.${minor} cannot add one at run time`;
+    // The 65th finds none, and is in the file itself after the reload.
+    expect(running.reloads).toEqual([[`backend "new${SPARES}" is new (${why})`]]);
+    await running.serve([of(one, { image: "last" })]);
+    expect(running.reloads.slice(1)).toEqual([[expect.stringContaining('backend "last" is new')]]);
+  });
+
   if (addsBackends) {
-    test("there is no end of new ones", async () => {
-      await start([]);
+    test("in backends with nothing but servers there is no end of new ones", async () => {
+      running = await Running.start(site, withPlainBackends(site.render([]).files));
+      const serve = (image: string): ReturnType<Running["go"]> =>
+        running.go(withPlainBackends(site.render([of(one, { image })]).files));
       for (let count = 0; count < 2 * SPARES; count++) {
-        await running.serve([of(one, { image: `new${count}` })]);
+        expect(await serve(`new${count}`)).toBe("commands");
       }
       expect(await answerOf(`new${2 * SPARES - 1}`)).toBe(one.name);
       expect(running.reloads).toEqual([]);
       await eventually(async () => expect(await running.backends()).toHaveLength(1));
     });
-  } else {
-    test("there are so many new ones, and again after a reload", async () => {
-      await start([]);
-      for (let count = 0; count <= 2 * SPARES; count++) {
-        await running.serve([of(one, { image: `new${count}` })]);
-      }
-      expect(await answerOf(`new${2 * SPARES}`)).toBe(one.name);
-      const [major, minor] = version.split(".");
-      const reason = (count: number): string =>
-        `backend "new${count}" is new (HAProxy ${major}.${minor} cannot add one at run time)`;
-      // The 65th finds none, and is in the file itself after the reload.
-      expect(running.reloads).toEqual([[reason(SPARES)]]);
-      await running.serve([of(one, { image: "last" })]);
-      expect(running.reloads.slice(1)).toEqual([
-        [expect.stringContaining('backend "last" is new')],
-      ]);
-    });
-
-    test("one that comes again and again takes no second spare one", async () => {
-      await start([]);
-      for (let count = 0; count < 2 * SPARES; count++) {
-        expect(await running.serve([of(one)])).toBe("commands");
-        expect(await running.serve([])).toBe("commands");
-      }
-      expect(running.reloads).toEqual([]);
-    });
   }
+
+  test("one that comes again and again takes no second spare one", async () => {
+    await start([]);
+    for (let count = 0; count < 2 * SPARES; count++) {
+      expect(await running.serve([of(one)])).toBe("commands");
+      expect(await running.serve([])).toBe("commands");
+    }
+    expect(running.reloads).toEqual([]);
+  });
 
   async function start(services: readonly Service[], options?: RunningOptions): Promise<void> {
     running = await Running.start(site, site.render(services).files, options);
