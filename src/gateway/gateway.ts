@@ -7,7 +7,7 @@ import { WAITING_ROOM } from "../config/operations.ts";
 import { hasWaitingRooms } from "../config/servers.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
-import { Backoff, inBackground, Wakeup } from "../lib/async.ts";
+import { Backoff, inBackground, pause, Wakeup } from "../lib/async.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import type { Files, Model, Server, Source } from "../model.ts";
@@ -46,6 +46,9 @@ const RESYNC_INTERVAL = 60_000;
 /** The first and the longest wait before a failed pass is tried again, in milliseconds. */
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
+
+/** So long HAProxy is asked before a reload what it noticed, in milliseconds. It takes one or two. */
+const OBSERVE_LIMIT = 200;
 
 /** If nobody knows who is behind any server. */
 const NOBODY: Owners = { scope: "", byPlace: new Map() };
@@ -317,6 +320,8 @@ export class Gateway {
     this.#reschedule({ quiet });
     if (quiet.waiting !== undefined && quietEnd(quiet) > started) return "waiting";
     let { lastReload } = quiet;
+    // The new worker knows nothing of what this one noticed. One that hangs must not hold it up.
+    await Promise.race([this.#observe(), pause(OBSERVE_LIMIT)]);
     try {
       await this.parts.applier.reload(desired.files);
       lastReload = Date.now();
@@ -386,9 +391,10 @@ export class Gateway {
     });
   }
 
-  /** Beside the passes: reads what HAProxy noticed of the containers' answers. */
-  #observe(): void {
-    const observing = this.#observations.look(this.#applied).then((news) => {
+  /** Reads what HAProxy noticed of the containers' answers. A failure is logged. */
+  async #observe(): Promise<void> {
+    try {
+      const news = await this.#observations.look(this.#applied);
       const at = Date.now();
       if (news.length === 0) return;
       this.#publish(
@@ -397,12 +403,11 @@ export class Gateway {
           news.map((change) => ({ ...change, at })),
         ),
       );
-    });
-    inBackground(observing, (error) => {
+    } catch (error) {
       // HAProxy does not run, or is just starting.
       if (!(error instanceof GatewayError)) this.parts.log.failure(error);
       else this.parts.log.debug(`cannot tell how containers answer: ${errorMessage(error)}`);
-    });
+    }
   }
 
   /** Drains the servers of a container that ends, unless it is the last one of its service. */
@@ -466,7 +471,8 @@ export class Gateway {
     this.#mustVerify = true;
     this.parts.source.markAll();
     this.#wake();
-    this.#observe();
+    // Beside the passes.
+    void this.#observe();
   }
 
   /** Watches the containers behind the servers that HAProxy has. */

@@ -98,6 +98,23 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.lines().filter(({ event }) => event === "reload").length).toBeLessThan(2);
   });
 
+  test("are told before a reload, of which HAProxy remembers nothing", async () => {
+    closeGateways();
+    gateway = await startGateway({
+      version,
+      dockerHost: engine.dockerHost,
+      flags: ["--always-reload"],
+    });
+    await run(engine, "odd/wiki");
+    await gateway.answers("/odd/wiki/", 302);
+    await run(engine, "odd/shop");
+    await gateway.logged(/^routed \/odd\/shop /);
+    const messages = gateway.lines().map(({ message }) => message);
+    const told = messages.findIndex((message) => message.includes(CIRCLE));
+    expect(told).toBeGreaterThan(-1);
+    expect(told).toBeLessThan(messages.findLastIndex((message) => message.startsWith("reload:")));
+  });
+
   /**
    * Starts a container, asks it, and waits until what is odd about it is told.
    * @param status undefined: the connection is closed
