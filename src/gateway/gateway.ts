@@ -324,6 +324,7 @@ export class Gateway {
     await Promise.race([this.#observe(), pause(OBSERVE_LIMIT)]);
     try {
       await this.parts.applier.reload(desired.files);
+      this.#observations.restart();
       lastReload = Date.now();
     } catch (error) {
       if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) {

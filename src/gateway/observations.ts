@@ -46,6 +46,13 @@ export class Observations {
     return [...answers, ...requests];
   }
 
+  /** Notes that HAProxy counts from the start again, as after a reload. */
+  restart(): void {
+    this.#errors = { answers: 0, requests: 0 };
+    this.#badAnswers = [];
+    this.#lastRequest = undefined;
+  }
+
   async #refusedRequest(): Promise<RefusedRequestChange[]> {
     const request = await readLargeRequest(this.ask);
     if (request === undefined || request.event === this.#lastRequest) return [];

@@ -76,8 +76,8 @@ export function planChangedSection(
 /**
  * Plans a section that is new.
  * @param spare the spare backend to use for it, if there is one
- * @param whyNone why there is none, as the rest of a reason; undefined if that is not known, and nobody
- * knows what this HAProxy can do
+ * @param whyNone why no spare backend is left, as the rest of a reason; empty if there never was one like
+ * it; undefined while it is not known what HAProxy can do
  */
 export function planNewSection(
   section: Section,

@@ -105,7 +105,7 @@ export interface Context {
   readonly Guests: readonly Guest[];
 }
 
-/** So many new services need no reload before HAProxy 3.4, which can add backends. No repository's name starts with `_`. */
+/** So many new services need no reload. No repository's name starts with `_`. */
 const SPARE_NAMES = Array.from({ length: 64 }, (_, index) => `_spare_${index + 1}`);
 
 /** HAProxy takes about so many headers (`tune.http.maxhdr`). */

@@ -44,9 +44,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(text["Docker"]).toMatch(/^unix:\/\/.*\/docker\.sock, API 1\.\d+, 1 running container$/);
     expect(text["HAProxy"]).toStartWith(`${version}.`);
     expect(text["HAProxy"]).toEndWith(
-      version === "3.4"
-        ? ", changes servers, routes and services without a reload"
-        : ", changes servers and routes without a reload, and up to 64 new services",
+      ", changes servers and routes without a reload, and up to 64 new services",
     );
     expect(text["Output"]).toBe(gateway.output);
     expect(text["Sockets"]).toBe(

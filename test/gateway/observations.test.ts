@@ -160,6 +160,14 @@ test("a request that is too large is told once for each look that finds another 
   expect(await look()).toEqual(["large from 2001:db8::7"]);
 });
 
+test("after a reload what looks the same is another one", async () => {
+  said.refused = 1;
+  expect(await look()).toEqual(["large from 2001:db8::7"]);
+  observations.restart();
+  expect(await look()).toEqual(["large from 2001:db8::7"]);
+  expect(await look()).toEqual([]);
+});
+
 test("what is served no more is not told of", async () => {
   Object.assign(said, { errors: 1, failures: 1, circles: 1 });
   expect(await look([])).toEqual([]);

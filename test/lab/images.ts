@@ -38,7 +38,8 @@ let count = 0;
 /**
  * Makes an image with this name, another one at each call. Its server tells in every answer what it
  * received (`parseAnswer`). It has these special paths, under any prefix:
- * `/die` (the container ends without an answer), `/redirect[?to=/login]` 302, `/cookie`, `/slow?ms=1000`, `/stream?bytes=N`, `/status?code=503`,
+ * `/die` (the container ends without an answer), `/redirect[?to=/login]` 302, `/cookie`,
+ * `/slow?ms=1000`, `/stream?bytes=N`, `/status?code=503`,
  * `/health` (200 while `/lab/healthy` exists, which it does not at first).
  * After a request to upgrade to a websocket it echoes all bytes.
  */

@@ -11,7 +11,6 @@ import { readIfThere } from "../../haproxy/files/disk.ts";
 import { HAPROXY_FILE, isActive } from "../service/systemd.ts";
 import { HAPROXY_PATH_UNIT, HAPROXY_UNIT } from "../service/unit.ts";
 import { usableHaproxy } from "../setup.ts";
-import { compareVersions } from "../../lib/text.ts";
 import { failure, ok, warning, type Finding, type HaproxySockets } from "./check.ts";
 
 /** During a reload another worker listens than the one that was asked. So it is asked again. */
@@ -28,11 +27,7 @@ export async function checkProgram(program: string, sockets: HaproxySockets): Pr
       "restart HAProxy: its configuration is written for the program that --haproxy names",
     );
   }
-  const abilities =
-    compareVersions(version, "3.4") >= 0
-      ? "changes servers, routes and services without a reload"
-      : "changes servers and routes without a reload, and up to 64 new services";
-  return ok(`${version}, ${abilities}`);
+  return ok(`${version}, changes servers and routes without a reload, and up to 64 new services`);
 }
 
 /**

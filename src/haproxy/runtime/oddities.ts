@@ -77,9 +77,9 @@ function hasNeverAnswered({ state, answers, failures }: ServerStats): boolean {
 }
 
 /**
- * Whether a server leaves requests without an answer: the built-in templates give up a GET that got none
- * for the third time, as far as HAProxy's counters can tell. One that
- * died with the requests that it had, is slow, or was left by its client, is another matter.
+ * Whether a server leaves requests without an answer, as far as HAProxy's counters can tell: the
+ * built-in templates give up a GET that got none again and again. One that died with the requests that
+ * it had, is slow, or was left by its client, is another matter.
  */
 function hasClosedOnly(stats: Omit<ServerStats, "backend" | "name">): boolean {
   const { since, lastUsed, current, refused, abandoned } = stats;
