@@ -1,8 +1,10 @@
 // The types that all folders share, and one constant: the containers of Docker, the services that they
 // make up, and the files of HAProxy.
 
+/** `starting`: it has its address already and does not run yet. No Engine says so. */
 export type ContainerState =
   | "created"
+  | "starting"
   | "running"
   | "paused"
   | "restarting"
@@ -25,6 +27,9 @@ export interface Attachment {
  * earlier than any real signal.
  */
 export const HAS_ENDED = 1;
+
+/** Why a server of a container gets no requests that has an address and does not run yet. */
+export const ABOUT_TO_START = "about to start";
 
 /** One container, as Docker describes it. */
 export interface Container {
@@ -120,6 +125,8 @@ export interface SourceListener {
   connected(): void;
   /** There is something to read. */
   changed(): void;
+  /** This container was known before it started, and runs now. */
+  started(container: Container): void;
   /** The container with this ID was told to stop. */
   ending(id: string): void;
   /** The container with this ID has ended. */
@@ -226,10 +233,10 @@ export interface Model {
 }
 
 /**
- * The kinds of files beside the configuration. It names the maps. `owners` is for the gateway alone:
- * it says which container is behind each server.
+ * The kinds of files beside the configuration. It names the maps and scripts. `owners` is for the
+ * gateway alone: it says which container is behind each server.
  */
-export type AssetKind = "map" | "owners";
+export type AssetKind = "map" | "script" | "owners";
 
 /** A file beside the configuration. */
 export interface Asset {

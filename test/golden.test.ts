@@ -5,7 +5,7 @@
 import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { mapsOf } from "../src/config/map-file.ts";
+import { namedFiles } from "./lab/named-files.ts";
 import type { Files } from "../src/model.ts";
 import {
   byName,
@@ -29,7 +29,7 @@ function check(program: string, files: Files, { paths }: GoldenCase) {
       (all, folder) => all.replaceAll(`${folder}/`, `${dir}${folder}/`),
       text,
     );
-  const all = { ...mapsOf(files), [paths.output]: files.config };
+  const all = { ...namedFiles(files), [paths.output]: files.config };
   for (const [path, text] of Object.entries(all)) {
     const place = join(dir, path);
     mkdirSync(dirname(place), { recursive: true });

@@ -25,9 +25,12 @@ describe("the README", () => {
     expect(flags.toSorted()).toEqual(Object.keys(GATEWAY_FLAGS).toSorted());
   });
 
-  test.each([...Object.keys(HELPERS), "map", "mapPath"])("has the helper %s", (helper) => {
-    expect(readme).toMatch(new RegExp(`^\\|[^|]*\`${helper}\`[^|]*\\|`, "m"));
-  });
+  test.each([...Object.keys(HELPERS), "map", "mapPath", "script", "scriptPath"])(
+    "has the helper %s",
+    (helper) => {
+      expect(readme).toMatch(new RegExp(`^\\|[^|]*\`${helper}\`[^|]*\\|`, "m"));
+    },
+  );
 
   test.each(Object.values(EXIT_STATUS))("has the exit status %i", (status) => {
     expect(readme).toMatch(new RegExp(`^\\| ${status} \\|`, "m"));

@@ -78,7 +78,7 @@ async function runGateway(
     );
     const listener: HaproxyListener = {
       restarted: () => void gateway.resync(),
-      replaced: async () => desired.setVersion(await usableHaproxy(options.haproxy.program)),
+      replaced: async () => desired.setBuild(await usableHaproxy(options.haproxy.program)),
       explain: (message) => withContainerName(message, served),
     };
     const haproxy = paths.managed

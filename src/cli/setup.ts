@@ -5,7 +5,7 @@ import { makeDesired, type Desired, type DesiredSettings } from "../gateway/desi
 import { DockerClient } from "../docker/client.ts";
 import { chooseDocker } from "../docker/choice.ts";
 import { createTransport } from "../docker/transport.ts";
-import { haproxyVersion } from "../haproxy/process/check.ts";
+import { haproxyBuild, type Build } from "../haproxy/process/check.ts";
 import { ConfigFiles } from "../haproxy/files/files.ts";
 import { GatewayError } from "../lib/errors.ts";
 import {
@@ -42,7 +42,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   const { routing, listen } = options;
   const template = openTemplate(options.template.name, options.template.file);
   const paths = preparePaths(options.haproxy, env);
-  const version = await usableHaproxy(options.haproxy.program);
+  const build = await usableHaproxy(options.haproxy.program);
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
   const isRemote = client.transport.remoteHost !== undefined;
@@ -60,8 +60,8 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         mendLinks: options.mendLinks,
         ...holdOptions(options.hold, isRemote),
       },
-      haproxy: { version, ...paths.haproxy },
-      mapPath: files.mapPath,
+      haproxy: { ...build, ...paths.haproxy },
+      pathOf: files.pathOf,
     },
   };
 }
@@ -74,10 +74,11 @@ export function desiredFor({ client, settings, template }: Setup, snapshot: Snap
   return makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
 }
 
-/** The version of a HAProxy program. @throws GatewayError `haproxy` if it is none or too old */
-export async function usableHaproxy(program: string): Promise<string> {
-  const version = await haproxyVersion(program);
-  if (compareVersions(version, OLDEST_HAPROXY) >= 0) return version;
+/** What a HAProxy program is. @throws GatewayError `haproxy` if it is none or too old */
+export async function usableHaproxy(program: string): Promise<Build> {
+  const build = await haproxyBuild(program);
+  const { version } = build;
+  if (compareVersions(version, OLDEST_HAPROXY) >= 0) return build;
   throw new GatewayError("haproxy", `Cannot use HAProxy "${program}": its version is ${version}`, {
     hint: `install HAProxy ${OLDEST_HAPROXY} or later, or name another with --haproxy`,
   });

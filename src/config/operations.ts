@@ -58,12 +58,11 @@ export interface BackendServer {
   readonly server: ServerLine;
 }
 
-/** The servers that operations bring up. */
+/** The servers that operations bring up, also those that get no requests yet. */
 export function broughtUp(operations: readonly Operation[]): readonly BackendServer[] {
   return operations
     .filter((operation) => BRING_UP.includes(operation.do))
-    .filter((operation) => "server" in operation)
-    .filter(({ server }) => !server.disabled);
+    .filter((operation) => "server" in operation);
 }
 
 /** What the running HAProxy can do without a reload. */

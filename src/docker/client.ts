@@ -1,6 +1,11 @@
 // The Engine's API by native fetch. It only reads.
 
-import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
+import type {
+  ContainerInfo,
+  ContainerInspectInfo,
+  ImageInspectInfo,
+  NetworkInspectInfo,
+} from "dockerode";
 import { withTimeout } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { Transport } from "./transport.ts";
@@ -64,6 +69,18 @@ export class DockerClient {
     return this.#json<ContainerInfo[]>("/containers/json", signal);
   }
 
+  /** Reads what the list says of one container, which may be stopped; undefined if it is gone. */
+  async listed(id: string, signal: AbortSignal): Promise<ContainerInfo | undefined> {
+    const filters = encodeURIComponent(JSON.stringify({ id: [id] }));
+    const path = `/containers/json?all=1&filters=${filters}`;
+    return (await this.#json<ContainerInfo[]>(path, signal)).find(({ Id }) => Id === id);
+  }
+
+  /** Reads an image by its ID; undefined if it is gone. */
+  async image(id: string, signal: AbortSignal): Promise<ImageInspectInfo | undefined> {
+    return this.#json<ImageInspectInfo | undefined>(`/images/${id}/json`, signal, [404]);
+  }
+
   /** Reads a container as it is now; undefined if it is gone. */
   async inspect(id: string, signal: AbortSignal): Promise<ContainerInspectInfo | undefined> {
     return this.#json<ContainerInspectInfo | undefined>(`/containers/${id}/json`, signal, [404]);
@@ -71,6 +88,11 @@ export class DockerClient {
 
   async listNetworks(signal: AbortSignal): Promise<NetworkInspectInfo[]> {
     return this.#json<NetworkInspectInfo[]>("/networks", signal);
+  }
+
+  /** Reads a network with the addresses of its containers; undefined if it is gone. */
+  async network(id: string, signal: AbortSignal): Promise<NetworkInspectInfo | undefined> {
+    return this.#json<NetworkInspectInfo | undefined>(`/networks/${id}`, signal, [404]);
   }
 
   /**

@@ -1,7 +1,13 @@
 // Turns the Engine's description of a container into the model's `Container`.
 
 import { constants } from "node:os";
-import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
+import { isDeepStrictEqual } from "node:util";
+import type {
+  ContainerInfo,
+  ContainerInspectInfo,
+  ImageInspectInfo,
+  NetworkInspectInfo,
+} from "dockerode";
 import type { Attachment, Container, ContainerState, Health } from "../model.ts";
 
 const SIGTERM = 15;
@@ -17,6 +23,11 @@ interface StopConfig {
   readonly StopSignal?: string;
   /** In seconds. */
   readonly StopTimeout?: number;
+}
+
+/** How a container is checked; it is missing if neither the image nor the user says so. */
+interface HealthConfig {
+  readonly Healthcheck?: { readonly Test?: readonly string[] };
 }
 
 const STATES: Readonly<Record<string, ContainerState>> = {
@@ -51,6 +62,8 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
     exposed: toPorts([
       ...Object.keys(info.Config.ExposedPorts ?? {}),
       ...Object.keys(info.NetworkSettings?.Ports ?? {}),
+      // Before it runs, only this names the ports that are published.
+      ...Object.keys((info.HostConfig.PortBindings as object | null) ?? {}),
     ]),
     ...toProcess(info.State),
   };
@@ -112,8 +125,61 @@ function toStopTimeout(seconds = DEFAULT_STOP_TIMEOUT): number {
   return (seconds < 0 ? ENDLESS_STOP_TIMEOUT : seconds) * 1000;
 }
 
+/** A container that is about to start, with the addresses that it has then. */
+export function asStarting(container: Container, attachments: readonly Attachment[]): Container {
+  const sorted = attachments.toSorted(byNetwork);
+  return {
+    ...container,
+    state: "starting",
+    attachments: sorted,
+    pid: 0,
+    startedAt: "",
+    stopping: 0,
+  };
+}
+
+/** The same container, which has just started. @param isChecked whether it has a HEALTHCHECK */
+export function asStarted(container: Container, isChecked: boolean): Container {
+  return { ...container, state: "running", health: isChecked ? "starting" : "none" };
+}
+
+/**
+ * Whether a container is what was known of it before it started. What the list does not say, or not
+ * exactly, does not count.
+ * @param known what was known
+ */
+export function isAsKnown(known: Container, now: Container): boolean {
+  const { state, health, pid, startedAt, stopTimeout, created } = now;
+  return isDeepStrictEqual(
+    { ...known, state, health, pid, startedAt, stopTimeout, created },
+    { ...now },
+  );
+}
+
+/**
+ * Makes a container that does not run from the list and its image, for the time in which it cannot be
+ * inspected. What was said only when it was created is missing.
+ */
+export function fromImage(info: ListedContainer, image: ImageInspectInfo): Container {
+  return { ...fromList(info), exposed: toPorts(Object.keys(image.Config.ExposedPorts ?? {})) };
+}
+
+/** Whether a container, or all of an image, has a HEALTHCHECK. */
+export function hasHealthCheck({ Config }: ContainerInspectInfo | ImageInspectInfo): boolean {
+  const [kind = "NONE"] = (Config as HealthConfig).Healthcheck?.Test ?? [];
+  return kind !== "NONE" && kind !== "";
+}
+
+/** The address of a container in a network; undefined if it has none there yet. */
+export function attachmentIn(network: NetworkInspectInfo, id: string): Attachment | undefined {
+  const { IPv4Address = "", IPv6Address = "" } = network.Containers?.[id] ?? {};
+  const [ipv4 = "", ipv6 = ""] = [IPv4Address, IPv6Address].map((each) => each.split("/", 1)[0]);
+  if (ipv4 === "" && ipv6 === "") return undefined;
+  return { network: network.Name, ipv4, ipv6 };
+}
+
 /** The number of the signal that asks a container to end. */
-export function toStopSignal(info: ContainerInspectInfo): number {
+export function toStopSignal(info: ContainerInspectInfo | ImageInspectInfo): number {
   return signalNumber((info.Config as StopConfig).StopSignal) ?? SIGTERM;
 }
 
@@ -142,7 +208,11 @@ function toAttachments(
       ipv4: IPAddress ?? "",
       ipv6: GlobalIPv6Address ?? "",
     }))
-    .toSorted((a, b) => (a.network < b.network ? -1 : 1));
+    .toSorted(byNetwork);
+}
+
+function byNetwork(a: Attachment, b: Attachment): number {
+  return a.network < b.network ? -1 : 1;
 }
 
 /** @param names such as `80/tcp` */

@@ -2,7 +2,13 @@
 
 /** A container to read again, a signal that was sent to a container, or a change of the networks. */
 export type DockerEvent =
-  | { readonly kind: "container"; readonly id: string; readonly action: string }
+  | {
+      readonly kind: "container";
+      readonly id: string;
+      readonly action: string;
+      /** The ID of the network that the container was connected to or disconnected from, if any. */
+      readonly network?: string;
+    }
   | { readonly kind: "signal"; readonly id: string; readonly signal: string }
   | { readonly kind: "networks" };
 
@@ -35,9 +41,11 @@ export function parseEvent({ Type, Action = "", Actor }: RawEvent): DockerEvent[
     // Podman names the container as the actor, Docker names it as an attribute.
     const actor = Action === "connect" || Action === "disconnect" ? Actor?.ID : undefined;
     const id = attributes["container"] ?? actor;
-    return id === undefined || id === ""
-      ? [{ kind: "networks" }]
-      : [{ kind: "container", id, action: Action }];
+    if (id === undefined || id === "") return [{ kind: "networks" }];
+    const network = id === Actor?.ID ? undefined : Actor?.ID;
+    return [
+      { kind: "container", id, action: Action, ...(network === undefined ? {} : { network }) },
+    ];
   }
   const id = Actor?.ID;
   if (Type !== "container" || id === undefined || id === "") return [];

@@ -76,9 +76,9 @@ export class DockerSource implements Source {
         this.#store.markAll();
       },
       event: (event: DockerEvent) => {
-        const ending = this.#store.note(event);
-        if (ending?.hasEnded === true) listener.ended(ending.id);
-        else if (ending !== undefined) listener.ending(ending.id);
+        const noted = this.#store.note(event);
+        if (noted?.what === "started") listener.started(noted.container);
+        else if (noted !== undefined) listener[noted.what](noted.id);
       },
       disconnected: () => listener.disconnected(),
     };
@@ -90,13 +90,14 @@ export class DockerSource implements Source {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
-    const { marks, failures, unanswered } = this.#isOnce
+    const { marks, failures, unanswered, started } = this.#isOnce
       ? await this.#store.readAll(signal)
       : await this.#store.refresh(signal);
     for (const [id, markedAt] of marks) {
       this.#warned.delete(id);
       if (!this.#changedAt.has(id)) this.#changedAt.set(id, markedAt);
     }
+    for (const container of started) this.#listener?.started(container);
     for (const [id, error] of failures) this.#warn(id, error);
     for (const id of unanswered) this.#warn(id, undefined);
   }

@@ -4,7 +4,19 @@ import { isDeepStrictEqual } from "node:util";
 import type { ContainerInfo } from "dockerode";
 import { HAS_ENDED, type Container, type Snapshot } from "../model.ts";
 import type { DockerClient } from "./client.ts";
-import { fromList, listNamesImage, signalNumber, toContainer, toStopSignal } from "./container.ts";
+import { Arrivals, STARTED_BY, type Arrived, type Sketch } from "./arrivals.ts";
+import {
+  asStarted,
+  asStarting,
+  fromImage,
+  fromList,
+  hasHealthCheck,
+  isAsKnown,
+  listNamesImage,
+  signalNumber,
+  toContainer,
+  toStopSignal,
+} from "./container.ts";
 import type { DockerEvent } from "./events.ts";
 import { Readings, type Ended, type Progress } from "./readings.ts";
 import { Resource, TELL_AFTER } from "./resource.ts";
@@ -15,6 +27,10 @@ interface Entry {
   readonly stopSignal: number;
   /** When its process started, as the Engine writes it; empty if that is not known. */
   readonly startedAt: string;
+  /** Whether it has a HEALTHCHECK. */
+  readonly isChecked: boolean;
+  /** Whether it was not inspected yet: what was said when it was created is not known. */
+  readonly isSketch?: boolean;
 }
 
 /** A signal to end that a container got. */
@@ -38,6 +54,8 @@ interface Inspection {
   readonly order: number;
   /** Undefined if the container is gone or not in a live state. */
   readonly entry: Entry | undefined;
+  /** The container if it does not run. */
+  readonly dormant: Entry | undefined;
   /** Whether the container is gone: Docker does not know it any more. */
   readonly isGone: boolean;
 }
@@ -49,11 +67,12 @@ interface LifeEvent {
   readonly isStart: boolean;
 }
 
-/** A container that has ended or was told to. */
-interface Ending {
-  readonly id: string;
-  readonly hasEnded: boolean;
-}
+/** What an event means for a container whose servers HAProxy has. */
+type Noted =
+  /** It was told to end, or it has ended. */
+  | { readonly what: "ending" | "ended"; readonly id: string }
+  /** It was known before it started, and runs now. */
+  | { readonly what: "started"; readonly container: Container };
 
 interface Refreshed {
   /** When each container that was read was last marked, by its ID, in milliseconds since 1970. */
@@ -62,6 +81,8 @@ interface Refreshed {
   readonly failures: ReadonlyMap<string, unknown>;
   /** The IDs of containers that have been served as the list has them for too long now. */
   readonly unanswered: readonly string[];
+  /** The containers that are what was known of them before they started, and run now. */
+  readonly started: readonly Container[];
 }
 
 /** What the Engine tells of besides single containers. */
@@ -115,6 +136,8 @@ const HEALTH_REREAD_AFTER = 300;
  * takes it away some 100 ms before it says that the container has ended.
  */
 const LOST_REREAD_AFTER = 500;
+/** A container that was known before it started is inspected so long after that, in milliseconds. */
+const CONFIRM_AFTER = 50;
 /** The events after which a container runs, and those after which it does not. */
 const START_EVENTS = ["start", "restart"];
 const END_EVENTS = ["die", "died"];
@@ -128,6 +151,11 @@ export class Store {
   readonly #entries = new Map<string, Entry>();
   /** The containers that were in `#entries` and do not run now, by their IDs. Docker has them still. */
   readonly #stopped = new Set<string>();
+  /** The containers that do not run and whose description is known, by their IDs. */
+  readonly #dormant = new Map<string, Entry>();
+  readonly #arrivals: Arrivals;
+  /** When containers that were known before started, by their IDs, in milliseconds since 1970. */
+  readonly #started = new Map<string, number>();
   /** When each container that is to be read again was marked, by its ID, in ms since 1970. */
   readonly #marked = new Map<string, number>();
   readonly #readings: Readings<Inspection>;
@@ -166,6 +194,7 @@ export class Store {
   ) {
     const changed = (): void => listener.changed();
     this.#readings = new Readings((id, signal) => this.#inspect(id, signal), changed);
+    this.#arrivals = new Arrivals(client, changed);
     const listenerOf = (part: Part) => ({
       changed,
       failed: (error: unknown) => listener.failed(part, error),
@@ -185,25 +214,36 @@ export class Store {
     this.listener.changed();
   }
 
-  /** Marks what an event is about. Returns the container that has ended or was told to, if any. */
-  note(event: DockerEvent): Ending | undefined {
-    let ending: Ending | undefined;
+  /** Marks what an event is about. Returns what cannot wait until it is read, if anything. */
+  note(event: DockerEvent): Noted | undefined {
+    let noted: Noted | undefined;
     if (event.kind === "networks") this.#networks.mark();
     else if (event.kind === "signal") {
-      if (this.#noteSignal(event.id, event.signal)) ending = { id: event.id, hasEnded: false };
+      if (this.#noteSignal(event.id, event.signal)) noted = { id: event.id, what: "ending" };
     } else {
       const isStart = START_EVENTS.includes(event.action);
       if (isStart) this.#stopping.delete(event.id);
-      this.#mark(event.id);
+      const isKnown = isStart ? this.#begin(event.id) : this.#noteArrival(event);
+      if (!isKnown) this.#mark(event.id);
+      else if (isStart) {
+        const container = this.#ready(event.id);
+        if (container !== undefined) noted = { what: "started", container };
+      }
       if (isStart || END_EVENTS.includes(event.action)) {
         this.#lifeEvents.set(event.id, { order: ++this.#order, isStart });
-        if (!isStart) ending = { id: event.id, hasEnded: true };
+        if (!isStart) noted = { id: event.id, what: "ended" };
       }
       if (event.action === "health_status")
         this.#rereadTimes.set(event.id, Date.now() + HEALTH_REREAD_AFTER);
     }
     this.listener.changed();
-    return ending;
+    return noted;
+  }
+
+  /** A container that may get requests as soon as its port answers; undefined if it may not. */
+  #ready(id: string): Container | undefined {
+    const { container } = this.#entries.get(id) ?? {};
+    return container?.state === "running" && container.health === "none" ? container : undefined;
   }
 
   /** Reads again what is marked. What cannot be read does not affect anything else. */
@@ -216,7 +256,10 @@ export class Store {
     if (!this.#wasRefreshed) await this.#list.settle(patience);
     this.#wasRefreshed = true;
 
+    const isKnown = (id: string): boolean => this.#description(id) !== undefined;
+    const arriving = this.#arrivals.read(isKnown, PATIENCE, signal);
     const ended = await this.#readWhatIsDue(signal);
+    for (const [id, arrived] of await arriving) this.#takeArrival(id, arrived);
     const settle = (): Promise<void> => this.#networks.settle(begunAt + patience - Date.now());
     if (isReading) await settle();
     this.#takeNetworks();
@@ -379,13 +422,22 @@ export class Store {
   /** Takes over what was read. */
   #finish({ results, failures }: Ended<Inspection>): Refreshed {
     const now = Date.now();
-    const marks = new Map(
+    const started: Container[] = [];
+    const read = new Map(
       [...results].map(([asked, inspection]) => {
         const id = inspection.entry?.container.id ?? asked;
         if (!this.#isComplete) this.#knownIds.add(asked).add(id);
-        return [id, this.#takeOver(id, inspection)];
+        const { container: before } = this.#entries.get(id) ?? {};
+        const markedAt = this.#takeOver(id, inspection);
+        const after = this.#ready(id);
+        if (before?.state === "starting" && after !== undefined && isAsKnown(before, after)) {
+          started.push(after);
+        }
+        return [id, markedAt];
       }),
     );
+    const marks = new Map([...this.#started, ...read]);
+    this.#started.clear();
     for (const id of failures.keys()) {
       this.#rereadTimes.set(id, now + REREAD_AFTER);
       // The failure is told, not that there is no answer.
@@ -395,7 +447,7 @@ export class Store {
     for (const id of unanswered) this.#fromList.set(id, Infinity);
     // An inspection that is still under way calls `changed` itself when it ends.
     if ([...this.#marked.keys()].some((id) => !this.#readings.has(id))) this.listener.changed();
-    return { marks, failures, unanswered };
+    return { marks, failures, unanswered, started };
   }
 
   /** Takes unread containers as the list describes them: HAProxy may serve them already. */
@@ -405,7 +457,8 @@ export class Store {
       if (results.has(info.Id) || this.#entries.has(info.Id)) continue;
       const container = fromList(info);
       if (!LIVE_STATES.includes(container.state)) continue;
-      this.#entries.set(info.Id, { container, stopSignal: SIGTERM, startedAt: "" });
+      const entry = { container, stopSignal: SIGTERM, startedAt: "", isChecked: false };
+      this.#entries.set(info.Id, entry);
       this.#fromList.set(info.Id, tellAt);
     }
   }
@@ -442,25 +495,41 @@ export class Store {
     const order = ++this.#order;
     this.#marked.delete(id);
     const info = await this.client.inspect(id, signal);
-    const container = info === undefined ? undefined : toContainer(info, 0);
-    if (info === undefined || container === undefined || !LIVE_STATES.includes(container.state)) {
-      return { markedAt, order, entry: undefined, isGone: info === undefined };
+    if (info === undefined) {
+      return { markedAt, order, entry: undefined, dormant: undefined, isGone: true };
     }
+    const container = toContainer(info, 0);
     const { StartedAt: startedAt } = info.State;
-    const entry = { container, stopSignal: toStopSignal(info), startedAt };
-    return { markedAt, order, entry, isGone: false };
+    const isChecked = hasHealthCheck(info);
+    const read: Entry = { container, stopSignal: toStopSignal(info), startedAt, isChecked };
+    const [entry, dormant] = LIVE_STATES.includes(container.state)
+      ? [read, undefined]
+      : [undefined, read];
+    return { markedAt, order, entry, dormant, isGone: false };
   }
 
   /** Takes over an inspection. Returns when the container was last marked, in ms since 1970. */
-  #takeOver(id: string, { markedAt, order, entry, isGone }: Inspection): number {
+  #takeOver(id: string, { markedAt, order, entry, dormant, isGone }: Inspection): number {
     const event = this.#lifeEvents.get(id);
     const isOlder = event !== undefined && event.order > order;
+    if (dormant === undefined) this.#dormant.delete(id);
+    else this.#dormant.set(id, dormant);
+    // It has got its addresses, and will run.
+    if (dormant !== undefined && this.#arrivals.has(id)) {
+      const { container, isSketch } = this.#entries.get(id) ?? {};
+      if (container !== undefined && isSketch === true) {
+        const starting = asStarting(dormant.container, container.attachments);
+        this.#entries.set(id, { ...dormant, container: starting });
+      }
+      return this.#marked.get(id) ?? markedAt;
+    }
+    this.#arrivals.delete(id);
     if (!isOlder) this.#lifeEvents.delete(id);
     this.#fromList.delete(id);
     const before = this.#entries.get(id);
     this.#noteAddress(id, before, entry);
     if (isGone || entry !== undefined) this.#stopped.delete(id);
-    else if (before !== undefined) this.#stopped.add(id);
+    else if (before !== undefined && before.container.state !== "starting") this.#stopped.add(id);
     if (entry !== undefined) {
       const stop = this.#stopping.get(id);
       // Another process than the one that got the signal: nobody told that it was started.
@@ -475,6 +544,64 @@ export class Store {
       this.#stopping.delete(id);
     }
     return this.#marked.get(id) ?? markedAt;
+  }
+
+  /**
+   * Notes that a container that does not run got or lost an address.
+   * @returns false if it must be inspected
+   */
+  #noteArrival({ id, action, network }: Extract<DockerEvent, { kind: "container" }>): boolean {
+    if (action === "connect" && network !== undefined && !this.#runs(id)) {
+      this.#arrivals.note(id, network);
+      return true;
+    }
+    // It runs already, or does not start after all.
+    this.#arrivals.delete(id);
+    if (this.#entries.get(id)?.container.state === "starting") this.#entries.delete(id);
+    return false;
+  }
+
+  #runs(id: string): boolean {
+    const { state } = this.#entries.get(id)?.container ?? {};
+    return (state === "running" || state === "paused") && !this.#hasEnded(id);
+  }
+
+  /** What is known of a container that does not run; undefined if it is not known or runs. */
+  #description(id: string): Entry | undefined {
+    return this.#runs(id) ? undefined : (this.#entries.get(id) ?? this.#dormant.get(id));
+  }
+
+  /** Takes over what is known of a container that is about to start. */
+  #takeArrival(id: string, { attachments, sketch }: Arrived): void {
+    const description = this.#description(id) ?? (sketch && sketched(sketch));
+    if (description === undefined || attachments.length === 0) {
+      this.#mark(id);
+      return;
+    }
+    this.#entries.set(id, {
+      ...description,
+      container: asStarting(description.container, attachments),
+    });
+    this.#lifeEvents.delete(id);
+    // If it never starts, nobody may tell.
+    this.#rereadTimes.set(id, Date.now() + STARTED_BY);
+  }
+
+  /**
+   * Notes that a container has started. One that was known before needs no inspection for it.
+   * @returns false if it must be inspected
+   */
+  #begin(id: string): boolean {
+    const hasAddresses = !this.#arrivals.isUnread(id);
+    this.#arrivals.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry?.container.state !== "starting" || entry.isSketch === true) return false;
+    if (!hasAddresses) return false;
+    this.#entries.set(id, { ...entry, container: asStarted(entry.container, entry.isChecked) });
+    this.#dormant.delete(id);
+    this.#started.set(id, Date.now());
+    this.#rereadTimes.set(id, Date.now() + CONFIRM_AFTER);
+    return true;
   }
 
   /** Notes whether a container that runs has just lost its last address. */
@@ -504,6 +631,16 @@ export class Store {
     this.#stopping.set(id, { at, until, order: ++this.#order });
     return true;
   }
+}
+
+function sketched({ info, image }: Sketch): Entry {
+  return {
+    container: fromImage(info, image),
+    stopSignal: toStopSignal(image),
+    startedAt: "",
+    isChecked: hasHealthCheck(image),
+    isSketch: true,
+  };
 }
 
 function hasAddress({ container: { attachments } }: Entry): boolean {

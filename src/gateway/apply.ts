@@ -10,15 +10,15 @@ import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import type { FormerWorkers } from "../haproxy/process/former.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
-import { disableServers } from "../config/fence.ts";
+import { disableServers, enableServers } from "../config/fence.ts";
 import { changedHands, ownersOf, ownersTextOf, type Owners } from "../config/owners.ts";
-import { placeOf, serversIn } from "../config/servers.ts";
+import { createDefaultsLookup, placeOf, serversIn, serversOf } from "../config/servers.ts";
 import type { MustGo } from "./fence.ts";
 import { isDeadSocket } from "../haproxy/runtime/socket.ts";
 import { respellStatsSocket, sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
-import { broughtUp, WAITING_ROOM, type Aliases } from "../config/operations.ts";
+import { broughtUp, WAITING_ROOM, type Aliases, type BackendServer } from "../config/operations.ts";
 import { mustMakeRoom, withUnremovedBackends, type Applied, type Plan } from "../plan/plan.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { Persist } from "../haproxy/files/persist.ts";
@@ -93,6 +93,36 @@ export class Applier {
     this.parts.runtime.awaitAnswers(
       servers.map(({ backend, server }) => ({ backend: this.runningName(backend), server })),
     );
+  }
+
+  /** The servers in maintenance by these names, with the name that their backend has in HAProxy. */
+  inMaintenance(backend: string, names: ReadonlySet<string>): readonly BackendServer[] {
+    const { files } = this.#applied;
+    const sections = files === undefined ? [] : sectionsOf(files);
+    const section = sections.find(({ kind, name }) => kind === "backend" && name === backend);
+    if (section === undefined) return [];
+    return serversOf(section, createDefaultsLookup(sections)(section))
+      .filter(({ name, disabled }) => disabled && names.has(name))
+      .map((server) => ({ backend: this.runningName(backend), server }));
+  }
+
+  /** Notes that servers in maintenance were enabled at once, as `backend/server` in HAProxy. */
+  noteStarted(keys: ReadonlySet<string>): void {
+    const { files } = this.#applied;
+    if (files === undefined) return;
+    const sections = sectionsOf(files);
+    let { config } = files;
+    for (const [running, own] of Map.groupBy(keys, backendOf)) {
+      const section = sections.find(
+        ({ kind, name }) => kind === "backend" && this.runningName(name) === running,
+      );
+      if (section === undefined) continue;
+      const names = own.map((key) => key.slice(running.length + 1));
+      config = config.replace(section.text, () => enableServers(section, new Set(names)));
+    }
+    const enabled = { ...files, config };
+    sectionsOf(enabled, sections);
+    this.#keep(enabled);
   }
 
   /** The name that a backend has in the running HAProxy. */
@@ -430,4 +460,9 @@ export class Applier {
     if (problem !== undefined && problem !== this.#stateProblem) this.parts.log.warn(problem);
     this.#stateProblem = problem;
   }
+}
+
+/** The backend of a server, given as `backend/server`. */
+function backendOf(key: string): string {
+  return key.slice(0, key.indexOf("/"));
 }

@@ -1,5 +1,6 @@
 // Makes the desired state: the files that HAProxy should run, from the containers that Docker has.
 
+import type { Build } from "../haproxy/process/check.ts";
 import { UnsafeValueError } from "../template/escape.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
@@ -16,7 +17,7 @@ export interface DesiredSettings {
   readonly routing: RoutingOptions;
   readonly template: ContextOptions;
   readonly haproxy: HaproxyContext;
-  readonly mapPath: (name: string) => string;
+  readonly pathOf: (file: string) => string;
 }
 
 export interface Desired {
@@ -45,9 +46,9 @@ export class DesiredState {
     private readonly log: Logger,
   ) {}
 
-  /** Notes that HAProxy will be of that version. The files are made anew for it. */
-  setVersion(version: string): void {
-    this.settings = { ...this.settings, haproxy: { ...this.settings.haproxy, version } };
+  /** Notes that HAProxy will be another program. The files are made anew for it. */
+  setBuild(build: Build): void {
+    this.settings = { ...this.settings, haproxy: { ...this.settings.haproxy, ...build } };
     this.#last = undefined;
   }
 
@@ -149,7 +150,7 @@ export function makeDesired(
     }
     const context = toContext(model, settings.template, settings.haproxy, time);
     try {
-      return { model, files: template.render(context, settings.mapPath) };
+      return { model, files: template.render(context, settings.pathOf) };
     } catch (error) {
       if (!(error instanceof UnsafeValueError)) throw error;
       const { origin, problem } = error;

@@ -3,14 +3,21 @@
 // true, decides what HAProxy should run, and brings it there.
 
 import { isDeepStrictEqual } from "node:util";
-import { WAITING_ROOM } from "../config/operations.ts";
-import { hasWaitingRooms } from "../config/servers.ts";
+import { WAITING_ROOM, type BackendServer } from "../config/operations.ts";
+import { bareAddress, hasWaitingRooms } from "../config/servers.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { Backoff, inBackground, pause, Wakeup } from "../lib/async.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
-import type { Files, Model, Server, Source } from "../model.ts";
+import {
+  ABOUT_TO_START,
+  type Container,
+  type Files,
+  type Model,
+  type Server,
+  type Source,
+} from "../model.ts";
 import type { Owners } from "../config/owners.ts";
 import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
 import type { Applier } from "./apply.ts";
@@ -23,7 +30,13 @@ import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
 import { firstState, withChanges, type Change, type State } from "./state.ts";
-import { graceOf, serversInUse, serversToDrain, type Leaving } from "./termination.ts";
+import {
+  graceOf,
+  serversInUse,
+  serversToDrain,
+  serversToStart,
+  type ServersOfService,
+} from "./termination.ts";
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 /** `waiting`: a change waits for quiet or for its retry. `again`: another pass is needed at once. */
@@ -50,6 +63,9 @@ const LONGEST_RETRY = 60_000;
 /** So long HAProxy is asked before a reload what it noticed, in milliseconds. It takes one or two. */
 const OBSERVE_LIMIT = 200;
 
+/** A pass waits so long for the answers of containers that have just started, in milliseconds. */
+const START_FIRST = 10;
+
 /** If nobody knows who is behind any server. */
 const NOBODY: Owners = { scope: "", byPlace: new Map() };
 
@@ -71,6 +87,10 @@ export class Gateway {
   readonly #holds: Holds;
   readonly #observations: Observations;
   readonly #listeners: StateListener[] = [];
+  /** The servers of containers that are about to start, by the container's ID. */
+  readonly #comingUp = new Map<string, readonly BackendServer[]>();
+  /** One for each container that has started since the last pass. */
+  readonly #starts: Promise<void>[] = [];
   /** Called after the next pass: each resolves a promise that `resync` returned. */
   readonly #afterResync: (() => void)[] = [];
   #schedule: Schedule;
@@ -100,6 +120,7 @@ export class Gateway {
     runtime.onAnswer((servers) => {
       if (this.#holds.note(servers)) this.#wake();
     });
+    runtime.onStart((servers) => applier.noteStarted(new Set(servers)));
     this.#readiness = new Readiness(
       (backend) => applier.runningName(backend),
       (line) => runtime.ask(line),
@@ -137,6 +158,7 @@ export class Gateway {
       {
         connected: () => this.#setConnected(true),
         changed: () => this.#wake(),
+        started: (container) => this.#start(container),
         ending: (id) => this.#drain(id),
         ended: (id) => this.#lose(id),
         disconnected: () => this.#setConnected(false),
@@ -190,6 +212,7 @@ export class Gateway {
   async #tryReconcile(signal: AbortSignal): Promise<void> {
     this.#reschedule({ awake: false });
     const afterResync = this.#afterResync.splice(0);
+    await this.#startFirst();
     try {
       if ((await this.#reconcile(signal)) === "again") this.#wake();
       else if (this.#schedule.retryAt === undefined) this.#failure.forget();
@@ -217,6 +240,7 @@ export class Gateway {
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { applier, runtime, source } = this.parts;
     const [process] = await Promise.all([this.#recognise(), source.refresh(signal)]);
+    await this.#startFirst();
     // Cleared before the comparison: a request that comes during it needs another one.
     const mustVerify = this.#mustVerify;
     this.#mustVerify = false;
@@ -360,6 +384,7 @@ export class Gateway {
       applied: model,
       lastChange: news.length > 0 || applied === undefined ? at : lastChange,
     });
+    if (this.parts.runtime.mayChange) this.#prepareStarts(model);
     this.#lookForProcesses(model);
     // Docker has told everything, and tells of ends from now on.
     if (this.#schedule.connected) this.#fence.end();
@@ -411,10 +436,48 @@ export class Gateway {
     }
   }
 
+  /** Looks up the servers of containers that are about to start: then it is to be done at once. */
+  #prepareStarts({ services }: Model): void {
+    this.#comingUp.clear();
+    for (const { backend, servers } of services) {
+      const starting = servers.filter(({ why }) => why === ABOUT_TO_START);
+      if (starting.length === 0) continue;
+      const found = this.parts.applier.inMaintenance(backend, new Set(starting.map(nameOf)));
+      for (const each of found) {
+        const id = starting.find(({ name }) => name === each.server.name)?.id ?? "";
+        this.#comingUp.set(id, [...(this.#comingUp.get(id) ?? []), each]);
+      }
+    }
+  }
+
+  /** Lets the servers of a container that has just started get requests as soon as they answer. */
+  #start({ id, attachments }: Container): void {
+    const servers = this.#comingUp.get(id) ?? [];
+    this.#comingUp.delete(id);
+    // Its addresses may be others by now: the next pass moves its servers.
+    const addresses = attachments.flatMap(({ ipv4, ipv6 }) => [ipv4, ipv6]);
+    const own = servers.filter(({ server }) => addresses.includes(bareAddress(server)));
+    const isKnown = servers.length > 0 && own.length === servers.length;
+    if (!isKnown || this.parts.applier.applied.doubt !== undefined) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#starts.push(promise);
+    this.parts.runtime.start(servers, resolve);
+  }
+
+  /** A pass is work for some milliseconds. HAProxy is told first of what has just started. */
+  async #startFirst(): Promise<void> {
+    const starts = this.#starts.splice(0);
+    if (starts.length > 0) await Promise.race([Promise.all(starts), pause(START_FIRST)]);
+  }
+
   /** Drains the servers of a container that ends, unless it is the last one of its service. */
   #drain(id: string): void {
-    const { runtime, source } = this.parts;
+    const { applier, runtime, source } = this.parts;
     if (!runtime.mayChange) return;
+    this.#comingUp.delete(id);
+    for (const { service, servers } of serversToStart(this.#applied, id)) {
+      runtime.cancelStart(applier.runningName(service.backend), servers);
+    }
     // A container that was just started takes over once it answers.
     const canServe = ({ id: other, name }: Server): boolean =>
       !source.isEnding(other) && this.#holds.mayAnswer(name);
@@ -441,7 +504,7 @@ export class Gateway {
     this.#wakeup.set();
   }
 
-  #drainAll({ service, servers }: Leaving): void {
+  #drainAll({ service, servers }: ServersOfService): void {
     const { applier, runtime } = this.parts;
     const backend = applier.runningName(service.backend);
     for (const server of servers) runtime.drain(backend, server);
@@ -516,4 +579,8 @@ export class Gateway {
     this.#state = { ...before, ...news };
     for (const listener of this.#listeners) listener(this.#state, before);
   }
+}
+
+function nameOf({ name }: Server): string {
+  return name;
 }

@@ -4,7 +4,7 @@
 
 import { listDifference } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
-import type { Hold, Server, Service } from "../model.ts";
+import { ABOUT_TO_START, type Hold, type Server, type Service } from "../model.ts";
 
 /** What the hold of a service depends on besides the service itself. */
 interface Facts {
@@ -24,6 +24,8 @@ interface Held {
   readonly service: Service;
   /** Whether a container of it runs. */
   readonly runs: boolean;
+  /** Whether one has run: it was not only about to start. */
+  readonly hasRun: boolean;
   /** The IDs of the containers that it has had and that Docker still has. */
   readonly containers: ReadonlySet<string>;
   /** Whether a server of it is known to answer. */
@@ -43,6 +45,8 @@ function nextHeld(
   service: Service | undefined,
   { now, length, answers, remains }: Facts,
 ): Held | undefined {
+  // Of one that did not start after all, nothing is left.
+  if (service === undefined && before?.hasRun !== true) return undefined;
   const current = service ?? withoutServers(before?.service);
   if (current === undefined) return undefined;
   const own = idsOf(current);
@@ -60,6 +64,7 @@ function nextHeld(
   return {
     service: current,
     runs: service !== undefined,
+    hasRun: before?.hasRun === true || !isOnlyComing(current),
     containers: new Set([...own, ...rest]),
     answers: doesAnswer,
     enabledSince: enabled.length === 0 ? undefined : (before?.enabledSince ?? now),
@@ -85,6 +90,11 @@ function holdOf({ answers, service, until }: Held, now: number): Hold {
 function withoutServers(service: Service | undefined): Service | undefined {
   if (service === undefined || idsOf(service).length === 0) return service;
   return { ...service, servers: [], waiting: [] };
+}
+
+/** Whether all containers of a service are about to start. */
+function isOnlyComing({ servers, waiting }: Service): boolean {
+  return waiting.length === 0 && servers.every(({ why }) => why === ABOUT_TO_START);
 }
 
 function idsOf({ servers, waiting }: Service): string[] {

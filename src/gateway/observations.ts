@@ -15,7 +15,7 @@ import type { OddAnswersChange, RefusedRequestChange } from "./state.ts";
 
 /** What was told of a server. */
 interface Told {
-  /** When its container's process started, in Docker's words. */
+  /** When its container's process started, in Docker's words; empty while that is not known. */
   readonly startedAt: string;
   /** How many odd answers there were. */
   readonly count: number;
@@ -89,6 +89,11 @@ export class Observations {
   #tell({ name, startedAt }: Server, { answers, count }: Oddity): boolean {
     const told = this.#told.get(name) ?? new Map<Oddity["answers"], Told>();
     const before = told.get(answers);
+    // A container that has just started may not have been inspected yet.
+    if (before?.startedAt === "") {
+      told.set(answers, { startedAt, count: before.count });
+      return false;
+    }
     // After another start, what HAProxy noticed before it does not count.
     if (before?.startedAt === startedAt || before?.count === count) return false;
     this.#told.set(name, told.set(answers, { startedAt, count }));

@@ -1,6 +1,7 @@
 // Decides where everything is: the configuration, HAProxy's sockets, its state file.
 
 import { basename, dirname, join, resolve } from "node:path";
+import type { Build } from "../haproxy/process/check.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { HAPROXY_CHROOT, type Host } from "./host.ts";
 import type { HaproxyContext } from "../template/context.ts";
@@ -28,7 +29,7 @@ export interface Paths {
   /** The gateway's own folders that other users could make first, the outermost first. */
   readonly privateFolders: readonly string[];
   readonly masterSocket: string;
-  readonly haproxy: Omit<HaproxyContext, "version">;
+  readonly haproxy: Omit<HaproxyContext, keyof Build>;
 }
 
 /** A unix socket's path has at most 107 bytes. HAProxy first binds it under a longer name. */

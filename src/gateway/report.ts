@@ -4,7 +4,7 @@ import { Damper } from "./damper.ts";
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
-import type { Model, Route, Server, Service } from "../model.ts";
+import { ABOUT_TO_START, type Model, type Route, type Server, type Service } from "../model.ts";
 import {
   changesSince,
   type Change,
@@ -57,12 +57,13 @@ export function changesBetween(
     const was = old.get(key);
     const isSame =
       was?.server === place.server && was.route === place.route && was.why === place.why;
-    // Within milliseconds another line tells what became of one that is ending.
-    if (isSame || place.why === "ending") continue;
+    // Within milliseconds another line tells what became of one that is ending or about to start.
+    if (isSame || place.why === "ending" || place.why === ABOUT_TO_START) continue;
     const server = place.server || (was?.server ?? "");
     changes.push(toChange(place.why === "" ? "routed" : "no requests for", { ...place, server }));
   }
   for (const [key, place] of old) {
+    if (place.why === ABOUT_TO_START) continue;
     const why = rejected.get(place.id) ?? "it has ended";
     if (!now.has(key)) changes.push(toChange("removed", { ...place, why }));
   }
@@ -92,7 +93,8 @@ export function holdsBetween(before: Model | undefined, after: Model): HoldChang
 
 /** Whether a service is held and has no server that may answer. */
 function isWithoutServer({ hold, servers }: Service): boolean {
-  return hold !== "" && servers.every(({ disabled }) => disabled);
+  const isComing = servers.some(({ why }) => why === ABOUT_TO_START);
+  return hold !== "" && !isComing && servers.every(({ disabled }) => disabled);
 }
 
 function byName(service: Service): [name: string, service: Service] {

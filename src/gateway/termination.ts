@@ -1,6 +1,7 @@
-// What happens to a container that is told to end: which servers are drained, and for how long.
+// What happens to a container that has just started or is told to end: which servers get requests from
+// then on, which are drained, and for how long.
 
-import type { Model, Server, Service } from "../model.ts";
+import { ABOUT_TO_START, type Model, type Server, type Service } from "../model.ts";
 
 /**
  * The shortest time for the connections of a removed server, in milliseconds: Docker's default stop
@@ -9,8 +10,8 @@ import type { Model, Server, Service } from "../model.ts";
  */
 const SHORTEST_GRACE = 10_000;
 
-/** Servers of one service that get no more requests. */
-export interface Leaving {
+/** Some servers of one service. */
+export interface ServersOfService {
   readonly service: Service;
   /** The names of the servers. */
   readonly servers: readonly string[];
@@ -25,18 +26,26 @@ export function serversToDrain(
   model: Model,
   id: string,
   canServe: (server: Server) => boolean,
-): Leaving[] {
+): ServersOfService[] {
   return serversInUse(model, id).filter(({ service }) =>
     service.servers.some((server) => server.id !== id && !server.disabled && canServe(server)),
   );
 }
 
 /** The servers of a container that get requests. */
-export function serversInUse({ services }: Model, id: string): Leaving[] {
-  const isOwn = (server: Server): boolean => server.id === id && !server.disabled;
+export function serversInUse(model: Model, id: string): ServersOfService[] {
+  return serversOf(model, (server) => server.id === id && !server.disabled);
+}
+
+/** The servers of a container that got no requests because it did not run yet. */
+export function serversToStart(model: Model, id: string): ServersOfService[] {
+  return serversOf(model, (server) => server.id === id && server.why === ABOUT_TO_START);
+}
+
+function serversOf({ services }: Model, isMeant: (server: Server) => boolean): ServersOfService[] {
   return services
-    .filter(({ servers }) => servers.some(isOwn))
-    .map((service) => ({ service, servers: service.servers.filter(isOwn).map(nameOf) }));
+    .filter(({ servers }) => servers.some(isMeant))
+    .map((service) => ({ service, servers: service.servers.filter(isMeant).map(nameOf) }));
 }
 
 function nameOf({ name }: Server): string {

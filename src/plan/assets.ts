@@ -7,11 +7,12 @@ import { listDifference } from "../lib/lists.ts";
 import type { Asset, AssetKind, Files } from "../model.ts";
 import type { Change } from "./sections.ts";
 
-type AssetPlan = (path: string, before: Asset, after: Asset, aliases: Aliases) => Operation[];
+type AssetPlan = (path: string, before: Asset, after: Asset, aliases: Aliases) => Change;
 
 /** Plans the change of an asset at run time, by the asset's kind. False: HAProxy does not read it. */
 const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
   map: planMap,
+  script: planScript,
   owners: false,
 };
 
@@ -27,15 +28,20 @@ export function planAssets(before: Files, after: Files, aliases: Aliases): Chang
       const reason = `${kind} ${path} is ${old === undefined ? "new" : "gone"}`;
       return { operations: [], reasons: [reason] };
     }
-    return { operations: plan(path, old, now, aliases), reasons: [] };
+    return plan(path, old, now, aliases);
   });
+}
+
+/** HAProxy reads its scripts when it starts. */
+function planScript(path: string, before: Asset, after: Asset): Change {
+  return { operations: [], reasons: before.text === after.text ? [] : [`script ${path} changed`] };
 }
 
 /** With this many changes or more, a map is replaced as a whole in one transaction. */
 const REPLACE_WHOLE_FROM = 100;
 
 /** The operations that bring a running map to its new text. */
-function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): Operation[] {
+function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): Change {
   const [oldLines, newLines] = [before.text.split("\n"), after.text.split("\n")];
   const { start, before: oldEnd, after: newEnd } = listDifference(oldLines, newLines);
   const oldEntries = mapEntries(oldLines.slice(start, oldEnd));
@@ -43,7 +49,7 @@ function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): O
   const [old, now] = [valuesByKey(oldEntries), valuesByKey(newEntries)];
   const changed = [...now].filter(([key, value]) => old.get(key) !== value);
   const removed = [...old.keys()].filter((key) => !now.has(key));
-  if (isDeepStrictEqual(oldEntries, newEntries)) return [];
+  if (isDeepStrictEqual(oldEntries, newEntries)) return { operations: [], reasons: [] };
   const commonEntries = (): MapEntry[] =>
     mapEntries([...oldLines.slice(0, start), ...oldLines.slice(oldEnd)]);
   // An operation names an entry by its key, so it cannot tell repeated keys apart.
@@ -56,13 +62,14 @@ function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): O
     const entries = mapEntries(newLines).map(([key, value]): MapEntry => {
       return [key, runningValue(value, aliases)];
     });
-    return [{ do: "replace map", map: path, entries }];
+    return { operations: [{ do: "replace map", map: path, entries }], reasons: [] };
   }
-  return [
+  const operations = [
     ...changed.map(([key, value]): Operation => {
       const action = old.has(key) ? "set entry" : "add entry";
       return { do: action, map: path, key, value: runningValue(value, aliases) };
     }),
     ...removed.map((key): Operation => ({ do: "delete entry", map: path, key })),
   ];
+  return { operations, reasons: [] };
 }

@@ -166,8 +166,9 @@ function disabledFirst(
   const taken = new Map<string, ServerLine>();
   for (const operation of operations) {
     const { do: what } = operation;
+    // One that is disabled has its address, too, and may be enabled at once later.
     if (what !== "add server" && what !== "move server") continue;
-    if (!operation.server.disabled) taken.set(operation.server.address, operation.server);
+    taken.set(operation.server.address, operation.server);
   }
   const isTaken = (former: ServerLine, now: ServerLine): boolean => {
     const next = taken.get(former.address);
@@ -206,8 +207,8 @@ export function mustMakeRoom(
 ): (
   former: Pick<ServerLine, "name" | "address" | "port"> & { readonly backend: string },
 ) => boolean {
-  const enabled = servers.filter(({ server }) => !server.disabled && server.name !== WAITING_ROOM);
-  const byAddress = Map.groupBy(enabled, ({ server }) => bareAddress(server));
+  const own = servers.filter(({ server }) => server.name !== WAITING_ROOM);
+  const byAddress = Map.groupBy(own, ({ server }) => bareAddress(server));
   return ({ backend, name, address, port }) => {
     const all = byAddress.get(address) ?? [];
     const rivals = LOOPBACK.test(address) ? all.filter(({ server }) => server.port === port) : all;

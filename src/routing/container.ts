@@ -2,7 +2,14 @@
 
 import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
 import { readIntent, type Intent } from "./intent.ts";
-import { HAS_ENDED, type Container, type Reach, type Server, type Snapshot } from "../model.ts";
+import {
+  ABOUT_TO_START,
+  HAS_ENDED,
+  type Container,
+  type Reach,
+  type Server,
+  type Snapshot,
+} from "../model.ts";
 
 /** A container that is routed. It has no servers while it restarts. */
 export interface RoutedContainer {
@@ -43,7 +50,7 @@ export function createContainerRouter(
     const unrouted = (reason: string, { expected = false, ending = false } = {}) => {
       return { container, reason, expected, ending, decisions };
     };
-    if (!["running", "paused", "restarting"].includes(container.state)) {
+    if (!["running", "paused", "restarting", "starting"].includes(container.state)) {
       return unrouted(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
@@ -78,6 +85,7 @@ export function createContainerRouter(
 
 function describeState({ state, stopping }: Container): string {
   if (state === "paused") return "paused: it gets no requests";
+  if (state === "starting") return "about to start: it gets no requests before";
   if (state === "restarting") return "restarting: its route answers 503 until it runs";
   return stopping > 0 ? "told to stop: no new requests while others serve" : state;
 }
@@ -124,6 +132,7 @@ function toServer(
 
 function whyDisabled(container: Container): string {
   if (container.state === "paused") return "paused";
+  if (container.state === "starting") return ABOUT_TO_START;
   if (container.health === "starting" || container.health === "unhealthy") return container.health;
   if (container.stopping === 0) return "";
   return container.stopping === HAS_ENDED ? "ending" : "stopping";

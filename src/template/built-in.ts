@@ -12,6 +12,7 @@ import global from "../../templates/global.hbs" with { type: "text" };
 import host from "../../templates/host.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
+import waiting from "../../templates/waiting.hbs" with { type: "text" };
 
 export const TEMPLATE_NAMES = ["path", "host"] as const;
 export type TemplateName = (typeof TEMPLATE_NAMES)[number];
@@ -30,5 +31,6 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   "forgotten-prefix": forgottenPrefix,
   mended,
   unanswered,
+  waiting,
   "way-back": wayBack,
 };

@@ -4,7 +4,7 @@
 
 import Handlebars from "handlebars";
 import { WeakCache } from "../lib/weak-cache.ts";
-import { configWord, mapWord, UnsafeValueError } from "./escape.ts";
+import { configWord, mapWord, scriptWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
 import type { Asset, Files } from "../model.ts";
@@ -36,12 +36,12 @@ export interface TemplateSource {
 /** A template that is ready to render any number of times. */
 export interface Template {
   /**
-   * Renders the configuration and its map files.
-   * @param mapPath returns the path of a map file by the map's name
+   * Renders the configuration and the files that it names.
+   * @param pathOf returns the path of a file that the configuration names, such as `routes.map`
    * @throws GatewayError `template` if the template fails
    * @throws UnsafeValueError if no form of a value is safe to write
    */
-  render(data: object, mapPath: (name: string) => string): Files;
+  render(data: object, pathOf: (file: string) => string): Files;
 }
 
 /**
@@ -55,8 +55,8 @@ export function compileTemplate(
 ): Template {
   const environment = Handlebars.create();
   const rewriter = new TemplateRewriter();
-  /** The texts of items by the number of their block: in the configuration, and in map files. */
-  const memories = [new Map<number, BlockMemory>(), new Map<number, BlockMemory>()] as const;
+  /** The texts of items by the number of their block, for each way to write values. */
+  const memories = new Map<EscapeWord, Map<number, BlockMemory>>();
   for (const [name, helper] of Object.entries(HELPERS)) {
     environment.registerHelper(name, keepOrigins(helper));
   }
@@ -83,41 +83,40 @@ export function compileTemplate(
     }
   }
 
-  function render(data: object, mapPath: (name: string) => string): Files {
+  function render(data: object, pathOf: (file: string) => string): Files {
     const assets: Record<string, Asset> = {};
-    const usedMaps = new Set<string>();
-    let escapeWord = configWord;
+    const used = new Map<string, string>();
+    let escapeWord: EscapeWord = configWord;
     environment.registerHelper(
       EACH_REMEMBERED_HELPER,
       (block: number, items: unknown, options: Handlebars.HelperOptions) =>
-        eachRemembered(
-          items,
-          options,
-          blockMemory(memories[escapeWord === configWord ? 0 : 1], block),
-        ),
+        eachRemembered(items, options, blockMemory(memories, escapeWord, block)),
     );
     environment.registerHelper(ESCAPE_HELPER, (value: unknown, message: unknown) =>
       escapeValue(requireDefined(value, message), escapeWord),
     );
-    environment.registerHelper("mapPath", (name: unknown) => {
-      usedMaps.add(mapName(name));
-      return mapPath(mapName(name));
-    });
-    environment.registerHelper(
-      "map",
-      function map(this: unknown, name: unknown, options: Handlebars.HelperOptions) {
-        escapeWord = mapWord;
-        assets[mapPath(mapName(name))] = { kind: "map", text: mapLines(options.fn(this)) };
-        escapeWord = configWord;
-        return "";
-      },
-    );
+    for (const { kind, ending, escape, textOf } of NAMED_FILES) {
+      environment.registerHelper(`${kind}Path`, (name: unknown) => {
+        const path = pathOf(`${fileName(kind, name)}.${ending}`);
+        used.set(path, `no {{#${kind} "${String(name)}"}} makes the ${kind} "${String(name)}"`);
+        return path;
+      });
+      environment.registerHelper(
+        kind,
+        function block(this: unknown, name: unknown, options: Handlebars.HelperOptions) {
+          escapeWord = escape;
+          const text = textOf(options.fn(this));
+          escapeWord = configWord;
+          assets[pathOf(`${fileName(kind, name)}.${ending}`)] = { kind, text };
+          return "";
+        },
+      );
+    }
     try {
       // Handlebars compiles a template at its first call, so its errors come here too.
       const config = `${HEADER}\n${body(data)}`;
-      const missing = [...usedMaps].find((name) => assets[mapPath(name)] === undefined);
-      if (missing !== undefined)
-        throw new Error(`no {{#map "${missing}"}} makes the map "${missing}"`);
+      const [missing] = [...used].filter(([path]) => assets[path] === undefined);
+      if (missing !== undefined) throw new Error(missing[1]);
       return { config, assets };
     } catch (error) {
       if (error instanceof UnsafeValueError) throw error;
@@ -125,6 +124,12 @@ export function compileTemplate(
     }
   }
 }
+
+/** The files that a template makes beside the configuration, each by a block of its own. */
+const NAMED_FILES = [
+  { kind: "map", ending: "map", escape: mapWord, textOf: mapLines },
+  { kind: "script", ending: "lua", escape: scriptWord, textOf: String },
+] as const;
 
 /** Escapes a value. @throws UnsafeValueError with the label that the unsafe text is from, if any */
 function escapeValue(value: unknown, escapeWord: EscapeWord): string {
@@ -165,7 +170,13 @@ type EscapeWord = (text: string) => string;
 /** The texts that one block gave for its items. */
 type BlockMemory = WeakCache<object, string>;
 
-function blockMemory(blocks: Map<number, BlockMemory>, block: number): BlockMemory {
+function blockMemory(
+  memories: Map<EscapeWord, Map<number, BlockMemory>>,
+  escapeWord: EscapeWord,
+  block: number,
+): BlockMemory {
+  const blocks = memories.get(escapeWord) ?? new Map<number, BlockMemory>();
+  memories.set(escapeWord, blocks);
   const memory = blocks.get(block) ?? new WeakCache();
   blocks.set(block, memory);
   return memory;
@@ -191,9 +202,11 @@ function toList(items: unknown): readonly unknown[] {
   return typeof items === "object" ? Object.values(items ?? {}) : [];
 }
 
-function mapName(name: unknown): string {
+function fileName(kind: string, name: unknown): string {
   if (typeof name === "string" && /^[A-Za-z0-9_-]+$/.test(name)) return name;
-  throw new TypeError(`the name of a map is of letters, digits, "_" and "-", not ${String(name)}`);
+  throw new TypeError(
+    `the name of a ${kind} is of letters, digits, "_" and "-", not ${String(name)}`,
+  );
 }
 
 /** Finds a line that is empty or has blanks around it. */

@@ -26,8 +26,8 @@ export interface ContextOptions {
  * address, which takes some 200 ms.
  *
  * It is also the pause between two tries, and so the longest that a request waits after a container
- * has come. HAProxy takes `timeout connect` for it, up to a second, while at most one server is in use
- * (`back_handle_st_cer` in its src/backend.c). 1,000 waiting requests cost 28 % of a core, and 1 % of
+ * has come. (In its first half second it is a few milliseconds, where HAProxy has Lua.) HAProxy takes
+ * `timeout connect` for it, up to a second, while at most one server is in use (`back_handle_st_cer` in its src/backend.c). 1,000 waiting requests cost 28 % of a core, and 1 % of
  * the requests for other services take some 10 ms; with a pause of 50 ms it is 36 % and 50 ms, on
  * HAProxy 2.6 and 3.4. A connection to a container on this machine takes less than a millisecond. Where
  * several servers refuse and HAProxy does not know yet, there is no pause: a request that tries 143
@@ -57,6 +57,8 @@ export function holdOptions(
 export interface HaproxyContext {
   /** Such as `2.6.12`. */
   readonly version: string;
+  /** Whether it runs Lua scripts. */
+  readonly lua: boolean;
   /** Empty if HAProxy does not start as root or the system has no user for it. */
   readonly user: string;
   readonly group: string;

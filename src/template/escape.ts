@@ -47,3 +47,12 @@ export function mapWord(value: string): string {
 export function isMapWord(value: string): boolean {
   return value !== "" && !/[\0\s]/.test(value) && !value.startsWith("#");
 }
+
+/**
+ * Returns a value for a script, which has a syntax of its own.
+ * @throws UnsafeValueError if it is more than letters, digits and `_.-`
+ */
+export function scriptWord(value: string): string {
+  if (/^[A-Za-z0-9_.-]*$/.test(value)) return value;
+  throw new UnsafeValueError(value, "cannot be written into a script");
+}

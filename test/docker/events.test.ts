@@ -29,7 +29,7 @@ describe("an event", () => {
     [
       "a network with its container",
       raw("network", "connect", { container: "b".repeat(64), name: "x" }, "net"),
-      [{ kind: "container", id: "b".repeat(64), action: "connect" }],
+      [{ kind: "container", id: "b".repeat(64), action: "connect", network: "net" }],
     ],
     ["a network alone", raw("network", "create", { name: "x" }, "net"), [{ kind: "networks" }]],
     [

@@ -76,6 +76,7 @@ test("the others are read at once, and tell when there is more to read", async (
   const listener = {
     connected: () => undefined,
     changed: () => (calls += 1),
+    started: () => undefined,
     ending: () => undefined,
     ended: () => undefined,
     disconnected: () => undefined,

@@ -282,22 +282,21 @@ describe("an event and what is read", () => {
 });
 
 describe("who ends", () => {
-  test.each<[string, DockerEvent, "ended" | "told" | "neither"]>([
+  test.each<[string, DockerEvent, "ended" | "ending" | undefined]>([
     ["die", happened("die"), "ended"],
     ["died", happened("died"), "ended"],
-    ["kill 15", told("15"), "told"],
-    ["kill TERM", told("TERM"), "told"],
-    ["its own signal", told("SIGQUIT"), "told"],
-    ["another signal", told("SIGHUP"), "neither"],
-    ["start", happened("start"), "neither"],
-    ["pause", happened("pause"), "neither"],
-    ["the networks", { kind: "networks" }, "neither"],
+    ["kill 15", told("15"), "ending"],
+    ["kill TERM", told("TERM"), "ending"],
+    ["its own signal", told("SIGQUIT"), "ending"],
+    ["another signal", told("SIGHUP"), undefined],
+    ["start", happened("start"), undefined],
+    ["pause", happened("pause"), undefined],
+    ["the networks", { kind: "networks" }, undefined],
   ])("%s", async (_, event, what) => {
     client.add(A, { name: "one", stopSignal: "SIGQUIT" });
     await refresh();
-    const ends = what !== "neither";
-    expect(store.note(event)).toEqual(ends ? { id: A, hasEnded: what === "ended" } : undefined);
-    expect([store.isEnding(A), store.isEnding(B)]).toEqual([ends, false]);
+    expect(store.note(event)).toEqual(what && { id: A, what });
+    expect([store.isEnding(A), store.isEnding(B)]).toEqual([what !== undefined, false]);
   });
 
   test("no two are told so at the same time", async () => {

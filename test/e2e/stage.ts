@@ -8,13 +8,14 @@ export interface Part {
   image: string;
   ip: string;
   port: number;
-  status?: "running" | "paused" | "restarting" | "exited";
+  status?: "created" | "running" | "paused" | "restarting" | "exited";
   health?: "starting" | "healthy" | "unhealthy";
   /** In seconds. */
   stopTimeout?: number;
   stopSignal?: string;
 }
 
+const NETWORK_ID = "b".repeat(64);
 const API_VERSION = "1.41";
 /** Bun ends an answer that is silent for 10 s, on unix sockets too, though its types know of none. */
 const PATIENT: object = { idleTimeout: 0 };
@@ -41,7 +42,7 @@ export class Stage {
     this.#server = Bun.serve({
       unix: socket,
       ...PATIENT,
-      fetch: (request) => this.#answer(new URL(request.url).pathname),
+      fetch: (request) => this.#answer(new URL(request.url)),
     });
   }
 
@@ -64,11 +65,23 @@ export class Stage {
 
   /** Says that something happened to a container. */
   tell(name: string, action: string, attributes: Record<string, string> = {}): void {
-    const event = {
-      Type: "container",
-      Action: action,
-      Actor: { ID: idOf(name), Attributes: { name, ...attributes } },
-    };
+    this.#send("container", action, idOf(name), { name, ...attributes });
+  }
+
+  /** Says that a container was connected to the network, or disconnected from it. */
+  tellNetwork(name: string, action: "connect" | "disconnect"): void {
+    this.#send("network", action, NETWORK_ID, { container: idOf(name), name: "bridge" });
+  }
+
+  /** Creates a container, which is about to start then. */
+  announce(name: string, part: Part): void {
+    this.set(name, { ...part, status: "created" });
+    this.tell(name, "create");
+    this.tellNetwork(name, "connect");
+  }
+
+  #send(kind: string, action: string, id: string, attributes: Record<string, string>): void {
+    const event = { Type: kind, Action: action, Actor: { ID: id, Attributes: attributes } };
     const line = new TextEncoder().encode(`${JSON.stringify(event)}\n`);
     for (const listener of this.#listeners) listener.enqueue(line);
   }
@@ -95,7 +108,7 @@ export class Stage {
     await this.#server.stop(true);
   }
 
-  async #answer(pathname: string): Promise<Response> {
+  async #answer({ pathname, searchParams }: URL): Promise<Response> {
     const path = pathname.replace(/^\/v[\d.]+/, "");
     if (path === "/_ping") return new Response("OK", { headers: { "Api-Version": API_VERSION } });
     if (path === "/version") {
@@ -106,8 +119,23 @@ export class Stage {
       await Bun.sleep(this.patience);
       return Response.json([{ Name: "bridge", Driver: "bridge", IPAM: { Config: [] } }]);
     }
+    if (path === `/networks/${NETWORK_ID}`) {
+      const members = [...this.#parts].map(([name, { ip }]) => [
+        idOf(name),
+        { IPv4Address: `${ip}/16`, IPv6Address: "" },
+      ]);
+      return Response.json({ Name: "bridge", Containers: Object.fromEntries(members) });
+    }
     if (path === "/containers/json") {
-      return Response.json([...this.#parts.keys()].map((name) => ({ Id: idOf(name) })));
+      const all = [...this.#parts].filter(([, { status }]) => {
+        return searchParams.has("all") || status !== "created";
+      });
+      return Response.json(all.map(([name, part]) => listing(name, part)));
+    }
+    const image = [...this.#parts].find(([name]) => path === `/images/${imageOf(name)}/json`);
+    if (image !== undefined) {
+      const [, { port }] = image;
+      return Response.json({ Config: { ExposedPorts: { [`${port}/tcp`]: {} } } });
     }
     const id = /^\/containers\/([^/]+)\/json$/.exec(path)?.[1];
     // As the real one does while it starts or ends a container.
@@ -147,13 +175,32 @@ export function idOf(name: string): string {
   return new Bun.CryptoHasher("sha256").update(name).digest("hex");
 }
 
+/** Each container has an image of its own. */
+function imageOf(name: string): string {
+  return `sha256:${idOf(`image of ${name}`)}`;
+}
+
+function listing(name: string, { image, status = "running" }: Part) {
+  return {
+    Id: idOf(name),
+    Names: [`/${name}`],
+    Image: image,
+    ImageID: imageOf(name),
+    Labels: {},
+    State: status,
+    HostConfig: { NetworkMode: "bridge" },
+    NetworkSettings: { Networks: { bridge: { IPAddress: "", GlobalIPv6Address: "" } } },
+    Ports: [],
+  };
+}
+
 function inspection(name: string, part: Part) {
   const { image, ip, port, status = "running", health, stopTimeout, stopSignal } = part;
   return {
     Id: idOf(name),
     Name: `/${name}`,
     Created: new Date(0).toISOString(),
-    Image: `sha256:${"0".repeat(64)}`,
+    Image: imageOf(name),
     State: { Status: status, ...(health && { Health: { Status: health } }) },
     Config: {
       Image: image,

@@ -54,7 +54,7 @@ function make() {
 
 /** A configuration with these backends, each with one server, and a route to each. */
 function site(...names: readonly string[]): Files {
-  const map = files.mapPath("routes");
+  const map = files.pathOf("routes.map");
   const backends = names.map((name) => `backend ${name} from d\n    server s 127.0.0.2:8000\n`);
   const spares = haproxy.version.startsWith("2.") ? "backend _spare_1 from d\n" : "";
   return {
@@ -205,7 +205,7 @@ describe("comparing", () => {
     haproxy.read("");
     await applier.verify("same");
     expect(applier.applied.doubt).toBe(
-      `HAProxy has no server a/s, HAProxy has other entries in map ${files.mapPath("routes")}, ` +
+      `HAProxy has no server a/s, HAProxy has other entries in map ${files.pathOf("routes.map")}, ` +
         "HAProxy has no backend a",
     );
   });

@@ -143,6 +143,17 @@ test("after another start it is told again once it happens again", async () => {
   expect(await look(again)).toEqual([]);
 });
 
+test("when it started becomes known later: that is no other start", async () => {
+  const early = CONTAINERS.map((each) => ({ ...each, startedAt: "" }));
+  Object.assign(said, { errors: 1, failures: 1, circles: 1 });
+  expect(await look(early)).toEqual(["db foreign", "wiki circle"]);
+  Object.assign(said, { errors: 2, failures: 2, circles: 2 });
+  expect(await look()).toEqual([]);
+  Object.assign(said, { errors: 3, failures: 3, circles: 3 });
+  expect(await look()).toEqual([]);
+  expect(await look(CONTAINERS.map(restarted))).toEqual(["db foreign", "wiki circle"]);
+});
+
 test("a reload makes HAProxy forget, which is not told either", async () => {
   Object.assign(said, { errors: 5, failures: 5, circles: 5 });
   await look();

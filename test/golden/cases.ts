@@ -68,7 +68,7 @@ function readCase(name: string): GoldenCase {
     write: (line) => process.stderr.write(`${line}\n`),
     now: () => new Date(),
   });
-  const { mapPath } = new ConfigFiles(paths.output, isOwnConfig, log);
+  const { pathOf } = new ConfigFiles(paths.output, isOwnConfig, log);
   const { routing, listen, hold } = options;
   const template = readTemplate(name, options.template.name);
   return {
@@ -87,8 +87,8 @@ function readCase(name: string): GoldenCase {
           mendLinks: true,
           ...holdOptions(hold, false),
         },
-        haproxy: { version: haproxy, ...paths.haproxy },
-        mapPath,
+        haproxy: { version: haproxy, lua: true, ...paths.haproxy },
+        pathOf,
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
     },
@@ -115,7 +115,7 @@ export function writeExpected(name: string, files: Record<string, string>): void
   for (const [file, text] of Object.entries(files)) writeFileSync(place(name, file), text);
 }
 
-/** Files by their names, which for a case are all in one folder. */
+/** Files by their names, which for a case are all in one folder. Its scripts are the same in all cases. */
 export function byName(files: Files, { output }: Paths): Record<string, string> {
   const all = { [output]: files.config, ...mapsOf(files) };
   return Object.fromEntries(Object.entries(all).map(([path, text]) => [basename(path), text]));

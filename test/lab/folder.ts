@@ -43,7 +43,7 @@ export function newPlace(dir = newFolder()): Place {
   const log: string[] = [];
   const output = join(dir, "haproxy.cfg");
   const files = new ConfigFiles(output, isOwnConfig, listLogger(log));
-  const map = files.mapPath("routes");
+  const map = files.pathOf("routes.map");
   const wanted = (text: string): Files => ({
     config: `${OWN}# ${text}\nuse ${map}\n`,
     assets: { [map]: { kind: "map", text: `${text} 1\n` } },

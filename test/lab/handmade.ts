@@ -18,7 +18,7 @@ export interface Handmade {
 export function handmade(site: Site, parts: Handmade): Files {
   const { defaults = [], backends = {}, routes = [], frontend = [] } = parts;
   const { haproxy } = site.setup.paths;
-  const map = site.setup.files.mapPath("routes");
+  const map = site.setup.files.pathOf("routes.map");
   const config = `# Written by docker-api-gateway: what is changed here is overwritten.
 global
     stats socket ${haproxy.statsSocket} mode 600 level admin expose-fd listeners

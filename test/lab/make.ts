@@ -34,6 +34,7 @@ export const SETTINGS: DesiredSettings = {
   },
   haproxy: {
     version: "2.6.12",
+    lua: true,
     user: "",
     group: "",
     chroot: "",
@@ -41,7 +42,7 @@ export const SETTINGS: DesiredSettings = {
     stateFile: "/x/state",
     log: [],
   },
-  mapPath: (name) => `/x/${name}.map`,
+  pathOf: (file) => `/x/${file}`,
 };
 
 /** The addresses of a container in a network. */

@@ -1,6 +1,11 @@
 // A client of an Engine that is only played: a test says what each container is, and who hangs.
 
-import type { ContainerInfo, ContainerInspectInfo, NetworkInspectInfo } from "dockerode";
+import type {
+  ContainerInfo,
+  ContainerInspectInfo,
+  ImageInspectInfo,
+  NetworkInspectInfo,
+} from "dockerode";
 import type { DockerClient } from "../../src/docker/client.ts";
 
 /** What a test says of a container; the rest is ordinary. */
@@ -18,6 +23,10 @@ export interface PlayedState {
   readonly startedAt?: string;
   /** In seconds. */
   readonly stopTimeout?: number;
+  /** The ports that it exposes, beside those of its image. */
+  readonly exposed?: readonly string[];
+  /** Whether its image has a HEALTHCHECK. */
+  readonly isChecked?: boolean;
 }
 
 export class PlayedClient {
@@ -72,6 +81,36 @@ export class PlayedClient {
     return networks as unknown as NetworkInspectInfo[];
   }
 
+  /** The ID of a network is its name. A container is in it as soon as it is created. */
+  async network(name: string): Promise<NetworkInspectInfo | undefined> {
+    await this.#ask(`network ${name}`);
+    const members = [...this.containers].filter(([, { networks = ["bridge"] }]) =>
+      networks.includes(name),
+    );
+    const addresses = members.map(([id, { ip = addressOf(id) }]) => {
+      return [id, { IPv4Address: `${ip}/16`, IPv6Address: "" }];
+    });
+    const network = { Name: name, Containers: Object.fromEntries(addresses) };
+    return network as unknown as NetworkInspectInfo;
+  }
+
+  async listed(id: string): Promise<ContainerInfo | undefined> {
+    await this.#ask(`listed ${id.slice(0, 1)}`);
+    const state = this.containers.get(id);
+    // A container that does not run has no ports there.
+    return state && { ...listing(id, state), Ports: [] };
+  }
+
+  async image(id: string): Promise<ImageInspectInfo | undefined> {
+    await this.#ask(`image ${id}`);
+    const isChecked = [...this.containers.values()].some((state) => state.isChecked);
+    const image = {
+      Id: id,
+      Config: { ExposedPorts: { "8000/tcp": {} }, ...healthcheck(isChecked) },
+    };
+    return image as unknown as ImageInspectInfo;
+  }
+
   /** Takes the first digits of an ID too. */
   async inspect(given: string): Promise<ContainerInspectInfo | undefined> {
     const id = [...this.containers.keys()].find((each) => each.startsWith(given)) ?? given;
@@ -91,6 +130,7 @@ export class PlayedClient {
     if (state === undefined) return undefined;
     const { name, status = "running", health, ip = addressOf(id), labels = {} } = state;
     const { image = "foo/bar", networks = ["bridge"], stopSignal, stopTimeout } = state;
+    const { exposed = [], isChecked = false } = state;
     return {
       Id: id,
       Name: `/${name}`,
@@ -104,7 +144,8 @@ export class PlayedClient {
       Config: {
         Image: image,
         Labels: labels,
-        ExposedPorts: { "8000/tcp": {} },
+        ExposedPorts: Object.fromEntries(["8000/tcp", ...exposed].map((port) => [port, {}])),
+        ...healthcheck(isChecked),
         StopSignal: stopSignal,
         StopTimeout: stopTimeout,
       },
@@ -112,6 +153,10 @@ export class PlayedClient {
       NetworkSettings: { Ports: {}, Networks: attached(networks, ip) },
     } as unknown as ContainerInspectInfo;
   }
+}
+
+function healthcheck(isChecked = false) {
+  return isChecked ? { Healthcheck: { Test: ["CMD", "true"] } } : {};
 }
 
 /** How the list has a container. */

@@ -84,8 +84,17 @@ export class PlayedGateway {
         mendLinks: true,
         ...holdOptions(hold, false),
       },
-      haproxy: { version, user: "", group: "", chroot: "", statsSocket, stateFile: "", log: [] },
-      mapPath: this.files.mapPath,
+      haproxy: {
+        version,
+        lua: true,
+        user: "",
+        group: "",
+        chroot: "",
+        statsSocket,
+        stateFile: "",
+        log: [],
+      },
+      pathOf: this.files.pathOf,
     };
     const { files, haproxy } = this;
     this.runtime = new Runtime(

@@ -39,6 +39,13 @@ export class PlayedSource implements Source {
     this.#listener?.changed();
   }
 
+  /** A container that was about to start runs now. */
+  begin(container: Container): void {
+    const begun: Container = { ...container, state: "running" };
+    this.change(...this.#containers.map((each) => (each.id === begun.id ? begun : each)));
+    this.#listener?.started(begun);
+  }
+
   /** A container is told to end. */
   end({ id }: Container): void {
     this.#ending.add(id);

@@ -2,7 +2,7 @@
 
 import { basename, join } from "node:path";
 import { sectionsOf } from "../../src/config/sections.ts";
-import { mapsOf } from "../../src/config/map-file.ts";
+import { namedFiles } from "./named-files.ts";
 import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
 import { saveServerStates } from "../../src/haproxy/process/server-states.ts";
 import { createLogger, type Logger } from "../../src/lib/log.ts";
@@ -114,7 +114,7 @@ export class Site {
   /** Starts HAProxy with the files for these containers. */
   async start(services: readonly Service[]): Promise<Haproxy> {
     const { files } = this.render(services);
-    const named = Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]);
+    const named = Object.entries(namedFiles(files)).map(([path, text]) => [basename(path), text]);
     return startHaproxy({
       version: this.version,
       config: files.config,

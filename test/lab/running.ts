@@ -3,7 +3,7 @@
 import { expect } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { mapsOf } from "../../src/config/map-file.ts";
+import { namedFiles } from "./named-files.ts";
 import { Applier } from "../../src/gateway/apply.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { FormerWorkers } from "../../src/haproxy/process/former.ts";
@@ -56,7 +56,7 @@ export class Running {
       version: site.version,
       config: files.config,
       maps: Object.fromEntries(
-        Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]),
+        Object.entries(namedFiles(files)).map(([path, text]) => [basename(path), text]),
       ),
       dir: site.dir,
     });

@@ -69,7 +69,7 @@ test("what was restored by hand is told of as well, with what is left", async ()
       `What ${CONFIG} was before the gateway is still kept as ${COPY}.\n`,
     );
   }
-  await machine.sh(`rm ${COPY} /etc/haproxy/haproxy.*.map`);
+  await machine.sh(`rm ${COPY} /etc/haproxy/haproxy.*.map /etc/haproxy/haproxy.*.lua`);
 });
 
 test("a HAProxy that does not run has its configuration back all the same", async () => {

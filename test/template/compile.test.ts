@@ -9,7 +9,7 @@ const HEADER = "# Written by docker-api-gateway: what is changed here is overwri
 
 function render(text: string, data: object = {}, partials: Record<string, string> = {}) {
   const template = compileTemplate({ name: "my.hbs", text }, partials);
-  const { config, assets } = template.render(data, (name) => `/etc/x.${name}.map`);
+  const { config, assets } = template.render(data, (file) => `/etc/x.${file}`);
   const maps = Object.fromEntries(
     Object.entries(assets).map(([path, asset]) => [path, asset.text]),
   );
@@ -67,7 +67,7 @@ test("one escaping does not reach another template", () => {
   for (let round = 0; round < 2; round++) {
     expect(second.render({ a: "a'b" }, beside)).toEqual({
       config: `${HEADER}'a'\\''b'`,
-      assets: { "/m": { kind: "map", text: "a'b x\n" } },
+      assets: { "/m.map": { kind: "map", text: "a'b x\n" } },
     });
     expect(first.render({ a: "c d" }, beside).config).toBe(`${HEADER}'c d'`);
   }
@@ -82,8 +82,8 @@ test("a part that is in the configuration and in a map is escaped for each", () 
   });
 });
 
-function beside(name: string): string {
-  return `/${name}`;
+function beside(file: string): string {
+  return `/${file}`;
 }
 
 test("its own configurations are known again by their first line", () => {
@@ -121,6 +121,19 @@ end`;
   test("may be named after they are made", () => {
     const text = `{{#map "m"}}a b{{/map}}{{mapPath "m"}}`;
     expect(render(text).config).toBe("/etc/x.m.map");
+  });
+
+  test("are beside scripts, which stay as they are", () => {
+    const text = `{{scriptPath "s"}}{{#script "s"}}  local ms = {{ms}}\n\nend\n{{/script}}{{#map "s"}}a b{{/map}}`;
+    expect(render(text, { ms: 500 })).toEqual({
+      config: "/etc/x.s.lua",
+      maps: { "/etc/x.s.lua": "  local ms = 500\n\nend\n", "/etc/x.s.map": "a b\n" },
+    });
+    const unsafe = () => render(`{{#script "s"}}{{name}}{{/script}}`, { name: 'x" .. y' });
+    expect(unsafe).toThrow(UnsafeValueError);
+    expect(() => render(`{{scriptPath "s"}}{{#map "s"}}{{/map}}`)).toThrow(
+      'no {{#script "s"}} makes the script "s"',
+    );
   });
 
   test.each([

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mapsOf } from "../../src/config/map-file.ts";
+import { namedFiles } from "../lab/named-files.ts";
 import { haproxyVersions, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { startApp, type App } from "../lab/app.ts";
@@ -31,7 +31,7 @@ describe.each(haproxyVersions())("silence, HAProxy %s", (version) => {
     const limit = "timeout http-request 10s\n";
     expect(files.config).toContain(limit);
     const config = files.config.replace(limit, `timeout http-request ${HEADERS_MS}ms\n`);
-    const maps = Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]);
+    const maps = Object.entries(namedFiles(files)).map(([path, text]) => [basename(path), text]);
     haproxy = await startHaproxy({
       version,
       config,

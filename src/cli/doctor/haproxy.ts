@@ -20,7 +20,7 @@ const TRY_AGAIN = 200;
 
 /** Checks the version of the program, and tells what it can do without a reload. */
 export async function checkProgram(program: string, sockets: HaproxySockets): Promise<Finding> {
-  const version = await usableHaproxy(program);
+  const { version } = await usableHaproxy(program);
   if (sockets.version !== "" && sockets.version !== version) {
     return warning(
       `${version}, but ${sockets.version} runs now`,

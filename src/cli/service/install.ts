@@ -5,7 +5,7 @@ import { chmod, mkdir, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
-import { haproxyVersion } from "../../haproxy/process/check.ts";
+import { haproxyBuild } from "../../haproxy/process/check.ts";
 import { readIfThere, syncDirectory, writeDurably } from "../../haproxy/files/disk.ts";
 import { listenersOn } from "../../lib/listeners.ts";
 import type { RawOptions } from "../options.ts";
@@ -252,7 +252,7 @@ function ownWords(values: RawOptions): string[] {
 
 /** @throws GatewayError if HAProxy or the folder for its configuration is missing */
 async function requireHaproxy({ haproxy, paths }: Wanted): Promise<void> {
-  await haproxyVersion(servicePath(haproxy));
+  await haproxyBuild(servicePath(haproxy));
   const folder = dirname(paths.output);
   if (paths.managed || existsSync(folder)) return;
   throw new GatewayError("config", `Cannot install a service: there is no folder "${folder}"`, {

@@ -58,7 +58,7 @@ export function restoreStep({ paths, haproxy }: Served): Step {
           await replace(output, config, output);
           throw notReloaded(output, error);
         });
-        const others = ownMaps(output, config).filter((path) => !text.includes(path));
+        const others = ownFiles(output, config).filter((path) => !text.includes(path));
         for (const path of [...others, stateFile, former]) await rm(path, { force: true });
         return outcome;
       } finally {
@@ -120,11 +120,15 @@ function newestCopy(output: string): string | undefined {
   return newest;
 }
 
-/** The map files of the gateway's configuration. */
-function ownMaps(output: string, config: string): string[] {
+/** The files of the built-in templates. Not every configuration names them all. */
+const BUILT_IN = ["routes.map", "waiting.lua"];
+
+/** The maps and scripts of the gateway's configuration, and of earlier ones. */
+function ownFiles(output: string, config: string): string[] {
   const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
-  const maps = [...config.matchAll(/[^\s"'(),]+\.map\b/g)].map(([path]) => path);
-  return [...new Set(maps)].filter((path) => path.startsWith(stem));
+  const named = [...config.matchAll(/[^\s"'(),]+\.(?:map|lua)\b/g)].map(([path]) => path);
+  const own = named.filter((path) => path.startsWith(stem));
+  return [...new Set([...own, ...BUILT_IN.map((name) => stem + name)])];
 }
 
 /** Tells which configuration HAProxy has now, and where the former one is kept. */

@@ -39,7 +39,11 @@ const BACKUP_SUFFIX = "before-docker-api-gateway";
 const EDITED_SUFFIX = "edited";
 
 /** The mode of a new file of each kind. A file that is there already keeps its own mode. */
-const MODES: Readonly<Record<AssetKind, number>> = { map: PUBLIC_MODE, owners: PUBLIC_MODE };
+const MODES: Readonly<Record<AssetKind, number>> = {
+  map: PUBLIC_MODE,
+  script: PUBLIC_MODE,
+  owners: PUBLIC_MODE,
+};
 
 /** So many bytes hold the first line, which marks the gateway's own configuration. */
 const FIRST_LINE = 200;
@@ -63,8 +67,8 @@ export class ConfigFiles {
     private readonly log: Logger,
   ) {}
 
-  /** The path of the map file of that name. It stands beside the configuration. */
-  readonly mapPath = (name: string): string => beside(this.output, `${name}.map`);
+  /** The path of a file that the configuration names, such as `routes.map`. It stands beside it. */
+  readonly pathOf = (file: string): string => beside(this.output, file);
 
   /** The path of the file that says which container is behind each server. */
   get ownersPath(): string {

@@ -1,4 +1,4 @@
-// The HAProxy program: its version, and its check of a configuration.
+// The HAProxy program: what it is, and its check of a configuration.
 
 import { readFile } from "node:fs/promises";
 import { GatewayError } from "../../lib/errors.ts";
@@ -9,12 +9,20 @@ const CHECK_TIMEOUT = 30_000;
 const INSTALL_HINT =
   "install HAProxy 2.6 or later (apt install haproxy), or name the program with --haproxy";
 
+/** What is known of a HAProxy program. */
+export interface Build {
+  /** Such as `2.6.12`. */
+  readonly version: string;
+  /** Whether it runs Lua scripts. */
+  readonly lua: boolean;
+}
+
 /**
- * The version of the HAProxy program, such as `2.6.12`.
+ * Asks a HAProxy program what it is.
  * @throws GatewayError `haproxy` if there is no such program
  */
-export async function haproxyVersion(program: string): Promise<string> {
-  const { lines } = await runProgram([program, "-v"], CHECK_TIMEOUT).catch((error: unknown) => {
+export async function haproxyBuild(program: string): Promise<Build> {
+  const { lines } = await runProgram([program, "-vv"], CHECK_TIMEOUT).catch((error: unknown) => {
     throw new GatewayError("haproxy", `Cannot find HAProxy "${program}"`, {
       hint: INSTALL_HINT,
       cause: error,
@@ -22,7 +30,10 @@ export async function haproxyVersion(program: string): Promise<string> {
   });
   // Up to 2.3 the name is written HA-Proxy.
   const version = /HA-?Proxy version (\d+\.\d+[.\d]*)/i.exec(lines.join("\n"))?.[1];
-  if (version !== undefined) return version.replace(/\.$/, "");
+  if (version !== undefined) {
+    const features = lines.find((line) => line.startsWith("Feature list")) ?? "";
+    return { version: version.replace(/\.$/, ""), lua: / \+LUA\b/.test(features) };
+  }
   throw new GatewayError("haproxy", `Cannot read the version of "${program}"`, {
     lines,
     hint: INSTALL_HINT,

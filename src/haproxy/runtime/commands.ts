@@ -90,7 +90,25 @@ function enable(operation: OnServer): string[] {
   const ready = setServer(operation, "state ready");
   if (!isChecked(operation.server)) return [ready];
   // Health cannot be set in maintenance. While the server drains, it gets no requests.
-  return [setServer(operation, "state drain"), setServer(operation, "health down"), ready];
+  return [
+    enableChecks(operation),
+    setServer(operation, "state drain"),
+    setServer(operation, "health down"),
+    ready,
+  ];
+}
+
+/** The commands that enable a checked server which answers: it is up at once. */
+export function enableAsUp(operation: OnServer): string[] {
+  return [
+    enableChecks(operation),
+    setServer(operation, "state ready"),
+    setServer(operation, "health up"),
+  ];
+}
+
+function enableChecks({ backend, server }: OnServer): string {
+  return `enable health ${word(backend)}/${word(server.name)}`;
 }
 
 function add(operation: Extract<Operation, { do: "add server" }>, version: string): string[] {
@@ -108,11 +126,12 @@ function add(operation: Extract<Operation, { do: "add server" }>, version: strin
   const settings = [...server.settings, ...extra].map(word).join(" ");
   return [
     `add server ${name} ${word(`${server.address}:${server.port}`)} ${settings}`.trimEnd(),
-    ...(checked ? [`enable health ${name}`] : []),
+    // A server that was added in maintenance would be checked all the same. A packet to a container that
+    // does not run yet costs a second: nobody answers the kernel, which asks for its address again then.
     ...(server.disabled
       ? []
       : startsDown
-        ? [setServer(operation, "state ready")]
+        ? [enableChecks(operation), setServer(operation, "state ready")]
         : enable(operation)),
   ];
 }

@@ -13,7 +13,7 @@ const CONNECT_TIMEOUT = 100;
  * The first wait before a probe is repeated and the longest, in milliseconds. Most containers answer
  * within 20 ms. The waits grow slowly, so that an answer is noticed within a few milliseconds.
  */
-const FIRST_RETRY = 2;
+const FIRST_RETRY = 1;
 const LONGEST_RETRY = 20;
 const GROWTH = 1.25;
 /** Each server is probed so long, in milliseconds. Most answer by then. */
@@ -34,6 +34,8 @@ interface Candidate {
 
 /** The probes of the servers that some operations add, move or enable. */
 interface Probes {
+  /** The servers that are probed, as `backend/server`. */
+  readonly keys: readonly string[];
   /** Returns the servers that answered at once, as `backend/server`. They can start as up. */
   readyAtOnce(): Promise<readonly string[]>;
   /** Goes on in the background with the others. Call it when HAProxy has these servers. */
@@ -81,8 +83,10 @@ export class ReadinessProbes {
       });
     };
     return {
+      keys: candidates.map(({ key }) => key),
       readyAtOnce: async () => {
         if (candidates.length > 0) await Promise.race([firstProbes, pause(FIRST_ANSWERS)]);
+        this.#forgetSecondChoices(ready);
         return this.#settle(ready.splice(0));
       },
       goOn: () => {
@@ -91,6 +95,11 @@ export class ReadinessProbes {
         });
       },
     };
+  }
+
+  /** Forgets a candidate, given as `backend/server`. */
+  cancel(key: string): void {
+    this.#candidates.delete(key);
   }
 
   /** Forgets all candidates. */
@@ -115,6 +124,7 @@ export class ReadinessProbes {
 
   async #setUp(candidates: readonly Candidate[]): Promise<void> {
     const keys = this.#settle(candidates);
+    this.#forgetSecondChoices(candidates);
     if (keys.length > 0) await this.setUp(keys);
   }
 
@@ -123,6 +133,15 @@ export class ReadinessProbes {
     const current = candidates.filter((each) => this.#candidates.get(each.key) === each);
     for (const { key } of current) this.#candidates.delete(key);
     return current.map(({ key }) => key);
+  }
+
+  /** Leaves the second choices at the places of these candidates to HAProxy's checks. */
+  #forgetSecondChoices(ready: readonly Candidate[]): void {
+    const places = new Set(ready.map(placeOf));
+    for (const [key, candidate] of this.#candidates) {
+      const isSecond = candidate.server.settings.includes("backup");
+      if (isSecond && places.has(placeOf(candidate))) this.#candidates.delete(key);
+    }
   }
 
   #toCandidate(operation: Operation): Candidate[] {
@@ -147,4 +166,9 @@ export function answers(host: string, port: number): Promise<boolean> {
   socket.once("connect", () => resolve(true));
   socket.once("error", () => resolve(false));
   return promise.finally(() => socket.destroy());
+}
+
+/** The backend and address of a candidate, which are those of all ports of its container. */
+function placeOf({ key, server }: Candidate): string {
+  return `${key.slice(0, key.indexOf("/"))} ${server.address}`;
 }

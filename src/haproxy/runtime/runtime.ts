@@ -9,12 +9,12 @@ import {
   WAITING_ROOM,
   broughtUp,
   whySettingRefused,
+  type BackendServer,
   type Capabilities,
   type Operation,
-  type ServerLine,
 } from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
-import { serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
+import { enableAsUp, serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
 import { GONE, Overrides, Removals } from "./drain.ts";
 import { ReadinessProbes } from "./readiness.ts";
 import { askHaproxy } from "./socket.ts";
@@ -41,6 +41,12 @@ interface Running {
   readonly version: string;
 }
 
+/** A container that has just started. */
+interface Start {
+  readonly servers: readonly BackendServer[];
+  readonly told: () => void;
+}
+
 /** Whether HAProxy is still the worker that was asked before. */
 export type Recognised = "same" | "another" | "unknown";
 
@@ -52,6 +58,11 @@ export class Runtime {
   readonly #overrides: Overrides;
   #queue: Promise<unknown> = Promise.resolve();
   #answered: ((servers: readonly string[]) => void) | undefined;
+  #enabled: ((servers: readonly string[]) => void) | undefined;
+  /** The servers in maintenance that are enabled once they answer, as `backend/server`. */
+  readonly #starting = new Map<string, Start>();
+  /** Those that were enabled so. A plan that was made before enables them again. */
+  readonly #started = new Set<string>();
   #running: Running | undefined;
   /** The settings that were refused, by HAProxy's version. A reload does not change that. */
   readonly #refusedSettings = new Map<string, ReadonlySet<string>>();
@@ -70,9 +81,18 @@ export class Runtime {
     patience = 0,
   ) {
     const bringUp = async (keys: readonly string[]): Promise<void> => {
-      const sending = this.#send(keys.map(setUp));
+      const starts = new Set(keys.flatMap((key) => this.#starting.get(key) ?? []));
+      const started = [...starts].flatMap(({ servers }) => servers);
+      for (const server of started) this.#starting.delete(keyOf(server));
+      const sending = this.#send([
+        ...started.flatMap((each) => toStart(each, keys.includes(keyOf(each)))),
+        ...keys.filter((key) => !started.some((each) => keyOf(each) === key)).map(setUp),
+      ]);
       this.#bringingUp.add(sending);
       await sending.finally(() => this.#bringingUp.delete(sending));
+      for (const server of started) this.#started.add(keyOf(server));
+      if (started.length > 0) this.#enabled?.(started.map(keyOf));
+      for (const { told } of starts) told();
       this.#tellAnswers(keys);
     };
     this.#probes = new ReadinessProbes(bringUp, patience, log);
@@ -138,6 +158,24 @@ export class Runtime {
     this.#answered = answered;
   }
 
+  /** Calls back with the servers that `start` has enabled, as `backend/server` in HAProxy. */
+  onStart(enabled: (servers: readonly string[]) => void): void {
+    this.#enabled = enabled;
+  }
+
+  /**
+   * Enables the servers of a container in the background, which are in maintenance, once one answers.
+   * @param told called when HAProxy has been told
+   */
+  start(servers: readonly BackendServer[], told: () => void): void {
+    const enabled = servers.map(({ backend, server }): Operation => {
+      return { do: "enable server", backend, server: { ...server, disabled: false } };
+    });
+    const probes = this.#probes.start(enabled);
+    for (const key of probes.keys) this.#starting.set(key, { servers, told });
+    probes.goOn();
+  }
+
   #tellAnswers(keys: readonly string[]): void {
     if (keys.length > 0) this.#answered?.(keys.map((key) => key.slice(key.indexOf("/") + 1)));
   }
@@ -167,15 +205,25 @@ export class Runtime {
       // What a probe found at a server's old place must not overtake its move.
       await Promise.allSettled(this.#bringingUp);
       const ready = await probes.readyAtOnce();
+      const pending = operations.filter((operation) => !this.#isDone(operation));
       await this.#disableAt(new Set(broughtUp(operations).map(({ server }) => server.address)));
-      await this.#carryOut(operations.filter(comesFirst), version, ready);
+      await this.#carryOut(pending.filter(comesFirst), version, ready);
       probes.goOn();
       await this.#carryOut(
-        operations.filter((operation) => !comesFirst(operation)),
+        pending.filter((operation) => !comesFirst(operation)),
         version,
       );
     });
     this.#scheduleRemovals(operations);
+  }
+
+  /** Whether a server that a plan enables was enabled by `start` after the plan was made. */
+  #isDone(operation: Operation): boolean {
+    if (!("server" in operation)) return false;
+    const key = `${operation.backend}/${operation.server.name}`;
+    this.#starting.delete(key);
+    const wasStarted = this.#started.delete(key);
+    return wasStarted && operation.do === "enable server";
   }
 
   /**
@@ -190,9 +238,7 @@ export class Runtime {
   }
 
   /** Waits in the background until servers answer, and tells HAProxy that they are up. */
-  awaitAnswers(
-    servers: readonly { readonly backend: string; readonly server: ServerLine }[],
-  ): void {
+  awaitAnswers(servers: readonly BackendServer[]): void {
     this.#probes.start(servers.map((each) => ({ do: "enable server", ...each }))).goOn();
   }
 
@@ -221,7 +267,21 @@ export class Runtime {
 
   /** Tells HAProxy at once to send no new requests to a server. */
   drain(backend: string, server: string): void {
+    this.#forgetStart(`${backend}/${server}`);
     this.#overrides.set(backend, server, "drain");
+  }
+
+  /** Notes that servers by these names are not to be enabled after all. */
+  cancelStart(backend: string, servers: readonly string[]): void {
+    for (const server of servers) {
+      this.#forgetStart(`${backend}/${server}`);
+      this.#probes.cancel(`${backend}/${server}`);
+    }
+  }
+
+  #forgetStart(key: string): void {
+    this.#starting.delete(key);
+    this.#started.delete(key);
   }
 
   /** Tells HAProxy at once to let requests for a backend wait. */
@@ -246,6 +306,7 @@ export class Runtime {
     // Before the servers, so that no request finds neither.
     for (const backend of waiting) this.openWaitingRoom(backend);
     const keys = [...ending].filter((key) => states.get(key)?.inMaintenance === false);
+    for (const key of keys) this.#forgetStart(key);
     if (keys.length > 0) await this.#overrides.disable(keys);
     return waiting;
   }
@@ -254,6 +315,8 @@ export class Runtime {
   reset(): void {
     this.#running = undefined;
     this.#probes.clear();
+    this.#starting.clear();
+    this.#started.clear();
     this.#removals.clear();
     this.#overrides.clear();
   }
@@ -357,6 +420,17 @@ export class Runtime {
     this.#queue = result.catch(() => undefined);
     return result;
   }
+}
+
+function keyOf({ backend, server }: BackendServer): string {
+  return `${backend}/${server.name}`;
+}
+
+/** The commands that enable a server in maintenance. @param answers whether it is up at once */
+function toStart({ backend, server }: BackendServer, answers: boolean): string[] {
+  const operation = { do: "enable server", backend, server } as const;
+  // Another port of a container that answers is left to HAProxy's checks.
+  return answers ? enableAsUp(operation) : toCommands(operation, "");
 }
 
 /** The command that sets a server, given as `backend/server`, up without waiting for a check. */

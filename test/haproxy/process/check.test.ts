@@ -3,8 +3,8 @@
 import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { beforeAll, describe, expect, jest, setDefaultTimeout, test } from "bun:test";
-import { mapsOf } from "../../../src/config/map-file.ts";
-import { checkConfig, haproxyVersion } from "../../../src/haproxy/process/check.ts";
+import { namedFiles } from "../../lab/named-files.ts";
+import { checkConfig, haproxyBuild } from "../../../src/haproxy/process/check.ts";
 import { GatewayError } from "../../../src/lib/errors.ts";
 import { haproxyProgram, haproxyVersions } from "../../lab/haproxy.ts";
 import { eventually } from "../../lab/http.ts";
@@ -37,8 +37,10 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
     site = await Site.make(version);
   });
 
-  test("its version", async () => {
-    expect(await haproxyVersion(program)).toStartWith(`${version}.`);
+  test("its version, and that it runs scripts", async () => {
+    const build = await haproxyBuild(program);
+    expect(build.version).toStartWith(`${version}.`);
+    expect(build.lua).toBe(true);
   });
 
   const CASES = [undefined, "api.test"].flatMap((domain) =>
@@ -52,8 +54,16 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
   test.each(CASES)("it has nothing to say about the template %s", async (_, domain, services) => {
     const at = await Site.make(version, domain === undefined ? {} : { domain });
     const { files } = at.render(services);
-    const path = write(at, files.config, mapsOf(files));
+    const path = write(at, files.config, namedFiles(files));
     await checkConfig(program, path, path);
+    const { stdout, stderr } = Bun.spawnSync([program, "-c", "-f", path]);
+    expect(saidIn(`${stdout.toString()}${stderr.toString()}`)).toEqual([]);
+  });
+
+  test("nor without scripts", async () => {
+    const { files } = site.render(SERVICES, { ...site.setup.settings.haproxy, lua: false });
+    expect(files.config).not.toContain("lua");
+    const path = write(site, files.config, namedFiles(files));
     const { stdout, stderr } = Bun.spawnSync([program, "-c", "-f", path]);
     expect(saidIn(`${stdout.toString()}${stderr.toString()}`)).toEqual([]);
   });
@@ -64,7 +74,7 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
     const { files } = site.render(SERVICES, plain);
     const { config } = files;
     expect(config).not.toMatch(/chroot|^ +user /m);
-    const path = write(site, config, mapsOf(files));
+    const path = write(site, config, namedFiles(files));
     // May read what is root's alone, such as the cache of HAProxys, and nothing more.
     const caps = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search"];
     const user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", ...caps];
@@ -164,7 +174,7 @@ describe("a program that is no HAProxy", () => {
   }
 
   test("is not there: its name, and what to do", async () => {
-    const error = await failure(haproxyVersion("/no/such/haproxy"));
+    const error = await failure(haproxyBuild("/no/such/haproxy"));
     expect(error.code).toBe("haproxy");
     expect(error.message).toBe('Cannot find HAProxy "/no/such/haproxy"');
     expect(error.hint).toContain("apt install haproxy");
@@ -172,7 +182,7 @@ describe("a program that is no HAProxy", () => {
   });
 
   test("prints something else: what it printed", async () => {
-    const error = await failure(haproxyVersion(script("other", "echo I am nginx")));
+    const error = await failure(haproxyBuild(script("other", "echo I am nginx")));
     expect(error.message).toContain("Cannot read the version");
     expect(error.lines).toEqual(["I am nginx"]);
   });

@@ -155,7 +155,9 @@ describe.each(haproxyVersions())("services, HAProxy %s", (version) => {
   });
 
   test("very many at once", async () => {
-    const many = Array.from({ length: 50 }, (_, index) => of(one, { image: `many${index}` }));
+    const many = Array.from({ length: 50 }, (_, index) =>
+      of(one, { image: `many${index}`, hold: "waiting" }),
+    );
     await start([of(two)]);
     expect(await running.serve([of(two), ...many])).toBe("commands");
     for (const { image } of many) expect(await answerOf(image)).toBe(one.name);

@@ -31,6 +31,7 @@ const on = (name: Extract<Operation, { server: ServerLine }>["do"], server = SER
 
 const path = "foo:bar/web-1:0123456789ab";
 const upAgain = [
+  `enable health ${path}`,
   `set server ${path} state drain`,
   `set server ${path} health down`,
   `set server ${path} state ready`,
@@ -93,7 +94,6 @@ describe("to add a server", () => {
   test("HAProxy 2.6: with connections to spare, and down by hand", () => {
     expect(commands(on("add server"), "2.6.12")).toEqual([
       `add server ${path} 172.17.0.2:8000 inter 2s check ${pool}`,
-      `enable health ${path}`,
       ...upAgain,
     ]);
   });
@@ -101,7 +101,6 @@ describe("to add a server", () => {
   test("HAProxy 3.0: down by hand", () => {
     expect(commands(on("add server"), "3.0.11")).toEqual([
       `add server ${path} 172.17.0.2:8000 inter 2s check`,
-      `enable health ${path}`,
       ...upAgain,
     ]);
   });
@@ -114,10 +113,9 @@ describe("to add a server", () => {
     ]);
   });
 
-  test("disabled, it stays in maintenance, its checks ready to run", () => {
+  test("disabled, it stays in maintenance, and is not checked", () => {
     expect(commands(on("add server", { ...SIX, disabled: true }), "3.4.7")).toEqual([
       String.raw`add server foo:bar/six \[fd00::2\]:8000 inter 2s check init-state down`,
-      "enable health foo:bar/six",
     ]);
   });
 

@@ -27,7 +27,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
   beforeEach(async () => {
     site = await Site.make(version);
     app = await startApp();
-    map = site.setup.files.mapPath("routes");
+    map = site.setup.files.pathOf("routes.map");
     services = [of("foo", "one"), of("foo", "two"), of("bar", "three")];
     wanted = site.render(services).files;
     // One server and one service are there by commands, the others by the file.

@@ -26,7 +26,7 @@ describe.each(haproxyVersions())("routes, HAProxy %s", (version) => {
 
   beforeEach(async () => {
     site = await Site.make(version);
-    map = site.setup.files.mapPath("routes");
+    map = site.setup.files.pathOf("routes.map");
     app = await startApp();
     recorder = await startRecorder(site.setup.paths.haproxy.statsSocket);
   });

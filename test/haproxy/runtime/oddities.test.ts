@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { basename } from "node:path";
-import { mapsOf } from "../../../src/config/map-file.ts";
+import { namedFiles } from "../../lab/named-files.ts";
 import {
   readBadAnswers,
   readCircles,
@@ -148,7 +148,7 @@ describe.each(haproxyVersions())("answers that are no HTTP, HAProxy %s", (versio
       // One that is slow is to be given up soon.
       config: files.config.replace("timeout server 1h", "timeout server 300ms"),
       maps: Object.fromEntries(
-        Object.entries(mapsOf(files)).map(([path, text]) => [basename(path), text]),
+        Object.entries(namedFiles(files)).map(([path, text]) => [basename(path), text]),
       ),
       dir: site.dir,
     });

@@ -8,6 +8,7 @@ import type { Files } from "../../../src/model.ts";
 import { cli, haproxyVersions, startHaproxy } from "../../lab/haproxy.ts";
 import { eventually } from "../../lab/http.ts";
 import { labDir } from "../../lab/leftovers.ts";
+import { namedFiles } from "../../lab/named-files.ts";
 import { freePort, startApp, type App } from "../../lab/app.ts";
 import { keepPort } from "../../lab/ports.ts";
 import { Fleet, type Place } from "../../lab/fleet.ts";
@@ -43,7 +44,7 @@ describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
     places = [...alive, dead];
     kept = await keepPort(dead.port, alive[0]?.port ?? 0);
     site = await Site.make(version, { ports: [dead.port, alive[0]?.port ?? 0] });
-    map = site.setup.files.mapPath("routes");
+    map = site.setup.files.pathOf("routes.map");
   });
 
   afterEach(async () => {
@@ -147,7 +148,12 @@ describe.each(haproxyVersions())("by chance, HAProxy %s", (version) => {
     const fresh = await startHaproxy({
       version,
       config: moved(readFileSync(site.setup.paths.output, "utf8")),
-      maps: { [basename(map)]: readFileSync(map, "utf8") },
+      maps: {
+        ...Object.fromEntries(
+          Object.entries(namedFiles(desired)).map(([path, text]) => [basename(path), text]),
+        ),
+        [basename(map)]: readFileSync(map, "utf8"),
+      },
       dir,
     });
     try {

@@ -122,7 +122,7 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
         "reload",
       );
       expect(reasons()).toMatch(/^A command of \d+ bytes is too long$/);
-      expect(await running.entries(site.setup.files.mapPath("routes"))).toHaveLength(1);
+      expect(await running.entries(site.setup.files.pathOf("routes.map"))).toHaveLength(1);
     });
   });
 
@@ -148,7 +148,7 @@ describe.each(haproxyVersions())("refused, HAProxy %s", (version) => {
       const routes = ["/a/ foo", "/b/ foo"];
       const foo = [`server one ${target}`];
       await start({ ...route(foo), routes });
-      const map = site.setup.files.mapPath("routes");
+      const map = site.setup.files.pathOf("routes.map");
       await running.ask(`del map ${map} /a/`);
       expect(await go({ ...route(foo), routes: ["/a/ foo|1", "/b/ foo"] })).toBe("reload");
       expect(reasons()).toContain("entry not found");
