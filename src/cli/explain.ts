@@ -19,6 +19,9 @@ import { climbs } from "../routing/climbing.ts";
 import { createContainerRouter } from "../routing/container.ts";
 import { parseImage } from "../routing/image.ts";
 import type { Intent } from "../routing/intent.ts";
+import { findRoute } from "../routing/lookup.ts";
+import { inheritedRoutes } from "../template/wildcards.ts";
+import { isWildcard, keyOf, nameOf } from "../lib/places.ts";
 import { route, type RoutingOptions } from "../routing/routing.ts";
 import { dockerClient, preparePaths } from "./setup.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
@@ -62,14 +65,16 @@ export const explainCommand: Command = {
       const reach = currentReach(snapshot, client.transport.remoteHost);
       const model = route(snapshot, reach, routing);
       if (isUrl(what)) {
-        io.write(toText(explainUrl(what, model, await readSeen(output))));
+        io.write(toText(explainUrl(what, model, await readSeen(output), routing.labelPrefix)));
         return 0;
       }
       const containers = await findContainers(what, snapshot, client);
       const known = await readServers(output);
       const explanations = containers.map((container) => [
         ...explainContainer(container, snapshot, reach, routing, model),
-        ...(known === undefined ? [] : explainServers(container, known, model)),
+        ...(known === undefined
+          ? []
+          : explainServers(container, known, model, routing.labelPrefix)),
       ]);
       io.write(explanations.map(toText).join("\n"));
       return 0;
@@ -168,15 +173,16 @@ async function readSeen(output: string): Promise<Seen> {
     const byBackend = Map.groupBy(known.servers, ({ backend }) => backend);
     const routes: RunningRoute[] = [];
     for (const path of mapPathsOf(config)) {
-      for (const { key, backend, prefix } of await readMap(ask, path)) {
+      for (const { key, backend, prefix, rewrite } of await readMap(ask, path)) {
         const own = byBackend.get(backend) ?? [];
         // A backend without this server is none of the built-in templates', or nobody waits there.
         if (!own.some(({ name }) => name === WAITING_ROOM)) continue;
         const slash = key.startsWith("/") ? 0 : key.indexOf("/");
         const host = key.slice(0, slash);
         const ownPath = key.slice(slash).replace(/\/$/, "") || "/";
-        const strip = ownPath !== "/" && prefix !== "";
-        routes.push({ host, path: ownPath, strip, key, backend, waiting: requestsWait(own) });
+        const strip = rewrite !== "" || (ownPath !== "/" && prefix !== "");
+        const waiting = requestsWait(own);
+        routes.push({ host, path: ownPath, strip, rewrite, key, backend, waiting });
       }
     }
     return { ...known, routes };
@@ -205,12 +211,19 @@ function explainContainer(
   if ("reason" in decision) {
     return [title, ...decision.decisions, { about: "not routed", text: decision.reason }];
   }
+  const rejection = model.rejections.find((each) => each.id === id);
+  if (rejection !== undefined) {
+    return [title, ...decision.decisions, { about: "not routed", text: rejection.reason }];
+  }
   const service = model.services.find(({ name: own }) => own === decision.intent.service.value);
   if (service === undefined) return [title, ...decision.decisions];
   return [
     title,
     ...decision.decisions,
     ...service.routes.map((each) => explainRoute(each, service)),
+    ...model.refusals
+      .filter(({ ids }) => ids.includes(id))
+      .map(({ reason }) => ({ about: "not there", text: reason })),
     ...service.routes.slice(0, 1).map((each) => exampleOf(each, decision.intent)),
   ];
 }
@@ -219,7 +232,12 @@ function explainContainer(
  * Tells what HAProxy says about the servers of a container.
  * @param known of all servers that HAProxy has
  */
-function explainServers({ id }: Container, { servers, oddities }: Known, model: Model): Line[] {
+function explainServers(
+  { id }: Container,
+  { servers, oddities }: Known,
+  model: Model,
+  labelPrefix: string,
+): Line[] {
   const wanted = model.services
     .flatMap((service) => service.servers)
     .filter((server) => server.id === id)
@@ -236,16 +254,23 @@ function explainServers({ id }: Container, { servers, oddities }: Known, model: 
     const before = port === "" ? "" : `port ${port}: `;
     return [
       { about: "haproxy", text: before + describeStats(server) },
-      ...explainAnswers(server.name, `${before}it`, oddities),
+      ...explainAnswers(server.name, `${before}it`, oddities, labelPrefix),
     ];
   });
 }
 
 /** Tells what is odd about the answers of a server. @param subject stands for it */
-function explainAnswers(name: string, subject: string, oddities: readonly Oddity[]): Line[] {
+function explainAnswers(
+  name: string,
+  subject: string,
+  oddities: readonly Oddity[],
+  labelPrefix: string,
+): Line[] {
   return oddities
     .filter(({ server }) => server === name)
-    .map(({ answers }) => ({ about: "answers", text: describeOddAnswers(subject, answers) }));
+    .map(({ answers }) => {
+      return { about: "answers", text: describeOddAnswers(subject, answers, labelPrefix) };
+    });
 }
 
 /** Whether a server's name is that of a container with this ID: see `serverName` in src/routing. */
@@ -266,17 +291,12 @@ function describeStats({ state, since, requests, check }: ServerStats): string {
  * @param url a path, with or without `http://` and a host
  * @param seen what HAProxy runs
  */
-function explainUrl(url: string, model: Model, seen: Seen): Line[] {
+function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: string): Line[] {
   const { host, path, query } = takeApart(url);
   const routed = model.services.flatMap((service) => service.routes);
-  const keys = new Set(routed.map(({ key }) => key));
+  const keys = new Set([...routed, ...inheritedRoutes(routed)].map(({ key }) => key));
   const all = [...routed, ...seen.routes.filter(({ key }) => !keys.has(key))];
-  // The path gets a slash at its end, as in HAProxy, so that only whole segments match.
-  const best = all
-    .filter((each) =>
-      each.host === "" ? `${path}/`.startsWith(each.key) : each.host === host.toLowerCase(),
-    )
-    .toSorted((a, b) => b.key.length - a.key.length)[0];
+  const best = findRoute(all, host.toLowerCase(), path);
   const title = { about: "url", text: `${host}${path}${query}` };
   if (best === undefined) {
     const routes = all.map(nameOf).join(", ") || "nothing";
@@ -286,20 +306,15 @@ function explainUrl(url: string, model: Model, seen: Seen): Line[] {
       { about: "served", text: routes },
     ];
   }
-  if (best.path !== "/" && climbs(path.slice(best.path.length))) {
-    return [
-      title,
-      { about: "route", text: `${nameOf(best)}, the longest that matches whole segments` },
-      { about: "answer", text: "400: by its dots it may leave that prefix" },
-    ];
+  const found = { about: "route", text: `${nameOf(best)}, ${whyBest(best)}` };
+  const below = path.slice(best.path === "/" ? 0 : best.path.length);
+  if ((best.path !== "/" || best.rewrite !== "") && climbs(below)) {
+    return [title, found, { about: "answer", text: "400: by its dots it may leave that prefix" }];
   }
   const service = model.services.find(({ routes }) => routes.includes(best));
-  const rest = best.strip ? path.slice(best.path.length) : path;
-  const lines = [
-    title,
-    { about: "route", text: `${nameOf(best)}, the longest that matches whole segments` },
-    { about: "sent as", text: `${rest.startsWith("/") ? rest : `/${rest}`}${query}` },
-  ];
+  const rest = best.strip ? below : path;
+  const sent = `${best.rewrite}${rest.startsWith("/") ? rest : `/${rest}`}`;
+  const lines = [title, found, { about: "sent as", text: `${sent}${query}` }];
   const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
   const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
   const waits = { about: "answer", text: "waits for a container; 503 if none comes" };
@@ -320,7 +335,7 @@ function explainUrl(url: string, model: Model, seen: Seen): Line[] {
   if (answering.length > 0) {
     const to = answering.map(describeServer).join(", or ");
     const odd = answering.flatMap((server) =>
-      explainAnswers(server.name, `container ${server.container}`, seen.oddities),
+      explainAnswers(server.name, `container ${server.container}`, seen.oddities, labelPrefix),
     );
     return [...lines, { about: "to", text: to }, ...odd, ...silent];
   }
@@ -335,26 +350,30 @@ function explainRoute(own: Route, { backend, servers }: Service): Line {
 }
 
 /** @param intent what the container itself asks for */
-function exampleOf({ host, path, strip }: Route, { strip: wanted }: Intent): Line {
-  if (path === "/")
-    return { about: "request", text: `http://${host || "HOST"}/x goes there as /x` };
-  const sent = strip ? "/x" : `${path}/x`;
-  const what = strip ? "the prefix is stripped" : "the prefix is left on";
-  const differs = strip !== (wanted?.value ?? true);
-  const source = wanted === undefined ? "" : `, from ${wanted.source}`;
+function exampleOf({ host, path, strip, rewrite, key }: Route, { routes }: Intent): Line {
+  const url = `http://${host || "HOST"}${path === "/" ? "" : path}/x`;
+  if (path === "/" && rewrite === "") return { about: "request", text: `${url} goes there as /x` };
+  const sent = strip ? `${rewrite}/x` : `${path}/x`;
+  const replaced =
+    rewrite === "" ? "the prefix is stripped" : `${rewrite} takes its prefix's place`;
+  const what = strip ? replaced : "the prefix is left on";
+  const wanted = routes.find((each) => keyOf(each) === key)?.treatment;
+  const differs = wanted !== undefined && (strip !== wanted.strip || rewrite !== wanted.rewrite);
+  const source = wanted === undefined || wanted.source === "" ? "" : `, from ${wanted.source}`;
   const why = differs ? ", as the oldest container of the service has it" : source;
-  return {
-    about: "request",
-    text: `http://${host || "HOST"}${path}/x goes there as ${sent} (${what}${why})`,
-  };
+  return { about: "request", text: `${url} goes there as ${sent} (${what}${why})` };
+}
+
+/** Why a route is the one of a request. */
+function whyBest({ host }: Route): string {
+  if (host === "") return "the longest that matches whole segments";
+  return isWildcard(host)
+    ? "of the longest wildcard that has one, the longest that matches whole segments"
+    : "of that host the longest that matches whole segments";
 }
 
 function describeServer({ container, address, port, backup }: Server): string {
   return `${container} at ${address}:${port}${backup ? " (where its first port does not answer)" : ""}`;
-}
-
-function nameOf({ host, path }: Route): string {
-  return host === "" ? path : `http://${host}${path}`;
 }
 
 /** The parts of a URL as HAProxy sees them: nothing is decoded, and no `..` is resolved. */

@@ -284,9 +284,13 @@ export class Holds {
       .map(({ service }) => service)
       .filter(({ name }) => this.#held.get(name)?.runs === false);
     if (kept.length === 0) return all;
-    // The host name of a service may have become another one's.
+    // A route of a service may have become another one's.
     const taken = new Set(all.flatMap(({ routes }) => routes).map(({ key }) => key));
-    const own = kept.filter(({ routes }) => !routes.some(({ key }) => taken.has(key)));
+    const own = kept.flatMap((each) => {
+      const routes = each.routes.filter(({ key }) => !taken.has(key));
+      if (routes.length === each.routes.length) return each;
+      return routes.length === 0 ? [] : { ...each, routes };
+    });
     return [...all, ...own].toSorted((a, b) => compare(a.name, b.name));
   }
 }

@@ -1,7 +1,8 @@
 // Decides for one container whether it is routed, and which servers it has.
 
 import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
-import { readIntent, type Intent } from "./intent.ts";
+import { readIntent, titleOf, type Intent, type IntentOptions } from "./intent.ts";
+import { nameOf } from "../lib/places.ts";
 import { HAS_ENDED, type Container, type Reach, type Server, type Snapshot } from "../model.ts";
 
 /** A container that is routed. It has no servers while it restarts. */
@@ -25,7 +26,7 @@ export interface UnroutedContainer {
 
 /** One decision about a container, as text for a person. */
 interface Decision {
-  readonly about: "state" | "path" | "address" | "port" | "health";
+  readonly about: "state" | "service" | "host" | "path" | "address" | "port" | "health";
   readonly text: string;
 }
 
@@ -33,7 +34,7 @@ interface Decision {
 export function createContainerRouter(
   snapshot: Snapshot,
   reach: Reach,
-  options: AddressOptions,
+  options: AddressOptions & IntentOptions,
 ): (container: Container) => RoutedContainer | UnroutedContainer {
   const chooseAddress = createAddressChooser(snapshot, reach, options);
   return routeContainer;
@@ -47,11 +48,9 @@ export function createContainerRouter(
       return unrouted(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
-    const intent = readIntent(container);
+    const intent = readIntent(container, options);
     if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
-    for (const { path } of intent.routes.value) {
-      decisions.push({ about: "path", text: `${path}, from ${intent.routes.source}` });
-    }
+    decisions.push(...describeIntent(intent));
     // Docker will start it again. Its route stays until then and answers 503.
     if (container.state === "restarting") return { container, intent, servers: [], decisions };
 
@@ -74,6 +73,20 @@ export function createContainerRouter(
     }));
     return { container, intent, servers, decisions };
   }
+}
+
+/** Where it wants to be served, and what says so. An image's own service goes without saying. */
+function describeIntent({ service, routes }: Intent): Decision[] {
+  const isNamed = service.source.startsWith("label ");
+  return [
+    ...(isNamed
+      ? [{ about: "service" as const, text: `${titleOf(service.value)}, from ${service.source}` }]
+      : []),
+    ...routes.map((route): Decision => {
+      const about = route.host === "" ? "path" : "host";
+      return { about, text: `${nameOf(route)}, from ${route.source}` };
+    }),
+  ];
 }
 
 function describeState({ state, stopping }: Container): string {

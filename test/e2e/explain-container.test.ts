@@ -145,7 +145,7 @@ describe("a container that is not routed", () => {
     [
       "with a bad label",
       { labels: { "gateway.port": "http" } },
-      'label gateway.port="http" is no port number (1 to 65535)',
+      'label gateway.port="http" is not a port number (1 to 65535)',
     ],
     ["without a network", { network: "none" }, "it has no network (network mode none)"],
     [

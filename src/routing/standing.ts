@@ -1,0 +1,132 @@
+// What a service asks for: its routes, and the containers that may serve them.
+
+import { compare } from "../lib/text.ts";
+import type { Container } from "../model.ts";
+import { whyClaimed, type Claim } from "./claims.ts";
+import type { RoutedContainer } from "./container.ts";
+import { isNamed, STRIPPED, titleOf, type RouteIntent } from "./intent.ts";
+import { keyOf, nameOf } from "../lib/places.ts";
+import type { ServiceGroup } from "./service.ts";
+
+/** A route that a service asks for, with the oldest of its containers that does. */
+export interface Ask extends RouteIntent {
+  readonly key: string;
+  readonly container: Container;
+}
+
+/** A container that does not get what it asks for. */
+export interface Denial {
+  readonly container: Container;
+  /** What it asks for; undefined if it is not routed at all. */
+  readonly route: string | undefined;
+  readonly reason: string;
+}
+
+export interface Standing {
+  /** The containers that are its servers, sorted by name. */
+  readonly members: readonly RoutedContainer[];
+  /** Each key once. */
+  readonly asks: readonly Ask[];
+  readonly denials: readonly Denial[];
+  /** Whether labels gave it a route or its name. The routes of others are different for each service. */
+  readonly isLabelled: boolean;
+  /** About containers that want the same route to be treated differently. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * Finds out what a service asks for. The oldest container comes first: one that comes later changes
+ * nothing for those that serve. It is no server of the service if a claim keeps a route of it from it.
+ * @param hosts the host names that it has without a label; undefined: it has its image's path
+ * @param labelPrefix what all labels begin with
+ */
+export function standingOf(
+  { name, members }: ServiceGroup,
+  hosts: readonly string[] | undefined,
+  claims: readonly Claim[],
+  labelPrefix: string,
+): Standing {
+  const asks = new Map<string, Ask>();
+  const kept: RoutedContainer[] = [];
+  const denials: Denial[] = [];
+  const warnings: string[] = [];
+  for (const member of members.toSorted(byAge)) {
+    const { container, intent } = member;
+    const wanted = intent.routes.flatMap((each) => placesOf(each, hosts));
+    const barred = [...asks.values()]
+      .map((ask) => [ask, whyClaimed(container, ask, claims)] as const)
+      .find(([, why]) => why !== undefined);
+    if (barred !== undefined) {
+      const [ask, why] = barred;
+      const reason = `service ${titleOf(name)} has ${nameOf(ask)}, which is kept from it by ${why}`;
+      denials.push({ container, route: undefined, reason });
+      continue;
+    }
+    const refused = wanted.flatMap((place): Denial[] => {
+      const own = whyClaimed(container, place, claims);
+      const other = kept.find((each) => whyClaimed(each.container, place, claims) !== undefined);
+      const who = other === undefined ? "it" : `container ${other.container.name} of its service`;
+      const why = own ?? (other && whyClaimed(other.container, place, claims));
+      if (why === undefined) return [];
+      const route = nameOf(place);
+      return [{ container, route, reason: `${route} is kept from ${own ? "it" : who} by ${why}` }];
+    });
+    if (wanted.length > 0 && refused.length === wanted.length) {
+      denials.push({ container, route: undefined, reason: refused[0]?.reason ?? "" });
+      continue;
+    }
+    denials.push(...refused);
+    const isRefused = new Set(refused.map(({ route }) => route));
+    for (const place of wanted) {
+      const key = keyOf(place);
+      const first = asks.get(key);
+      if (isRefused.has(nameOf(place))) continue;
+      if (first === undefined) asks.set(key, { ...place, key, container });
+      else warnings.push(...differenceOf(first, place, container, labelPrefix));
+    }
+    kept.push(member);
+  }
+  const isKept = new Set(kept);
+  return {
+    members: kept.length === members.length ? members : members.filter((each) => isKept.has(each)),
+    asks: [...asks.values()],
+    denials,
+    isLabelled: isNamed(name) || [...asks.values()].some(({ isDefault }) => !isDefault),
+    warnings: warnings.slice(0, 1),
+  };
+}
+
+/** Of two as old, the first by name comes first. */
+function byAge({ container: a }: RoutedContainer, { container: b }: RoutedContainer): number {
+  return a.created - b.created || compare(a.name, b.name) || compare(a.id, b.id);
+}
+
+/** The places that are meant: with `--domain`, host names are in place of an image's path. */
+function placesOf(route: RouteIntent, hosts: readonly string[] | undefined): RouteIntent[] {
+  if (!route.isDefault || hosts === undefined) return [route];
+  return hosts.map((host) => ({ ...route, host, path: "/", treatment: rewritten(route) }));
+}
+
+/** At a host of its own there is no prefix to take off. */
+function rewritten({ treatment }: RouteIntent): RouteIntent["treatment"] {
+  return treatment.rewrite === "" ? STRIPPED : treatment;
+}
+
+/** A warning if a container wants another treatment of a prefix than the oldest one. */
+function differenceOf(
+  first: Ask,
+  { treatment }: RouteIntent,
+  { name }: Container,
+  labelPrefix: string,
+): string[] {
+  const [one, other] = [first.treatment, treatment];
+  const isSame = one.strip === other.strip && one.rewrite === other.rewrite;
+  if (isSame || (first.path === "/" && one.rewrite === other.rewrite)) return [];
+  const label = one.rewrite === other.rewrite ? "strip" : "rewrite";
+  const done =
+    one.rewrite === "" ? (one.strip ? "stripped" : "left on") : `replaced by ${one.rewrite}`;
+  return [
+    `containers ${first.container.name} and ${name} share ${nameOf(first)} and differ in ` +
+      `label ${labelPrefix}${label}: ${first.container.name} is the oldest, so the prefix is ${done}`,
+  ];
+}
