@@ -219,7 +219,7 @@ export interface Rejection {
   readonly ending: boolean;
 }
 
-/** A route that containers ask for and do not have, though they have others. */
+/** A route that containers ask for and do not have, as it is another service's or claimed. */
 export interface Refusal {
   /** The IDs of the containers. */
   readonly ids: readonly string[];

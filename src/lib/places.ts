@@ -17,6 +17,12 @@ export function keyOf({ host, path }: Place): string {
   return `${host}${path === "/" ? "" : path}/`;
 }
 
+/** The place that a key of a map stands for. */
+export function placeOf(key: string): Place {
+  const slash = key.indexOf("/");
+  return { host: key.slice(0, slash), path: key.slice(slash).replace(/\/$/, "") || "/" };
+}
+
 /** Whether a pattern such as `*.example.com` stands for hosts below a name. */
 export function isWildcard(host: string): boolean {
   return host.startsWith("*.");

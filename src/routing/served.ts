@@ -68,7 +68,7 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
             toRejection(unrouted({ container, route: undefined, reason: why })),
           )),
     ],
-    refusals: isServed ? refusals : [],
+    refusals,
     warnings: [
       ...warningsOf(name, members),
       ...candidate.warnings,
