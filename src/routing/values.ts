@@ -60,9 +60,9 @@ export function parsePort(text: string): number | undefined {
   return port >= 1 && port <= 65535 ? port : undefined;
 }
 
-/** Any text but an empty one. */
+/** Any text on one line but an empty one. */
 export function parseText(text: string): string | undefined {
-  return text === "" ? undefined : text;
+  return /^[^\p{Cc}\u2028\u2029]+$/u.test(text) ? text : undefined;
 }
 
 /** A host name, or a wildcard such as `*.example.com`. In lower case, without a dot at its end. */

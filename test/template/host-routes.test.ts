@@ -237,15 +237,15 @@ describe.each(haproxyVersions())("routes of hosts, HAProxy %s", (version) => {
   test("hosts and wildcards come and go while HAProxy runs, without drift", async () => {
     const all = services();
     const [first, ...others] = all;
-    const fresh = {
-      ...first,
-      labels: labelsOf("", { host: "new.test,*.new.test", service: "new" }),
-    };
+    const odd = "/o;d'd$&(c)*!+=@~%C3%A9";
+    const wanted = { host: "new.test,*.new.test", service: "new", "route.o.path": odd };
+    const fresh = { ...first, labels: labelsOf("", wanted) };
     const next = [...others, fresh as Service];
     expect(await running.go(site.render(next).files)).toBe("commands");
     expect((await ask("new.test", "/x")).status).toBe(200);
     expect((await ask("a.new.test", "/x")).status).toBe(200);
-    expect(requests()).toEqual(["exact /x", "exact /x"]);
+    expect((await ask("other.test", `${odd}/x`)).status).toBe(200);
+    expect(requests()).toEqual(["exact /x", "exact /x", "exact /x"]);
     // Its own route is gone, and no wildcard stands for itself.
     expect((await ask("a.org", "/x")).status).toBe(403);
     await running.verify();
