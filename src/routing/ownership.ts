@@ -31,15 +31,9 @@ interface Contender {
  * container that asks for it, whatever else its service has: so no container that comes later takes it.
  */
 export function lossesOf(claimants: readonly Claimant[]): ReadonlyMap<string, readonly Loss[]> {
-  const labelled = claimants.filter(({ isLabelled }) => isLabelled);
   const losses = new Map<string, Loss[]>();
-  if (labelled.length === 0) return losses;
-  const keys = new Set(labelled.flatMap(({ asks }) => asks.map(({ key }) => key)));
-  const contenders = claimants.flatMap(({ name, asks }) =>
-    asks.filter(({ key }) => keys.has(key)).map((ask): Contender => ({ name, ask })),
-  );
-  for (const all of Map.groupBy(contenders, ({ ask }) => ask.key).values()) {
-    const [owner, ...others] = all.toSorted(byAge);
+  for (const contenders of contestedRoutes(claimants)) {
+    const [owner, ...others] = contenders.toSorted(byAge);
     if (owner === undefined) continue;
     for (const { name, ask } of others) {
       const loss = { ask, reason: reasonFor(owner, ask) };
@@ -47,6 +41,27 @@ export function lossesOf(claimants: readonly Claimant[]): ReadonlyMap<string, re
     }
   }
   return losses;
+}
+
+/** Those who ask for a route that others ask for, too. Of thousands of routes there are few. */
+function contestedRoutes(claimants: readonly Claimant[]): Iterable<readonly Contender[]> {
+  const first = new Map<string, Contender>();
+  const contested = new Map<string, Contender[]>();
+  const note = ({ name, asks }: Claimant, isNew: boolean): void => {
+    for (const ask of asks) {
+      const before = first.get(ask.key);
+      if (before === undefined) {
+        if (isNew) first.set(ask.key, { name, ask });
+        continue;
+      }
+      const all = contested.get(ask.key) ?? [before];
+      all.push({ name, ask });
+      contested.set(ask.key, all);
+    }
+  };
+  for (const each of claimants) if (each.isLabelled) note(each, true);
+  if (first.size > 0) for (const each of claimants) if (!each.isLabelled) note(each, false);
+  return contested.values();
 }
 
 function byAge(a: Contender, b: Contender): number {
