@@ -220,7 +220,7 @@ export interface Rejection {
 }
 
 /** A route that containers ask for and do not have, as it is another service's or claimed. */
-export interface Refusal {
+export interface RouteRefusal {
   /** The IDs of the containers. */
   readonly ids: readonly string[];
   /** As a person reads it, such as `http://shop.example.com/`. */
@@ -232,7 +232,7 @@ export interface Refusal {
 export interface Model {
   readonly services: readonly Service[];
   readonly rejections: readonly Rejection[];
-  readonly refusals: readonly Refusal[];
+  readonly refusals: readonly RouteRefusal[];
   /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
 }

@@ -2,7 +2,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { keyOf, nameOf } from "../lib/places.ts";
-import type { Refusal, Rejection, Service } from "../model.ts";
+import type { Rejection, RouteRefusal, Service } from "../model.ts";
 import type { UnroutedContainer } from "./container.ts";
 import { titleOf, type Intent } from "./intent.ts";
 import type { Loss } from "./ownership.ts";
@@ -23,7 +23,7 @@ export interface Served {
   /** Undefined if it has no route, so that none of its containers is routed. */
   readonly service: Service | undefined;
   readonly rejections: readonly Rejection[];
-  readonly refusals: readonly Refusal[];
+  readonly refusals: readonly RouteRefusal[];
   readonly warnings: readonly string[];
 }
 
@@ -45,10 +45,10 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
   const out = denials.filter(({ route }) => route === undefined);
   const why = losses[0]?.reason ?? "another service has its host name";
   const refusals = [
-    ...denials.flatMap(({ container, route, reason }): Refusal[] =>
+    ...denials.flatMap(({ container, route, reason }): RouteRefusal[] =>
       route === undefined ? [] : [{ ids: [container.id], route, reason }],
     ),
-    ...losses.map(({ ask, reason }): Refusal => {
+    ...losses.map(({ ask, reason }): RouteRefusal => {
       const asking = group.members.filter(
         ({ container: { id }, intent }) => left.has(id) && asksFor(intent, ask),
       );

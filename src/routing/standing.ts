@@ -53,34 +53,14 @@ export function standingOf(
   for (const member of members.toSorted(byAge)) {
     const { container, intent } = member;
     const wanted = intent.routes.flatMap((each) => placesOf(each, hosts));
-    const barred = [...asks.values()]
-      .map((ask) => [ask, whyClaimed(container, ask, claims)] as const)
-      .find(([, why]) => why !== undefined);
-    if (barred !== undefined) {
-      const [ask, why] = barred;
-      const reason = `service ${titleOf(name)} has ${nameOf(ask)}, which is kept from it by ${why}`;
-      denials.push({ container, route: undefined, reason });
-      continue;
-    }
-    const refused = wanted.flatMap((place): Denial[] => {
-      const own = whyClaimed(container, place, claims);
-      const other = kept.find((each) => whyClaimed(each.container, place, claims) !== undefined);
-      const who = other === undefined ? "it" : `container ${other.container.name} of its service`;
-      const why = own ?? (other && whyClaimed(other.container, place, claims));
-      if (why === undefined) return [];
-      const route = nameOf(place);
-      return [{ container, route, reason: `${route} is kept from ${own ? "it" : who} by ${why}` }];
-    });
-    if (wanted.length > 0 && refused.length === wanted.length) {
-      denials.push({ container, route: undefined, reason: refused[0]?.reason ?? "" });
-      continue;
-    }
-    denials.push(...refused);
-    const isRefused = new Set(refused.map(({ route }) => route));
+    const denied = claims.length === 0 ? [] : deniedTo(member, name, wanted, asks, kept, claims);
+    denials.push(...denied);
+    if (denied.some(({ route }) => route === undefined)) continue;
+    const isDenied = new Set(denied.map(({ route }) => route));
     for (const place of wanted) {
       const key = keyOf(place);
       const first = asks.get(key);
-      if (isRefused.has(nameOf(place))) continue;
+      if (isDenied.has(nameOf(place))) continue;
       if (first === undefined) asks.set(key, { ...place, key, container });
       else warnings.push(...differenceOf(first, place, container, labelPrefix));
     }
@@ -94,6 +74,44 @@ export function standingOf(
     isLabelled: isNamed(name) || [...asks.values()].some(({ isDefault }) => !isDefault),
     warnings: warnings.slice(0, 1),
   };
+}
+
+/**
+ * What claims keep from a container: the service, as it has a route that the container may not have, or
+ * the routes that it may not have itself, or that one of its service may not have.
+ * @param asks the routes of its service so far, by key
+ * @param others the containers of its service so far
+ */
+function deniedTo(
+  { container }: RoutedContainer,
+  service: string,
+  wanted: readonly RouteIntent[],
+  asks: ReadonlyMap<string, Ask>,
+  others: readonly RoutedContainer[],
+  claims: readonly Claim[],
+): readonly Denial[] {
+  for (const ask of asks.values()) {
+    const why = whyClaimed(container, ask, claims);
+    if (why === undefined) continue;
+    const reason = `service ${titleOf(service)} has ${nameOf(ask)}, which is kept from it by ${why}`;
+    return [{ container, route: undefined, reason }];
+  }
+  const denied = wanted.flatMap((place): Denial[] => {
+    const route = nameOf(place);
+    const own = whyClaimed(container, place, claims);
+    if (own !== undefined) {
+      return [{ container, route, reason: `${route} is kept from it by ${own}` }];
+    }
+    const reasons = others.flatMap((other) => {
+      const why = whyClaimed(other.container, place, claims);
+      const who = `container ${other.container.name} of its service`;
+      return why === undefined ? [] : `${route} is kept from ${who} by ${why}`;
+    });
+    return reasons.slice(0, 1).map((reason) => ({ container, route, reason }));
+  });
+  const [first] = denied;
+  const isAll = first !== undefined && denied.length === wanted.length;
+  return isAll ? [{ ...first, route: undefined }] : denied;
 }
 
 /** Of two as old, the first by name comes first. */
