@@ -30,11 +30,16 @@ interface Decision {
   readonly text: string;
 }
 
+export interface ContainerOptions extends AddressOptions, IntentOptions {
+  /** Services are served at host names below this domain; undefined: at paths. */
+  readonly domain: string | undefined;
+}
+
 /** Makes the function that decides about a container. */
 export function createContainerRouter(
   snapshot: Snapshot,
   reach: Reach,
-  options: AddressOptions & IntentOptions,
+  options: ContainerOptions,
 ): (container: Container) => RoutedContainer | UnroutedContainer {
   const chooseAddress = createAddressChooser(snapshot, reach, options);
   return routeContainer;
@@ -50,7 +55,7 @@ export function createContainerRouter(
     decisions.push({ about: "state", text: describeState(container) });
     const intent = readIntent(container, options);
     if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
-    decisions.push(...describeIntent(intent));
+    decisions.push(...describeIntent(intent, options.domain));
     // Docker will start it again. Its route stays until then and answers 503.
     if (container.state === "restarting") return { container, intent, servers: [], decisions };
 
@@ -76,13 +81,16 @@ export function createContainerRouter(
 }
 
 /** Where it wants to be served, and what says so. An image's own service goes without saying. */
-function describeIntent({ service, routes }: Intent): Decision[] {
+function describeIntent({ service, routes }: Intent, domain: string | undefined): Decision[] {
   const isNamed = service.source.startsWith("label ");
   return [
     ...(isNamed
       ? [{ about: "service" as const, text: `${titleOf(service.value)}, from ${service.source}` }]
       : []),
     ...routes.map((route): Decision => {
+      if (route.isDefault && domain !== undefined) {
+        return { about: "host", text: `a name below ${domain}, from ${service.source}` };
+      }
       const about = route.host === "" ? "path" : "host";
       return { about, text: `${nameOf(route)}, from ${route.source}` };
     }),

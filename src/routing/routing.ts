@@ -7,23 +7,20 @@ import { listDifference, sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Snapshot } from "../model.ts";
-import type { AddressOptions } from "./address.ts";
 import {
   createContainerRouter,
+  type ContainerOptions,
   type RoutedContainer,
   type UnroutedContainer,
 } from "./container.ts";
 import type { Claim } from "./claims.ts";
 import { assignHosts } from "./hosts.ts";
-import type { IntentOptions } from "./intent.ts";
 import { lossesOf, type Loss } from "./ownership.ts";
 import { reuse, serve, toRejection, type Candidate, type Served } from "./served.ts";
 import { toGroup, type ServiceGroup } from "./service.ts";
 import { standingOf, type Standing } from "./standing.ts";
 
-export interface RoutingOptions extends AddressOptions, IntentOptions {
-  /** Services are served at host names below this domain; undefined: at paths. */
-  readonly domain: string | undefined;
+export interface RoutingOptions extends ContainerOptions {
   /** Who may have which host or path. */
   readonly claims: readonly Claim[];
   /** Containers that are not routed for a reason from outside: the reason by container ID. */
@@ -48,10 +45,10 @@ export function createRouter(): Router {
   let last: Routed = { decisions: [], groups: [], served: [] };
 
   return (snapshot, reach, options) => {
-    const { domain, excluded = {}, claims, labelPrefix, ...rest } = options;
+    const { domain, excluded = {}, claims, labelPrefix } = options;
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
-    const context = JSON.stringify([reach, snapshot.drivers, claims, labelPrefix, rest]);
+    const context = JSON.stringify([reach, snapshot.drivers, { ...options, excluded: {} }]);
     if (context !== lastContext) {
       decisionCache = new WeakCache();
       candidates = new CandidateCache();

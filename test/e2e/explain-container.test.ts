@@ -129,6 +129,7 @@ describe("a container that is routed", () => {
     const container = await run(engine, "why/shop:1.2");
     const more = [...flags, "--domain=api.example.com"];
     const said = pairs(await explain(container.name, more));
+    expect(said["host"]).toBe("a name below api.example.com, from image why/shop:1.2");
     expect(said["request"]).toMatch(
       /^http:\/\/shop(-why)?\.api\.example\.com\/x goes there as \/x$/,
     );

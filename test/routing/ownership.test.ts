@@ -145,6 +145,15 @@ describe("services by label", () => {
     });
   });
 
+  test("with --domain another prefix counts at the host, and strip does not", () => {
+    const [one, other] = [of("a", 1, { rewrite: "/app" }), of("b", 1, { strip: "no" })];
+    const { services } = route(snapshot([one, other]), HOST, { ...ROUTING, domain: "ex.org" });
+    expect(services.flatMap(({ routes }) => routes)).toMatchObject([
+      { key: "a.ex.org/", strip: true, rewrite: "/app" },
+      { key: "b.ex.org/", strip: false, rewrite: "" },
+    ]);
+  });
+
   test("with --domain a label may ask for a name that a service has by itself", () => {
     const [own, label] = [of("a", 2, {}, "x/web"), of("b", 1, { host: "web.ex.org" })];
     expect(served([own, label], { domain: "ex.org" })).toMatchObject({
