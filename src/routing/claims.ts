@@ -52,6 +52,19 @@ export function whyClaimed(
   return `--claim ${about.map(({ text }) => text).join(" and ")}`;
 }
 
+/** Whether a container has a place that others are kept from. */
+export function holdsClaim(
+  container: Container,
+  places: readonly Place[],
+  claims: readonly Claim[],
+): boolean {
+  return places.some(
+    (place) =>
+      claims.some((claim) => isAbout(claim, place)) &&
+      whyClaimed(container, place, claims) === undefined,
+  );
+}
+
 function isAbout(claim: Claim, { host, path }: Place): boolean {
   const isHost = claim.host === "" ? host === "" : covers(claim.host, host);
   return isHost && isWithin(path, claim.path);

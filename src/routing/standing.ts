@@ -2,7 +2,7 @@
 
 import { compare } from "../lib/text.ts";
 import type { Container } from "../model.ts";
-import { whyClaimed, type Claim } from "./claims.ts";
+import { holdsClaim, whyClaimed, type Claim } from "./claims.ts";
 import type { RoutedContainer } from "./container.ts";
 import { isNamed, STRIPPED, titleOf, type RouteIntent } from "./intent.ts";
 import { keyOf, nameOf } from "../lib/places.ts";
@@ -36,7 +36,8 @@ export interface Standing {
 
 /**
  * Finds out what a service asks for. The oldest container comes first: one that comes later changes
- * nothing for those that serve. It is no server of the service if a claim keeps a route of it from it.
+ * nothing for those that serve. Before all others come those that hold a claim. Who may not have a route
+ * of the service, by a claim, is no server of it.
  * @param hosts the host names that it has without a label; undefined: it has its image's path
  * @param labelPrefix what all labels begin with
  */
@@ -50,9 +51,8 @@ export function standingOf(
   const kept: RoutedContainer[] = [];
   const denials: Denial[] = [];
   const warnings: string[] = [];
-  for (const member of members.toSorted(byAge)) {
-    const { container, intent } = member;
-    const wanted = intent.routes.flatMap((each) => placesOf(each, hosts));
+  for (const { member, wanted } of inOrder(members, hosts, claims)) {
+    const { container } = member;
     const denied = claims.length === 0 ? [] : deniedTo(member, name, wanted, asks, kept, claims);
     denials.push(...denied);
     if (denied.some(({ route }) => route === undefined)) continue;
@@ -112,6 +112,19 @@ function deniedTo(
   const [first] = denied;
   const isAll = first !== undefined && denied.length === wanted.length;
   return isAll ? [{ ...first, route: undefined }] : denied;
+}
+
+/** Containers with what they ask for, those first that decide for the others. */
+function inOrder(
+  members: readonly RoutedContainer[],
+  hosts: readonly string[] | undefined,
+  claims: readonly Claim[],
+) {
+  const all = members.toSorted(byAge).map((member) => {
+    const wanted = member.intent.routes.flatMap((each) => placesOf(each, hosts));
+    return { member, wanted, holds: holdsClaim(member.container, wanted, claims) };
+  });
+  return [...all.filter(({ holds }) => holds), ...all.filter(({ holds }) => !holds)];
 }
 
 /** Of two as old, the first by name comes first. */

@@ -187,19 +187,25 @@ describe("claims", () => {
     ];
     const claim = claims("a.org=image:acme/*");
     const { routes, rejected } = served(all, claim);
-    // The oldest has the service, so nobody's route that it may not serve comes to it.
-    expect(routes).toEqual({
-      "/y/": "service::web joins older",
-      "/x/": "service::web joins older",
-    });
-    expect(rejected).toEqual({
-      owner:
-        "http://a.org/ is kept from container older of its service by --claim a.org=image:acme/*",
-    });
-    const later = served(all.slice(0, 2), claim);
-    expect(later.routes).toEqual({ "a.org/": "service::web owner" });
-    expect(later.rejected).toEqual({
-      joins: "service web has http://a.org/, which is kept from it by --claim a.org=image:acme/*",
+    // Not even by being older.
+    const reason =
+      "service web has http://a.org/, which is kept from it by --claim a.org=image:acme/*";
+    expect(routes).toEqual({ "a.org/": "service::web owner" });
+    expect(rejected).toEqual({ joins: reason, older: reason });
+  });
+
+  test("a route that one of its service may not have comes to none of it", () => {
+    const all = [
+      of("one", 1, { service: "web", host: "a.org", team: "x" }),
+      of("both", 2, { service: "web", path: "/b", "route.b.host": "b.org", team: "x", more: "y" }),
+    ];
+    const claim = claims("a.org=label:gateway.team=x", "b.org=label:gateway.more");
+    const reason =
+      "http://b.org/ is kept from container one of its service by --claim b.org=label:gateway.more";
+    expect(served(all, claim)).toMatchObject({
+      routes: { "a.org/": "service::web both one", "/b/": "service::web both one" },
+      rejected: {},
+      refusals: [{ ids: [all[1]?.id], route: "http://b.org/", reason }],
     });
   });
 
