@@ -169,12 +169,14 @@ export interface Server {
 
 /** Leads requests for a host and a path prefix to a backend. */
 export interface Route {
-  /** Empty: any host. */
+  /** A name, or a wildcard such as `*.example.com`; empty: any host. */
   readonly host: string;
   /** The prefix. */
   readonly path: string;
   /** Whether the prefix is stripped before a request goes to a server. Of `/` there is nothing. */
   readonly strip: boolean;
+  /** The prefix that comes in place of the one that is stripped, such as `/app`; empty: none. */
+  readonly rewrite: string;
   /** The key in the map file. It ends in a slash, so that only whole segments match. */
   readonly key: string;
   readonly backend: string;
@@ -224,10 +226,20 @@ export interface Rejection {
   readonly ending: boolean;
 }
 
+/** A route that containers ask for and do not have, as it is another service's or claimed. */
+export interface RouteRefusal {
+  /** The IDs of the containers. */
+  readonly ids: readonly string[];
+  /** As a person reads it, such as `http://shop.example.com/`. */
+  readonly route: string;
+  readonly reason: string;
+}
+
 /** The desired services, and the containers that are not routed. */
 export interface Model {
   readonly services: readonly Service[];
   readonly rejections: readonly Rejection[];
+  readonly refusals: readonly RouteRefusal[];
   /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
 }

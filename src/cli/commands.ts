@@ -6,7 +6,7 @@ import manifest from "../../package.json" with { type: "json" };
 import type { Command } from "./command.ts";
 import { completionCommands } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor/doctor.ts";
-import { explainCommand } from "./explain.ts";
+import { explainCommand } from "./explain/explain.ts";
 import { fenceCommand } from "./fence.ts";
 import { flagNames } from "./flags.ts";
 import { gatewayCommand } from "./gateway.ts";

@@ -67,6 +67,22 @@ export const GATEWAY_FLAGS: FlagDefs = {
     names: "networks",
     description: "the Docker network to prefer (default: bridge)",
   },
+  "label-prefix": {
+    type: "string",
+    valueHint: "PREFIX",
+    description: "what the labels of containers begin with (default: gateway.)",
+  },
+  "only-enabled": {
+    type: "boolean",
+    description: "serve only containers with the label gateway.enable=true",
+  },
+  claim: {
+    type: "string",
+    valueHint: "HOST=WHO",
+    multiple: true,
+    description:
+      "who may have HOST or HOST/PATH: label:KEY[=VALUE], network:NAME or image:PATTERN; may be repeated",
+  },
   wait: {
     type: "string",
     valueHint: "MIN:MAX",

@@ -107,9 +107,10 @@ async function runGateway(
       desired,
       wait: options.reload.wait,
       hold: options.hold,
+      labelPrefix: options.routing.labelPrefix,
       log,
     });
-    gateway.onState(logState(log));
+    gateway.onState(logState(log, options.routing.labelPrefix));
     gateway.onState(({ applied }) => (served = applied ?? served));
     if (options.once) {
       await gateway.once(end);

@@ -3,8 +3,10 @@
 import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
 import type { PathChoice } from "../gateway/paths.ts";
-import { parsePort } from "../routing/labels.ts";
+import { parseClaim, type Claim } from "../routing/claims.ts";
+import { LABEL_PREFIX } from "../routing/labels.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
+import { parsePort } from "../routing/values.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "../template/built-in.ts";
 import { splitCommand } from "../lib/command-line.ts";
@@ -92,6 +94,9 @@ export function parseOptions(raw: RawOptions): Options {
       network: text("network"),
       domain,
       ownPorts: listen.map(listenPort),
+      labelPrefix: parseLabelPrefix(text("label-prefix")),
+      onlyEnabled: raw["only-enabled"] === true,
+      claims: claimsOf(raw["claim"]),
     },
     listen,
     haproxy: {
@@ -155,6 +160,33 @@ function parseDomain(value: string | undefined): string | undefined {
   const part = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
   if (domain === undefined || new RegExp(`^${part}(?:\\.${part})*$`).test(domain)) return domain;
   throw usage(`Cannot use --domain "${value}": it is no domain name`, "such as api.example.com");
+}
+
+/** Returns it with the dot at its end that divides it from the rest of a label. */
+function parseLabelPrefix(value: string | undefined): string {
+  if (value === undefined) return LABEL_PREFIX;
+  if (/^[A-Za-z0-9]([A-Za-z0-9._/-]{0,98}[A-Za-z0-9])?\.?$/.test(value)) {
+    return value.endsWith(".") ? value : `${value}.`;
+  }
+  throw usage(
+    `Cannot use --label-prefix "${value}": labels do not begin so`,
+    "such as --label-prefix com.example.gateway",
+  );
+}
+
+/** Commas divide claims, as in the environment, but they may be in one too. */
+function claimsOf(value: RawOptions[string]): readonly Claim[] {
+  const texts = Array.isArray(value) ? value : typeof value === "string" ? [value] : [];
+  return texts
+    .flatMap((text: string) => text.split(/,(?=[^,=]+=(?:label|network|image):)/))
+    .map((text) => {
+      const claim = parseClaim(text);
+      if (claim !== undefined) return claim;
+      throw usage(
+        `Cannot use --claim "${text}": it is not HOST[/PATH]=label:KEY[=VALUE], =network:NAME or =image:PATTERN`,
+        "such as --claim 'shop.example.com=label:team=web'",
+      );
+    });
 }
 
 /** In milliseconds. */

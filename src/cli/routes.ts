@@ -1,15 +1,19 @@
 // `docker-api-gateway routes`: shows what is served, as HAProxy sees it.
 
+import { readOnce } from "../docker/source.ts";
+import { currentReach } from "../gateway/host.ts";
 import { pause } from "../lib/async.ts";
+import { nameOf as routeNameOf, placeOf } from "../lib/places.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
 import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
 import { WAITING_ROOM } from "../config/operations.ts";
 import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-file.ts";
-import { parseOptions } from "./options.ts";
+import { parseOptions, type Options } from "./options.ts";
 import { parseOwners } from "../config/owners.ts";
 import { ownersPathOf } from "../haproxy/files/files.ts";
-import { preparePaths } from "./setup.ts";
+import { createRouter } from "../routing/routing.ts";
+import { dockerClient, preparePaths } from "./setup.ts";
 import { compare, formatDuration, formatTable } from "../lib/text.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { findRunning } from "./running.ts";
@@ -18,6 +22,8 @@ import { findRunning } from "./running.ts";
 const WATCH_EVERY = 1_000;
 /** HAProxy answers within milliseconds. After this time `--watch` reports a failure. In ms. */
 const WATCH_PATIENCE = 3_000;
+/** Docker answers within tens of milliseconds. After this time its part is left out. In ms. */
+const DOCKER_PATIENCE = 3_000;
 /** Moves the cursor to the top left; erases the rest of the line; erases the rest below. */
 const [HOME, ERASE_LINE, ERASE_REST] = ["\u001B[H", "\u001B[K", "\u001B[J"];
 
@@ -56,7 +62,9 @@ export const routesCommand: Command = {
       return toTable(rows, io.isTerminal ? io.screen().columns : Infinity);
     };
     if (watch !== true) {
-      io.write(await show(new AbortController().signal));
+      const table = await show(new AbortController().signal);
+      const refusals = json === true ? [] : await readRefusals(options, io);
+      io.write([table, ...refusals].join(""));
       return 0;
     }
     const log = io.logger(options.log);
@@ -64,6 +72,37 @@ export const routesCommand: Command = {
     return 0;
   },
 };
+
+/**
+ * Tells which routes containers ask for and do not have. HAProxy does not know of these, Docker's
+ * containers do. Nothing if Docker cannot be asked: the table needs only HAProxy.
+ */
+async function readRefusals(
+  { dockerHost, routing, log }: Options,
+  io: CommandIo,
+): Promise<string[]> {
+  const signal = AbortSignal.timeout(DOCKER_PATIENCE);
+  try {
+    const client = dockerClient(dockerHost, io.env);
+    try {
+      const snapshot = await readOnce(client, io.logger({ ...log, level: "error" }), { signal });
+      const { refusals } = createRouter()(
+        snapshot,
+        currentReach(snapshot, client.transport.remoteHost),
+        routing,
+      );
+      const reasons = new Set(refusals.map(({ reason }) => reason));
+      return [...reasons].map(
+        (reason, index) => `${index === 0 ? "\n" : ""}not routed: ${reason}\n`,
+      );
+    } finally {
+      client.transport.close();
+    }
+  } catch (error) {
+    if (error instanceof GatewayError || signal.aborted) return [];
+    throw error;
+  }
+}
 
 /**
  * Shows the routes again and again until the user ends it. HAProxy may go and come back meanwhile.
@@ -126,7 +165,7 @@ async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow
       if (!backends.has(backend)) continue;
       mapped.add(backend);
       const name = backendOf(configured.get(key) ?? backend);
-      rows.push(toRow(toRoute(key), name, nameOf, servers.get(backend)));
+      rows.push(toRow(routeNameOf(placeOf(key)), name, nameOf, servers.get(backend)));
     }
   }
   const others = [...servers].filter(([backend]) => !mapped.has(backend));
@@ -156,11 +195,6 @@ function toRow(
       })
       .toSorted((a, b) => compare(a.container, b.container) || compare(a.name, b.name)),
   };
-}
-
-/** Makes `/foo/bar` of the key `/foo/bar/`, and `http://bar.example.com/` of `bar.example.com/`. */
-function toRoute(key: string): string {
-  return key.startsWith("/") ? key.replace(/(.)\/$/, "$1") : `http://${key}`;
 }
 
 /** Leaves out the column with the backends if the terminal has no room for it. */

@@ -23,8 +23,11 @@ const PARTS: Readonly<Record<Part, { readonly name: string; readonly path: strin
  * list says.
  * @throws GatewayError `docker`
  */
-export async function readOnce(client: DockerClient, log: Logger): Promise<Snapshot> {
-  const { signal } = new AbortController();
+export async function readOnce(
+  client: DockerClient,
+  log: Logger,
+  { signal }: { readonly signal: AbortSignal } = new AbortController(),
+): Promise<Snapshot> {
   const source = new DockerSource(client, log);
   await source.connect(signal);
   await source.refresh(signal);

@@ -51,6 +51,8 @@ interface GatewayParts {
   readonly wait: { readonly min: number; readonly max: number };
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
+  /** What the labels of containers begin with. */
+  readonly labelPrefix: string;
   readonly log: Logger;
 }
 
@@ -73,7 +75,7 @@ const NOBODY: Owners = { scope: "", byPlace: new Map() };
 const CONTAINER_ID = /(?<![0-9a-f])[0-9a-f]{12}(?:[0-9a-f]{52})?(?![0-9a-f])/g;
 
 /** What is served before the first pass. */
-export const EMPTY_MODEL: Model = { services: [], rejections: [], warnings: [] };
+export const EMPTY_MODEL: Model = { services: [], rejections: [], refusals: [], warnings: [] };
 
 /** Called with each new state and the one before it. */
 export type StateListener = (state: State, before: State) => void;
@@ -106,7 +108,7 @@ export class Gateway {
   #desired: Desired | undefined;
 
   constructor(private readonly parts: GatewayParts) {
-    const { source, applier, runtime, wait, hold, log } = parts;
+    const { source, applier, runtime, wait, hold, labelPrefix, log } = parts;
     const now = Date.now();
     this.#state = firstState(source.name, now);
     this.#schedule = {
@@ -125,6 +127,7 @@ export class Gateway {
       (backend) => applier.runningName(backend),
       (line) => runtime.ask(line),
       log,
+      labelPrefix,
     );
     this.#observations = new Observations((line) => runtime.ask(line));
     this.#fence = new Fence({

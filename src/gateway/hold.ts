@@ -2,7 +2,7 @@
 // wait for the next container. After that, requests get 503 at once as long as Docker has one of its
 // containers, and then the service is gone.
 
-import { listDifference } from "../lib/lists.ts";
+import { listDifference, sameItems } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
 import { ABOUT_TO_START, type Hold, type Server, type Service } from "../model.ts";
 
@@ -106,6 +106,8 @@ export class Holds {
   readonly #held = new Map<string, Held>();
   /** What is served of each service that is held, by the name of the service. */
   readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
+  /** What is left of services that are held and have lost routes, by the name of the service. */
+  readonly #robbed = new Map<string, { readonly from: Service; readonly rest: Service }>();
   /** The services that do not answer, by name. They change without a change of their containers. */
   readonly #silent = new Set<string>();
   /** When requests for a service no longer wait, in milliseconds since 1970, by its name. */
@@ -262,14 +264,21 @@ export class Holds {
 
   #forgetAll(): void {
     this.#last = undefined;
-    for (const all of [this.#held, this.#served, this.#ends, this.#silent, this.#answering]) {
+    for (const all of [
+      this.#held,
+      this.#served,
+      this.#robbed,
+      this.#ends,
+      this.#silent,
+      this.#answering,
+    ]) {
       all.clear();
     }
   }
 
   #remember(name: string, held: Held | undefined, now: number): void {
     if (held === undefined) {
-      for (const map of [this.#held, this.#served, this.#ends]) map.delete(name);
+      for (const map of [this.#held, this.#served, this.#robbed, this.#ends]) map.delete(name);
       this.#silent.delete(name);
       return;
     }
@@ -294,10 +303,23 @@ export class Holds {
       .map(({ service }) => service)
       .filter(({ name }) => this.#held.get(name)?.runs === false);
     if (kept.length === 0) return all;
-    // The host name of a service may have become another one's.
+    // A route of a service may have become another one's.
     const taken = new Set(all.flatMap(({ routes }) => routes).map(({ key }) => key));
-    const own = kept.filter(({ routes }) => !routes.some(({ key }) => taken.has(key)));
+    const own = kept.flatMap((each) => this.#withoutTaken(each, taken));
     return [...all, ...own].toSorted((a, b) => compare(a.name, b.name));
+  }
+
+  /** A service without the routes that others have now; nothing if none is left. */
+  #withoutTaken(service: Service, taken: ReadonlySet<string>): readonly Service[] {
+    const routes = service.routes.filter(({ key }) => !taken.has(key));
+    if (routes.length === service.routes.length) return [service];
+    if (routes.length === 0) return [];
+    const { from, rest } = this.#robbed.get(service.name) ?? {};
+    if (from === service && sameItems(rest?.routes ?? [], routes) && rest !== undefined)
+      return [rest];
+    const left = { ...service, routes };
+    this.#robbed.set(service.name, { from: service, rest: left });
+    return [left];
   }
 }
 

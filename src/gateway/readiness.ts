@@ -15,11 +15,13 @@ export class Readiness {
   /**
    * @param runningName returns the name that a backend has in the running HAProxy
    * @param ask sends a command to the running HAProxy
+   * @param labelPrefix what all labels begin with
    */
   constructor(
     private readonly runningName: (backend: string) => string,
     private readonly ask: Runtime["ask"],
     private readonly log: Logger,
+    private readonly labelPrefix: string,
   ) {}
 
   /** When to call `look`, in milliseconds since 1970; undefined if there is nothing to look at. */
@@ -68,7 +70,7 @@ export class Readiness {
     const addresses = servers.map(addressOf).join(" or ");
     this.log.warn(
       `container ${container} does not answer at ${addresses} and gets no requests until it does: ` +
-        "is that its port? (label gateway.port)",
+        `is that its port? (label ${this.labelPrefix}port)`,
       { event: "no answer", container, id, server: addresses },
     );
   }

@@ -4,7 +4,8 @@ import { Damper } from "./damper.ts";
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
-import { ABOUT_TO_START, type Model, type Route, type Server, type Service } from "../model.ts";
+import { ABOUT_TO_START, type Model, type Server, type Service } from "../model.ts";
+import { nameOf } from "../lib/places.ts";
 import {
   changesSince,
   type Change,
@@ -101,8 +102,8 @@ function byName(service: Service): [name: string, service: Service] {
   return [service.name, service];
 }
 
-/** Returns a listener that logs what is new in each state. */
-export function logState(log: Logger): (state: State, before: State) => void {
+/** Returns a listener that logs what is new in each state. @param labelPrefix what labels begin with */
+export function logState(log: Logger, labelPrefix: string): (state: State, before: State) => void {
   const complaints = new Complaints();
   const damper = new Damper();
   return (state, before) => {
@@ -110,7 +111,7 @@ export function logState(log: Logger): (state: State, before: State) => void {
     const isNewModel = desired !== undefined && desired !== before.desired;
     const fresh = [
       ...(isNewModel ? complaints.fresh(desired) : []),
-      ...changesSince(before, state).map(lineOf),
+      ...changesSince(before, state).map((change) => lineOf(change, labelPrefix)),
     ];
     const now = Date.now();
     for (const { level, message, fields } of [
@@ -129,14 +130,14 @@ const HOLD_MEANING: Readonly<Record<HoldChange["event"], (route: string) => stri
   "no route": (route) => `nothing is served at ${route} any more`,
 };
 
-/** Makes the log line for a change. */
-export function lineOf(change: Change): LogLine {
+/** Makes the log line for a change. @param labelPrefix what labels begin with */
+export function lineOf(change: Change, labelPrefix: string): LogLine {
   if (change.event === "reload") {
     const { event, reasons, ms } = change;
     const message = `reload: ${summarise(reasons)} (${ms} ms)`;
     return { level: "info", message, fields: { event, reasons, ms } };
   }
-  if (change.event === "odd answers") return oddAnswersLine(change);
+  if (change.event === "odd answers") return oddAnswersLine(change, labelPrefix);
   if (change.event === "refused request") {
     const { event, client } = change;
     const message = `refused a request of ${client}: its headers are ${TOO_LARGE}`;
@@ -169,37 +170,46 @@ export function lineOf(change: Change): LogLine {
   };
 }
 
-function oddAnswersLine({ event, answers, ...place }: OddAnswersChange): LogLine {
+function oddAnswersLine(
+  { event, answers, ...place }: OddAnswersChange,
+  labelPrefix: string,
+): LogLine {
   const { container, id, server, route } = place;
   const subject = `container ${container} at ${server} (${route})`;
   return {
     level: "warn",
-    message: describeOddAnswers(subject, answers),
+    message: describeOddAnswers(subject, answers, labelPrefix),
     fields: { event, reason: answers, route, server, container, id },
   };
 }
 
 /** The limits of the built-in templates. */
 const TOO_LARGE = "larger than 32 kB, or more than 250";
-const NO_HTTP_HELP =
-  "label gateway.port names another port, gateway.enable=false leaves the container out";
 
-/** Says what is odd about the answers of a container, and what to do about it. */
-export function describeOddAnswers(subject: string, answers: Oddity["answers"]): string {
+/**
+ * Says what is odd about the answers of a container, and what to do about it.
+ * @param labelPrefix what labels begin with
+ */
+export function describeOddAnswers(
+  subject: string,
+  answers: Oddity["answers"],
+  labelPrefix: string,
+): string {
   if (answers === "circle") {
     return (
       `${subject} redirects to the very URL that was asked for: ` +
-      "if it has a base URL of its own, label gateway.strip=false leaves the prefix on"
+      `if it has a base URL of its own, label ${labelPrefix}strip=false leaves the prefix on`
     );
   }
   if (answers === "large") {
     return `${subject} answered with headers that are ${TOO_LARGE}: its client got 502`;
   }
+  const help = `label ${labelPrefix}port names another port, ${labelPrefix}enable=false leaves the container out`;
   const why =
     answers === "foreign"
       ? "what it answers is something else"
       : "it closes connections without an answer";
-  return `${subject} does not speak HTTP/1.1: ${why} (${NO_HTTP_HELP})`;
+  return `${subject} does not speak HTTP/1.1: ${why} (${help})`;
 }
 
 /** Log lines for containers that are not routed, and for warnings: each comes once. */
@@ -253,11 +263,7 @@ function addressesOf(servers: readonly Server[]): string {
 
 /** The routes of a service as a person reads them. */
 export function routeOf({ name, routes }: Service): string {
-  return routes.map(toUrl).join(", ") || name;
-}
-
-function toUrl({ host, path }: Route): string {
-  return host === "" ? path : `http://${host}${path}`;
+  return routes.map(nameOf).join(", ") || name;
 }
 
 /** Joins the reasons. Of many, only the first ones and the number of the others are shown. */

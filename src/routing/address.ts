@@ -11,6 +11,8 @@ export interface AddressOptions {
   readonly network: string | undefined;
   /** The ports that HAProxy itself listens on. They are left out, so it is never its own server. */
   readonly ownPorts: readonly number[];
+  /** What all labels begin with. */
+  readonly labelPrefix: string;
 }
 
 export interface Address {
@@ -49,6 +51,7 @@ const HOST_ISOLATING_DRIVERS = ["macvlan", "ipvlan"];
 /** Makes the function that chooses the address of a container. */
 export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: AddressOptions) {
   const reachableAddress = createAddressFinder(reach, snapshot.drivers);
+  const label = `${options.labelPrefix}network`;
 
   return choose;
 
@@ -96,10 +99,10 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
       .toSorted((a, b) => (a.network < b.network ? -1 : 1));
     if (wanted !== undefined) {
       const found = usable.find(({ network }) => network === wanted);
-      if (found !== undefined) return onNetwork(found, "which label gateway.network names");
+      if (found !== undefined) return onNetwork(found, `which label ${label} names`);
       return names.includes(wanted)
-        ? { reason: `its network ${wanted} (label gateway.network) cannot be reached from here` }
-        : { reason: `it is not on network ${wanted} (label gateway.network)` };
+        ? { reason: `its network ${wanted} (label ${label}) cannot be reached from here` }
+        : { reason: `it is not on network ${wanted} (label ${label})` };
     }
     const preferred = usable.find(({ network }) => network === options.network);
     if (preferred !== undefined) return onNetwork(preferred, "which --network names");
@@ -131,7 +134,7 @@ export function choosePorts(
   address: Address,
   options: AddressOptions,
 ): Ports | Unreachable {
-  const known = knownPorts(container, label, options.ports);
+  const known = knownPorts(container, label, options);
   if (known !== undefined && "reason" in known) return known;
   if (address.host === undefined) {
     const { ports } = options;
@@ -139,7 +142,7 @@ export function choosePorts(
   }
   if (known === undefined) {
     return {
-      reason: "it uses the host's network and none of its ports is known (set label gateway.port)",
+      reason: `it uses the host's network and none of its ports is known (set label ${options.labelPrefix}port)`,
     };
   }
   const usable = known.ports.filter(
@@ -156,26 +159,30 @@ export function choosePorts(
 function knownPorts(
   { exposed }: Container,
   label: number | undefined,
-  ports: readonly number[],
+  { ports, labelPrefix }: AddressOptions,
 ): Ports | Unreachable | undefined {
-  if (label !== undefined) return { ports: [label], why: "label gateway.port names it" };
+  const name = `${labelPrefix}port`;
+  if (label !== undefined) return { ports: [label], why: `label ${name} names it` };
   const expected = ports.filter((port) => exposed.includes(port));
   if (expected.length > 0) return { ports: expected, why: "exposed, and one of --ports" };
   if (exposed.length === 0) return undefined;
   const lowest = exposed.find((port) => otherProtocolAt(port, exposed) === undefined);
-  if (lowest === undefined) return { reason: whyNotHttp(exposed), expected: true };
+  if (lowest === undefined) return { reason: whyNotHttp(exposed, name), expected: true };
   const lower = exposed.filter((port) => port < lowest);
   const others = lower.length === 0 ? "" : ` (${whosePorts(lower, exposed)})`;
   return { ports: [lowest], why: `the lowest that is exposed${others}` };
 }
 
-/** Why a container is not routed that exposes only ports of other protocols. */
-function whyNotHttp(exposed: readonly number[]): string {
-  const label =
+/**
+ * Why a container is not routed that exposes only ports of other protocols.
+ * @param label the one that names a port
+ */
+function whyNotHttp(exposed: readonly number[], label: string): string {
+  const help =
     exposed.length === 1
-      ? `label gateway.port=${exposed.join()} if it does speak HTTP`
-      : "label gateway.port=PORT if one of them does speak HTTP";
-  return `${whosePorts(exposed, exposed)}; ${label}`;
+      ? `label ${label}=${exposed.join()} if it does speak HTTP`
+      : `label ${label}=PORT if one of them does speak HTTP`;
+  return `${whosePorts(exposed, exposed)}; ${help}`;
 }
 
 /** Such as `4369 is Erlang's port, 5671 and 5672 are AMQP's ports`. */

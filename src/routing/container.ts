@@ -1,7 +1,8 @@
 // Decides for one container whether it is routed, and which servers it has.
 
 import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
-import { readIntent, type Intent } from "./intent.ts";
+import { readIntent, titleOf, type Intent, type IntentOptions } from "./intent.ts";
+import { nameOf } from "../lib/places.ts";
 import {
   ABOUT_TO_START,
   HAS_ENDED,
@@ -32,15 +33,20 @@ export interface UnroutedContainer {
 
 /** One decision about a container, as text for a person. */
 interface Decision {
-  readonly about: "state" | "path" | "address" | "port" | "health";
+  readonly about: "state" | "service" | "host" | "path" | "address" | "port" | "health";
   readonly text: string;
+}
+
+export interface ContainerOptions extends AddressOptions, IntentOptions {
+  /** Services are served at host names below this domain; undefined: at paths. */
+  readonly domain: string | undefined;
 }
 
 /** Makes the function that decides about a container. */
 export function createContainerRouter(
   snapshot: Snapshot,
   reach: Reach,
-  options: AddressOptions,
+  options: ContainerOptions,
 ): (container: Container) => RoutedContainer | UnroutedContainer {
   const chooseAddress = createAddressChooser(snapshot, reach, options);
   return routeContainer;
@@ -54,11 +60,9 @@ export function createContainerRouter(
       return unrouted(`it is ${container.state}`);
     }
     decisions.push({ about: "state", text: describeState(container) });
-    const intent = readIntent(container);
+    const intent = readIntent(container, options);
     if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
-    for (const { path } of intent.routes.value) {
-      decisions.push({ about: "path", text: `${path}, from ${intent.routes.source}` });
-    }
+    decisions.push(...describeIntent(intent, options.domain));
     // Docker will start it again. Its route stays until then and answers 503.
     if (container.state === "restarting") return { container, intent, servers: [], decisions };
 
@@ -81,6 +85,23 @@ export function createContainerRouter(
     }));
     return { container, intent, servers, decisions };
   }
+}
+
+/** Where it wants to be served, and what says so. An image's own service goes without saying. */
+function describeIntent({ service, routes }: Intent, domain: string | undefined): Decision[] {
+  const isNamed = service.source.startsWith("label ");
+  return [
+    ...(isNamed
+      ? [{ about: "service" as const, text: `${titleOf(service.value)}, from ${service.source}` }]
+      : []),
+    ...routes.map((route): Decision => {
+      if (route.isDefault && domain !== undefined) {
+        return { about: "host", text: `a name below ${domain}, from ${service.source}` };
+      }
+      const about = route.host === "" ? "path" : "host";
+      return { about, text: `${nameOf(route)}, from ${route.source}` };
+    }),
+  ];
 }
 
 function describeState({ state, stopping }: Container): string {

@@ -1,5 +1,7 @@
 // Gives services their host names, such as `bar.example.com` for `foo/bar`.
 
+import { titleOf } from "./intent.ts";
+
 /** The longest label of a host name: RFC 1035, section 2.3.4. */
 const LABEL_LIMIT = 63;
 
@@ -34,7 +36,7 @@ export function assignHosts(claimants: readonly Claimant[], domain: string): Hos
       owners.set(host, service);
       names.get(service)?.push(host);
     } else if (owner !== service) {
-      warnings.push(`${host} goes to ${owner}, which ${precedes} ${service}`);
+      warnings.push(`${host} goes to ${titleOf(owner)}, which ${precedes} ${titleOf(service)}`);
     }
   }
 
@@ -51,7 +53,8 @@ export function assignHosts(claimants: readonly Claimant[], domain: string): Hos
   return { names, warnings };
 }
 
-function shortLabel(name: string): string {
+function shortLabel(service: string): string {
+  const name = titleOf(service);
   return toLabel(name.slice(name.lastIndexOf("/") + 1));
 }
 

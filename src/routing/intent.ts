@@ -2,11 +2,22 @@
 
 import type { Container, Settings } from "../model.ts";
 import { parseImage } from "./image.ts";
-import { readLabels } from "./labels.ts";
+import { LABEL_PREFIX, readLabels, type RouteLabels } from "./labels.ts";
+import { keyOf } from "../lib/places.ts";
 
 /** A value and its source, such as `image acme/shop:1.2` or `label gateway.port`. */
 interface Sourced<T> {
   readonly value: T;
+  readonly source: string;
+}
+
+/** What becomes of the prefix of a request on its way to a container. */
+export interface Treatment {
+  /** Whether it is taken off. */
+  readonly strip: boolean;
+  /** What comes in its place; empty: nothing. */
+  readonly rewrite: string;
+  /** The label that says so; empty if none does. */
   readonly source: string;
 }
 
@@ -15,21 +26,32 @@ export interface RouteIntent {
   /** Empty: any host. */
   readonly host: string;
   readonly path: string;
+  readonly source: string;
+  /** Whether it is the one that its image gives, and no label: with `--domain` it is another one. */
+  readonly isDefault: boolean;
+  readonly treatment: Treatment;
 }
 
 export interface Intent {
   /** The name of the service. All containers with the same name are its servers. */
   readonly service: Sourced<string>;
-  readonly routes: Sourced<readonly RouteIntent[]>;
+  readonly routes: readonly RouteIntent[];
   readonly port: Sourced<number> | undefined;
   readonly network: Sourced<string> | undefined;
-  /** Whether the prefix is stripped from requests. */
-  readonly strip: Sourced<boolean> | undefined;
   readonly settings: Settings;
   /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
   /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
+}
+
+/** What one reader knows. Of `routes` the strongest reader's count, `further` ones are added. */
+export interface PartialIntent extends Partial<Intent> {
+  readonly further?: readonly RouteIntent[];
+  /** For the routes of weaker readers. */
+  readonly treatment?: Treatment;
+  /** Why it has no routes, if it should have some. */
+  readonly problem?: string;
 }
 
 /** Why a container must not be served. */
@@ -39,61 +61,185 @@ export interface Refusal {
   readonly optedOut: boolean;
 }
 
+export interface IntentOptions {
+  /** What all labels begin with. */
+  readonly labelPrefix: string;
+  /** Whether only containers are taken in whose label says so. */
+  readonly onlyEnabled: boolean;
+}
+
 /** Reads a part of the intent from one source. */
-type IntentReader = (container: Container) => Partial<Intent> | Refusal;
+type IntentReader = (container: Container, options: IntentOptions) => PartialIntent | Refusal;
 
 /** The readers, the weakest first. A further kind of label or a default rule is one more reader. */
 const READERS: readonly IntentReader[] = [fromImage, fromLabels];
+
+const DEFAULTS: IntentOptions = { labelPrefix: LABEL_PREFIX, onlyEnabled: false };
+export const STRIPPED: Treatment = { strip: true, rewrite: "", source: "" };
+/** One container asks for no more. Each is an entry of HAProxy's map. */
+const MOST_ROUTES = 100;
 
 /**
  * Reads what a container asks for. The strongest reader that names a value wins. A refusal of any
  * reader wins over all values; of several refusals, the strongest one is told.
  */
-export function readIntent(container: Container, readers = READERS): Intent | Refusal {
-  const parts = readers.map((read) => read(container));
+export function readIntent(
+  container: Container,
+  options: IntentOptions = DEFAULTS,
+  readers = READERS,
+): Intent | Refusal {
+  const parts = readers.map((read) => read(container, options));
   const refusal = parts.findLast((part) => "reason" in part);
   if (refusal !== undefined) return refusal;
-  const intent: Partial<Intent> = Object.assign({}, ...parts);
-  const { service, routes, port, network, strip, registry = "" } = intent;
-  if (service === undefined || routes === undefined) {
-    return { reason: "nothing names its service", optedOut: false };
+  const known = parts.filter((part): part is PartialIntent => !("reason" in part));
+  const intent: PartialIntent = Object.assign({}, ...known);
+  const { service, port, network, registry = "" } = intent;
+  const problems = known.flatMap(({ problem }) => problem ?? []);
+  const asked = [...routesOf(known), ...known.flatMap(({ further = [] }) => further)];
+  const all = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
+  const routes = all.slice(0, MOST_ROUTES);
+  if (service === undefined || routes.length === 0) {
+    const why = problems.at(-1) ?? "nothing names its service";
+    const help = `; label ${options.labelPrefix}service names the service of such a container`;
+    return { reason: routes.length === 0 ? why : `${why}${help}`, optedOut: false };
   }
-  const settings = Object.assign(
-    {},
-    ...parts.map((part) => ("settings" in part ? part.settings : {})),
-  );
-  const warnings = parts.flatMap((part) => ("warnings" in part ? part.warnings : []));
-  return { service, routes, port, network, strip, settings, registry, warnings };
+  const settings = Object.assign({}, ...known.map((part) => part.settings ?? {}));
+  const tooMany =
+    all.length > MOST_ROUTES
+      ? [`it asks for ${all.length} routes, and gets the first ${MOST_ROUTES}`]
+      : [];
+  const about = [
+    ...known.flatMap(({ warnings = [] }) => warnings),
+    ...problemsOf(known),
+    ...tooMany,
+  ];
+  const warnings = about.map((warning) => `container ${container.name}: ${warning}`);
+  return { service, routes, port, network, settings, registry, warnings };
+}
+
+/** The routes of the strongest reader that has any, treated as the stronger ones say. */
+function routesOf(parts: readonly PartialIntent[]): readonly RouteIntent[] {
+  const at = parts.findLastIndex(({ routes }) => routes !== undefined);
+  const treatment = parts.slice(at + 1).findLast((part) => part.treatment !== undefined)?.treatment;
+  const { routes = [] } = parts[at] ?? {};
+  return treatment === undefined ? routes : routes.map((each) => ({ ...each, treatment }));
+}
+
+/** Why a route is missing that the strongest reader should have. Others serve the container. */
+function problemsOf(parts: readonly PartialIntent[]): string[] {
+  const { problem, routes } = parts.at(-1) ?? {};
+  return problem !== undefined && routes?.length === 0
+    ? [`${problem}: that route is not served`]
+    : [];
 }
 
 /** The service is the repository of the image, and its path is the same. */
-function fromImage({ image, imageId }: Container): Partial<Intent> | Refusal {
+function fromImage({ image, imageId }: Container): PartialIntent {
   const reference = parseImage(image, imageId);
-  if ("reason" in reference) return { reason: reference.reason, optedOut: false };
+  if ("reason" in reference) return { problem: reference.reason };
   const { repository, domain } = reference;
   const source = `image ${image}`;
   return {
     service: { value: repository, source },
-    routes: { value: [{ host: "", path: `/${repository}` }], source },
+    routes: [{ host: "", path: `/${repository}`, source, isDefault: true, treatment: STRIPPED }],
     registry: domain,
   };
 }
 
+/**
+ * The name of a service that a label gives. An image's repository never has two colons, so it is none
+ * that an image gives.
+ */
+const NAMED = "service::";
+
+/** Whether a label gives the name of a service. */
+export function isNamed(service: string): boolean {
+  return service.startsWith(NAMED);
+}
+
+/** The name of a service as a person knows it. */
+export function titleOf(service: string): string {
+  return isNamed(service) ? service.slice(NAMED.length) : service;
+}
+
 /** The labels `gateway.*`. */
-function fromLabels({ name, labels }: Container): Partial<Intent> | Refusal {
-  const read = readLabels(labels);
+function fromLabels(
+  { labels }: Container,
+  { labelPrefix, onlyEnabled }: IntentOptions,
+): PartialIntent | Refusal {
+  const read = readLabels(labels, labelPrefix);
   if ("reason" in read) return { reason: read.reason, optedOut: false };
-  if (!read.enable) return { reason: "label gateway.enable is false", optedOut: true };
+  const { values, route, further, warnings } = read;
+  const label = (key: string): string => `label ${labelPrefix}${key}`;
+  if (values.enable === false) return { reason: `${label("enable")} is false`, optedOut: true };
+  if (onlyEnabled && values.enable !== true) {
+    return { reason: `${label("enable")} is not true, and --only-enabled`, optedOut: true };
+  }
+  const others = further.map(readFurther);
   return {
-    ...(read.port === undefined
+    ...(values.port === undefined ? {} : { port: { value: values.port, source: label("port") } }),
+    ...(values.network === undefined
       ? {}
-      : { port: { value: read.port, source: "label gateway.port" } }),
-    ...(read.network === undefined
+      : { network: { value: values.network, source: label("network") } }),
+    ...(values.service === undefined
       ? {}
-      : { network: { value: read.network, source: "label gateway.network" } }),
-    ...(read.strip === undefined
-      ? {}
-      : { strip: { value: read.strip, source: "label gateway.strip" } }),
-    warnings: read.warnings.map((warning) => `container ${name}: ${warning}`),
+      : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),
+    ...readOwn(route),
+    further: others.flatMap(({ routes }) => routes),
+    warnings: [...warnings, ...others.flatMap((each) => each.warnings), ...contradiction(route)],
   };
+}
+
+/** The route that a container has by itself. */
+function readOwn(labels: RouteLabels): PartialIntent {
+  const { values, reason } = labels;
+  if (reason !== undefined) return { routes: [], problem: reason };
+  const treatment = treatmentOf(labels);
+  if (values.host === undefined && values.path === undefined) {
+    return treatment.source === "" ? {} : { treatment };
+  }
+  return { routes: placesOf(labels, treatment) };
+}
+
+/** A further route of a container. */
+function readFurther(labels: RouteLabels): {
+  readonly routes: readonly RouteIntent[];
+  readonly warnings: readonly string[];
+} {
+  const { prefix, values, reason } = labels;
+  const missing =
+    values.host === undefined && values.path === undefined
+      ? `neither label ${prefix}host nor label ${prefix}path is there`
+      : undefined;
+  const problem = reason ?? missing;
+  if (problem !== undefined)
+    return { routes: [], warnings: [`${problem}: that route is not served`] };
+  return { routes: placesOf(labels, treatmentOf(labels)), warnings: contradiction(labels) };
+}
+
+/** All that is meant by several hosts and several paths. */
+function placesOf({ prefix, values }: RouteLabels, treatment: Treatment): RouteIntent[] {
+  const { host: hosts, path: paths } = values;
+  const names = [
+    ...(hosts === undefined ? [] : ["host"]),
+    ...(paths === undefined ? [] : ["path"]),
+  ];
+  const labels = names.map((name) => `label ${prefix}${name}`).join(" and ");
+  return (hosts ?? [""]).flatMap((host) =>
+    (paths ?? ["/"]).map((path) => ({ host, path, source: labels, isDefault: false, treatment })),
+  );
+}
+
+function treatmentOf({ prefix, values: { strip, rewrite } }: RouteLabels): Treatment {
+  if (rewrite !== undefined) {
+    const source = `label ${prefix}rewrite`;
+    return { strip: true, rewrite: rewrite === "/" ? "" : rewrite, source };
+  }
+  return strip === undefined ? STRIPPED : { strip, rewrite: "", source: `label ${prefix}strip` };
+}
+
+/** A warning if a prefix is to be left on, and to be replaced. */
+function contradiction({ prefix, values }: RouteLabels): string[] {
+  if (values.strip !== false || values.rewrite === undefined) return [];
+  return [`label ${prefix}strip=false counts for nothing beside label ${prefix}rewrite`];
 }

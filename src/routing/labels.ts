@@ -1,14 +1,86 @@
-// Reads and checks the container labels `gateway.*`.
+// The grammar of the labels: one row each. Reads and checks the labels of a container by it.
 
 import { distance } from "fastest-levenshtein";
+import { compare } from "../lib/text.ts";
+import {
+  one,
+  parseHost,
+  parsePath,
+  parsePort,
+  parseServiceName,
+  parseSwitch,
+  parseText,
+  several,
+  type Parser,
+} from "./values.ts";
 
+/** The beginning of all labels, where `--label-prefix` says nothing else. */
+export const LABEL_PREFIX = "gateway.";
+
+/**
+ * What an invalid value costs. `container`: the container is not routed, as it would be something else
+ * than its label wants. `route`: the same for one route. `setting`: the label counts as missing.
+ */
+type Cost = "container" | "route" | "setting";
+
+interface Row<T> {
+  readonly parse: Parser<T>;
+  /** What is allowed, as the end of "is not ...". */
+  readonly allowed: string;
+  readonly cost: Cost;
+}
+
+/** The labels of a container as a whole. */
+const OF_CONTAINER = {
+  enable: row(one(parseSwitch), "true or false", "container"),
+  port: row(one(parsePort), "a port number (1 to 65535)", "container"),
+  network: row(one(parseText), "the name of a network", "container"),
+  service: row(
+    one(parseServiceName),
+    "a name of letters, digits, dots, hyphens and underscores (at most 63)",
+    "container",
+  ),
+};
+
+/** The labels of a route. A further route has the same ones, as `route.NAME.host` and so on. */
+const OF_ROUTE = {
+  host: row(
+    several(parseHost),
+    "a host name, such as shop.example.com, or a wildcard, such as *.example.com",
+    "route",
+  ),
+  path: row(several(parsePath), "a path, such as /shop or /", "route"),
+  strip: row(one(parseSwitch), "true or false", "setting"),
+  // Without it the container would show more than its label wants.
+  rewrite: row(one(parsePath), "a path, such as /app", "route"),
+};
+
+function row<T>(parse: Parser<T>, allowed: string, cost: Cost): Row<T> {
+  return { parse, allowed, cost };
+}
+
+type Table = Readonly<Record<string, Row<unknown>>>;
+type ValuesOf<T extends Table> = {
+  readonly [K in keyof T]?: T[K] extends Row<infer V> ? V : never;
+};
+
+/** The labels of one route. */
+export interface RouteLabels {
+  /** What stands before each label of it, such as `gateway.` or `gateway.route.api.`. */
+  readonly prefix: string;
+  readonly values: ValuesOf<typeof OF_ROUTE>;
+  /** Why the route must not be made; undefined if nothing is wrong. */
+  readonly reason: string | undefined;
+}
+
+/** The labels of a container. */
 export interface Labels {
-  readonly enable: boolean;
-  readonly port: number | undefined;
-  readonly network: string | undefined;
-  /** Whether the prefix is stripped from requests. */
-  readonly strip: boolean | undefined;
-  /** One for each label that looks like a misspelt `gateway.*` label. */
+  readonly values: ValuesOf<typeof OF_CONTAINER>;
+  /** The route that the container has by itself. */
+  readonly route: RouteLabels;
+  /** Its further routes, by name. */
+  readonly further: readonly RouteLabels[];
+  /** One for each value that is wrong, and for each label that is not known. */
   readonly warnings: readonly string[];
 }
 
@@ -17,57 +89,109 @@ export interface InvalidLabels {
   readonly reason: string;
 }
 
-const KNOWN = ["gateway.enable", "gateway.port", "gateway.network", "gateway.strip"];
-const YES = new Set(["true", "1", "yes", "on"]);
-const NO = new Set(["false", "0", "no", "off"]);
-
-/** Reads the `gateway.*` labels of a container. An invalid one means that it is not routed. */
-export function readLabels(labels: Readonly<Record<string, string>>): Labels | InvalidLabels {
-  const enable = readSwitch("gateway.enable", labels);
-  if (typeof enable === "object") return enable;
-  const portText = labels["gateway.port"]?.trim();
-  const port = portText === undefined ? undefined : parsePort(portText);
-  if (portText !== undefined && port === undefined) {
-    return { reason: `label gateway.port=${quote(portText)} is no port number (1 to 65535)` };
+/** Reads the labels of a container that begin with a prefix, such as `gateway.`. */
+export function readLabels(
+  labels: Readonly<Record<string, string>>,
+  prefix: string = LABEL_PREFIX,
+): Labels | InvalidLabels {
+  const warnings: string[] = [];
+  const container = new Reading(OF_CONTAINER, prefix);
+  const routes = new Map([["", new Reading(OF_ROUTE, prefix)]]);
+  // Docker lists labels in any order.
+  for (const [label, text] of Object.entries(labels).toSorted(([a], [b]) => compare(a, b))) {
+    const { routeName, key } = takeApart(label, prefix);
+    const known = routes.get(routeName) ?? new Reading(OF_ROUTE, `${prefix}route.${routeName}.`);
+    const isOfContainer = routeName === "" && Object.hasOwn(OF_CONTAINER, key);
+    if (isOfContainer) warnings.push(...container.take(key, text));
+    else if (Object.hasOwn(OF_ROUTE, key)) {
+      warnings.push(...known.take(key, text));
+      routes.set(routeName, known);
+    } else warnings.push(...spellingWarnings(label, prefix));
   }
-  const network = labels["gateway.network"]?.trim();
-  if (network === "") return { reason: `label gateway.network is empty` };
-  const strip = readSwitch("gateway.strip", labels);
-  if (typeof strip === "object") return strip;
+  const reason = container.reason("container");
+  if (reason !== undefined) return { reason };
+  const [route, ...further] = [...routes.values()].map((each) => each.route());
   return {
-    enable: enable ?? true,
-    port,
-    network,
-    strip,
-    warnings: Object.keys(labels).flatMap(spellingWarnings),
+    values: container.values,
+    route: route ?? { prefix, values: {}, reason: undefined },
+    further,
+    warnings,
   };
 }
 
-function readSwitch(
-  name: string,
-  labels: Readonly<Record<string, string>>,
-): boolean | undefined | InvalidLabels {
-  const word = labels[name]?.trim().toLowerCase();
-  if (word === undefined) return undefined;
-  if (YES.has(word)) return true;
-  if (NO.has(word)) return false;
-  return { reason: `label ${name}=${quote(word)} is neither true nor false` };
+/** The values of labels that have one prefix. */
+class Reading {
+  readonly values: Record<string, unknown> = {};
+  /** What is wrong with a label whose value counts for nothing. */
+  readonly #refused: { readonly cost: Cost; readonly text: string }[] = [];
+
+  constructor(
+    private readonly table: Table,
+    private readonly prefix: string,
+  ) {}
+
+  /** Reads the value of a label. Returns the warnings about it. */
+  take(key: string, text: string): string[] {
+    const entry = this.table[key];
+    if (entry === undefined) return [];
+    const { value, wrong } = entry.parse(text);
+    const label = `label ${this.prefix}${key}=${quote(text.trim())}`;
+    const problems = wrong.map((word) =>
+      word === text.trim()
+        ? `${label} is not ${entry.allowed}`
+        : `${label}: ${quote(word)} is not ${entry.allowed}`,
+    );
+    if (value !== undefined) this.values[key] = value;
+    else if (entry.cost !== "setting") {
+      this.#refused.push({ cost: entry.cost, text: problems[0] ?? label });
+      return [];
+    }
+    return problems;
+  }
+
+  /** Why what is read here must not be served. */
+  reason(cost: Cost): string | undefined {
+    return this.#refused.find((each) => each.cost === cost)?.text;
+  }
+
+  route(): RouteLabels {
+    return { prefix: this.prefix, values: this.values, reason: this.reason("route") };
+  }
 }
 
-/** A TCP port number from 1 to 65535; undefined for anything else. */
-export function parsePort(text: string): number | undefined {
-  if (!/^\d{1,5}$/.test(text)) return undefined;
-  const port = Number(text);
-  return port >= 1 && port <= 65535 ? port : undefined;
+/** The name of the route that a label is about, empty for the container's own, and the rest. */
+function takeApart(label: string, prefix: string): { routeName: string; key: string } {
+  if (!label.startsWith(prefix)) return { routeName: "", key: "" };
+  const name = label.slice(prefix.length);
+  const [, routeName, key] = /^route\.([A-Za-z0-9_-]+)\.(.+)$/.exec(name) ?? ["", "", name];
+  return { routeName: routeName ?? "", key: key ?? "" };
 }
 
-function spellingWarnings(label: string): string[] {
-  if (!label.startsWith("gateway") || KNOWN.includes(label)) return [];
+/** A warning about a label that is none of these, but looks as if it should be. */
+function spellingWarnings(label: string, prefix: string): string[] {
+  const stem = prefix.slice(0, -1);
+  if (!label.startsWith(stem)) return [];
+  const { routeName } = takeApart(label, prefix);
+  const ofRoute = Object.keys(OF_ROUTE);
+  const known =
+    routeName === ""
+      ? [...Object.keys(OF_CONTAINER), ...ofRoute].map((key) => prefix + key)
+      : ofRoute.map((key) => `${prefix}route.${routeName}.${key}`);
   // At most two typing errors. With more differences it is a label of another program.
-  const meant = KNOWN.find((known) => distance(known, label) <= 2);
-  return meant === undefined ? [] : [`label ${label} is unknown, ${meant} was probably meant`];
+  const meant = known.find((each) => distance(each, label) <= 2);
+  if (meant !== undefined) return [`label ${plain(label)} is unknown, ${meant} was probably meant`];
+  return label.startsWith(prefix) ? [`label ${plain(label)} is unknown`] : [];
 }
 
+/** So much of a text is shown. A label may be of any length. */
+const SHOWN = 200;
+
+/** A text in quotes, on one line. */
 function quote(text: string): string {
-  return JSON.stringify(text);
+  return JSON.stringify(text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text);
+}
+
+/** The name of a label as it is, or in quotes if it has something that a line of a log should not. */
+function plain(label: string): string {
+  return /^[\w.:/@-]{1,200}$/.test(label) ? label : quote(label);
 }

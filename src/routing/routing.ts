@@ -6,19 +6,23 @@ import { isDeepStrictEqual } from "node:util";
 import { listDifference, sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
-import type { Container, Model, Reach, Rejection, Service, Snapshot } from "../model.ts";
-import type { AddressOptions } from "./address.ts";
+import type { Container, Model, Reach, Snapshot } from "../model.ts";
 import {
   createContainerRouter,
+  type ContainerOptions,
   type RoutedContainer,
   type UnroutedContainer,
 } from "./container.ts";
+import type { Claim } from "./claims.ts";
 import { assignHosts } from "./hosts.ts";
-import { toGroup, toService, warningsOf, type ServiceGroup } from "./service.ts";
+import { lossesOf, type Loss } from "./ownership.ts";
+import { reuse, serve, toRejection, type Candidate, type Served } from "./served.ts";
+import { toGroup, type ServiceGroup } from "./service.ts";
+import { standingOf, type Standing } from "./standing.ts";
 
-export interface RoutingOptions extends AddressOptions {
-  /** Services are served at host names below this domain; undefined: at paths. */
-  readonly domain: string | undefined;
+export interface RoutingOptions extends ContainerOptions {
+  /** Who may have which host or path. */
+  readonly claims: readonly Claim[];
   /** Containers that are not routed for a reason from outside: the reason by container ID. */
   readonly excluded?: Readonly<Record<string, string>>;
 }
@@ -36,15 +40,19 @@ export const route: Router = (...input) => createRouter()(...input);
 export function createRouter(): Router {
   let lastContext = "";
   let decisionCache = new WeakCache<Container, Decision>();
-  const servedCache = new WeakCache<ServiceGroup, ServedGroup>();
+  let candidates = new CandidateCache();
+  const servedBefore = new WeakMap<Candidate, Served>();
   let last: Routed = { decisions: [], groups: [], served: [] };
 
   return (snapshot, reach, options) => {
-    const { domain, excluded = {}, ports, network, ownPorts } = options;
+    const { domain, excluded = {}, claims, labelPrefix } = options;
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
-    const context = JSON.stringify([reach, snapshot.drivers, ports, network, ownPorts]);
-    if (context !== lastContext) decisionCache = new WeakCache();
+    const context = JSON.stringify([reach, snapshot.drivers, { ...options, excluded: {} }]);
+    if (context !== lastContext) {
+      decisionCache = new WeakCache();
+      candidates = new CandidateCache();
+    }
     lastContext = context;
 
     const cached = decisionCache.getAll(snapshot.containers, routeContainer);
@@ -58,24 +66,35 @@ export function createRouter(): Router {
       return container.networkMode.startsWith("container:") ? routeContainer(container) : decision;
     });
     const groups = regroup(last, decisions);
-    const hosts = domain === undefined ? undefined : assignHosts(groups, domain);
-    // Services with host names get new ones from each other: any of them may have to be made anew.
-    const changing = hosts === undefined ? replacedBy(groups, last.served) : last.served;
-    const byName = new Map(changing.map((each) => [each.group.name, each]));
-    const serve = (group: ServiceGroup): ServedGroup =>
-      serveGroup(group, hosts?.names.get(group.name), byName.get(group.name));
-    const served = hosts === undefined ? servedCache.getAll(groups, serve) : groups.map(serve);
+    const hosts = domain === undefined ? undefined : assignHosts(claimantsOf(groups), domain);
+    const standing = groups.map((group) => {
+      const names = hosts === undefined ? undefined : (hosts.names.get(group.name) ?? []);
+      return candidates.get(group, names, () => standingOf(group, names, claims, labelPrefix));
+    });
+    const losses = lossesOf(standing);
+    const replaced = new Map(replacedBy(standing, last.served).map((each) => [each.name, each]));
+    const served = standing.map((candidate) => {
+      const lost = losses.get(candidate.name) ?? NO_LOSSES;
+      const same = servedBefore.get(candidate) ?? replaced.get(candidate.name);
+      if (same?.candidate === candidate && isDeepStrictEqual(same.losses, lost)) return same;
+      const made = reuse(serve(candidate, lost), same?.service);
+      servedBefore.set(candidate, made);
+      return made;
+    });
     last = { decisions, groups, served };
     return {
-      services: served.map(({ service }) => service),
-      rejections: decisions
-        .filter((decision) => "reason" in decision)
-        .map(toRejection)
-        .toSorted((a, b) => compare(a.id, b.id)),
+      services: served.flatMap(({ service }) => service ?? []),
+      rejections: [
+        ...decisions.filter((decision) => "reason" in decision).map(toRejection),
+        ...served.flatMap(({ rejections }) => rejections),
+      ].toSorted((a, b) => compare(a.id, b.id)),
+      refusals: served.flatMap(({ refusals }) => refusals),
       warnings: [...served.flatMap(({ warnings }) => warnings), ...(hosts?.warnings ?? [])],
     };
   };
 }
+
+const NO_LOSSES: readonly Loss[] = [];
 
 type Decision = RoutedContainer | UnroutedContainer;
 
@@ -84,7 +103,27 @@ interface Routed {
   readonly decisions: readonly Decision[];
   /** Sorted by name. */
   readonly groups: readonly ServiceGroup[];
-  readonly served: readonly ServedGroup[];
+  readonly served: readonly Served[];
+}
+
+/** The candidates by their groups. One with the same host names is the same object. */
+class CandidateCache {
+  readonly #known = new WeakMap<
+    ServiceGroup,
+    { readonly hosts: readonly string[] | undefined; readonly candidate: Candidate }
+  >();
+
+  get(group: ServiceGroup, hosts: readonly string[] | undefined, make: () => Standing): Candidate {
+    const known = this.#known.get(group);
+    if (known !== undefined && sameHosts(known.hosts, hosts)) return known.candidate;
+    const candidate = { name: group.name, group, ...make() };
+    this.#known.set(group, { hosts, candidate });
+    return candidate;
+  }
+}
+
+function sameHosts(a: readonly string[] | undefined, b: readonly string[] | undefined): boolean {
+  return a === undefined || b === undefined ? a === b : sameItems(a, b);
 }
 
 /** Groups containers by their service. A group that did not change is the same object as before. */
@@ -110,42 +149,21 @@ function isRouted(decision: Decision): decision is RoutedContainer {
   return !("reason" in decision);
 }
 
-/** A service with the input that it was made from. */
-interface ServedGroup {
-  readonly group: ServiceGroup;
-  readonly hosts: readonly string[] | undefined;
-  readonly service: Service;
-  readonly warnings: readonly string[];
+/** The services that get host names by themselves, with the age of the first container that wants one. */
+function claimantsOf(groups: readonly ServiceGroup[]) {
+  return groups.flatMap(({ name, members }) => {
+    const wanting = members.filter(({ intent }) => intent.routes.some((each) => each.isDefault));
+    if (wanting.length === 0) return [];
+    return { name, created: Math.min(...wanting.map(({ container }) => container.created)) };
+  });
 }
 
-/** @param last the result for the snapshot before, which is reused if the service is the same */
-function serveGroup(
-  group: ServiceGroup,
-  hosts: readonly string[] | undefined,
-  last: ServedGroup | undefined,
-): ServedGroup {
-  if (last?.group === group && sameHosts(last.hosts, hosts)) return last;
-  const made = toService(group, hosts);
-  // A changed group can give an equal service. One example is a container that was told to stop and
-  // goes on as the last of its service.
-  const service = last !== undefined && isDeepStrictEqual(last.service, made) ? last.service : made;
-  return { group, hosts, service, warnings: warningsOf(group, hosts) };
-}
-
-/** The results for the groups that new ones replace. Both lists are sorted by name. */
-function replacedBy(
-  groups: readonly ServiceGroup[],
-  last: readonly ServedGroup[],
-): readonly ServedGroup[] {
-  const { start, before } = listDifference(last, groups, (each, group) => each?.group === group);
+/** The results for the candidates that new ones replace. Both lists are sorted by name. */
+function replacedBy(candidates: readonly Candidate[], last: readonly Served[]): readonly Served[] {
+  const { start, before } = listDifference(
+    last,
+    candidates,
+    (each, candidate) => each?.candidate === candidate,
+  );
   return last.slice(start, before);
-}
-
-function sameHosts(a: ServedGroup["hosts"], b: ServedGroup["hosts"]): boolean {
-  return a === undefined || b === undefined ? a === b : sameItems(a, b);
-}
-
-function toRejection({ container, reason, expected, ending }: UnroutedContainer): Rejection {
-  const { id, name, image } = container;
-  return { id, container: name, image, reason, expected, ending };
 }

@@ -9,16 +9,16 @@ import defaults from "../../templates/defaults.hbs" with { type: "text" };
 import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: "text" };
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
-import host from "../../templates/host.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
+import wildcards from "../../templates/wildcards.hbs" with { type: "text" };
 
 export const TEMPLATE_NAMES = ["path", "host"] as const;
 export type TemplateName = (typeof TEMPLATE_NAMES)[number];
 
-/** The complete templates by name. */
-export const TEMPLATES: Readonly<Record<TemplateName, string>> = { path, host };
+/** The complete templates by name. One does both: what it writes depends on the routes. */
+export const TEMPLATES: Readonly<Record<TemplateName, string>> = { path, host: path };
 
 /** The partials that any template may include with `{{> name}}`. */
 export const PARTIALS: Readonly<Record<string, string>> = {
@@ -33,4 +33,5 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   unanswered,
   waiting,
   "way-back": wayBack,
+  wildcards,
 };

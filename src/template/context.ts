@@ -2,8 +2,10 @@
 
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Model, Route, Server, Service } from "../model.ts";
-import { compareVersions } from "../lib/text.ts";
+import { compare, compareVersions } from "../lib/text.ts";
+import { isWildcard } from "../lib/places.ts";
 import { traceLabels } from "./origin.ts";
+import { inheritedRoutes, wildcardKey } from "./wildcards.ts";
 
 /** The part of the options that a template sees. */
 export interface ContextOptions {
@@ -96,6 +98,15 @@ interface Backend {
 
 export interface Context {
   readonly routes: readonly Route[];
+  /** The wildcards of the routes, with their keys in a map of their own. */
+  readonly wildcards: readonly { readonly host: string; readonly key: string }[];
+  /** What only some installations use: the others do without its rules. */
+  readonly uses: {
+    /** Whether there are routes of hosts. */
+    readonly hosts: boolean;
+    /** Whether another prefix comes in place of one. */
+    readonly rewrites: boolean;
+  };
   readonly backends: readonly Backend[];
   readonly options: ContextOptions;
   readonly haproxy: HaproxyContext;
@@ -128,8 +139,15 @@ export function toContext(
 ): Context {
   const memory = options.hold > 0 ? holding : notHolding;
   const backends = memory.getAll(model.services, (service) => toBackend(service, options.hold));
+  const own = model.services.flatMap((service) => service.routes);
+  const hosts = new Set(own.map(({ host }) => host).filter(isWildcard));
   return {
-    routes: model.services.flatMap((service) => service.routes),
+    routes: [...own, ...inheritedRoutes(own)],
+    wildcards: [...hosts].toSorted(compare).map((host) => ({ host, key: wildcardKey(host) })),
+    uses: {
+      hosts: options.domain !== "" || own.some(({ host }) => host !== ""),
+      rewrites: own.some(({ rewrite }) => rewrite !== ""),
+    },
     backends,
     options,
     haproxy,
@@ -153,7 +171,7 @@ function toBackend(service: Service, holdLength: number): Backend {
     repository: name,
     profile,
     settings,
-    path: `/${name}`,
+    path: routes.find(({ host }) => host === "")?.path ?? `/${name}`,
     hosts: routes.map(({ host }) => host).filter((host) => host !== ""),
     servers: servers.map(traceLabels),
     hold: holdLength === 0 ? "" : hold === "waiting" ? "on" : "off",

@@ -27,6 +27,8 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   "docker-host": ["tcp://a", "ssh://b"],
   ports: ["1,2", "3"],
   network: ["a", "b c"],
+  "label-prefix": ["a.b", "c."],
+  claim: ["a.org=label:x=y", "*.b.org/c=image:x/*"],
   wait: ["1s:2s", "3s"],
   hold: ["5s", "0"],
   "log-level": ["debug", "error"],
@@ -36,12 +38,18 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
 test("every flag of the program of 2018 and every other one is there", () => {
   expect(Object.keys(EXAMPLES).toSorted()).toEqual(STRINGS.toSorted());
   const booleans = Object.keys(GATEWAY_FLAGS).filter((name) => !STRINGS.includes(name));
-  expect(booleans.toSorted()).toEqual(["always-reload", "manage-haproxy", "no-mend-links", "once"]);
+  expect(booleans.toSorted()).toEqual([
+    "always-reload",
+    "manage-haproxy",
+    "no-mend-links",
+    "once",
+    "only-enabled",
+  ]);
 });
 
 describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
   const variable = variableName(name);
-  const multiple = name === "listen";
+  const multiple = ["listen", "claim"].includes(name);
   const only = (value: string) => ({ [name]: multiple ? [value] : value });
 
   test.each<[string, string[], Record<string, string>, string]>([

@@ -6,7 +6,15 @@ import { failureOf } from "../lab/make.ts";
 
 const DEFAULTS: Options = {
   template: { name: "path", file: undefined },
-  routing: { ports: [8000, 80], network: undefined, domain: undefined, ownPorts: [80] },
+  routing: {
+    ports: [8000, 80],
+    network: undefined,
+    domain: undefined,
+    ownPorts: [80],
+    labelPrefix: "gateway.",
+    onlyEnabled: false,
+    claims: [],
+  },
   listen: ["*:80"],
   haproxy: {
     program: "haproxy",

@@ -129,6 +129,7 @@ describe("a container that is routed", () => {
     const container = await run(engine, "why/shop:1.2");
     const more = [...flags, "--domain=api.example.com"];
     const said = pairs(await explain(container.name, more));
+    expect(said["host"]).toBe("a name below api.example.com, from image why/shop:1.2");
     expect(said["request"]).toMatch(
       /^http:\/\/shop(-why)?\.api\.example\.com\/x goes there as \/x$/,
     );
@@ -145,7 +146,7 @@ describe("a container that is not routed", () => {
     [
       "with a bad label",
       { labels: { "gateway.port": "http" } },
-      'label gateway.port="http" is no port number (1 to 65535)',
+      'label gateway.port="http" is not a port number (1 to 65535)',
     ],
     ["without a network", { network: "none" }, "it has no network (network mode none)"],
     [

@@ -78,7 +78,7 @@ function read(where: string, ...owners: readonly Owner[]): Owners {
 
 /** This boot and this PID namespace. */
 function scope(): string {
-  const file = createOwnersFile("/x")({ services: [], rejections: [], warnings: [] });
+  const file = createOwnersFile("/x")({ services: [], rejections: [], refusals: [], warnings: [] });
   return parseOwners(file["/x"]?.text ?? "")?.scope ?? "";
 }
 

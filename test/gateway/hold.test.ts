@@ -181,7 +181,11 @@ test("a route that became another service's is not kept", () => {
   const serve = (...containers: Container[]) => router(snapshot(containers), HOST, domain).services;
   holds.apply(serve(own, others), START);
   const after = holds.apply(serve(others), START + 1);
-  expect(after.map(({ name }) => name)).toEqual(["b/web"]);
+  const hosts = after.map(({ name, routes }) => [name, ...routes.map(({ host }) => host)]);
+  expect(hosts).toEqual([
+    ["a/web", "web-a.ex.org"],
+    ["b/web", "web.ex.org"],
+  ]);
 });
 
 describe("a container that is lost before it is read", () => {

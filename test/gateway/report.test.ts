@@ -22,7 +22,9 @@ function lines(
   after: Model,
   waited: (id: string) => number | undefined = () => undefined,
 ): LogLine[] {
-  return changesBetween(before, after, waited).map((change) => lineOf({ ...change, at: 0 }));
+  return changesBetween(before, after, waited).map((change) =>
+    lineOf({ ...change, at: 0 }, "gateway."),
+  );
 }
 
 const web = container("web-1");
@@ -188,7 +190,7 @@ test.each([
     container: "web-1",
     id: web.id,
   };
-  expect(lineOf({ event: "odd answers", answers, ...place, at: 0 })).toEqual({
+  expect(lineOf({ event: "odd answers", answers, ...place, at: 0 }, "gateway.")).toEqual({
     level: "warn",
     message: `container web-1 at 172.17.0.2:8000 (/foo/bar) ${what}`,
     fields: { event: "odd answers", reason: answers, ...place },
@@ -196,7 +198,7 @@ test.each([
 });
 
 test("a refused request", () => {
-  expect(lineOf({ event: "refused request", client: "192.0.2.7", at: 0 })).toEqual({
+  expect(lineOf({ event: "refused request", client: "192.0.2.7", at: 0 }, "gateway.")).toEqual({
     level: "info",
     message: "refused a request of 192.0.2.7: its headers are larger than 32 kB, or more than 250",
     fields: { event: "refused request", client: "192.0.2.7" },

@@ -89,7 +89,7 @@ describe("its line", () => {
 
 test("the log has each change and each complaint once, complaints first, in order", () => {
   const lines: string[] = [];
-  const tell = logState(listLogger(lines));
+  const tell = logState(listLogger(lines), "gateway.");
   const bad = container("bad", { image: "a b" });
   const complaint =
     'warn: not routed: container bad (image a b): image "a b" has no valid repository, hence no path';

@@ -57,7 +57,7 @@ function waits(): boolean {
 
 /** The lines of the log about services. */
 function lines(): string[] {
-  const messages = played.gateway.state.changes.map((change) => lineOf(change).message);
+  const messages = played.gateway.state.changes.map((change) => lineOf(change, "gateway.").message);
   return messages.filter((message) => /^(waiting for|no container|no route)/.test(message));
 }
 

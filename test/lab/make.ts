@@ -20,6 +20,9 @@ export const ROUTING: RoutingOptions = {
   network: undefined,
   ownPorts: [80],
   domain: undefined,
+  labelPrefix: "gateway.",
+  onlyEnabled: false,
+  claims: [],
 };
 
 /** The settings that decide the files, together with the containers. */

@@ -107,6 +107,7 @@ export class PlayedGateway {
     const former = new FormerWorkers(haproxy.masterSocket, log);
     this.applier = new Applier({ files, haproxy, runtime: this.runtime, former, program, log });
     this.gateway = new Gateway({
+      labelPrefix: "gateway.",
       source: this.source,
       applier: this.applier,
       runtime: this.runtime,

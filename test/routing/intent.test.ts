@@ -1,42 +1,51 @@
-// What a container asks for, from everything that says a part of it, up to the keys of the map.
+// What a container asks for, from everything that says a part of it.
 
 import { describe, expect, test } from "bun:test";
 import {
   readIntent,
+  STRIPPED,
+  titleOf,
   type Intent,
+  type PartialIntent,
   type Refusal,
   type RouteIntent,
 } from "../../src/routing/intent.ts";
-import { toGroup, toService, warningsOf } from "../../src/routing/service.ts";
+import { nameOf } from "../../src/lib/places.ts";
 import type { Container } from "../../src/model.ts";
 import { container } from "../lab/make.ts";
 
-type IntentReader = (container: Container) => Partial<Intent> | Refusal;
+type IntentReader = (container: Container) => PartialIntent | Refusal;
 
 const web = container("web", { image: "reg.example.com/foo/bar:1.2" });
+const OPTIONS = { labelPrefix: "gateway.", onlyEnabled: false };
 
 /** A reader that says this of every container. */
-function says(part: Partial<Intent> | Refusal): IntentReader {
+function says(part: PartialIntent | Refusal): IntentReader {
   return () => part;
 }
 
+const at = (host: string, path: string): RouteIntent => {
+  return { host, path, source: "test", isDefault: false, treatment: STRIPPED };
+};
 const service = (value: string, by = value) => ({ service: { value, source: by } });
-const routes = (...value: readonly RouteIntent[]) => ({ routes: { value, source: "test" } });
-const PLAIN = says({ ...service("s"), ...routes({ host: "", path: "/s" }) });
+const routes = (...value: readonly RouteIntent[]) => ({ routes: value });
+const PLAIN = says({ ...service("s"), ...routes(at("", "/s")) });
 
 function intentOf(readers: readonly IntentReader[]): Intent {
-  const intent = readIntent(web, readers);
+  const intent = readIntent(web, OPTIONS, readers);
   if ("reason" in intent) throw new Error(intent.reason);
   return intent;
 }
 
-/** A container that is placed, without servers. */
-const member = (each: Container, ...readers: IntentReader[]) => ({
-  container: each,
-  intent: intentOf([PLAIN, ...readers]),
-  servers: [],
-  decisions: [],
-});
+/** What a container with these labels asks for, each with what becomes of its prefix. */
+function asked(labels: Container["labels"], rest: Partial<Container> = {}): string[] {
+  const intent = readIntent({ ...web, ...rest, labels });
+  if ("reason" in intent) return [`refused: ${intent.reason}`];
+  return intent.routes.map((route) => {
+    const { strip, rewrite } = route.treatment;
+    return `${nameOf(route)} ${rewrite || (strip ? "stripped" : "left on")}`;
+  });
+}
 
 test("an image and labels", () => {
   const labels = {
@@ -47,14 +56,144 @@ test("an image and labels", () => {
   };
   expect(readIntent({ ...web, labels })).toEqual({
     service: { value: "foo/bar", source: `image ${web.image}` },
-    routes: { value: [{ host: "", path: "/foo/bar" }], source: `image ${web.image}` },
+    routes: [
+      {
+        host: "",
+        path: "/foo/bar",
+        source: `image ${web.image}`,
+        isDefault: true,
+        treatment: { strip: false, rewrite: "", source: "label gateway.strip" },
+      },
+    ],
     port: { value: 81, source: "label gateway.port" },
     network: { value: "back", source: "label gateway.network" },
-    strip: { value: false, source: "label gateway.strip" },
     settings: {},
     registry: "reg.example.com",
     warnings: ["container web: label gateway.prot is unknown, gateway.port was probably meant"],
   });
+});
+
+describe("the routes that labels ask for", () => {
+  test.each<[string, Container["labels"], string[]]>([
+    ["none: the image's", {}, ["/foo/bar stripped"]],
+    ["a host: at its root", { host: "a.org" }, ["http://a.org/ stripped"]],
+    ["a path: instead of the image's", { path: "/x" }, ["/x stripped"]],
+    ["the root", { path: "/" }, ["/ stripped"]],
+    ["both must match", { host: "a.org", path: "/x" }, ["http://a.org/x stripped"]],
+    [
+      "several of both are all of them",
+      { host: "a.org,*.b.org", path: "/x,/" },
+      [
+        "http://a.org/x stripped",
+        "http://a.org/ stripped",
+        "http://*.b.org/x stripped",
+        "http://*.b.org/ stripped",
+      ],
+    ],
+    ["strip is for all of them", { path: "/x /y", strip: "no" }, ["/x left on", "/y left on"]],
+    ["rewrite of the image's path", { rewrite: "/app" }, ["/foo/bar /app"]],
+    ["rewrite to the root is to strip", { path: "/x", rewrite: "/" }, ["/x stripped"]],
+    ["rewrite at a host", { host: "a.org", rewrite: "/app" }, ["http://a.org/ /app"]],
+    ["rewrite beats strip", { strip: "no", rewrite: "/app" }, ["/foo/bar /app"]],
+    [
+      "a further route has its own",
+      { strip: "no", "route.api.host": "a.org", "route.api.path": "/api", "route.b.path": "/b" },
+      ["/foo/bar left on", "http://a.org/api stripped", "/b stripped"],
+    ],
+    [
+      "a further one is treated as it says itself",
+      { path: "/x", "route.b.path": "/b", "route.b.rewrite": "/c" },
+      ["/x stripped", "/b /c"],
+    ],
+    [
+      "the same route twice counts once, as the further one says",
+      { path: "/x", "route.b.path": "/x", "route.b.strip": "no" },
+      ["/x left on"],
+    ],
+    ["one host of several is wrong", { host: "a.org,b!" }, ["http://a.org/ stripped"]],
+    [
+      "a wrong host puts it nowhere else",
+      { host: "b!" },
+      [
+        'refused: label gateway.host="b!" is not a host name, such as shop.example.com, or a wildcard, such as *.example.com',
+      ],
+    ],
+    [
+      "a wrong rewrite neither",
+      { rewrite: "x" },
+      ['refused: label gateway.rewrite="x" is not a path, such as /app'],
+    ],
+    ["a wrong host costs no further route", { host: "b!", "route.a.path": "/a" }, ["/a stripped"]],
+    ["a wrong further one costs only itself", { "route.a.path": "a" }, ["/foo/bar stripped"]],
+    ["a further one without a place", { "route.a.strip": "no" }, ["/foo/bar stripped"]],
+  ])("%s", (_, labels, expected) => {
+    const all = Object.entries(labels).map(([label, text]) => [`gateway.${label}`, text]);
+    expect(asked(Object.fromEntries(all))).toEqual(expected);
+  });
+
+  test.each<[Container["labels"], string]>([
+    [
+      { strip: "no", rewrite: "/a" },
+      "label gateway.strip=false counts for nothing beside label gateway.rewrite",
+    ],
+    [
+      { host: "b!", "route.a.path": "/a" },
+      'label gateway.host="b!" is not a host name, such as shop.example.com, or a wildcard, such as *.example.com: that route is not served',
+    ],
+    [
+      { "route.a.path": "a" },
+      'label gateway.route.a.path="a" is not a path, such as /shop or /: that route is not served',
+    ],
+    [
+      { "route.a.strip": "no" },
+      "neither label gateway.route.a.host nor label gateway.route.a.path is there: that route is not served",
+    ],
+  ])("%j has a warning", (labels, warning) => {
+    const all = Object.entries(labels).map(([label, text]) => [`gateway.${label}`, text]);
+    const intent = readIntent({ ...web, labels: Object.fromEntries(all) });
+    expect("warnings" in intent && intent.warnings).toEqual([`container web: ${warning}`]);
+  });
+
+  test("there is an end to their number", () => {
+    const many = Array.from({ length: 30 }, (_, index) => `h${index}.org`).join();
+    const labels = { "gateway.host": many, "gateway.path": "/a /b /c /d" };
+    const intent = readIntent({ ...web, labels });
+    expect("routes" in intent && intent.routes).toHaveLength(100);
+    expect("warnings" in intent && intent.warnings).toEqual([
+      "container web: it asks for 120 routes, and gets the first 100",
+    ]);
+  });
+
+  test("an image without a name has one by a label, and then a place", () => {
+    const image = "f".repeat(64);
+    const bare = `image ${image} is a bare ID, which has no path`;
+    expect(asked({}, { image })).toEqual([`refused: ${bare}`]);
+    expect(asked({ "gateway.service": "x" }, { image })).toEqual([`refused: ${bare}`]);
+    expect(asked({ "gateway.host": "a.org" }, { image })).toEqual([
+      `refused: ${bare}; label gateway.service names the service of such a container`,
+    ]);
+    const labels = { "gateway.host": "a.org", "gateway.service": "x" };
+    expect(asked(labels, { image })).toEqual(["http://a.org/ stripped"]);
+  });
+});
+
+test("the name of a service is none that an image could give", () => {
+  const intent = readIntent({ ...web, labels: { "gateway.service": "foo" } });
+  expect("service" in intent && intent.service).toEqual({
+    value: "service::foo",
+    source: "label gateway.service",
+  });
+  expect(titleOf("service::foo")).toBe("foo");
+  expect(titleOf("service/foo")).toBe("service/foo");
+});
+
+test("with --only-enabled only a label takes a container in", () => {
+  const options = { labelPrefix: "my.", onlyEnabled: true };
+  expect(readIntent(web, options)).toEqual({
+    reason: "label my.enable is not true, and --only-enabled",
+    optedOut: true,
+  });
+  expect(readIntent({ ...web, labels: { "my.enable": "yes" } }, options)).toHaveProperty("routes");
 });
 
 describe("refusals", () => {
@@ -83,7 +222,7 @@ describe("refusals", () => {
       { reason: "nothing names its service", optedOut: false },
     ],
   ])("%s", (_, readers, expected) => {
-    expect(readIntent(web, readers)).toEqual(expected);
+    expect(readIntent(web, OPTIONS, readers)).toEqual(expected);
   });
 });
 
@@ -93,75 +232,12 @@ describe("of several readers", () => {
     const intent = intentOf([PLAIN, port(1, "weak"), port(2, "strong"), says(service("t"))]);
     expect(intent.port).toEqual({ value: 2, source: "strong" });
     expect(intent.service.value).toBe("t");
-    expect(intent.routes.value).toEqual([{ host: "", path: "/s" }]);
+    expect(intent.routes).toEqual([at("", "/s")]);
     expect([intent.network, intent.registry, intent.settings]).toEqual([undefined, "", {}]);
   });
 
   test("the warnings of all are told", () => {
     const [a, b] = [says({ warnings: ["a"] }), says({ warnings: ["b"] })];
-    expect(intentOf([a, PLAIN, b]).warnings).toEqual(["a", "b"]);
-  });
-});
-
-describe("one more reader is enough for another name and other routes", () => {
-  /** As labels of another kind would say it. */
-  const shop = says({
-    ...service("shop"),
-    ...routes({ host: "shop.example.com", path: "/" }, { host: "example.com", path: "/shop" }),
-  });
-  test("the keys of the map end in a slash, so that whole segments match", () => {
-    const made = toService(toGroup("shop", [member(web, shop)]), undefined);
-    expect(made.name).toBe("shop");
-    expect(made.routes).toEqual([
-      {
-        host: "shop.example.com",
-        path: "/",
-        strip: false,
-        key: "shop.example.com/",
-        backend: "shop",
-      },
-      {
-        host: "example.com",
-        path: "/shop",
-        strip: true,
-        key: "example.com/shop/",
-        backend: "shop",
-      },
-    ]);
-    expect(made.waiting).toEqual([{ id: web.id, container: "web", why: "running" }]);
-  });
-
-  test.each<[RouteIntent, string]>([
-    [{ host: "", path: "/foo/bar" }, "/foo/bar/"],
-    [{ host: "", path: "/" }, "/"],
-    [{ host: "a.org", path: "/" }, "a.org/"],
-    [{ host: "a.org", path: "/x/y" }, "a.org/x/y/"],
-  ])("%j is %s", (wanted, key) => {
-    const group = toGroup("s", [member(web, says(routes(wanted)))]);
-    expect(toService(group, undefined).routes.map((each) => each.key)).toEqual([key]);
-  });
-
-  test("a service has the routes of all its containers, each once", () => {
-    const other = container("other");
-    const more = says(routes({ host: "", path: "/s" }, { host: "a.org", path: "/" }));
-    const made = toService(toGroup("s", [member(web), member(other, more)]), undefined);
-    expect(made.routes.map(({ key }) => key).toSorted()).toEqual(["/s/", "a.org/"]);
-  });
-
-  test("by host names they are those that were assigned", () => {
-    const made = toService(toGroup("a/s", [member(web, shop)]), ["s.ex.org", "s-a.ex.org"]);
-    expect(made.routes).toEqual([
-      { host: "s.ex.org", path: "/", strip: false, key: "s.ex.org/", backend: "a:s" },
-      { host: "s-a.ex.org", path: "/", strip: false, key: "s-a.ex.org/", backend: "a:s" },
-    ]);
-  });
-
-  test("what is said of the containers is said of the service", () => {
-    const warn = says({ warnings: ["odd"], registry: "r" });
-    const group = toGroup("s", [member(web, warn), member(container("other"))]);
-    expect(warningsOf(group, undefined)).toEqual([
-      "odd",
-      "images s and r/s share one path, so requests are spread over all of them",
-    ]);
+    expect(intentOf([a, PLAIN, b]).warnings).toEqual(["container web: a", "container web: b"]);
   });
 });

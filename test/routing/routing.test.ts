@@ -26,7 +26,14 @@ test("a container gives a service with a route and a server", () => {
   const web = container("web-1", { image: "reg:5000/foo/bar:1.2", labels: { a: "b" }, ...process });
   const { id, image, labels } = web;
   const routes = [
-    { host: "", path: "/foo/bar", strip: true, key: "/foo/bar/", backend: "foo:bar" },
+    {
+      host: "",
+      path: "/foo/bar",
+      strip: true,
+      rewrite: "",
+      key: "/foo/bar/",
+      backend: "foo:bar",
+    },
   ];
   expect(model([web])).toEqual({
     routes,
@@ -59,12 +66,19 @@ test("a container gives a service with a route and a server", () => {
       },
     ],
     rejections: [],
+    refusals: [],
     warnings: [],
   });
 });
 
 test("without containers the model is empty", () => {
-  expect(model([])).toEqual({ routes: [], services: [], rejections: [], warnings: [] });
+  expect(model([])).toEqual({
+    routes: [],
+    services: [],
+    rejections: [],
+    refusals: [],
+    warnings: [],
+  });
 });
 
 test.each<[ContainerState, string[], string]>([
@@ -217,7 +231,7 @@ test.each<[string, Partial<Container>, string]>([
   [
     "bad label",
     { labels: { "gateway.port": "x" } },
-    'label gateway.port="x" is no port number (1 to 65535)',
+    'label gateway.port="x" is not a port number (1 to 65535)',
   ],
   ["bare ID", { image: "f".repeat(64) }, `image ${"f".repeat(64)} is a bare ID, which has no path`],
   ["odd image", { image: "a b" }, 'image "a b" has no valid repository, hence no path'],

@@ -3,6 +3,8 @@
 import { chooseDocker } from "../../docker/choice.ts";
 import { fromList } from "../../docker/container.ts";
 import { readIntent } from "../../routing/intent.ts";
+import { LABEL_PREFIX } from "../../routing/labels.ts";
+import { nameOf } from "../../lib/places.ts";
 import type { Environment, RunningNames } from "../command.ts";
 import { dockerClient } from "../setup.ts";
 
@@ -21,7 +23,10 @@ export async function runningNames(
   line: string,
   env: Environment,
 ): Promise<readonly string[]> {
-  const dockerHost = /(?:^|\s)--?docker-host[=\s]\s*(\S+)/.exec(line)?.[1] ?? "";
+  const flag = (name: string): string | undefined =>
+    new RegExp(`(?:^|\\s)--?${name}[=\\s]\\s*(\\S+)`).exec(line)?.[1];
+  const dockerHost = flag("docker-host") ?? "";
+  const labelPrefix = `${(flag("label-prefix") ?? LABEL_PREFIX).replace(/\.$/, "")}.`;
   try {
     // The ssh program might ask for a password.
     if (chooseDocker(dockerHost, env).host.kind === "ssh") return [];
@@ -32,9 +37,9 @@ export async function runningNames(
       kind === "networks"
         ? (await client.listNetworks(signal)).map(({ Name }) => Name)
         : (await client.listContainers(signal)).map(fromList).flatMap((container) => {
-            const intent = readIntent(container);
-            const routes = "reason" in intent ? [] : intent.routes.value;
-            return [container.name, container.image, ...routes.map(({ path }) => path)];
+            const intent = readIntent(container, { labelPrefix, onlyEnabled: false });
+            const routes = "reason" in intent ? [] : intent.routes;
+            return [container.name, container.image, ...routes.map(nameOf)];
           });
     return [...new Set(names)].filter((name) => SAFE_NAME.test(name)).toSorted();
   } catch {

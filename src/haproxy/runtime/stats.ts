@@ -39,6 +39,8 @@ export interface MapEntry {
   readonly backend: string;
   /** What stands behind the backend; undefined if the template of the map writes only a backend. */
   readonly prefix: string | undefined;
+  /** What comes in place of the prefix; empty: nothing. */
+  readonly rewrite: string;
 }
 
 /**
@@ -122,8 +124,10 @@ export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEnt
   return answer.split("\n").flatMap((line) => {
     const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
     if (key === undefined || value === undefined) return [];
-    const [backend = "", prefix] = value.split("|");
-    return [{ key, backend, prefix }];
+    const [backend = "", second, third] = value.split("|");
+    const isRewritten = second?.startsWith(">") === true;
+    const prefix = isRewritten ? third : second;
+    return [{ key, backend, prefix, rewrite: isRewritten ? second.slice(1) : "" }];
   });
 }
 

@@ -1,0 +1,100 @@
+// Explains a container: every decision about it, its routes, and how HAProxy has it.
+
+import { keyOf, nameOf } from "../../lib/places.ts";
+import type { Container, Model, Reach, Route, Service, Snapshot } from "../../model.ts";
+import { createContainerRouter } from "../../routing/container.ts";
+import type { Intent } from "../../routing/intent.ts";
+import type { RoutingOptions } from "../../routing/routing.ts";
+import { describeStats, explainAnswers, type Line } from "./line.ts";
+import type { Known } from "./seen.ts";
+
+/** So many routes of a service are explained by an example. */
+const EXAMPLES = 5;
+
+/** Tells the decisions about a container in their order. The container may have stopped. */
+export function explainContainer(
+  container: Container,
+  snapshot: Snapshot,
+  reach: Reach,
+  options: RoutingOptions,
+  model: Model,
+): Line[] {
+  const { id, name, image } = container;
+  const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
+  const decision = createContainerRouter(snapshot, reach, options)(container);
+  if ("reason" in decision) {
+    return [title, ...decision.decisions, { about: "not routed", text: decision.reason }];
+  }
+  const rejection = model.rejections.find((each) => each.id === id);
+  if (rejection !== undefined) {
+    return [title, ...decision.decisions, { about: "not routed", text: rejection.reason }];
+  }
+  const service = model.services.find(({ name: own }) => own === decision.intent.service.value);
+  if (service === undefined) return [title, ...decision.decisions];
+  return [
+    title,
+    ...decision.decisions,
+    ...service.routes.map((each) => explainRoute(each, service)),
+    ...model.refusals
+      .filter(({ ids }) => ids.includes(id))
+      .map(({ reason }) => ({ about: "not there", text: reason })),
+    ...service.routes.slice(0, EXAMPLES).map((each) => exampleOf(each, decision.intent)),
+  ];
+}
+
+/**
+ * Tells what HAProxy says about the servers of a container.
+ * @param known of all servers that HAProxy has
+ */
+export function explainServers(
+  { id }: Container,
+  { servers, oddities }: Known,
+  model: Model,
+  labelPrefix: string,
+): Line[] {
+  const wanted = model.services
+    .flatMap((service) => service.servers)
+    .filter((server) => server.id === id)
+    .map(({ name }) => name);
+  const own = servers
+    .filter(({ name }) => isServerOf(name, id))
+    // The server of the preferred port comes first.
+    .toSorted((a, b) => wanted.indexOf(a.name) - wanted.indexOf(b.name));
+  if (own.length === 0 && wanted.length > 0) {
+    return [{ about: "haproxy", text: "has no server of it (yet): is the gateway running?" }];
+  }
+  return own.flatMap((server): Line[] => {
+    const [, port = ""] = server.name.split(":");
+    const before = port === "" ? "" : `port ${port}: `;
+    return [
+      { about: "haproxy", text: before + describeStats(server) },
+      ...explainAnswers(server.name, `${before}it`, oddities, labelPrefix),
+    ];
+  });
+}
+
+/** Whether a server's name is that of a container with this ID: see `serverName` in src/routing. */
+function isServerOf(name: string, id: string): boolean {
+  return name.split(":")[0] === id.slice(0, 12);
+}
+
+function explainRoute(own: Route, { backend, servers }: Service): Line {
+  const count = new Set(servers.map(({ id }) => id)).size;
+  const shared = count > 1 ? `, shared by ${count} containers` : "";
+  return { about: "route", text: `${nameOf(own)} -> backend ${backend}${shared}` };
+}
+
+/** @param intent what the container itself asks for */
+function exampleOf({ host, path, strip, rewrite, key }: Route, { routes }: Intent): Line {
+  const url = `http://${host || "HOST"}${path === "/" ? "" : path}/x`;
+  if (path === "/" && rewrite === "") return { about: "request", text: `${url} goes there as /x` };
+  const sent = strip ? `${rewrite}/x` : `${path}/x`;
+  const replaced =
+    rewrite === "" ? "the prefix is stripped" : `${rewrite} takes its prefix's place`;
+  const what = strip ? replaced : "the prefix is left on";
+  const wanted = routes.find((each) => keyOf(each) === key)?.treatment;
+  const differs = wanted !== undefined && (strip !== wanted.strip || rewrite !== wanted.rewrite);
+  const source = wanted === undefined || wanted.source === "" ? "" : `, from ${wanted.source}`;
+  const why = differs ? ", as the oldest container of the service has it" : source;
+  return { about: "request", text: `${url} goes there as ${sent} (${what}${why})` };
+}

@@ -1,0 +1,86 @@
+// Explains a URL: its route, its path there, and who answers.
+
+import { isWildcard, nameOf } from "../../lib/places.ts";
+import type { Model, Route, Server } from "../../model.ts";
+import { climbs } from "../../routing/climbing.ts";
+import { findRoute } from "../../routing/lookup.ts";
+import { inheritedRoutes } from "../../template/wildcards.ts";
+import { describeStats, explainAnswers, type Line } from "./line.ts";
+import type { Seen } from "./seen.ts";
+
+/**
+ * Tells where a request goes, and with which path.
+ * @param url a path, with or without `http://` and a host
+ * @param seen what HAProxy runs
+ */
+export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: string): Line[] {
+  const { host, path, query } = takeApart(url);
+  const routed = model.services.flatMap((service) => service.routes);
+  const keys = new Set([...routed, ...inheritedRoutes(routed)].map(({ key }) => key));
+  const all = [...routed, ...seen.routes.filter(({ key }) => !keys.has(key))];
+  const best = findRoute(all, host.toLowerCase(), path);
+  const title = { about: "url", text: `${host}${path}${query}` };
+  if (best === undefined) {
+    const routes = all.map(nameOf).join(", ") || "nothing";
+    return [
+      title,
+      { about: "answer", text: "403: no route matches it" },
+      { about: "served", text: routes },
+    ];
+  }
+  const found = { about: "route", text: `${nameOf(best)}, ${whyBest(best)}` };
+  const below = path.slice(best.path === "/" ? 0 : best.path.length);
+  if ((best.path !== "/" || best.rewrite !== "") && climbs(below)) {
+    return [title, found, { about: "answer", text: "400: by its dots it may leave that prefix" }];
+  }
+  const service = model.services.find(({ routes }) => routes.includes(best));
+  const rest = best.strip ? below : path;
+  const sent = `${best.rewrite}${rest.startsWith("/") ? rest : `/${rest}`}`;
+  const lines = [title, found, { about: "sent as", text: `${sent}${query}` }];
+  const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
+  const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
+  const waits = { about: "answer", text: "waits for a container; 503 if none comes" };
+  if (usable.length === 0) {
+    return isWaiting
+      ? [...lines, waits]
+      : [...lines, { about: "answer", text: "503: no container of it can be used now" }];
+  }
+  const down = new Map(
+    seen.servers.filter(({ state }) => state === "down").map((each) => [each.name, each]),
+  );
+  const silent = usable.flatMap((server) => {
+    const stats = down.get(server.name);
+    if (stats === undefined) return [];
+    return [{ about: "not to", text: `${describeServer(server)}, ${describeStats(stats)}` }];
+  });
+  const answering = usable.filter(({ name }) => !down.has(name));
+  if (answering.length > 0) {
+    const to = answering.map(describeServer).join(", or ");
+    const odd = answering.flatMap((server) =>
+      explainAnswers(server.name, `container ${server.container}`, seen.oddities, labelPrefix),
+    );
+    return [...lines, { about: "to", text: to }, ...odd, ...silent];
+  }
+  const unavailable = { about: "answer", text: "503: no container of it answers" };
+  return [...lines, isWaiting ? waits : unavailable, ...silent];
+}
+
+/** Why a route is the one of a request. */
+function whyBest({ host }: Route): string {
+  if (host === "") return "the longest that matches whole segments";
+  return isWildcard(host)
+    ? "of the longest wildcard that has one, the longest that matches whole segments"
+    : "of that host the longest that matches whole segments";
+}
+
+function describeServer({ container, address, port, backup }: Server): string {
+  return `${container} at ${address}:${port}${backup ? " (where its first port does not answer)" : ""}`;
+}
+
+/** The parts of a URL as HAProxy sees them: nothing is decoded, and no `..` is resolved. */
+function takeApart(url: string): { host: string; path: string; query: string } {
+  const [, authority = "", target = "/"] = /^(?:https?:\/\/([^/?#]*))?([^#]*)/i.exec(url) ?? [];
+  const [, path = "", query = ""] = /^([^?]*)(\?.*)?$/.exec(target) ?? [];
+  const host = authority.replace(/^.*@/, "").replace(/:\d+$/, "").replace(/\.$/, "");
+  return { host, path: path === "" ? "/" : path, query };
+}

@@ -1,0 +1,41 @@
+// Wildcards of hosts, such as `*.example.com`, as HAProxy's maps have them.
+
+import { covers, isWildcard, isWithin, keyOf } from "../lib/places.ts";
+import type { Route } from "../model.ts";
+
+/**
+ * The routes that wildcards have from wider ones: where `*.a.example.com` has no route for a path,
+ * that of `*.example.com` counts. HAProxy looks a host up under the longest wildcard only.
+ */
+export function inheritedRoutes(routes: readonly Route[]): readonly Route[] {
+  const byHost = Map.groupBy(
+    routes.filter(({ host }) => isWildcard(host)),
+    ({ host }) => host,
+  );
+  if (byHost.size < 2) return [];
+  return [...byHost].flatMap(([host, own]) => {
+    const wider = [...byHost.keys()]
+      .filter((each) => each !== host && covers(each, host))
+      .toSorted((a, b) => b.length - a.length);
+    const known = [...own];
+    for (const from of wider) {
+      const added = (byHost.get(from) ?? []).filter(
+        ({ path }) => !known.some((each) => isWithin(path, each.path)),
+      );
+      known.push(...added.map((each) => ({ ...each, host, key: keyOf({ ...each, host }) })));
+    }
+    return known.slice(own.length);
+  });
+}
+
+/**
+ * A wildcard as HAProxy's map has it: its labels from the last to the first, with a dot after each. So
+ * a longer wildcard is a longer prefix.
+ */
+export function wildcardKey(host: string): string {
+  const labels = host.split(".").slice(1);
+  return labels
+    .toReversed()
+    .map((label) => `${label}.`)
+    .join("");
+}

@@ -1,0 +1,152 @@
+// Random and hostile labels: HAProxy takes whatever comes of them, and no line of it is theirs.
+
+import { describe, expect, test } from "bun:test";
+import { basename, join } from "node:path";
+import { writeFileSync } from "node:fs";
+import { mapsOf } from "../../src/config/map-file.ts";
+import { makeDesired } from "../../src/gateway/desired.ts";
+import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { compileTemplate } from "../../src/template/compile.ts";
+import type { Container, Files } from "../../src/model.ts";
+import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { container, HOST, randomNumbers, SETTINGS, snapshot } from "../lab/make.ts";
+
+const KEYS = ["host", "path", "rewrite", "strip", "service", "port", "network", "enable"];
+const NAMES = [
+  ...KEYS,
+  ...KEYS.map((key) => `route.a.${key}`),
+  ...KEYS.map((key) => `route.b-1.${key}`),
+  "route.a",
+  "route..path",
+  "route.a\nb.path",
+  "__proto__",
+  "constructor",
+  "toString",
+];
+/** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
+const PARTS = (
+  "a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
+  "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
+)
+  .split(" ")
+  .concat([" ", "\t", "\n", "\r\n", "\0", "\u2028", "\nbackend evil\n", "a".repeat(300), ""]);
+
+/** A label of which the value may be anything. */
+function randomLabels(random: () => number): Record<string, string> {
+  const one = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
+  const text = (): string =>
+    Array.from({ length: 1 + random() * 3 }, () =>
+      random() < 0.9 ? one(PARTS) : String.fromCharCode(random() * 256),
+    ).join(one(["", "", ",", " ", "/", "."]));
+  return Object.fromEntries(
+    Array.from({ length: random() * 6 }, () => [
+      random() < 0.05 ? `gateway.${text()}` : `gateway.${one(NAMES)}`,
+      text(),
+    ]),
+  );
+}
+
+function randomContainers(count: number, random: () => number): Container[] {
+  return Array.from({ length: count }, (_, index) =>
+    container(`c${index}`, {
+      image: `img${Math.floor(random() * 20)}`,
+      created: Math.floor(random() * 5),
+      labels: randomLabels(random),
+    }),
+  );
+}
+
+const template = compileTemplate({ name: "path", text: TEMPLATES.path }, PARTIALS);
+
+function render(containers: readonly Container[], version: string, domain?: string) {
+  const settings = {
+    ...SETTINGS,
+    routing: { ...SETTINGS.routing, domain },
+    template: { ...SETTINGS.template, domain: domain ?? "" },
+    haproxy: { ...SETTINGS.haproxy, version },
+  };
+  return makeDesired(snapshot(containers), HOST, settings, template, () => "then");
+}
+
+const PATH = String.raw`(?:/[A-Za-z0-9._~!$&'()*+;=:@%-]+)+|/`;
+const BACKEND = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*";
+const OWN_LINES = [
+  // A path in a comment, in quotes where it would need them elsewhere.
+  /^# [A-Za-z0-9._~!$&'()*+;=:@%/\\-]+$/,
+  new RegExp(`^backend ${BACKEND} from _backend$`),
+  /^ {4}server [0-9a-f]{12}(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)? # c\d+$/,
+];
+const MAP_LINES = [
+  new RegExp(
+    `^(?:(?:\\*\\.)?[a-z0-9_.-]+)?(?:${PATH})?/? ${BACKEND}\\|(?:>(?:${PATH})\\|(?:${PATH})?|\\|?(?:${PATH}))$`,
+  ),
+  /^(?:[a-z0-9_-]+\.)+ \*\.[a-z0-9_.-]+$/,
+];
+
+/** The lines that are neither the template's nor have the form of those that it writes for a service. */
+function strangeLines(files: Files, harmless: ReadonlySet<string>): string[] {
+  const lines = files.config.split("\n");
+  const entries = Object.values(mapsOf(files)).flatMap((text) => text.split("\n"));
+  return [
+    ...lines.filter((line) => !harmless.has(line) && !OWN_LINES.some((form) => form.test(line))),
+    ...entries.filter((line) => line !== "" && !MAP_LINES.some((form) => form.test(line))),
+  ];
+}
+
+/** All lines of the template, with and without the rules that not every installation needs. */
+function templateLines(version: string): ReadonlySet<string> {
+  const on = { "gateway.host": "a.org", "gateway.rewrite": "/x" };
+  const containers = [container("c0", { image: "img0", labels: on })];
+  const all = [[], containers].flatMap((each) => [
+    render(each, version).files.config,
+    render(each, version, "ex.org").files.config,
+  ]);
+  const rewriteOnly = [container("c0", { image: "img0", labels: { "gateway.rewrite": "/x" } })];
+  const hostOnly = [container("c0", { image: "img0", labels: { "gateway.host": "a.org" } })];
+  const more = [rewriteOnly, hostOnly].map((each) => render(each, version).files.config);
+  return new Set([...all, ...more].flatMap((config) => config.split("\n")));
+}
+
+describe.each(["2.6.12", "3.4.7"])("labels for HAProxy %s", (version) => {
+  test("no line is theirs, and each container is served or told why not", () => {
+    const random = randomNumbers(version.length + 1);
+    const harmless = templateLines(version);
+    let routed = 0;
+    for (let round = 0; round < 300; round++) {
+      const containers = randomContainers(40, random);
+      const domain = random() < 0.2 ? "ex.org" : undefined;
+      const { files, model } = render(containers, version, domain);
+      expect(strangeLines(files, harmless)).toEqual([]);
+      const served = model.services.flatMap(({ servers }) => servers.map(({ id }) => id));
+      routed += new Set(served).size;
+      const told = model.rejections.map(({ id }) => id);
+      expect(new Set([...served, ...told]).size).toBe(containers.length);
+      for (const text of [...model.warnings, ...model.rejections.map(({ reason }) => reason)]) {
+        // A line of the log.
+        expect(text).not.toMatch(/[\n\r\0]/);
+      }
+    }
+    // Much of it is valid, or this would prove little.
+    expect(routed).toBeGreaterThan(3_000);
+  });
+});
+
+test.each(haproxyVersions())("HAProxy %s takes it", (version) => {
+  const random = randomNumbers(5);
+  const full = version === "2.6" ? "2.6.12" : `${version}.0`;
+  for (let round = 0; round < 6; round++) {
+    const dir = labDir("hostile");
+    const { files } = render(randomContainers(150, random), full);
+    const config = files.config.replaceAll("/x/", `${dir}/`);
+    for (const [path, text] of Object.entries(mapsOf(files))) {
+      writeFileSync(join(dir, basename(path)), text);
+    }
+    writeFileSync(join(dir, "state"), "1\n");
+    writeFileSync(join(dir, "haproxy.cfg"), config);
+    const checked = Bun.spawnSync([haproxyProgram(version), "-c", "-f", join(dir, "haproxy.cfg")]);
+    expect(checked.stderr.toString()).not.toMatch(/ALERT/);
+    expect(checked.exitCode).toBe(0);
+  }
+});
