@@ -257,7 +257,8 @@ describe("an Engine", () => {
     const gateway = await startGateway({ dockerHost: engine.dockerHost });
     const healthy = await run(engine, "half/one:1");
     await gateway.served("/half/one/", healthy.name);
-    const cmd = ["sh", "-c", "exit 1"];
+    // Long enough to be seen each time.
+    const cmd = ["sh", "-c", "sleep 0.3; exit 1"];
     const crashing = await run(engine, "half/one:1", { restart: "always", cmd });
     const lines = (): number => gateway.count(new RegExp(`container ${crashing.name}[, ]`));
     await gateway.logged(`container ${crashing.name} comes and goes: 12 changes in`);
