@@ -152,15 +152,17 @@ export class Holds {
     }
     const isFirst = this.#last === undefined;
     const isLost = (server: Server): boolean => this.#lostEarly.has(server.id);
-    // What was served before the gateway started is not held. HAProxy knows what answers.
+    // What was served before the gateway started is not held: HAProxy knows what answers. What is about
+    // to start has not served.
     if (isFirst) {
       const servers = services.flatMap((service) => service.servers);
       const inUse = servers.filter((server) => !server.disabled && !isLost(server));
       this.note(inUse.map(({ name }) => name));
     }
+    const isHeld = (server: Server): boolean => isLost(server) || server.why === ABOUT_TO_START;
     const factsOf = (service: Service | undefined): Facts => ({
       now,
-      length: isFirst && service?.servers.some(isLost) !== true ? 0 : this.length,
+      length: isFirst && service?.servers.some(isHeld) !== true ? 0 : this.length,
       answers: (server) => this.#answering.has(server),
       remains: this.remains,
     });

@@ -205,11 +205,19 @@ export class Gateway {
   /** The IDs of the containers that are routed, by the log. */
   #routed(): ReadonlySet<string> {
     const routed = new Set<string>();
-    for (const { event, id = "" } of this.lines()) {
-      if (event === "routed" || event === "no requests for") routed.add(id);
-      if (event === "removed") routed.delete(id);
-    }
+    for (const [id, event] of this.#lastEvents()) if (event !== "removed") routed.add(id);
     return routed;
+  }
+
+  /** What was last told of each container, by its ID. */
+  #lastEvents(): ReadonlyMap<string, string> {
+    const last = new Map<string, string>();
+    for (const { event, id = "" } of this.lines()) {
+      if (event === "routed" || event === "no requests for" || event === "removed") {
+        last.set(id, event);
+      }
+    }
+    return last;
   }
 
   /** Waits until what HAProxy runs is on disk, and known to be what it runs. */
@@ -220,6 +228,11 @@ export class Gateway {
       const config = this.config();
       const missing = [...this.#routed()].filter((id) => !config.includes(id.slice(0, 12)));
       if (missing.length > 0) throw new Error(`the files do not have ${missing.join()} yet`);
+      const served = [...this.#lastEvents()].filter(([, event]) => event === "routed");
+      const early = served.filter(([id]) =>
+        new RegExp(`server ${id.slice(0, 12)}.* disabled`).test(config),
+      );
+      if (early.length > 0) throw new Error("a container is about to start, by the files");
       if (/server _wait .* backup$/m.test(config)) throw new Error("requests wait, by the files");
       if (existsSync(note)) throw new Error(`there still is ${note}`);
     });
