@@ -11,6 +11,7 @@ import type { Container, Files } from "../../src/model.ts";
 import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { container, HOST, randomNumbers, SETTINGS, snapshot } from "../lab/make.ts";
+import { namedFiles } from "../lab/named-files.ts";
 
 const KEYS = ["host", "path", "rewrite", "strip", "service", "port", "network", "enable"];
 const NAMES = [
@@ -140,7 +141,7 @@ test.each(haproxyVersions())("HAProxy %s takes it", (version) => {
     const dir = labDir("hostile");
     const { files } = render(randomContainers(150, random), full);
     const config = files.config.replaceAll("/x/", `${dir}/`);
-    for (const [path, text] of Object.entries(mapsOf(files))) {
+    for (const [path, text] of Object.entries(namedFiles(files))) {
       writeFileSync(join(dir, basename(path)), text);
     }
     writeFileSync(join(dir, "state"), "1\n");
