@@ -155,8 +155,14 @@ export interface Server {
   readonly disabled: boolean;
   /** Why it is disabled; empty if it is not. */
   readonly why: string;
-  /** Whether it serves only while the first port of its container does not. */
+  /** Whether it serves only while no server does that is none. */
   readonly backup: boolean;
+  /** Whether it is not at the first port of its container. */
+  readonly second: boolean;
+  /** Its share of the requests as HAProxy has it, such as `10`; empty: the usual one. */
+  readonly weight: string;
+  /** How many requests it gets at a time; empty: any number. */
+  readonly maxconn: string;
   /** When the container's process started, in Docker's words; empty if that is not known. */
   readonly startedAt: string;
   /** The container itself, and the one whose network it uses, if any. */

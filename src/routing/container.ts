@@ -1,7 +1,13 @@
 // Decides for one container whether it is routed, and which servers it has.
 
 import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
-import { readIntent, titleOf, type Intent, type IntentOptions } from "./intent.ts";
+import {
+  readIntent,
+  titleOf,
+  type Intent,
+  type IntentOptions,
+  type ServerWishes,
+} from "./intent.ts";
 import { nameOf } from "../lib/places.ts";
 import {
   ABOUT_TO_START,
@@ -33,7 +39,7 @@ export interface UnroutedContainer {
 
 /** One decision about a container, as text for a person. */
 interface Decision {
-  readonly about: "state" | "service" | "host" | "path" | "address" | "port" | "health";
+  readonly about: "state" | "service" | "host" | "path" | "address" | "port" | "health" | "setting";
   readonly text: string;
 }
 
@@ -79,8 +85,9 @@ export function createContainerRouter(
     const numbers = candidates.ports.join(", then ");
     decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
     decisions.push({ about: "health", text: describeHealth(container) });
+    decisions.push(...intent.server.said.map((text) => ({ about: "setting" as const, text })));
     const servers = candidates.ports.map((port, index) => ({
-      ...toServer(container, address, port, index > 0),
+      ...toServer(container, address, port, index > 0, intent.server),
       name: serverName(container, candidates.ports.length > 1 ? port : undefined),
     }));
     return { container, intent, servers, decisions };
@@ -130,7 +137,8 @@ function toServer(
   container: Container,
   { address, provider }: Address,
   port: number,
-  backup: boolean,
+  second: boolean,
+  { weight, backup, maxconn }: ServerWishes,
 ) {
   const why = whyDisabled(container);
   const { name, id, image, labels, stopTimeout, startedAt } = container;
@@ -145,7 +153,10 @@ function toServer(
     holders: holders.map((holder) => ({ id: holder.id, pid: holder.pid })),
     address,
     port,
-    backup,
+    backup: backup || second,
+    second,
+    weight: weight?.toString() ?? "",
+    maxconn: maxconn?.toString() ?? "",
     disabled: why !== "",
     why,
   };

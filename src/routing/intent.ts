@@ -2,7 +2,7 @@
 
 import type { Container, Settings } from "../model.ts";
 import { parseImage } from "./image.ts";
-import { LABEL_PREFIX, readLabels, type RouteLabels } from "./labels.ts";
+import { LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
 import { keyOf } from "../lib/places.ts";
 
 /** A value and its source, such as `image acme/shop:1.2` or `label gateway.port`. */
@@ -32,6 +32,18 @@ export interface RouteIntent {
   readonly treatment: Treatment;
 }
 
+/** What a container wants of its servers in HAProxy. */
+export interface ServerWishes {
+  /** Its share of the requests, 1 being the usual; undefined: no label says so. */
+  readonly weight: number | undefined;
+  /** Whether it serves only while no other server does that is none. */
+  readonly backup: boolean;
+  /** How many requests it gets at a time; undefined: any number. */
+  readonly maxconn: number | undefined;
+  /** The labels that say so, such as `weight=10, from label gateway.weight`. */
+  readonly said: readonly string[];
+}
+
 export interface Intent {
   /** The name of the service. All containers with the same name are its servers. */
   readonly service: Sourced<string>;
@@ -39,6 +51,7 @@ export interface Intent {
   readonly port: Sourced<number> | undefined;
   readonly network: Sourced<string> | undefined;
   readonly settings: Settings;
+  readonly server: ServerWishes;
   /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
   /** Things that work, but are probably a mistake. */
@@ -75,6 +88,7 @@ type IntentReader = (container: Container, options: IntentOptions) => PartialInt
 const READERS: readonly IntentReader[] = [fromImage, fromLabels];
 
 const DEFAULTS: IntentOptions = { labelPrefix: LABEL_PREFIX, onlyEnabled: false };
+const NO_WISHES: ServerWishes = { weight: undefined, backup: false, maxconn: undefined, said: [] };
 export const STRIPPED: Treatment = { strip: true, rewrite: "", source: "" };
 /** One container asks for no more. Each is an entry of HAProxy's map. */
 const MOST_ROUTES = 100;
@@ -93,7 +107,7 @@ export function readIntent(
   if (refusal !== undefined) return refusal;
   const known = parts.filter((part): part is PartialIntent => !("reason" in part));
   const intent: PartialIntent = Object.assign({}, ...known);
-  const { service, port, network, registry = "" } = intent;
+  const { service, port, network, server = NO_WISHES, registry = "" } = intent;
   const problems = known.flatMap(({ problem }) => problem ?? []);
   const asked = [...routesOf(known), ...known.flatMap(({ further = [] }) => further)];
   const all = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
@@ -114,7 +128,7 @@ export function readIntent(
     ...tooMany,
   ];
   const warnings = about.map((warning) => `container ${container.name}: ${warning}`);
-  return { service, routes, port, network, settings, registry, warnings };
+  return { service, routes, port, network, settings, server, registry, warnings };
 }
 
 /** The routes of the strongest reader that has any, treated as the stronger ones say. */
@@ -184,10 +198,20 @@ function fromLabels(
     ...(values.service === undefined
       ? {}
       : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),
+    ...wishesOf(values, labelPrefix),
     ...readOwn(route),
     further: others.flatMap(({ routes }) => routes),
     warnings: [...warnings, ...others.flatMap((each) => each.warnings), ...contradiction(route)],
   };
+}
+
+/** What the labels want of the container's servers. */
+function wishesOf({ weight, backup, maxconn }: Labels["values"], prefix: string): PartialIntent {
+  const said = Object.entries({ weight, backup, maxconn })
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${value}, from label ${prefix}${name}`);
+  if (said.length === 0) return {};
+  return { server: { weight, backup: backup === true, maxconn, said } };
 }
 
 /** The route that a container has by itself. */

@@ -5,11 +5,13 @@ import { compare } from "../lib/text.ts";
 import {
   one,
   parseHost,
+  parseMaxconn,
   parsePath,
   parsePort,
   parseServiceName,
   parseSwitch,
   parseText,
+  parseWeight,
   several,
   type Parser,
 } from "./values.ts";
@@ -40,6 +42,9 @@ const OF_CONTAINER = {
     "a name of letters, digits, dots, hyphens and underscores (at most 63)",
     "container",
   ),
+  weight: row(one(parseWeight), "a weight (0 to 256)", "setting"),
+  backup: row(one(parseSwitch), "true or false", "setting"),
+  maxconn: row(one(parseMaxconn), "a number of requests (1 to 1000000)", "setting"),
 };
 
 /** The labels of a route. A further route has the same ones, as `route.NAME.host` and so on. */

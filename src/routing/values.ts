@@ -55,9 +55,7 @@ export function parseSwitch(text: string): boolean | undefined {
 
 /** A TCP port number from 1 to 65535; undefined for anything else. */
 export function parsePort(text: string): number | undefined {
-  if (!/^\d{1,5}$/.test(text)) return undefined;
-  const port = Number(text);
-  return port >= 1 && port <= 65535 ? port : undefined;
+  return text.length > 5 ? undefined : wholeNumber(text, 1, 65_535);
 }
 
 /** Any text on one line but an empty one. */
@@ -82,4 +80,21 @@ export function parsePath(text: string): string | undefined {
 /** A name that HAProxy takes for a backend, too. */
 export function parseServiceName(text: string): string | undefined {
   return SERVICE.test(text) ? text : undefined;
+}
+
+/** The weight of a server. The limit is HAProxy's. */
+export function parseWeight(text: string): number | undefined {
+  return wholeNumber(text, 0, 256);
+}
+
+/** How many requests a server gets at a time. */
+export function parseMaxconn(text: string): number | undefined {
+  return wholeNumber(text, 1, 1_000_000);
+}
+
+/** A whole number within limits, without a sign; undefined for anything else. */
+function wholeNumber(text: string, lowest: number, highest: number): number | undefined {
+  if (!/^\d{1,9}$/.test(text)) return undefined;
+  const number = Number(text);
+  return number >= lowest && number <= highest ? number : undefined;
 }

@@ -180,7 +180,7 @@ function toBackend(service: Service, holdLength: number): Backend {
 
 /** A container with several candidate ports has several servers, but it is one guest. */
 function isFirstOfContainer(server: Server): boolean {
-  return !server.backup;
+  return !server.second;
 }
 
 function toGuest({ image, id, address }: Server): Guest {

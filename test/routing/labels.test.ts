@@ -26,6 +26,10 @@ test.each([
   ["network", { "gateway.network": "back end" }, { network: "back end" }],
   ["network with blanks", { "gateway.network": " x " }, { network: "x" }],
   ["service", { "gateway.service": "web" }, { service: "web" }],
+  ["weight", { "gateway.weight": "256" }, { weight: 256 }],
+  ["weight, none", { "gateway.weight": "0" }, { weight: 0 }],
+  ["backup", { "gateway.backup": "true" }, { backup: true }],
+  ["maxconn", { "gateway.maxconn": " 20 " }, { maxconn: 20 }],
 ])("of the container: %s", (_, labels, values) => {
   expect(read(labels)).toEqual({
     values,
@@ -96,6 +100,19 @@ test.each([
   expect(route.reason).toStartWith(reason);
   expect(route.values).toEqual({ strip: false });
   expect(warnings).toEqual([]);
+});
+
+test.each([
+  ["weight", "257", 'label gateway.weight="257" is not a weight (0 to 256)'],
+  ["weight", "-1", 'label gateway.weight="-1" is not a weight (0 to 256)'],
+  ["weight", "1 backup", 'label gateway.weight="1 backup" is not a weight (0 to 256)'],
+  ["backup", "2", 'label gateway.backup="2" is not true or false'],
+  ["maxconn", "0", 'label gateway.maxconn="0" is not a number of requests (1 to 1000000)'],
+  ["maxconn", "1e3", 'label gateway.maxconn="1e3" is not a number of requests (1 to 1000000)'],
+])("gateway.%s=%j of the container costs only that", (name, value, warning) => {
+  const { values, warnings } = read({ [`gateway.${name}`]: value });
+  expect(values).toEqual({});
+  expect(warnings).toEqual([warning]);
 });
 
 test.each([

@@ -10,10 +10,23 @@ import { compileTemplate } from "../../src/template/compile.ts";
 import type { Container, Files } from "../../src/model.ts";
 import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { labDir } from "../lab/leftovers.ts";
+import { namedFiles } from "../lab/named-files.ts";
 import { container, HOST, randomNumbers, SETTINGS, snapshot } from "../lab/make.ts";
 import { namedFiles } from "../lab/named-files.ts";
 
-const KEYS = ["host", "path", "rewrite", "strip", "service", "port", "network", "enable"];
+const KEYS = [
+  "host",
+  "path",
+  "rewrite",
+  "strip",
+  "service",
+  "port",
+  "network",
+  "enable",
+  "weight",
+  "backup",
+  "maxconn",
+];
 const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
@@ -27,7 +40,7 @@ const NAMES = [
 ];
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "7 0 256 a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -77,7 +90,7 @@ const OWN_LINES = [
   // A path in a comment, in quotes where it would need them elsewhere.
   /^# [A-Za-z0-9._~!$&'()*+;=:@%/\\-]+$/,
   new RegExp(`^backend ${BACKEND} from _backend$`),
-  /^ {4}server [0-9a-f]{12}(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)? # c\d+$/,
+  /^ {4}server [0-9a-f]{12}(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];
 const MAP_LINES = [
   new RegExp(

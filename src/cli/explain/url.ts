@@ -73,8 +73,13 @@ function whyBest({ host }: Route): string {
     : "of that host the longest that matches whole segments";
 }
 
-function describeServer({ container, address, port, backup }: Server): string {
-  return `${container} at ${address}:${port}${backup ? " (where its first port does not answer)" : ""}`;
+function describeServer({ container, address, port, backup, second }: Server): string {
+  const when = second
+    ? " (where its first port does not answer)"
+    : backup
+      ? " (a backup, while no other answers)"
+      : "";
+  return `${container} at ${address}:${port}${when}`;
 }
 
 /** The parts of a URL as HAProxy sees them: nothing is decoded, and no `..` is resolved. */
