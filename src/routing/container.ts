@@ -2,6 +2,7 @@
 
 import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
 import {
+  intentOf,
   readIntent,
   titleOf,
   type Intent,
@@ -23,6 +24,8 @@ export interface RoutedContainer {
   readonly container: Container;
   readonly intent: Intent;
   readonly servers: readonly Server[];
+  /** Its routes with servers of their own, which are members of other services. */
+  readonly branches: readonly RoutedContainer[];
   readonly decisions: readonly Decision[];
 }
 
@@ -70,7 +73,13 @@ export function createContainerRouter(
     if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
     decisions.push(...describeIntent(intent, options.domain));
     // Docker will start it again. Its route stays until then and answers 503.
-    if (container.state === "restarting") return { container, intent, servers: [], decisions };
+    if (container.state === "restarting") {
+      const branches = intent.branches.map((branch): RoutedContainer => {
+        const own = intentOf(branch, intent);
+        return { container, intent: own, servers: [], branches: [], decisions: [] };
+      });
+      return { container, intent, servers: [], branches, decisions };
+    }
 
     const address = chooseAddress(container, intent.network?.value);
     if ("reason" in address) {
@@ -86,22 +95,48 @@ export function createContainerRouter(
     decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
     decisions.push({ about: "health", text: describeHealth(container) });
     decisions.push(...intent.server.said.map((text) => ({ about: "setting" as const, text })));
-    const servers = candidates.ports.map((port, index) => ({
-      ...toServer(container, address, port, index > 0, intent.server),
-      name: serverName(container, candidates.ports.length > 1 ? port : undefined),
-    }));
-    return { container, intent, servers, decisions };
+    const servers = toServers(container, intent, "", address, candidates.ports);
+    const warnings: string[] = [];
+    const branches = intent.branches.flatMap((branch): RoutedContainer[] => {
+      const own = intentOf(branch, intent);
+      const found =
+        branch.port === undefined
+          ? candidates
+          : choosePorts(container, branch.port.value, address, options);
+      const about = `for route ${branch.name}`;
+      if ("reason" in found) {
+        const text = `none ${about}: ${found.reason}`;
+        decisions.push({ about: "port", text });
+        warnings.push(`container ${container.name}: port ${text}`);
+        return [];
+      }
+      if (branch.port !== undefined) {
+        const text = `${branch.port.value} ${about}, ${branch.port.source} names it`;
+        decisions.push({ about: "port", text });
+      }
+      const ofBranch = toServers(container, own, branch.name, address, found.ports);
+      return [{ container, intent: own, servers: ofBranch, branches: [], decisions: [] }];
+    });
+    const told = warnings.length === 0 ? intent : withWarnings(intent, warnings);
+    return { container, intent: told, servers, branches, decisions };
   }
 }
 
+function withWarnings(intent: Intent, more: readonly string[]): Intent {
+  return { ...intent, warnings: [...intent.warnings, ...more] };
+}
+
 /** Where it wants to be served, and what says so. An image's own service goes without saying. */
-function describeIntent({ service, routes }: Intent, domain: string | undefined): Decision[] {
+function describeIntent(
+  { service, routes, branches }: Intent,
+  domain: string | undefined,
+): Decision[] {
   const isNamed = service.source.startsWith("label ");
   return [
     ...(isNamed
       ? [{ about: "service" as const, text: `${titleOf(service.value)}, from ${service.source}` }]
       : []),
-    ...routes.map((route): Decision => {
+    ...[...routes, ...branches.flatMap((branch) => branch.routes)].map((route): Decision => {
       if (route.isDefault && domain !== undefined) {
         return { about: "host", text: `a name below ${domain}, from ${service.source}` };
       }
@@ -128,9 +163,26 @@ function describeHealth({ health }: Container): string {
  * renamed keeps its server, and a new container with an old name does not get the state that HAProxy
  * has for the old one.
  */
-function serverName({ id }: Container, port: number | undefined): string {
-  const short = id.slice(0, 12);
-  return port === undefined ? short : `${short}:${port}`;
+function serverName({ id }: Container, branch: string, port: number | undefined): string {
+  const parts = [
+    ...(branch === "" ? [] : ["route", branch]),
+    ...(port === undefined ? [] : [port]),
+  ];
+  return [id.slice(0, 12), ...parts].join(":");
+}
+
+/** @param branch the name of the route whose servers they are; empty: the container's own */
+function toServers(
+  container: Container,
+  { server }: Intent,
+  branch: string,
+  address: Address,
+  ports: readonly number[],
+): readonly Server[] {
+  return ports.map((port, index) => ({
+    ...toServer(container, address, port, index > 0, server),
+    name: serverName(container, branch, ports.length > 1 ? port : undefined),
+  }));
 }
 
 function toServer(

@@ -51,11 +51,22 @@ export interface Intent {
   readonly port: Sourced<number> | undefined;
   readonly network: Sourced<string> | undefined;
   readonly settings: Settings;
+  readonly branches: readonly Branch[];
   readonly server: ServerWishes;
   /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
   /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
+}
+
+/** A further route of a container with servers of its own, which are a service of their own. */
+export interface Branch {
+  /** The name of the route in its labels. */
+  readonly name: string;
+  readonly routes: readonly RouteIntent[];
+  /** Undefined: the container's. */
+  readonly port: Sourced<number> | undefined;
+  readonly settings: Settings;
 }
 
 /** What one reader knows. Of `routes` the strongest reader's count, `further` ones are added. */
@@ -110,8 +121,11 @@ export function readIntent(
   const { service, port, network, server = NO_WISHES, registry = "" } = intent;
   const problems = known.flatMap(({ problem }) => problem ?? []);
   const asked = [...routesOf(known), ...known.flatMap(({ further = [] }) => further)];
-  const all = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
-  const routes = all.slice(0, MOST_ROUTES);
+  const own = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
+  const routes = own.slice(0, MOST_ROUTES);
+  const wanted = known.flatMap((part) => part.branches ?? []);
+  const all = [...own, ...wanted.flatMap((branch) => branch.routes)];
+  const branches = withRoutes(wanted, MOST_ROUTES - routes.length);
   if (service === undefined || routes.length === 0) {
     const why = problems.at(-1) ?? "nothing names its service";
     const help = `; label ${options.labelPrefix}service names the service of such a container`;
@@ -128,7 +142,34 @@ export function readIntent(
     ...tooMany,
   ];
   const warnings = about.map((warning) => `container ${container.name}: ${warning}`);
-  return { service, routes, port, network, settings, server, registry, warnings };
+  return { service, routes, port, network, settings, branches, server, registry, warnings };
+}
+
+/** Branches with so many routes together. */
+function withRoutes(branches: readonly Branch[], most: number): Branch[] {
+  let left = most;
+  return branches
+    .map((branch) => {
+      const routes = branch.routes.slice(0, left);
+      left -= routes.length;
+      return { ...branch, routes };
+    })
+    .filter(({ routes }) => routes.length > 0);
+}
+
+/** The intent of a branch, which is served as another container's. */
+export function intentOf(branch: Branch, whole: Intent): Intent {
+  const { name, routes, port, settings } = branch;
+  const service = { value: branchOf(whole.service.value, name), source: whole.service.source };
+  return {
+    ...whole,
+    service,
+    routes,
+    port: port ?? whole.port,
+    settings,
+    branches: [],
+    warnings: [],
+  };
 }
 
 /** The routes of the strongest reader that has any, treated as the stronger ones say. */
@@ -166,14 +207,31 @@ function fromImage({ image, imageId }: Container): PartialIntent {
  */
 const NAMED = "service::";
 
+/** A service that is a route with servers of its own: the name of its container's, and the route's. */
+const BRANCH = /^(.*)::route:([A-Za-z0-9_-]+)$/;
+
+/** The name of the service that a route with servers of its own is. */
+function branchOf(service: string, route: string): string {
+  return `${service}::route:${route}`;
+}
+
+/** Whether a service is a route with servers of its own: its containers are served elsewhere, too. */
+export function isBranch(service: string): boolean {
+  return BRANCH.test(service);
+}
+
 /** Whether a label gives the name of a service. */
 export function isNamed(service: string): boolean {
-  return service.startsWith(NAMED);
+  // An image may be called `service`, too.
+  const [, whole = service] = BRANCH.exec(service) ?? [];
+  return whole.startsWith(NAMED);
 }
 
 /** The name of a service as a person knows it. */
 export function titleOf(service: string): string {
-  return isNamed(service) ? service.slice(NAMED.length) : service;
+  const [, whole = service, route] = BRANCH.exec(service) ?? [];
+  const title = whole.startsWith(NAMED) ? whole.slice(NAMED.length) : whole;
+  return route === undefined ? title : `${title} (route ${route})`;
 }
 
 /** The labels `gateway.*`. */
@@ -200,7 +258,8 @@ function fromLabels(
       : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),
     ...wishesOf(values, labelPrefix),
     ...readOwn(route),
-    further: others.flatMap(({ routes }) => routes),
+    further: others.flatMap(({ branch, routes }) => (branch === undefined ? routes : [])),
+    branches: others.flatMap(({ branch }) => branch ?? []),
     warnings: [...warnings, ...others.flatMap((each) => each.warnings), ...contradiction(route)],
   };
 }
@@ -228,6 +287,8 @@ function readOwn(labels: RouteLabels): PartialIntent {
 /** A further route of a container. */
 function readFurther(labels: RouteLabels): {
   readonly routes: readonly RouteIntent[];
+  /** If it has servers of its own. */
+  readonly branch?: Branch;
   readonly warnings: readonly string[];
 } {
   const { prefix, values, reason } = labels;
@@ -238,7 +299,24 @@ function readFurther(labels: RouteLabels): {
   const problem = reason ?? missing;
   if (problem !== undefined)
     return { routes: [], warnings: [`${problem}: that route is not served`] };
-  return { routes: placesOf(labels, treatmentOf(labels)), warnings: contradiction(labels) };
+  const routes = placesOf(labels, treatmentOf(labels));
+  const warnings = contradiction(labels);
+  return Object.keys(labels.servers).length === 0
+    ? { routes, warnings }
+    : { routes, warnings, branch: toBranch(labels, routes) };
+}
+
+function toBranch(
+  { name, prefix, servers: { port } }: RouteLabels,
+  routes: readonly RouteIntent[],
+): Branch {
+  const source = `label ${prefix}port`;
+  return {
+    name,
+    routes,
+    port: port === undefined ? undefined : { value: port, source },
+    settings: {},
+  };
 }
 
 /** All that is meant by several hosts and several paths. */

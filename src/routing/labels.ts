@@ -60,6 +60,17 @@ const OF_ROUTE = {
   rewrite: row(one(parsePath), "a path, such as /app", "route"),
 };
 
+/**
+ * The labels about the servers of a route. A further route that has any of them is served by servers of
+ * its own: it takes none of these labels from its container.
+ */
+const OF_SERVERS = {
+  port: row(one(parsePort), "a port number (1 to 65535)", "route"),
+};
+
+/** All labels that a route may have. */
+const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_SERVERS };
+
 function row<T>(parse: Parser<T>, allowed: string, cost: Cost): Row<T> {
   return { parse, allowed, cost };
 }
@@ -71,9 +82,13 @@ type ValuesOf<T extends Table> = {
 
 /** The labels of one route. */
 export interface RouteLabels {
+  /** Empty: it is the one that the container has by itself. */
+  readonly name: string;
   /** What stands before each label of it, such as `gateway.` or `gateway.route.api.`. */
   readonly prefix: string;
   readonly values: ValuesOf<typeof OF_ROUTE>;
+  /** About its servers. */
+  readonly servers: ValuesOf<typeof OF_SERVERS>;
   /** Why the route must not be made; undefined if nothing is wrong. */
   readonly reason: string | undefined;
 }
@@ -101,24 +116,25 @@ export function readLabels(
 ): Labels | InvalidLabels {
   const warnings: string[] = [];
   const container = new Reading(OF_CONTAINER, prefix);
-  const routes = new Map([["", new Reading(OF_ROUTE, prefix)]]);
+  const routes = new Map([["", new Reading(OF_ANY_ROUTE, prefix)]]);
   // Docker lists labels in any order.
   for (const [label, text] of Object.entries(labels).toSorted(([a], [b]) => compare(a, b))) {
     const { routeName, key } = takeApart(label, prefix);
-    const known = routes.get(routeName) ?? new Reading(OF_ROUTE, `${prefix}route.${routeName}.`);
+    const known =
+      routes.get(routeName) ?? new Reading(OF_ANY_ROUTE, `${prefix}route.${routeName}.`);
     const isOfContainer = routeName === "" && Object.hasOwn(OF_CONTAINER, key);
     if (isOfContainer) warnings.push(...container.take(key, text));
-    else if (Object.hasOwn(OF_ROUTE, key)) {
+    else if (Object.hasOwn(OF_ANY_ROUTE, key)) {
       warnings.push(...known.take(key, text));
       routes.set(routeName, known);
     } else warnings.push(...spellingWarnings(label, prefix));
   }
   const reason = container.reason("container");
   if (reason !== undefined) return { reason };
-  const [route, ...further] = [...routes.values()].map((each) => each.route());
+  const [route, ...further] = [...routes].map(([name, each]) => each.route(name));
   return {
     values: container.values,
-    route: route ?? { prefix, values: {}, reason: undefined },
+    route: route ?? { name: "", prefix, values: {}, servers: {}, reason: undefined },
     further,
     warnings,
   };
@@ -159,8 +175,22 @@ class Reading {
     return this.#refused.find((each) => each.cost === cost)?.text;
   }
 
-  route(): RouteLabels {
-    return { prefix: this.prefix, values: this.values, reason: this.reason("route") };
+  route(name: string): RouteLabels {
+    const { prefix } = this;
+    const values = this.#valuesIn(OF_ROUTE);
+    return {
+      name,
+      prefix,
+      values,
+      servers: this.#valuesIn(OF_SERVERS),
+      reason: this.reason("route"),
+    };
+  }
+
+  #valuesIn(table: Table): Record<string, unknown> {
+    return Object.fromEntries(
+      Object.entries(this.values).filter(([key]) => Object.hasOwn(table, key)),
+    );
   }
 }
 
@@ -177,7 +207,7 @@ function spellingWarnings(label: string, prefix: string): string[] {
   const stem = prefix.slice(0, -1);
   if (!label.startsWith(stem)) return [];
   const { routeName } = takeApart(label, prefix);
-  const ofRoute = Object.keys(OF_ROUTE);
+  const ofRoute = Object.keys(OF_ANY_ROUTE);
   const known =
     routeName === ""
       ? [...Object.keys(OF_CONTAINER), ...ofRoute].map((key) => prefix + key)

@@ -130,9 +130,9 @@ function sameHosts(a: readonly string[] | undefined, b: readonly string[] | unde
 function regroup(last: Routed, decisions: readonly Decision[]): readonly ServiceGroup[] {
   const { start, before, after } = listDifference(last.decisions, decisions);
   const differing = [...last.decisions.slice(start, before), ...decisions.slice(start, after)];
-  const changed = new Set(differing.map(serviceOf));
+  const changed = new Set(differing.flatMap(membersOf).map(serviceOf));
   if (changed.size === 0) return last.groups;
-  const members = decisions.filter(isRouted).filter((each) => changed.has(serviceOf(each)));
+  const members = decisions.flatMap(membersOf).filter((each) => changed.has(serviceOf(each)));
   const membersByName = Map.groupBy(members, ({ intent }) => intent.service.value);
   const anew = [...membersByName].map(([name, own]) => toGroup(name, own));
   return [...last.groups.filter(({ name }) => !changed.has(name)), ...anew].toSorted((a, b) =>
@@ -140,13 +140,13 @@ function regroup(last: Routed, decisions: readonly Decision[]): readonly Service
   );
 }
 
-/** The name of a container's service; undefined if the container is not routed. */
-function serviceOf(decision: Decision): string | undefined {
-  return isRouted(decision) ? decision.intent.service.value : undefined;
+/** What a container is in services: a member of its own, and of those that its branches are. */
+function membersOf(decision: Decision): readonly RoutedContainer[] {
+  return "reason" in decision ? [] : [decision, ...decision.branches];
 }
 
-function isRouted(decision: Decision): decision is RoutedContainer {
-  return !("reason" in decision);
+function serviceOf({ intent }: RoutedContainer): string {
+  return intent.service.value;
 }
 
 /** The services that get host names by themselves, with the age of the first container that wants one. */

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { keyOf, nameOf } from "../lib/places.ts";
 import type { Rejection, RouteRefusal, Service } from "../model.ts";
 import type { UnroutedContainer } from "./container.ts";
-import { titleOf, type Intent } from "./intent.ts";
+import { isBranch, titleOf, type Intent } from "./intent.ts";
 import type { Loss } from "./ownership.ts";
 import { toService, warningsOf, type ServiceGroup } from "./service.ts";
 import type { Ask, Denial, Standing } from "./standing.ts";
@@ -60,19 +60,26 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
     candidate,
     losses,
     service: isServed ? toService(name, members, own) : undefined,
-    rejections: [
-      ...out.map((each) => toRejection(unrouted(each))),
-      ...(isServed
-        ? []
-        : members.map(({ container }) =>
-            toRejection(unrouted({ container, route: undefined, reason: why })),
-          )),
-    ],
+    // What has no part in a branch is served elsewhere.
+    rejections: isBranch(name)
+      ? []
+      : [
+          ...out.map((each) => toRejection(unrouted(each))),
+          ...(isServed
+            ? []
+            : members.map(({ container }) =>
+                toRejection(unrouted({ container, route: undefined, reason: why })),
+              )),
+        ],
     refusals,
     warnings: [
       ...warningsOf(name, members),
       ...candidate.warnings,
-      ...(isServed ? refusals : []).map(
+      ...(isBranch(name) ? out : []).map(
+        ({ container, reason }) =>
+          `container ${container.name} is no part of service ${titleOf(name)}: ${reason}`,
+      ),
+      ...(isServed || isBranch(name) ? refusals : []).map(
         ({ route, reason }) => `service ${titleOf(name)} is not served at ${route}: ${reason}`,
       ),
     ],

@@ -68,6 +68,7 @@ test("an image and labels", () => {
     port: { value: 81, source: "label gateway.port" },
     network: { value: "back", source: "label gateway.network" },
     settings: {},
+    branches: [],
     server: { weight: undefined, backup: false, maxconn: undefined, said: [] },
     registry: "reg.example.com",
     warnings: ["container web: label gateway.prot is unknown, gateway.port was probably meant"],

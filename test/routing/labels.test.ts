@@ -33,7 +33,7 @@ test.each([
 ])("of the container: %s", (_, labels, values) => {
   expect(read(labels)).toEqual({
     values,
-    route: { prefix: "gateway.", values: {}, reason: undefined },
+    route: { name: "", prefix: "gateway.", values: {}, servers: {}, reason: undefined },
     further: [],
     warnings: [],
   });
@@ -48,15 +48,36 @@ test.each([
   ["path", { "gateway.path": "/" }, { path: ["/"] }],
   ["paths", { "gateway.path": "/x/ /y" }, { path: ["/x", "/y"] }],
 ])("of the route: %s", (_, labels, values) => {
-  expect(read(labels).route).toEqual({ prefix: "gateway.", values, reason: undefined });
+  expect(read(labels).route).toEqual({
+    name: "",
+    prefix: "gateway.",
+    values,
+    servers: {},
+    reason: undefined,
+  });
   const further = Object.entries(labels).map(([label, text]) => [
     label.replace("gateway.", "gateway.route.a_b-1."),
     text,
   ]);
   const { route, further: routes, warnings } = read(Object.fromEntries(further));
   expect(route.values).toEqual({});
-  expect(routes).toEqual([{ prefix: "gateway.route.a_b-1.", values, reason: undefined }]);
+  expect(routes).toEqual([
+    { name: "a_b-1", prefix: "gateway.route.a_b-1.", values, servers: {}, reason: undefined },
+  ]);
   expect(warnings).toEqual([]);
+});
+
+test("a port of a further route is about its servers", () => {
+  const { values, further } = read({ "gateway.port": "80", "gateway.route.a.port": "90" });
+  expect(values).toEqual({ port: 80 });
+  const [{ name, servers, reason } = {}] = further;
+  expect({ name, servers, reason }).toEqual({
+    name: "a",
+    servers: { port: 90 },
+    reason: undefined,
+  });
+  const [wrong] = read({ "gateway.route.a.port": "x", "gateway.route.a.path": "/a" }).further;
+  expect(wrong?.reason).toBe('label gateway.route.a.port="x" is not a port number (1 to 65535)');
 });
 
 test("another prefix changes the labels and the messages", () => {
@@ -121,7 +142,13 @@ test.each([
   ["path", "/a b", { path: ["/a"] }, 'label gateway.path="/a b": "b" is not a path'],
 ])("gateway.%s=%j costs only that", (name, value, values, warning) => {
   const { route, warnings } = read({ [`gateway.${name}`]: value });
-  expect(route).toEqual({ prefix: "gateway.", values, reason: undefined });
+  expect(route).toEqual({
+    name: "",
+    prefix: "gateway.",
+    values,
+    servers: {},
+    reason: undefined,
+  });
   expect(warnings).toHaveLength(1);
   expect(warnings[0]).toStartWith(warning);
 });
@@ -137,7 +164,10 @@ test.each([
     "gateway.route.a.paths",
     "label gateway.route.a.paths is unknown, gateway.route.a.path was probably meant",
   ],
-  ["gateway.route.a.ports", "label gateway.route.a.ports is unknown"],
+  [
+    "gateway.route.a.ports",
+    "label gateway.route.a.ports is unknown, gateway.route.a.port was probably meant",
+  ],
   ["gateway.route.a", "label gateway.route.a is unknown"],
   ["gateway.route.a b.path", 'label "gateway.route.a b.path" is unknown'],
   ["gateway.middleware", "label gateway.middleware is unknown"],

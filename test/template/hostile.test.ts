@@ -31,6 +31,8 @@ const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
   ...KEYS.map((key) => `route.b-1.${key}`),
+  "route.a.path",
+  "route.a.port",
   "route.a",
   "route..path",
   "route.a\nb.path",
@@ -85,12 +87,12 @@ function render(containers: readonly Container[], version: string, domain?: stri
 }
 
 const PATH = String.raw`(?:/[A-Za-z0-9._~!$&'()*+;=:@%-]+)+|/`;
-const BACKEND = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*";
+const BACKEND = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*(?:::route:[A-Za-z0-9_-]+)?";
 const OWN_LINES = [
   // A path in a comment, in quotes where it would need them elsewhere.
   /^# [A-Za-z0-9._~!$&'()*+;=:@%/\\-]+$/,
   new RegExp(`^backend ${BACKEND} from _backend$`),
-  /^ {4}server [0-9a-f]{12}(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
+  /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];
 const MAP_LINES = [
   new RegExp(

@@ -29,16 +29,21 @@ export function explainContainer(
   if (rejection !== undefined) {
     return [title, ...decision.decisions, { about: "not routed", text: rejection.reason }];
   }
-  const service = model.services.find(({ name: own }) => own === decision.intent.service.value);
-  if (service === undefined) return [title, ...decision.decisions];
+  const served = [decision, ...decision.branches].flatMap(({ intent }) => {
+    const service = model.services.find((each) => each.name === intent.service.value);
+    return service === undefined ? [] : { intent, service };
+  });
+  if (served.length === 0) return [title, ...decision.decisions];
   return [
     title,
     ...decision.decisions,
-    ...service.routes.map((each) => explainRoute(each, service)),
+    ...served.flatMap(({ service }) => service.routes.map((each) => explainRoute(each, service))),
     ...model.refusals
       .filter(({ ids }) => ids.includes(id))
       .map(({ reason }) => ({ about: "not there", text: reason })),
-    ...service.routes.slice(0, EXAMPLES).map((each) => exampleOf(each, decision.intent)),
+    ...served.flatMap(({ intent, service }) =>
+      service.routes.slice(0, EXAMPLES).map((each) => exampleOf(each, intent)),
+    ),
   ];
 }
 
@@ -64,8 +69,7 @@ export function explainServers(
     return [{ about: "haproxy", text: "has no server of it (yet): is the gateway running?" }];
   }
   return own.flatMap((server): Line[] => {
-    const [, port = ""] = server.name.split(":");
-    const before = port === "" ? "" : `port ${port}: `;
+    const before = partOf(server.name);
     return [
       { about: "haproxy", text: before + describeStats(server) },
       ...explainAnswers(server.name, `${before}it`, oddities, labelPrefix),
@@ -76,6 +80,16 @@ export function explainServers(
 /** Whether a server's name is that of a container with this ID: see `serverName` in src/routing. */
 function isServerOf(name: string, id: string): boolean {
   return name.split(":")[0] === id.slice(0, 12);
+}
+
+/** Which of a container's servers it is, by its name; empty if it has only one. */
+function partOf(name: string): string {
+  const [, first = "", route = "", port = first === "route" ? "" : first] = name.split(":");
+  const part = [
+    ...(route === "" ? [] : [`route ${route}`]),
+    ...(port === "" ? [] : [`port ${port}`]),
+  ].join(", ");
+  return part === "" ? "" : `${part}: `;
 }
 
 function explainRoute(own: Route, { backend, servers }: Service): Line {
