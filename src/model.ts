@@ -188,8 +188,11 @@ export interface Route {
   readonly backend: string;
 }
 
-/** The settings of a service by name, from its containers. There are none yet. */
-export type Settings = Readonly<Record<string, never>>;
+/**
+ * What labels say of how HAProxy treats the servers of a service: values by the names of the labels, as
+ * `timeout` or `timeout.connect`. Two values that mean the same are the same text.
+ */
+export type Settings = Readonly<Record<string, string>>;
 
 /** A container of a service that has no server at the moment, and the reason. */
 export interface WaitingContainer {

@@ -11,6 +11,7 @@ import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
 import {
   BRING_UP,
+  isSpare,
   WAITING_ROOM,
   type Aliases,
   type BackendServer,
@@ -20,6 +21,7 @@ import {
 } from "../config/operations.ts";
 import {
   areAlike,
+  defaultsOf,
   isPlainBackend,
   ownLines,
   planChangedSection,
@@ -30,7 +32,13 @@ import {
   type SectionContext,
   type ServersAnew,
 } from "./sections.ts";
-import { bareAddress, createDefaultsLookup, placeOf, serversIn } from "../config/servers.ts";
+import {
+  bareAddress,
+  createDefaultsLookup,
+  isServerLine,
+  placeOf,
+  serversIn,
+} from "../config/servers.ts";
 
 export type Plan =
   | { readonly kind: "none" }
@@ -92,9 +100,9 @@ export function planChange(
 }
 
 /**
- * The desired files with the backends that HAProxy did not remove at run time. They stay there without
- * servers until the next reload, and can get servers again.
- * @param removesBackends whether it removes all but spare ones
+ * The desired files with what HAProxy did not remove at run time: `defaults` sections, spare backends,
+ * and others. They stay there without servers until the next reload, and can be used again.
+ * @param removesBackends whether it removes all backends but spare ones
  */
 export function withUnremovedBackends(
   before: Applied,
@@ -102,15 +110,40 @@ export function withUnremovedBackends(
   removesBackends: boolean,
 ): Files {
   if (before.files === undefined) return desired;
-  const heads = new Set(sectionsOf(desired).map(({ head }) => head));
+  const [old, now] = [sectionsOf(before.files), sectionsOf(desired)];
+  const heads = new Set(now.map(({ head }) => head));
+  const isLeft = leftovers(old, now);
   const stays = (section: Section): boolean =>
-    isPlainBackend(section) &&
-    !heads.has(section.head) &&
-    (!removesBackends || before.aliases[section.name] !== undefined);
-  const unremoved = sectionsOf(before.files)
-    .filter(stays)
+    isLeft(section) ||
+    (isPlainBackend(section) && (!removesBackends || before.aliases[section.name] !== undefined));
+  const unremoved = old
+    .filter((section) => !heads.has(section.head) && stays(section))
+    // A backend comes after the defaults that it names.
+    .toSorted((a, b) => Number(isPlainBackend(a)) - Number(isPlainBackend(b)))
     .map((section) => [section.head, ...ownLines(section), ""].join("\n"));
   return { ...desired, config: [desired.config, ...unremoved].join("") };
+}
+
+/**
+ * Makes the function that says whether a section that is gone from the files stays in HAProxy until the
+ * next reload without a change for anybody: a spare backend, or a `defaults` section where all others
+ * name theirs. The same settings may come again soon, and need no reload then.
+ */
+function leftovers(
+  before: readonly Section[],
+  after: readonly Section[],
+): (section: Section) => boolean {
+  let areNamed: boolean | undefined;
+  const allAreNamed = (): boolean => (areNamed ??= [...before, ...after].every(namesItsDefaults));
+  return (section) =>
+    section.kind === "defaults"
+      ? section.name !== "" && allAreNamed()
+      : isSpare(section.name) && isPlainBackend(section) && !section.lines.some(isServerLine);
+}
+
+/** Whether no `defaults` section before it matters to a section by its place. */
+function namesItsDefaults({ kind, head }: Section): boolean {
+  return !["frontend", "backend", "listen"].includes(kind) || / from \S/.test(head);
 }
 
 /** The servers of a configuration, as `backend/server`. */
@@ -271,7 +304,8 @@ function planSections(
   const unchangedButAnew = isAnew
     ? newSections.toSpliced(start, after - start).filter(hasAnew)
     : [];
-  const isSameOrder = sameOrder(old, now);
+  const isLeft = leftovers(oldSections, newSections);
+  const isSameOrder = sameOrder(old, now, isLeft);
   const isSame = toCompare.length === 0 && old.size === now.size && isSameOrder;
   if (isSame && unchangedButAnew.length === 0) return [];
   if (oldSections.some(isConditional) || newSections.some(isConditional)) {
@@ -289,9 +323,16 @@ function planSections(
   let spares: Section[] | undefined;
   let mapped: ReadonlySet<string> | undefined;
   const isMapped = (name: string): boolean => (mapped ??= mappedBackends(desired)).has(name);
+  const newDefaults = new Set(
+    toCompare.flatMap(([title, { kind, name }]) =>
+      kind === "defaults" && !old.has(title) ? name : [],
+    ),
+  );
   for (const [title, section] of toCompare) {
     const oldSection = old.get(title);
     const { name } = section;
+    // That there are new ones is the reason for a reload.
+    if (isPlainBackend(section) && newDefaults.has(defaultsOf(section) ?? "")) continue;
     if (oldSection !== undefined) {
       changes.push(planChangedSection(oldSection, section, runningName(name), newContext));
       continue;
@@ -305,7 +346,7 @@ function planSections(
     changes.push(planNewSection(section, spare, isKnown ? whyNone : undefined, newContext));
   }
   for (const [title, section] of old) {
-    if (now.has(title)) continue;
+    if (now.has(title) || isLeft(section)) continue;
     changes.push(planRemovedSection(section, runningName(section.name), oldContext));
   }
   return changes;
@@ -334,18 +375,26 @@ function byTitle(all: readonly Section[]): SectionsByTitle {
 
 /**
  * Whether the sections that both versions have are in the same order. The order may decide which
- * `defaults` a section has. It does not matter for plain backends, which name theirs.
+ * `defaults` a section has. It does not matter for plain backends, which name theirs, and not for
+ * `defaults` where all sections do.
  */
-function sameOrder(old: SectionsByTitle, now: SectionsByTitle): boolean {
+function sameOrder(
+  old: SectionsByTitle,
+  now: SectionsByTitle,
+  isLeft: (section: Section) => boolean,
+): boolean {
   const order = (sections: SectionsByTitle, others: SectionsByTitle): string[] =>
-    [...sections.keys()].filter(
-      (title) => dependsOnOrder(sections.get(title)) && dependsOnOrder(others.get(title)),
+    [...sections.keys()].filter((title) =>
+      [sections, others].every((each) => dependsOnOrder(each.get(title), isLeft)),
     );
   return order(old, now).join("\n") === order(now, old).join("\n");
 }
 
-function dependsOnOrder(section: Section | undefined): boolean {
-  return section !== undefined && !isPlainBackend(section);
+function dependsOnOrder(
+  section: Section | undefined,
+  isLeft: (section: Section) => boolean,
+): boolean {
+  return section !== undefined && !isPlainBackend(section) && !isLeft(section);
 }
 
 /**

@@ -167,6 +167,12 @@ export function areAlike(one: Section, other: Section): boolean {
   return fromClause(one) === fromClause(other) && sameItems(ownLines(one), ownLines(other));
 }
 
+/** The name of the `defaults` that a section names; undefined if it names none. */
+export function defaultsOf({ head }: Section): string | undefined {
+  const words = splitWords(head);
+  return words.includes("from") ? words[words.indexOf("from") + 1] : undefined;
+}
+
 /** The end of a section's first line, such as `from _backend`. */
 function fromClause({ head }: Section): string {
   return splitWords(head).slice(2).join(" ");

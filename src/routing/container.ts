@@ -10,6 +10,7 @@ import {
   type ServerWishes,
 } from "./intent.ts";
 import { nameOf } from "../lib/places.ts";
+import { describeSettings } from "./settings/profile.ts";
 import {
   ABOUT_TO_START,
   HAS_ENDED,
@@ -73,6 +74,10 @@ export function createContainerRouter(
     if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
     decisions.push(...describeIntent(intent, options.domain));
     // Docker will start it again. Its route stays until then and answers 503.
+    const settings = [intent, ...intent.branches.map((branch) => intentOf(branch, intent))].flatMap(
+      (each) => describeSettings(each.service.value, each.settings, options.labelPrefix),
+    );
+    decisions.push(...settings.map((text) => ({ about: "setting" as const, text })));
     if (container.state === "restarting") {
       const branches = intent.branches.map((branch): RoutedContainer => {
         const own = intentOf(branch, intent);

@@ -227,6 +227,12 @@ export function isNamed(service: string): boolean {
   return whole.startsWith(NAMED);
 }
 
+/** What stands before each label about the servers of a service. */
+export function labelsOf(service: string, labelPrefix: string): string {
+  const [, , route] = BRANCH.exec(service) ?? [];
+  return route === undefined ? labelPrefix : `${labelPrefix}route.${route}.`;
+}
+
 /** The name of a service as a person knows it. */
 export function titleOf(service: string): string {
   const [, whole = service, route] = BRANCH.exec(service) ?? [];
@@ -256,6 +262,7 @@ function fromLabels(
     ...(values.service === undefined
       ? {}
       : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),
+    settings: { ...route.settings },
     ...wishesOf(values, labelPrefix),
     ...readOwn(route),
     further: others.flatMap(({ branch, routes }) => (branch === undefined ? routes : [])),
@@ -301,22 +308,15 @@ function readFurther(labels: RouteLabels): {
     return { routes: [], warnings: [`${problem}: that route is not served`] };
   const routes = placesOf(labels, treatmentOf(labels));
   const warnings = contradiction(labels);
-  return Object.keys(labels.servers).length === 0
+  return labels.port === undefined && Object.keys(labels.settings).length === 0
     ? { routes, warnings }
     : { routes, warnings, branch: toBranch(labels, routes) };
 }
 
-function toBranch(
-  { name, prefix, servers: { port } }: RouteLabels,
-  routes: readonly RouteIntent[],
-): Branch {
-  const source = `label ${prefix}port`;
-  return {
-    name,
-    routes,
-    port: port === undefined ? undefined : { value: port, source },
-    settings: {},
-  };
+function toBranch(labels: RouteLabels, routes: readonly RouteIntent[]): Branch {
+  const { name, prefix, port: value, settings } = labels;
+  const port = value === undefined ? undefined : { value, source: `label ${prefix}port` };
+  return { name, routes, port, settings: { ...settings } };
 }
 
 /** All that is meant by several hosts and several paths. */

@@ -2,12 +2,14 @@
 
 import { distance } from "fastest-levenshtein";
 import { compare } from "../lib/text.ts";
+import { durationOf } from "../lib/durations.ts";
 import {
   one,
   parseHost,
   parseMaxconn,
   parsePath,
   parsePort,
+  parseQueue,
   parseServiceName,
   parseSwitch,
   parseText,
@@ -18,6 +20,10 @@ import {
 
 /** The beginning of all labels, where `--label-prefix` says nothing else. */
 export const LABEL_PREFIX = "gateway.";
+
+/** In milliseconds. */
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 /**
  * What an invalid value costs. `container`: the container is not routed, as it would be something else
@@ -60,16 +66,23 @@ const OF_ROUTE = {
   rewrite: row(one(parsePath), "a path, such as /app", "route"),
 };
 
-/**
- * The labels about the servers of a route. A further route that has any of them is served by servers of
- * its own: it takes none of these labels from its container.
- */
+/** Of a further route: the container's own is one of the container. */
+const OF_PORT = { port: row(one(parsePort), "a port number (1 to 65535)", "route") };
+
+/** The labels of how HAProxy treats the servers of a route. They are the settings of its service. */
 const OF_SERVERS = {
-  port: row(one(parsePort), "a port number (1 to 65535)", "route"),
+  timeout: row(one(durationOf(1, HOUR)), "a time, such as 90s or 5m (1ms to 1h)", "setting"),
+  "timeout.connect": row(one(durationOf(1, HOUR)), "a time, such as 2s (1ms to 1h)", "setting"),
+  "timeout.tunnel": row(one(durationOf(1, DAY)), "a time, such as 12h (1ms to 1d)", "setting"),
+  queue: row(
+    one(parseQueue),
+    "a time, such as 30s (1ms to 1h), or a number (0 to 100000)",
+    "setting",
+  ),
 };
 
 /** All labels that a route may have. */
-const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_SERVERS };
+const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_PORT, ...OF_SERVERS };
 
 function row<T>(parse: Parser<T>, allowed: string, cost: Cost): Row<T> {
   return { parse, allowed, cost };
@@ -87,8 +100,13 @@ export interface RouteLabels {
   /** What stands before each label of it, such as `gateway.` or `gateway.route.api.`. */
   readonly prefix: string;
   readonly values: ValuesOf<typeof OF_ROUTE>;
-  /** About its servers. */
-  readonly servers: ValuesOf<typeof OF_SERVERS>;
+  /** Its own; undefined: the container's. */
+  readonly port: number | undefined;
+  /**
+   * How HAProxy treats its servers. A further route with any of these, or with a port, has servers of its
+   * own and takes none of these labels from its container.
+   */
+  readonly settings: ValuesOf<typeof OF_SERVERS>;
   /** Why the route must not be made; undefined if nothing is wrong. */
   readonly reason: string | undefined;
 }
@@ -134,7 +152,14 @@ export function readLabels(
   const [route, ...further] = [...routes].map(([name, each]) => each.route(name));
   return {
     values: container.values,
-    route: route ?? { name: "", prefix, values: {}, servers: {}, reason: undefined },
+    route: route ?? {
+      name: "",
+      prefix,
+      values: {},
+      port: undefined,
+      settings: {},
+      reason: undefined,
+    },
     further,
     warnings,
   };
@@ -177,14 +202,9 @@ class Reading {
 
   route(name: string): RouteLabels {
     const { prefix } = this;
-    const values = this.#valuesIn(OF_ROUTE);
-    return {
-      name,
-      prefix,
-      values,
-      servers: this.#valuesIn(OF_SERVERS),
-      reason: this.reason("route"),
-    };
+    const { port }: ValuesOf<typeof OF_PORT> = this.#valuesIn(OF_PORT);
+    const [values, settings] = [this.#valuesIn(OF_ROUTE), this.#valuesIn(OF_SERVERS)];
+    return { name, prefix, values, port, settings, reason: this.reason("route") };
   }
 
   #valuesIn(table: Table): Record<string, unknown> {

@@ -37,7 +37,7 @@ export function reuse(made: Served, before: Service | undefined): Served {
 
 /** Makes a service of what it asks for. @param losses the routes that others have */
 export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
-  const { name, group, members, asks, denials } = candidate;
+  const { name, group, members, asks, denials, settings } = candidate;
   const lost = new Set(losses.map(({ ask }) => ask));
   const own = asks.filter((ask) => !lost.has(ask));
   const isServed = own.length > 0;
@@ -59,7 +59,7 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
     name,
     candidate,
     losses,
-    service: isServed ? toService(name, members, own) : undefined,
+    service: isServed ? toService(name, members, own, settings) : undefined,
     // What has no part in a branch is served elsewhere.
     rejections: isBranch(name)
       ? []

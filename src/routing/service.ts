@@ -1,12 +1,10 @@
 // Makes a service from its containers, with its servers and routes.
 
 import { compare } from "../lib/text.ts";
-import { type Route, type Server, type Service, type WaitingContainer } from "../model.ts";
+import type { Route, Server, Service, Settings, WaitingContainer } from "../model.ts";
 import type { RoutedContainer } from "./container.ts";
+import { profileOf } from "./settings/profile.ts";
 import type { Ask } from "./standing.ts";
-
-/** The `defaults` section for a service without settings. */
-const DEFAULT_PROFILE = "_backend";
 
 /** The containers of one service. */
 export interface ServiceGroup {
@@ -28,19 +26,21 @@ export function toGroup(name: string, members: readonly RoutedContainer[]): Serv
  * Makes a service.
  * @param members the containers that serve
  * @param asks the routes that it gets
+ * @param settings how HAProxy treats its servers
  */
 export function toService(
   name: string,
   members: readonly RoutedContainer[],
   asks: readonly Ask[],
+  settings: Settings,
 ): Service {
   // The name of a service has no single colon, so two services never have the same backend.
   const backend = name.replaceAll("/", ":");
   return {
     name,
     backend,
-    profile: DEFAULT_PROFILE,
-    settings: {},
+    profile: profileOf(settings),
+    settings,
     routes: asks.map((ask) => toRoute(ask, backend)),
     servers: serversOf(members),
     waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),

@@ -1,12 +1,13 @@
 // What a service asks for: its routes, and the containers that may serve them.
 
 import { compare } from "../lib/text.ts";
-import type { Container } from "../model.ts";
+import type { Container, Settings } from "../model.ts";
 import { holdsClaim, whyClaimed, type Claim } from "./claims.ts";
 import type { RoutedContainer } from "./container.ts";
 import { isNamed, STRIPPED, titleOf, type RouteIntent } from "./intent.ts";
 import { keyOf, nameOf } from "../lib/places.ts";
 import type { ServiceGroup } from "./service.ts";
+import { agree } from "./settings/profile.ts";
 
 /** A route that a service asks for, with the oldest of its containers that does. */
 export interface Ask extends RouteIntent {
@@ -30,7 +31,8 @@ export interface Standing {
   readonly denials: readonly Denial[];
   /** Whether labels gave it a route or its name. The routes of others are different for each service. */
   readonly isLabelled: boolean;
-  /** About containers that want the same route to be treated differently. */
+  readonly settings: Settings;
+  /** About containers that want the same route to be treated differently, or other settings. */
   readonly warnings: readonly string[];
 }
 
@@ -67,12 +69,14 @@ export function standingOf(
     kept.push(member);
   }
   const isKept = new Set(kept);
+  const agreed = agree(name, kept, labelPrefix);
   return {
     members: kept.length === members.length ? members : members.filter((each) => isKept.has(each)),
     asks: [...asks.values()],
     denials,
     isLabelled: isNamed(name) || [...asks.values()].some(({ isDefault }) => !isDefault),
-    warnings: warnings.slice(0, 1),
+    settings: agreed.settings,
+    warnings: [...warnings.slice(0, 1), ...agreed.warnings],
   };
 }
 

@@ -1,5 +1,7 @@
 // Reads the values of labels: one function for each kind of value.
 
+import { durationOf } from "../lib/durations.ts";
+
 /** What a text gives. Items that are wrong are left out of the value. */
 interface Parsed<T> {
   /** Undefined if nothing of the text is right. */
@@ -85,6 +87,13 @@ export function parseServiceName(text: string): string | undefined {
 /** The weight of a server. The limit is HAProxy's. */
 export function parseWeight(text: string): number | undefined {
   return wholeNumber(text, 0, 256);
+}
+
+const parseWait = durationOf(1, 3_600_000);
+
+/** How long a request waits for its turn, or how many do. */
+export function parseQueue(text: string): string | undefined {
+  return wholeNumber(text, 0, 100_000)?.toString() ?? parseWait(text);
 }
 
 /** How many requests a server gets at a time. */

@@ -10,6 +10,7 @@ import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: 
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
+import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
 import wildcards from "../../templates/wildcards.hbs" with { type: "text" };
@@ -30,6 +31,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   cookies,
   "forgotten-prefix": forgottenPrefix,
   mended,
+  profile,
   unanswered,
   waiting,
   "way-back": wayBack,

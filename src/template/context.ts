@@ -5,6 +5,7 @@ import type { Model, Route, Server, Service } from "../model.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard } from "../lib/places.ts";
 import { traceLabels } from "./origin.ts";
+import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
 import { inheritedRoutes, wildcardKey } from "./wildcards.ts";
 
 /** The part of the options that a template sees. */
@@ -38,8 +39,6 @@ export interface ContextOptions {
 const PAUSE = 70;
 /** The same where containers are on another machine: there a connection takes its time. */
 const PAUSE_REMOTE = 1_000;
-/** So many servers may have died at once without a request being lost. */
-const FEWEST_RETRIES = 20;
 
 /**
  * How HAProxy tries again, so that requests wait as long as they should.
@@ -51,8 +50,7 @@ export function holdOptions(
   isRemote: boolean,
 ): Pick<ContextOptions, "hold" | "connectTimeout" | "retries"> {
   const connectTimeout = isRemote ? PAUSE_REMOTE : PAUSE;
-  const retries = Math.max(FEWEST_RETRIES, Math.ceil(hold / connectTimeout));
-  return { hold, connectTimeout, retries };
+  return { hold, connectTimeout, retries: retriesFor(hold, connectTimeout) };
 }
 
 /** What the configuration needs to know of its HAProxy. */
@@ -108,6 +106,8 @@ export interface Context {
     readonly rewrites: boolean;
   };
   readonly backends: readonly Backend[];
+  /** The `defaults` sections of the backends, beginning with that of services without settings. */
+  readonly profiles: readonly Profile[];
   readonly options: ContextOptions;
   readonly haproxy: HaproxyContext;
   /** Names of backends without servers, for services to come. */
@@ -149,6 +149,7 @@ export function toContext(
       rewrites: own.some(({ rewrite }) => rewrite !== ""),
     },
     backends,
+    profiles: profilesOf(model.services, options),
     options,
     haproxy,
     spares: SPARE_NAMES,

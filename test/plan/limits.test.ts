@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import type { Files } from "../../src/model.ts";
-import { planChange } from "../../src/plan/plan.ts";
+import { planChange, withUnremovedBackends } from "../../src/plan/plan.ts";
 import { files } from "../lab/make.ts";
 import { BASE, plan, tell, V26, V34, withServers } from "../lab/plans.ts";
 
@@ -91,6 +91,43 @@ describe("whether a health check only opens a connection", () => {
     const before = `${http}backend b from d\n`;
     expect(plan(files(before), files(`${before}  server x 1.1.1.1:1 check\n`), V34)).toMatchObject({
       operations: [{ server: { connectCheckOnly: false } }],
+    });
+  });
+});
+
+describe("a set of settings", () => {
+  const set = `defaults _x:1\n  timeout server 9s\nbackend _spare_x:1_1 from _x:1\n`;
+  const web = "backend web from _x:1\n  server x 1.1.1.1:1\n";
+  const map = { "/m": "/web/ web\n" };
+
+  test.each([V26, V34])("that is new is one reason, whatever comes with it", (capabilities) => {
+    expect(plan(files(BASE, { "/m": "" }), files(BASE + set + web, map), capabilities)).toEqual({
+      kind: "reload",
+      reasons: ['defaults "_x:1" is new'],
+    });
+  });
+
+  test.each([V26, V34])("that is out of use takes nothing, and comes back", (capabilities) => {
+    const [none, used] = [files(BASE, { "/m": "" }), files(BASE + set + web, map)];
+    const idle = files(BASE + set, { "/m": "" });
+    expect(plan(idle, none, capabilities)).toEqual({ kind: "none" });
+    expect(tell(plan(used, none, capabilities))).toContain("remove server web/x");
+    const left = withUnremovedBackends({ files: used, aliases: {} }, none, true);
+    expect(left.config).toBe(
+      `${BASE}defaults _x:1\ntimeout server 9s\nbackend _spare_x:1_1 from _x:1\n`,
+    );
+    expect(tell(plan(left, used, capabilities))).toEqual([
+      "add server _spare_x:1_1/x",
+      "add entry /web/ _spare_x:1_1",
+    ]);
+    expect(plan(left, none, capabilities)).toEqual({ kind: "none" });
+  });
+
+  test("whose place matters to another section stays only by a reload", () => {
+    const unnamed = BASE.replace("frontend f from d", "frontend f");
+    expect(plan(files(unnamed + set), files(unnamed), V34)).toEqual({
+      kind: "reload",
+      reasons: ['defaults "_x:1" is gone'],
     });
   });
 });

@@ -33,7 +33,14 @@ test.each([
 ])("of the container: %s", (_, labels, values) => {
   expect(read(labels)).toEqual({
     values,
-    route: { name: "", prefix: "gateway.", values: {}, servers: {}, reason: undefined },
+    route: {
+      name: "",
+      prefix: "gateway.",
+      values: {},
+      port: undefined,
+      settings: {},
+      reason: undefined,
+    },
     further: [],
     warnings: [],
   });
@@ -52,7 +59,8 @@ test.each([
     name: "",
     prefix: "gateway.",
     values,
-    servers: {},
+    port: undefined,
+    settings: {},
     reason: undefined,
   });
   const further = Object.entries(labels).map(([label, text]) => [
@@ -62,7 +70,14 @@ test.each([
   const { route, further: routes, warnings } = read(Object.fromEntries(further));
   expect(route.values).toEqual({});
   expect(routes).toEqual([
-    { name: "a_b-1", prefix: "gateway.route.a_b-1.", values, servers: {}, reason: undefined },
+    {
+      name: "a_b-1",
+      prefix: "gateway.route.a_b-1.",
+      values,
+      port: undefined,
+      settings: {},
+      reason: undefined,
+    },
   ]);
   expect(warnings).toEqual([]);
 });
@@ -70,12 +85,8 @@ test.each([
 test("a port of a further route is about its servers", () => {
   const { values, further } = read({ "gateway.port": "80", "gateway.route.a.port": "90" });
   expect(values).toEqual({ port: 80 });
-  const [{ name, servers, reason } = {}] = further;
-  expect({ name, servers, reason }).toEqual({
-    name: "a",
-    servers: { port: 90 },
-    reason: undefined,
-  });
+  const [{ name, port, reason } = {}] = further;
+  expect({ name, port, reason }).toEqual({ name: "a", port: 90, reason: undefined });
   const [wrong] = read({ "gateway.route.a.port": "x", "gateway.route.a.path": "/a" }).further;
   expect(wrong?.reason).toBe('label gateway.route.a.port="x" is not a port number (1 to 65535)');
 });
@@ -146,7 +157,8 @@ test.each([
     name: "",
     prefix: "gateway.",
     values,
-    servers: {},
+    port: undefined,
+    settings: {},
     reason: undefined,
   });
   expect(warnings).toHaveLength(1);

@@ -27,12 +27,14 @@ const KEYS = [
   "backup",
   "maxconn",
 ];
+/** Those about the servers of a service, which a `defaults` section has. */
+const SETTINGS_OF_SERVERS = ["timeout", "timeout.connect", "timeout.tunnel", "queue"];
 const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
   ...KEYS.map((key) => `route.b-1.${key}`),
-  "route.a.path",
-  "route.a.port",
+  ...SETTINGS_OF_SERVERS,
+  ...["path", "port", ...SETTINGS_OF_SERVERS].map((key) => `route.a.${key}`),
   "route.a",
   "route..path",
   "route.a\nb.path",
@@ -42,7 +44,7 @@ const NAMES = [
 ];
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "7 0 256 a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -88,10 +90,19 @@ function render(containers: readonly Container[], version: string, domain?: stri
 
 const PATH = String.raw`(?:/[A-Za-z0-9._~!$&'()*+;=:@%-]+)+|/`;
 const BACKEND = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*(?:::route:[A-Za-z0-9_-]+)?";
+const PROFILE = "_[A-Za-z0-9_.:-]{1,80}";
 const OWN_LINES = [
   // A path in a comment, in quotes where it would need them elsewhere.
   /^# [A-Za-z0-9._~!$&'()*+;=:@%/\\-]+$/,
-  new RegExp(`^backend ${BACKEND} from _backend$`),
+  new RegExp(`^backend ${BACKEND} from ${PROFILE}$`),
+  new RegExp(`^defaults ${PROFILE}$`),
+  new RegExp(`^backend _spare${PROFILE}_\\d+ from ${PROFILE}$`),
+  // In a comment: the settings.
+  /^# [a-z.]+=\S+( [a-z.]+=\S+)*$/,
+  /^ {4}timeout (connect|server|tunnel|queue) \d+(ms|s|m|h|d)$/,
+  /^ {4}http-request deny deny_status 503 if \{ be_conn_free 0 \} \{ queue ge \d+ \}$/,
+  /^ {4}# All places are taken, and so are those in the queue\.$/,
+  /^ {4}retries \d+$/,
   /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];
 const MAP_LINES = [

@@ -5,6 +5,7 @@ import type { Container, Model, Reach, Route, Service, Snapshot } from "../../mo
 import { createContainerRouter } from "../../routing/container.ts";
 import type { Intent } from "../../routing/intent.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
+import { differences } from "../../routing/settings/profile.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Known } from "./seen.ts";
 
@@ -37,6 +38,7 @@ export function explainContainer(
   return [
     title,
     ...decision.decisions,
+    ...served.flatMap(({ intent, service }) => explainDifferences(intent, service)),
     ...served.flatMap(({ service }) => service.routes.map((each) => explainRoute(each, service))),
     ...model.refusals
       .filter(({ ids }) => ids.includes(id))
@@ -90,6 +92,18 @@ function partOf(name: string): string {
     ...(port === "" ? [] : [`port ${port}`]),
   ].join(", ");
   return part === "" ? "" : `${part}: `;
+}
+
+/** Which settings of a container do not count, as its service has others. */
+function explainDifferences({ settings }: Intent, service: Service): Line[] {
+  return differences(settings, service.settings).map((key) => {
+    const value = service.settings[key];
+    const has = value === undefined ? `without ${key}` : `with ${key}=${value}`;
+    return {
+      about: "setting",
+      text: `it is served ${has}, as the oldest container of the service has it`,
+    };
+  });
 }
 
 function explainRoute(own: Route, { backend, servers }: Service): Line {

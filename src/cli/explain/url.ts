@@ -5,6 +5,7 @@ import type { Model, Route, Server } from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
 import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
+import { describeSettings } from "../../routing/settings/profile.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Seen } from "./seen.ts";
 
@@ -36,7 +37,14 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
   const service = model.services.find(({ routes }) => routes.includes(best));
   const rest = best.strip ? below : path;
   const sent = `${best.rewrite}${rest.startsWith("/") ? rest : `/${rest}`}`;
-  const lines = [title, found, { about: "sent as", text: `${sent}${query}` }];
+  const settings =
+    service === undefined ? [] : describeSettings(service.name, service.settings, labelPrefix);
+  const lines = [
+    title,
+    found,
+    { about: "sent as", text: `${sent}${query}` },
+    ...settings.map((text) => ({ about: "setting", text })),
+  ];
   const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
   const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
   const waits = { about: "answer", text: "waits for a container; 503 if none comes" };

@@ -1,0 +1,98 @@
+// The `defaults` sections for the backends of services: one for each set of settings that is in use.
+
+import { millisecondsOf } from "../lib/durations.ts";
+import { compare } from "../lib/text.ts";
+import type { Service, Settings } from "../model.ts";
+
+/** How long requests may wait for a container, and how HAProxy tries again. */
+export interface Retrying {
+  /** In milliseconds. */
+  readonly hold: number;
+  /** In milliseconds. */
+  readonly connectTimeout: number;
+  readonly retries: number;
+}
+
+/** A `defaults` section as templates see it. */
+export interface Profile {
+  readonly name: string;
+  /** Names of backends without servers, for services to come. */
+  readonly spares: readonly string[];
+  /** The labels that it has been made from, such as `timeout=5m`. */
+  readonly settings: readonly string[];
+  /** How long a connection may take, also the pause between two tries; with its unit. */
+  readonly connectTimeout: string;
+  readonly retries: number;
+  /** How long a server may be silent. */
+  readonly timeout: string;
+  /** How long both sides may be silent once it is no HTTP any more. */
+  readonly tunnelTimeout: string;
+  /** How long a request waits for its turn. */
+  readonly queueTimeout: string;
+  /** How many requests wait for their turn; empty: any number. */
+  readonly queueLength: string;
+}
+
+/** So many servers may have died at once without a request being lost. */
+const FEWEST_RETRIES = 20;
+
+/** How often HAProxy tries again, so that requests wait so long. Both are in milliseconds. */
+export function retriesFor(hold: number, pause: number): number {
+  return Math.max(FEWEST_RETRIES, Math.ceil(hold / pause));
+}
+
+/** So many new services with the same settings need no reload. */
+const SPARES = 16;
+/** HAProxy pauses no longer between two tries, in milliseconds. Source: its src/backend.c. */
+const LONGEST_PAUSE = 1_000;
+
+/** The profiles of these services, beginning with that of services without settings. */
+export function profilesOf(services: readonly Service[], retrying: Retrying): readonly Profile[] {
+  const usual = toProfile("_backend", {}, [], retrying);
+  const used = new Map<string, Settings>();
+  for (const { profile, settings } of services) {
+    if (profile !== usual.name) used.set(profile, settings);
+  }
+  const others = [...used].toSorted(([a], [b]) => compare(a, b));
+  return [
+    usual,
+    ...others.map(([name, settings]) => toProfile(name, settings, sparesOf(name), retrying)),
+  ];
+}
+
+/** The names of its spare backends. A profile's name begins with a `_`. */
+function sparesOf(profile: string): string[] {
+  return Array.from({ length: SPARES }, (_, index) => `_spare${profile}_${index + 1}`);
+}
+
+function toProfile(
+  name: string,
+  settings: Settings,
+  spares: readonly string[],
+  retrying: Retrying,
+): Profile {
+  const { queue = "" } = settings;
+  const isCount = /^\d+$/.test(queue);
+  return {
+    name,
+    spares,
+    settings: Object.entries(settings)
+      .toSorted(([a], [b]) => compare(a, b))
+      .map(([key, value]) => `${key}=${value}`),
+    ...connecting(settings["timeout.connect"], retrying),
+    timeout: settings["timeout"] ?? "1h",
+    tunnelTimeout: settings["timeout.tunnel"] ?? "1h",
+    queueTimeout: isCount || queue === "" ? "5s" : queue,
+    queueLength: isCount ? queue : "",
+  };
+}
+
+/** How HAProxy tries again, so that requests wait as long for a container as they always do. */
+function connecting(
+  timeout: string | undefined,
+  { hold, connectTimeout, retries }: Retrying,
+): Pick<Profile, "connectTimeout" | "retries"> {
+  if (timeout === undefined) return { connectTimeout: `${connectTimeout}ms`, retries };
+  const pause = Math.min(millisecondsOf(timeout) ?? connectTimeout, LONGEST_PAUSE);
+  return { connectTimeout: timeout, retries: retriesFor(hold, pause) };
+}

@@ -1,0 +1,133 @@
+// The settings of services: which labels they come from, whose count, and how their profile is called.
+
+import { describe, expect, test } from "bun:test";
+import { explainContainer } from "../../src/cli/explain/container.ts";
+import { explainUrl } from "../../src/cli/explain/url.ts";
+import { durationOf } from "../../src/lib/durations.ts";
+import type { Container } from "../../src/model.ts";
+import { readLabels } from "../../src/routing/labels.ts";
+import { route } from "../../src/routing/routing.ts";
+import { profileOf } from "../../src/routing/settings/profile.ts";
+import { container, HOST, ROUTING, snapshot } from "../lab/make.ts";
+
+/** The settings that labels give. */
+function read(labels: Record<string, string>) {
+  const found = readLabels(
+    Object.fromEntries(Object.entries(labels).map(([name, text]) => [`gateway.${name}`, text])),
+  );
+  if ("reason" in found) throw new Error(found.reason);
+  return { settings: found.route.settings, warnings: found.warnings };
+}
+
+function model(...containers: readonly Container[]) {
+  return route(snapshot(containers), HOST, ROUTING);
+}
+
+test.each([
+  ["timeout", "90s", "90s"],
+  ["timeout", " 1M30S ", "90s"],
+  ["timeout", "60s", "1m"],
+  ["timeout", "0m1000ms", "1s"],
+  ["timeout", "1h", "1h"],
+  ["timeout.connect", "1500ms", "1500ms"],
+  ["timeout.tunnel", "24h", "1d"],
+  ["queue", "0", "0"],
+  ["queue", "007", "7"],
+  ["queue", "30s", "30s"],
+])("%s=%j is %j", (name, text, value) => {
+  expect(read({ [name]: text })).toEqual({ settings: { [name]: value }, warnings: [] });
+});
+
+test.each([
+  ["timeout", "90", "a time, such as 90s or 5m (1ms to 1h)"],
+  ["timeout", "0s", "a time, such as 90s or 5m (1ms to 1h)"],
+  ["timeout", "61m", "a time, such as 90s or 5m (1ms to 1h)"],
+  ["timeout", "1.5s", "a time, such as 90s or 5m (1ms to 1h)"],
+  ["timeout", "", "a time, such as 90s or 5m (1ms to 1h)"],
+  ["timeout", "9s\nserver", "a time, such as 90s or 5m (1ms to 1h)"],
+  ["timeout.connect", "-1s", "a time, such as 2s (1ms to 1h)"],
+  ["timeout.tunnel", "2d", "a time, such as 12h (1ms to 1d)"],
+  ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
+])("%s=%j costs only that", (name, text, allowed) => {
+  const { settings, warnings } = read({ [name]: text, weight: "1" });
+  expect(settings).toEqual({});
+  expect(warnings).toEqual([`label gateway.${name}=${JSON.stringify(text)} is not ${allowed}`]);
+});
+
+test("a length of time has limits", () => {
+  const parse = durationOf(10, 1_000);
+  expect(["9ms", "10ms", "1s", "1001ms"].map(parse)).toEqual([undefined, "10ms", "1s", undefined]);
+});
+
+describe("the name of a profile", () => {
+  test.each([
+    [{}, "_backend"],
+    [{ timeout: "5m" }, "_timeout:5m"],
+    [{ check: "/health/x-y" }, "_check::health:x--y"],
+    [{ "timeout.connect": "1s", timeout: "5m" }, "_timeout:5m_timeout.connect:1s"],
+  ])("of %j is %s", (settings, name) => {
+    expect(profileOf(settings)).toBe(name);
+  });
+
+  test("is different for different settings, and one that HAProxy takes", () => {
+    const values = ["/a", "-a", "--a", ":a", "a", "-002fa", "a_y:b", "a_", "é", "a b"];
+    const all = [...values.map((x) => ({ x })), { x: "a", y: "b" }].map(profileOf);
+    expect(new Set(all).size).toBe(all.length);
+    for (const name of all) expect(name).toMatch(/^_[A-Za-z0-9_.:-]+$/);
+  });
+});
+
+test("the oldest container decides, and one warning names both", () => {
+  const [old, young] = [
+    container("z-old", { created: 1, labels: { "gateway.timeout": "5m" } }),
+    container("a-young", { created: 2, labels: { "gateway.queue": "9" } }),
+  ];
+  const { services, warnings } = model(young, old);
+  expect(services.map(({ settings, profile }) => [settings, profile])).toEqual([
+    [{ timeout: "5m" }, "_timeout:5m"],
+  ]);
+  expect(warnings).toEqual([
+    "containers z-old and a-young share service foo/bar and differ in label gateway.queue and label gateway.timeout: z-old is the oldest, so it is served without queue and with timeout=5m",
+  ]);
+  expect(services[0]?.servers).toHaveLength(2);
+});
+
+test("a further route with a setting has servers of its own, and takes none from its container", () => {
+  const labels = {
+    "gateway.timeout": "5m",
+    "gateway.route.api.path": "/api",
+    "gateway.route.api.queue": "3",
+    "gateway.route.same.path": "/same",
+  };
+  const { services } = model(container("web", { labels }));
+  expect(services.map(({ backend, settings }) => [backend, settings])).toEqual([
+    ["foo:bar", { timeout: "5m" }],
+    ["foo:bar::route:api", { queue: "3" }],
+  ]);
+  expect(services[0]?.routes.map(({ path }) => path)).toEqual(["/foo/bar", "/same"]);
+  expect(services[1]?.servers.map(({ port }) => port)).toEqual([8000]);
+});
+
+test("explain tells each with its label, and that the oldest decides", () => {
+  const labels = { "gateway.route.api.path": "/api", "gateway.route.api.timeout": "5m" };
+  const web = container("web", { labels });
+  const young = container("young", {
+    created: 9,
+    labels: { ...labels, "gateway.route.api.timeout": "6m" },
+  });
+  const made = model(web, young);
+  const told = (each: Container): string[] =>
+    explainContainer(each, snapshot([web, young]), HOST, ROUTING, made)
+      .filter(({ about }) => about === "setting")
+      .map(({ text }) => text);
+  expect(told(web)).toEqual(["timeout=5m, from label gateway.route.api.timeout"]);
+  expect(told(young)).toEqual([
+    "timeout=6m, from label gateway.route.api.timeout",
+    "it is served with timeout=5m, as the oldest container of the service has it",
+  ]);
+  const seen = { servers: [], oddities: [], routes: [] };
+  expect(explainUrl("/api/x", made, seen, "gateway.")).toContainEqual({
+    about: "setting",
+    text: "timeout=5m, from label gateway.route.api.timeout",
+  });
+});
