@@ -3,6 +3,7 @@
 import { distance } from "fastest-levenshtein";
 import { compare } from "../lib/text.ts";
 import { durationOf } from "../lib/durations.ts";
+import { parseBalance } from "./settings/servers.ts";
 import {
   one,
   parseHost,
@@ -71,6 +72,11 @@ const OF_PORT = { port: row(one(parsePort), "a port number (1 to 65535)", "route
 
 /** The labels of how HAProxy treats the servers of a route. They are the settings of its service. */
 const OF_SERVERS = {
+  balance: row(
+    one(parseBalance),
+    "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME",
+    "setting",
+  ),
   timeout: row(one(durationOf(1, HOUR)), "a time, such as 90s or 5m (1ms to 1h)", "setting"),
   "timeout.connect": row(one(durationOf(1, HOUR)), "a time, such as 2s (1ms to 1h)", "setting"),
   "timeout.tunnel": row(one(durationOf(1, DAY)), "a time, such as 12h (1ms to 1d)", "setting"),

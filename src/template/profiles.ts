@@ -20,6 +20,10 @@ export interface Profile {
   readonly spares: readonly string[];
   /** The labels that it has been made from, such as `timeout=5m`. */
   readonly settings: readonly string[];
+  /** As HAProxy has it, such as `leastconn` or `hdr(x-user)`. */
+  readonly balance: string;
+  /** Whether that is a hash, so that servers can only come and go if it is consistent. */
+  readonly hashes: boolean;
   /** How long a connection may take, also the pause between two tries; with its unit. */
   readonly connectTimeout: string;
   readonly retries: number;
@@ -79,12 +83,21 @@ function toProfile(
     settings: Object.entries(settings)
       .toSorted(([a], [b]) => compare(a, b))
       .map(([key, value]) => `${key}=${value}`),
+    ...balancing(settings["balance"] ?? "roundrobin"),
     ...connecting(settings["timeout.connect"], retrying),
     timeout: settings["timeout"] ?? "1h",
     tunnelTimeout: settings["timeout.tunnel"] ?? "1h",
     queueTimeout: isCount || queue === "" ? "5s" : queue,
     queueLength: isCount ? queue : "",
   };
+}
+
+/** @param balance the value of the label */
+function balancing(balance: string): Pick<Profile, "balance" | "hashes"> {
+  const [, cookie, header] = /^hash:(?:cookie:(.+)|(.+))$/.exec(balance) ?? [];
+  if (cookie !== undefined) return { balance: `hash req.cook(${cookie})`, hashes: true };
+  if (header !== undefined) return { balance: `hdr(${header})`, hashes: true };
+  return { balance, hashes: balance === "source" };
 }
 
 /** How HAProxy tries again, so that requests wait as long for a container as they always do. */

@@ -31,6 +31,11 @@ test.each([
   ["timeout", "1h", "1h"],
   ["timeout.connect", "1500ms", "1500ms"],
   ["timeout.tunnel", "24h", "1d"],
+  ["balance", "LeastConn", "leastconn"],
+  ["balance", "roundrobin", "roundrobin"],
+  ["balance", "hash:X-User", "hash:x-user"],
+  ["balance", "hash:cookie:User", "hash:cookie:User"],
+  ["balance", "hash:cookie", "hash:cookie"],
   ["queue", "0", "0"],
   ["queue", "007", "7"],
   ["queue", "30s", "30s"],
@@ -47,6 +52,13 @@ test.each([
   ["timeout", "9s\nserver", "a time, such as 90s or 5m (1ms to 1h)"],
   ["timeout.connect", "-1s", "a time, such as 2s (1ms to 1h)"],
   ["timeout.tunnel", "2d", "a time, such as 12h (1ms to 1d)"],
+  [
+    "balance",
+    "static-rr",
+    "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME",
+  ],
+  ["balance", "hash:", "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME"],
+  ["balance", "hash:a)b", "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME"],
   ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });
