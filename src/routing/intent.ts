@@ -3,6 +3,7 @@
 import type { Container, Settings } from "../model.ts";
 import { parseImage } from "./image.ts";
 import { LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
+import { withoutIdle } from "./settings/servers.ts";
 import { keyOf } from "../lib/places.ts";
 
 /** A value and its source, such as `image acme/shop:1.2` or `label gateway.port`. */
@@ -254,6 +255,7 @@ function fromLabels(
     return { reason: `${label("enable")} is not true, and --only-enabled`, optedOut: true };
   }
   const others = further.map(readFurther);
+  const own = withoutIdle({ ...route.settings }, labelPrefix);
   return {
     ...(values.port === undefined ? {} : { port: { value: values.port, source: label("port") } }),
     ...(values.network === undefined
@@ -262,12 +264,17 @@ function fromLabels(
     ...(values.service === undefined
       ? {}
       : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),
-    settings: { ...route.settings },
+    settings: own.settings,
     ...wishesOf(values, labelPrefix),
     ...readOwn(route),
     further: others.flatMap(({ branch, routes }) => (branch === undefined ? routes : [])),
     branches: others.flatMap(({ branch }) => branch ?? []),
-    warnings: [...warnings, ...others.flatMap((each) => each.warnings), ...contradiction(route)],
+    warnings: [
+      ...warnings,
+      ...others.flatMap((each) => each.warnings),
+      ...contradiction(route),
+      ...own.warnings,
+    ],
   };
 }
 
@@ -307,16 +314,12 @@ function readFurther(labels: RouteLabels): {
   if (problem !== undefined)
     return { routes: [], warnings: [`${problem}: that route is not served`] };
   const routes = placesOf(labels, treatmentOf(labels));
-  const warnings = contradiction(labels);
-  return labels.port === undefined && Object.keys(labels.settings).length === 0
-    ? { routes, warnings }
-    : { routes, warnings, branch: toBranch(labels, routes) };
-}
-
-function toBranch(labels: RouteLabels, routes: readonly RouteIntent[]): Branch {
-  const { name, prefix, port: value, settings } = labels;
+  const { name, port: value } = labels;
+  const { settings, warnings } = withoutIdle({ ...labels.settings }, prefix);
+  const about = [...contradiction(labels), ...warnings];
+  if (value === undefined && Object.keys(settings).length === 0) return { routes, warnings: about };
   const port = value === undefined ? undefined : { value, source: `label ${prefix}port` };
-  return { name, routes, port, settings: { ...settings } };
+  return { routes, warnings: about, branch: { name, routes, port, settings } };
 }
 
 /** All that is meant by several hosts and several paths. */

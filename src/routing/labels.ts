@@ -3,7 +3,7 @@
 import { distance } from "fastest-levenshtein";
 import { compare } from "../lib/text.ts";
 import { durationOf } from "../lib/durations.ts";
-import { parseBalance } from "./settings/servers.ts";
+import { parseAuthority, parseBalance, parseStatuses, parseTarget } from "./settings/servers.ts";
 import {
   one,
   parseHost,
@@ -77,6 +77,10 @@ const OF_SERVERS = {
     "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME",
     "setting",
   ),
+  check: row(one(parseTarget), "a path, such as /health", "setting"),
+  "check.interval": row(one(durationOf(100, HOUR)), "a time, such as 10s (100ms to 1h)", "setting"),
+  "check.status": row(one(parseStatuses), "a status, or several, such as 200-299,401", "setting"),
+  "check.host": row(one(parseAuthority), "a host name, such as shop.example.com", "setting"),
   timeout: row(one(durationOf(1, HOUR)), "a time, such as 90s or 5m (1ms to 1h)", "setting"),
   "timeout.connect": row(one(durationOf(1, HOUR)), "a time, such as 2s (1ms to 1h)", "setting"),
   "timeout.tunnel": row(one(durationOf(1, DAY)), "a time, such as 12h (1ms to 1d)", "setting"),

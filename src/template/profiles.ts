@@ -35,6 +35,15 @@ export interface Profile {
   readonly queueTimeout: string;
   /** How many requests wait for their turn; empty: any number. */
   readonly queueLength: string;
+  /** What a health check asks for; empty: it only connects. */
+  readonly checkTarget: string;
+  readonly checkHost: string;
+  /** The statuses that it is content with. */
+  readonly checkStatus: string;
+  /** How often a server is checked that is up. */
+  readonly checkInterval: string;
+  /** The same for one that is down, or of which it is not known yet. */
+  readonly checkDown: string;
 }
 
 /** So many servers may have died at once without a request being lost. */
@@ -89,6 +98,7 @@ function toProfile(
     tunnelTimeout: settings["timeout.tunnel"] ?? "1h",
     queueTimeout: isCount || queue === "" ? "5s" : queue,
     queueLength: isCount ? queue : "",
+    ...checking(settings),
   };
 }
 
@@ -98,6 +108,18 @@ function balancing(balance: string): Pick<Profile, "balance" | "hashes"> {
   if (cookie !== undefined) return { balance: `hash req.cook(${cookie})`, hashes: true };
   if (header !== undefined) return { balance: `hdr(${header})`, hashes: true };
   return { balance, hashes: balance === "source" };
+}
+
+function checking(settings: Settings) {
+  const interval = settings["check.interval"] ?? "5s";
+  const isShort = (millisecondsOf(interval) ?? 0) < 200;
+  return {
+    checkTarget: settings["check"] ?? "",
+    checkHost: settings["check.host"] ?? "localhost",
+    checkStatus: settings["check.status"] ?? "200-399",
+    checkInterval: interval,
+    checkDown: isShort ? interval : "200ms",
+  };
 }
 
 /** How HAProxy tries again, so that requests wait as long for a container as they always do. */

@@ -36,6 +36,11 @@ test.each([
   ["balance", "hash:X-User", "hash:x-user"],
   ["balance", "hash:cookie:User", "hash:cookie:User"],
   ["balance", "hash:cookie", "hash:cookie"],
+  ["check", "/health?full=1&x='$a'", "/health?full=1&x='$a'"],
+  ["check.interval", "1000ms", "1s"],
+  ["check.status", "200, 300-399", "200,300-399"],
+  ["check.host", "A.org:8080", "a.org:8080"],
+  ["check.host", "a.org", "a.org"],
   ["queue", "0", "0"],
   ["queue", "007", "7"],
   ["queue", "30s", "30s"],
@@ -59,11 +64,35 @@ test.each([
   ],
   ["balance", "hash:", "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME"],
   ["balance", "hash:a)b", "roundrobin, leastconn, source, random, hash:HEADER or hash:cookie:NAME"],
+  ["check", "health", "a path, such as /health"],
+  ["check", "/a b", "a path, such as /health"],
+  ["check", "/a%[src]", "a path, such as /health"],
+  ["check", "/a\r\nX: y", "a path, such as /health"],
+  ["check.interval", "50ms", "a time, such as 10s (100ms to 1h)"],
+  ["check.status", "299-200", "a status, or several, such as 200-299,401"],
+  ["check.status", "2xx", "a status, or several, such as 200-299,401"],
+  ["check.host", "*.a.org", "a host name, such as shop.example.com"],
+  ["check.host", "a.org:0", "a host name, such as shop.example.com"],
+  ["check.host", "a.org:80:80", "a host name, such as shop.example.com"],
   ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });
   expect(settings).toEqual({});
   expect(warnings).toEqual([`label gateway.${name}=${JSON.stringify(text)} is not ${allowed}`]);
+});
+
+test.each([
+  ["check.status", "200", "check"],
+  ["check.host", "a.org", "check"],
+])("%s=%s means nothing without label gateway.%s", (name, text, needed) => {
+  for (const prefix of ["gateway.", "gateway.route.a."]) {
+    const labels = { [`${prefix}${name}`]: text, "gateway.route.a.path": "/a" };
+    const { services, warnings } = model(container("web", { labels }));
+    expect(services.map(({ settings }) => settings)).toEqual([{}]);
+    expect(warnings).toEqual([
+      `container web: label ${prefix}${name} counts for nothing without label ${prefix}${needed}`,
+    ]);
+  }
 });
 
 test("a length of time has limits", () => {

@@ -28,7 +28,17 @@ const KEYS = [
   "maxconn",
 ];
 /** Those about the servers of a service, which a `defaults` section has. */
-const SETTINGS_OF_SERVERS = ["timeout", "timeout.connect", "timeout.tunnel", "queue", "balance"];
+const SETTINGS_OF_SERVERS = [
+  "timeout",
+  "timeout.connect",
+  "timeout.tunnel",
+  "queue",
+  "balance",
+  "check",
+  "check.interval",
+  "check.status",
+  "check.host",
+];
 const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
@@ -44,7 +54,7 @@ const NAMES = [
 ];
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "/health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -105,6 +115,10 @@ const OWN_LINES = [
   /^ {4}balance (leastconn|source|random|hdr\([a-z0-9_-]+\)|hash req\.cook\([A-Za-z0-9_.-]+\))$/,
   /^ {4}hash-type consistent$/,
   /^ {4}# One that comes or goes moves only its own share\.$/,
+  /^ {4}option httpchk$/,
+  /^ {4}http-check send meth GET uri \S+ ver HTTP\/1\.1 hdr Host \S+ hdr Connection close$/,
+  /^ {4}http-check expect status [\d,-]+$/,
+  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1 sni/,
   /^ {4}retries \d+$/,
   /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];
