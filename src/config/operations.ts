@@ -14,6 +14,8 @@ export interface ServerLine {
   readonly disabled: boolean;
   /** Whether a health check of it would only open a TCP connection (layer 4). */
   readonly connectCheckOnly: boolean;
+  /** The key of the cookies that bind clients to it; empty if none do. */
+  readonly cookieKey: string;
 }
 
 export type Operation =

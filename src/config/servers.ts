@@ -57,13 +57,23 @@ export function serversOf(section: Section, defaultLines: readonly string[]): Se
   const connectCheckOnly = ![...defaultLines, ...section.lines].some((line) =>
     OTHER_CHECK_LINES.test(line),
   );
+  const cookieKey = cookieKeyOf([...defaultLines, ...section.lines]);
   const servers: ServerLine[] = [];
   for (const line of section.lines) {
     // A `default-server` line holds only for the servers after it.
     defaultWords.push(...defaultServerWords(line));
-    if (isServerLine(line)) servers.push(toServer(line, defaultWords, connectCheckOnly));
+    if (isServerLine(line))
+      servers.push({ ...toServer(line, defaultWords, connectCheckOnly), cookieKey });
   }
   return servers;
+}
+
+/** The key of the cookies that HAProxy makes of the addresses of servers; empty if it makes none. */
+function cookieKeyOf(lines: readonly string[]): string {
+  const cookie = lines.findLast((line) => line.startsWith("cookie "));
+  if (cookie === undefined || !splitWords(cookie).includes("dynamic")) return "";
+  const key = lines.findLast((line) => line.startsWith("dynamic-cookie-key "));
+  return key === undefined ? "" : (splitWords(key)[1] ?? "");
 }
 
 /** All servers of a configuration, each with the name of its backend. */
@@ -125,7 +135,7 @@ function toServer(
   line: string,
   defaultWords: readonly string[],
   connectCheckOnly: boolean,
-): ServerLine {
+): Omit<ServerLine, "cookieKey"> {
   const [, name = "", hostPort = "", ...ownWords] = splitWords(line);
   const colon = hostPort.lastIndexOf(":");
   const words = [...defaultWords, ...ownWords];

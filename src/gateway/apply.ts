@@ -18,7 +18,13 @@ import { isDeadSocket } from "../haproxy/runtime/socket.ts";
 import { respellStatsSocket, sectionsOf, statsSocket } from "../config/sections.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
-import { broughtUp, WAITING_ROOM, type Aliases, type BackendServer } from "../config/operations.ts";
+import {
+  broughtUp,
+  WAITING_ROOM,
+  type Aliases,
+  type BackendServer,
+  type ServerLine,
+} from "../config/operations.ts";
 import { mustMakeRoom, withUnremovedBackends, type Applied, type Plan } from "../plan/plan.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { Persist } from "../haproxy/files/persist.ts";
@@ -77,12 +83,20 @@ export class Applier {
 
   /** Whether requests for a backend can wait in the running HAProxy. */
   hasWaitingRoom(backend: string): boolean {
+    return this.#serversOf(backend).some(({ name }) => name === WAITING_ROOM);
+  }
+
+  /** Whether cookies bind clients to the servers of a backend in the running HAProxy. */
+  bindsClients(backend: string): boolean {
+    return this.#serversOf(backend).some(({ cookieKey }) => cookieKey !== "");
+  }
+
+  #serversOf(backend: string): readonly ServerLine[] {
     const { files } = this.#applied;
-    if (files === undefined) return false;
-    const section = sectionsOf(files).find(
-      ({ kind, name }) => kind === "backend" && name === backend,
-    );
-    return section?.lines.some((line) => line.startsWith(`server ${WAITING_ROOM} `)) === true;
+    if (files === undefined) return [];
+    const sections = sectionsOf(files);
+    const section = sections.find(({ kind, name }) => kind === "backend" && name === backend);
+    return section === undefined ? [] : serversOf(section, createDefaultsLookup(sections)(section));
   }
 
   /** Waits in the background until servers of the running HAProxy answer, by their names. */

@@ -510,7 +510,8 @@ export class Gateway {
   #drainAll({ service, servers }: ServersOfService): void {
     const { applier, runtime } = this.parts;
     const backend = applier.runningName(service.backend);
-    for (const server of servers) runtime.drain(backend, server);
+    const isBound = applier.bindsClients(service.backend);
+    for (const server of servers) runtime.drain(backend, server, isBound);
   }
 
   /** Ends the holds whose time is over, also while Docker cannot be read. */

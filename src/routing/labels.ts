@@ -3,7 +3,15 @@
 import { distance } from "fastest-levenshtein";
 import { compare } from "../lib/text.ts";
 import { durationOf } from "../lib/durations.ts";
-import { parseAuthority, parseBalance, parseStatuses, parseTarget } from "./settings/servers.ts";
+import {
+  parseAuthority,
+  parseBalance,
+  parseCookieName,
+  parseFlag,
+  parseSameSite,
+  parseStatuses,
+  parseTarget,
+} from "./settings/servers.ts";
 import {
   one,
   parseHost,
@@ -81,6 +89,13 @@ const OF_SERVERS = {
   "check.interval": row(one(durationOf(100, HOUR)), "a time, such as 10s (100ms to 1h)", "setting"),
   "check.status": row(one(parseStatuses), "a status, or several, such as 200-299,401", "setting"),
   "check.host": row(one(parseAuthority), "a host name, such as shop.example.com", "setting"),
+  sticky: row(
+    one(parseCookieName),
+    "the name of a cookie: letters, digits, dots, hyphens and underscores (at most 60)",
+    "setting",
+  ),
+  "sticky.secure": row(one(parseFlag), "true or false", "setting"),
+  "sticky.samesite": row(one(parseSameSite), "lax, strict or none", "setting"),
   timeout: row(one(durationOf(1, HOUR)), "a time, such as 90s or 5m (1ms to 1h)", "setting"),
   "timeout.connect": row(one(durationOf(1, HOUR)), "a time, such as 2s (1ms to 1h)", "setting"),
   "timeout.tunnel": row(one(durationOf(1, DAY)), "a time, such as 12h (1ms to 1d)", "setting"),

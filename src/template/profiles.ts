@@ -35,6 +35,12 @@ export interface Profile {
   readonly queueTimeout: string;
   /** How many requests wait for their turn; empty: any number. */
   readonly queueLength: string;
+  /** The name of the cookie that binds a client to a server; empty: none does. */
+  readonly cookie: string;
+  /** Whether browsers send it over https only. */
+  readonly cookieSecure: boolean;
+  /** Its `SameSite`; empty: as the browser likes. */
+  readonly cookieSameSite: string;
   /** What a health check asks for; empty: it only connects. */
   readonly checkTarget: string;
   readonly checkHost: string;
@@ -58,6 +64,9 @@ export function retriesFor(hold: number, pause: number): number {
 const SPARES = 16;
 /** HAProxy pauses no longer between two tries, in milliseconds. Source: its src/backend.c. */
 const LONGEST_PAUSE = 1_000;
+
+/** As browsers know them. */
+const SAME_SITE: Readonly<Record<string, string>> = { lax: "Lax", strict: "Strict", none: "None" };
 
 /** The profiles of these services, beginning with that of services without settings. */
 export function profilesOf(services: readonly Service[], retrying: Retrying): readonly Profile[] {
@@ -99,6 +108,9 @@ function toProfile(
     queueTimeout: isCount || queue === "" ? "5s" : queue,
     queueLength: isCount ? queue : "",
     ...checking(settings),
+    cookie: settings["sticky"] ?? "",
+    cookieSecure: settings["sticky.secure"] === "true",
+    cookieSameSite: SAME_SITE[settings["sticky.samesite"] ?? ""] ?? "",
   };
 }
 

@@ -178,6 +178,6 @@ function makesRoom(former: string, ...servers: BackendServer[]): boolean {
 
 function now(text: string, disabled = false): BackendServer {
   const [, backend = "", name = "", address = "", port = ""] = SERVER.exec(text) ?? [];
-  const rest = { settings: [], disabled, connectCheckOnly: false };
+  const rest = { settings: [], disabled, connectCheckOnly: false, cookieKey: "" };
   return { backend, server: { name, address, port, ...rest } };
 }

@@ -41,6 +41,9 @@ test.each([
   ["check.status", "200, 300-399", "200,300-399"],
   ["check.host", "A.org:8080", "a.org:8080"],
   ["check.host", "a.org", "a.org"],
+  ["sticky", "JSESSION_id.1", "JSESSION_id.1"],
+  ["sticky.secure", "yes", "true"],
+  ["sticky.samesite", "Lax", "lax"],
   ["queue", "0", "0"],
   ["queue", "007", "7"],
   ["queue", "30s", "30s"],
@@ -74,6 +77,18 @@ test.each([
   ["check.host", "*.a.org", "a host name, such as shop.example.com"],
   ["check.host", "a.org:0", "a host name, such as shop.example.com"],
   ["check.host", "a.org:80:80", "a host name, such as shop.example.com"],
+  [
+    "sticky",
+    "a b",
+    "the name of a cookie: letters, digits, dots, hyphens and underscores (at most 60)",
+  ],
+  [
+    "sticky",
+    "a;b",
+    "the name of a cookie: letters, digits, dots, hyphens and underscores (at most 60)",
+  ],
+  ["sticky.secure", "maybe", "true or false"],
+  ["sticky.samesite", "loose", "lax, strict or none"],
   ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });
@@ -84,6 +99,8 @@ test.each([
 test.each([
   ["check.status", "200", "check"],
   ["check.host", "a.org", "check"],
+  ["sticky.secure", "true", "sticky"],
+  ["sticky.samesite", "lax", "sticky"],
 ])("%s=%s means nothing without label gateway.%s", (name, text, needed) => {
   for (const prefix of ["gateway.", "gateway.route.a."]) {
     const labels = { [`${prefix}${name}`]: text, "gateway.route.a.path": "/a" };
@@ -116,6 +133,15 @@ describe("the name of a profile", () => {
     expect(new Set(all).size).toBe(all.length);
     for (const name of all) expect(name).toMatch(/^_[A-Za-z0-9_.:-]+$/);
   });
+});
+
+test("what is so anyway is no setting", () => {
+  const labels = {
+    "gateway.balance": "roundrobin",
+    "gateway.sticky": "a",
+    "gateway.sticky.secure": "no",
+  };
+  expect(model(container("web", { labels })).services[0]?.settings).toEqual({ sticky: "a" });
 });
 
 test("the oldest container decides, and one warning names both", () => {

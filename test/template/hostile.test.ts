@@ -38,6 +38,9 @@ const SETTINGS_OF_SERVERS = [
   "check.interval",
   "check.status",
   "check.host",
+  "sticky",
+  "sticky.secure",
+  "sticky.samesite",
 ];
 const NAMES = [
   ...KEYS,
@@ -54,7 +57,7 @@ const NAMES = [
 ];
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "/health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -108,7 +111,7 @@ const OWN_LINES = [
   new RegExp(`^defaults ${PROFILE}$`),
   new RegExp(`^backend _spare${PROFILE}_\\d+ from ${PROFILE}$`),
   // In a comment: the settings.
-  /^# [a-z.]+=\S+( [a-z.]+=\S+)*$/,
+  /^#( '?[a-z.]+=\S+)+$/,
   /^ {4}timeout (connect|server|tunnel|queue) \d+(ms|s|m|h|d)$/,
   /^ {4}http-request deny deny_status 503 if \{ be_conn_free 0 \} \{ queue ge \d+ \}$/,
   /^ {4}# All places are taken, and so are those in the queue\.$/,
@@ -119,6 +122,10 @@ const OWN_LINES = [
   /^ {4}http-check send meth GET uri \S+ ver HTTP\/1\.1 hdr Host \S+ hdr Connection close$/,
   /^ {4}http-check expect status [\d,-]+$/,
   /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1 sni/,
+  /^ {4}cookie [A-Za-z0-9_.-]+ insert indirect nocache httponly dynamic(?: secure)?(?: attr SameSite=(?:Lax|Strict|None))?$/,
+  /^ {4}dynamic-cookie-key docker-api-gateway$/,
+  /^ {4}# A client comes back to its server as long as that is in use\. The value is made of the server's$/,
+  /^ {4}# address, so HAProxy before 3\.0 needs no word for it on a server that is added while it runs\.$/,
   /^ {4}retries \d+$/,
   /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];

@@ -19,10 +19,10 @@ export function toCommands(operation: Operation, version: string): string[] {
     case "disable server":
       return [setServer(operation, "state maint")];
     case "drain server":
-      return [setServer(operation, "state drain")];
+      return [takeOut(operation)];
     case "remove server":
       // One that is disabled stays so.
-      return operation.server.disabled ? [] : [setServer(operation, "state drain")];
+      return operation.server.disabled ? [] : [takeOut(operation)];
     case "enable server":
       return enable(operation);
     case "move server": {
@@ -86,6 +86,11 @@ function setServer({ backend, server }: OnServer, what: string): string {
   return `set server ${word(backend)}/${word(server.name)} ${what}`;
 }
 
+/** A drained server would still get new requests of clients that a cookie binds to it. */
+function takeOut(operation: OnServer): string {
+  return setServer(operation, operation.server.cookieKey === "" ? "state drain" : "state maint");
+}
+
 function enable(operation: OnServer): string[] {
   const ready = setServer(operation, "state ready");
   if (!isChecked(operation.server)) return [ready];
@@ -126,6 +131,10 @@ function add(operation: Extract<Operation, { do: "add server" }>, version: strin
   const settings = [...server.settings, ...extra].map(word).join(" ");
   return [
     `add server ${name} ${word(`${server.address}:${server.port}`)} ${settings}`.trimEnd(),
+    // Before 3.0 an added server has no cookie until the backend gets its key again.
+    ...(server.cookieKey !== "" && compareVersions(version, "3.0") < 0
+      ? [`set dynamic-cookie-key backend ${word(backend)} ${word(server.cookieKey)}`]
+      : []),
     // A server that was added in maintenance would be checked all the same. A packet to a container that
     // does not run yet costs a second: nobody answers the kernel, which asks for its address again then.
     ...(server.disabled

@@ -6,11 +6,13 @@ import type { Logger } from "../../lib/log.ts";
 import type { ServerLine } from "../../config/operations.ts";
 import { serverPath, word } from "./commands.ts";
 
+type OverrideState = "drain" | "maint" | "ready";
+
 /** The servers that are drained, disabled or enabled at once, before that is planned. */
 export class Overrides {
   readonly #keys = new Set<string>();
   /** What is to be sent, in its order. */
-  readonly #unsent = new Map<string, "drain" | "ready">();
+  readonly #unsent = new Map<string, OverrideState>();
   #sending: Promise<void> | undefined;
 
   constructor(
@@ -23,8 +25,8 @@ export class Overrides {
     return this.#keys;
   }
 
-  /** Drains or enables a server in the background. If that fails, the next pass does it. */
-  set(backend: string, server: string, state: "drain" | "ready"): void {
+  /** Drains, disables or enables a server in the background. If that fails, the next pass does it. */
+  set(backend: string, server: string, state: OverrideState): void {
     const key = `${backend}/${server}`;
     this.#keys.add(key);
     // The last word counts, and comes last.

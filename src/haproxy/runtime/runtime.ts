@@ -265,10 +265,13 @@ export class Runtime {
     this.#tellAnswers(ready);
   }
 
-  /** Tells HAProxy at once to send no new requests to a server. */
-  drain(backend: string, server: string): void {
+  /**
+   * Tells HAProxy at once to send no new requests to a server.
+   * @param isBound whether clients may be bound to it, whose requests it would get if it is drained
+   */
+  drain(backend: string, server: string, isBound = false): void {
     this.#forgetStart(`${backend}/${server}`);
-    this.#overrides.set(backend, server, "drain");
+    this.#overrides.set(backend, server, isBound ? "maint" : "drain");
   }
 
   /** Notes that servers by these names are not to be enabled after all. */

@@ -1,7 +1,7 @@
 // Reads the values of the labels about servers. Two values that mean the same give the same text.
 
 import type { Settings } from "../../model.ts";
-import { parseHost, parsePort } from "../values.ts";
+import { parseHost, parsePort, parseSwitch } from "../values.ts";
 
 const BALANCES = new Set(["roundrobin", "leastconn", "source", "random"]);
 
@@ -41,29 +41,58 @@ export function parseAuthority(text: string): string | undefined {
   return number === undefined ? undefined : `${host}:${number}`;
 }
 
+/** The name of a cookie: a token (RFC 6265, section 4.1.1) without what HAProxy would take otherwise. */
+export function parseCookieName(text: string): string | undefined {
+  return /^[A-Za-z0-9_.-]{1,60}$/.test(text) ? text : undefined;
+}
+
+/** A value of a cookie's `SameSite`. */
+export function parseSameSite(text: string): string | undefined {
+  const word = text.toLowerCase();
+  return ["lax", "strict", "none"].includes(word) ? word : undefined;
+}
+
+/** Whether something is so, as text. */
+export function parseFlag(text: string): string | undefined {
+  return parseSwitch(text)?.toString();
+}
+
+/** What settings are without a label, if that can be said. */
+const USUAL: Readonly<Record<string, string>> = {
+  balance: "roundrobin",
+  "sticky.secure": "false",
+};
+
 /** Labels that mean nothing without another one. */
 const NEEDS: Readonly<Record<string, string>> = {
   "check.status": "check",
   "check.host": "check",
+  "sticky.secure": "sticky",
+  "sticky.samesite": "sticky",
 };
 
 /**
- * Leaves out the settings that mean nothing without another one.
+ * Leaves out the settings that change nothing: as they are so anyway, or mean nothing without another.
  * @param prefix what stands before each label
- * @returns the others, and a warning for each that is left out
+ * @returns the others, and a warning for each that means nothing
  */
 export function withoutIdle(
   settings: Settings,
   prefix: string,
 ): { readonly settings: Settings; readonly warnings: readonly string[] } {
-  const idle = Object.keys(settings).filter((key) => {
+  const isIdle = (key: string): boolean => {
     const needed = NEEDS[key];
     return needed !== undefined && settings[needed] === undefined;
-  });
+  };
+  const entries = Object.entries(settings);
   return {
-    settings: Object.fromEntries(Object.entries(settings).filter(([key]) => !idle.includes(key))),
-    warnings: idle.map(
-      (key) => `label ${prefix}${key} counts for nothing without label ${prefix}${NEEDS[key]}`,
+    settings: Object.fromEntries(
+      entries.filter(([key, value]) => !isIdle(key) && USUAL[key] !== value),
     ),
+    warnings: entries
+      .filter(([key]) => isIdle(key))
+      .map(
+        ([key]) => `label ${prefix}${key} counts for nothing without label ${prefix}${NEEDS[key]}`,
+      ),
   };
 }

@@ -14,6 +14,7 @@ const SERVER: ServerLine = {
   settings: ["inter", "2s", "check"],
   disabled: false,
   connectCheckOnly: true,
+  cookieKey: "",
 };
 const SIX: ServerLine = { ...SERVER, name: "six", address: "[fd00::2]" };
 const UNCHECKED: ServerLine = { ...SERVER, name: "u", settings: ["weight", "5"] };

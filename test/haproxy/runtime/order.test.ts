@@ -12,7 +12,7 @@ import { silent } from "../../lab/proxy.ts";
 const A_WHILE = 100;
 
 function at({ address, port }: { address: string; port: number }): ServerLine {
-  const rest = { settings: ["check"], disabled: false, connectCheckOnly: true };
+  const rest = { settings: ["check"], disabled: false, connectCheckOnly: true, cookieKey: "" };
   return { name: "s", address, port: String(port), ...rest };
 }
 
