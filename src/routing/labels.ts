@@ -8,7 +8,10 @@ import {
   parseBalance,
   parseCookieName,
   parseFlag,
+  parseNo,
   parseSameSite,
+  parseScheme,
+  parseServerName,
   parseStatuses,
   parseTarget,
 } from "./settings/servers.ts";
@@ -89,6 +92,14 @@ const OF_SERVERS = {
   "check.interval": row(one(durationOf(100, HOUR)), "a time, such as 10s (100ms to 1h)", "setting"),
   "check.status": row(one(parseStatuses), "a status, or several, such as 200-299,401", "setting"),
   "check.host": row(one(parseAuthority), "a host name, such as shop.example.com", "setting"),
+  scheme: row(one(parseScheme), "http, https, h2c or h2", "setting"),
+  // Who wants more than that must not get less.
+  "https.verify": row(
+    one(parseNo),
+    "false, and no certificate of a container is verified yet",
+    "route",
+  ),
+  "https.sni": row(one(parseServerName), "a host name, such as shop.example.com", "setting"),
   sticky: row(
     one(parseCookieName),
     "the name of a cookie: letters, digits, dots, hyphens and underscores (at most 60)",

@@ -35,6 +35,14 @@ export interface Profile {
   readonly queueTimeout: string;
   /** How many requests wait for their turn; empty: any number. */
   readonly queueLength: string;
+  /** Whether it speaks TLS to servers. */
+  readonly tls: boolean;
+  /** The protocols that it offers by TLS; empty: none by name. */
+  readonly alpn: string;
+  /** The protocol that it speaks without asking; empty: HTTP/1.1, or what `alpn` says. */
+  readonly proto: string;
+  /** The name that it asks for by TLS; empty: none. */
+  readonly serverName: string;
   /** The name of the cookie that binds a client to a server; empty: none does. */
   readonly cookie: string;
   /** Whether browsers send it over https only. */
@@ -108,6 +116,7 @@ function toProfile(
     queueTimeout: isCount || queue === "" ? "5s" : queue,
     queueLength: isCount ? queue : "",
     ...checking(settings),
+    ...speaking(settings),
     cookie: settings["sticky"] ?? "",
     cookieSecure: settings["sticky.secure"] === "true",
     cookieSameSite: SAME_SITE[settings["sticky.samesite"] ?? ""] ?? "",
@@ -131,6 +140,16 @@ function checking(settings: Settings) {
     checkStatus: settings["check.status"] ?? "200-399",
     checkInterval: interval,
     checkDown: isShort ? interval : "200ms",
+  };
+}
+
+function speaking(settings: Settings) {
+  const { scheme } = settings;
+  return {
+    tls: scheme === "https" || scheme === "h2",
+    alpn: scheme === "h2" ? "h2" : "",
+    proto: scheme === "h2c" ? "h2" : "",
+    serverName: settings["https.sni"] ?? "",
   };
 }
 

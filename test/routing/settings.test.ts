@@ -44,6 +44,10 @@ test.each([
   ["sticky", "JSESSION_id.1", "JSESSION_id.1"],
   ["sticky.secure", "yes", "true"],
   ["sticky.samesite", "Lax", "lax"],
+  ["scheme", "HTTPS", "https"],
+  ["scheme", "h2c", "h2c"],
+  ["https.verify", "no", "false"],
+  ["https.sni", "A.org", "a.org"],
   ["queue", "0", "0"],
   ["queue", "007", "7"],
   ["queue", "30s", "30s"],
@@ -89,6 +93,8 @@ test.each([
   ],
   ["sticky.secure", "maybe", "true or false"],
   ["sticky.samesite", "loose", "lax, strict or none"],
+  ["scheme", "ftp", "http, https, h2c or h2"],
+  ["https.sni", "*.a.org", "a host name, such as shop.example.com"],
   ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });
@@ -100,6 +106,8 @@ test.each([
   ["check.status", "200", "check"],
   ["check.host", "a.org", "check"],
   ["sticky.secure", "true", "sticky"],
+  ["https.verify", "false", "scheme=https"],
+  ["https.sni", "a.org", "scheme=https"],
   ["sticky.samesite", "lax", "sticky"],
 ])("%s=%s means nothing without label gateway.%s", (name, text, needed) => {
   for (const prefix of ["gateway.", "gateway.route.a."]) {
@@ -110,6 +118,15 @@ test.each([
       `container web: label ${prefix}${name} counts for nothing without label ${prefix}${needed}`,
     ]);
   }
+});
+
+test.each(["ture", "true"])("https.verify=%s costs the route: it would be trusted more", (text) => {
+  const labels = { "gateway.scheme": "https", "gateway.https.verify": text };
+  const { services, rejections } = model(container("web", { labels }));
+  expect(services).toEqual([]);
+  expect(rejections.map(({ reason }) => reason)).toEqual([
+    `label gateway.https.verify="${text}" is not false, and no certificate of a container is verified yet`,
+  ]);
 });
 
 test("a length of time has limits", () => {

@@ -41,6 +41,9 @@ const SETTINGS_OF_SERVERS = [
   "sticky",
   "sticky.secure",
   "sticky.samesite",
+  "scheme",
+  "https.verify",
+  "https.sni",
 ];
 const NAMES = [
   ...KEYS,
@@ -57,7 +60,7 @@ const NAMES = [
 ];
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -121,7 +124,10 @@ const OWN_LINES = [
   /^ {4}option httpchk$/,
   /^ {4}http-check send meth GET uri \S+ ver HTTP\/1\.1 hdr Host \S+ hdr Connection close$/,
   /^ {4}http-check expect status [\d,-]+$/,
-  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1 sni/,
+  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1(?: proto h2)? sni var\(txn\.connection\)/,
+  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1 ssl check-ssl verify none(?: sni str\([a-z0-9._-]+\) check-sni [a-z0-9._-]+| no-sni-auto no-check-sni-auto)?(?: alpn h2 check-alpn h2)?(?: pool-conn-name var\(txn\.connection\))?$/,
+  /^ {4}option http-server-close$/,
+  /^ {4}# (A connection may end just as a request is sent on it, and by TLS there is no way here to have some of|their own\.)$/,
   /^ {4}cookie [A-Za-z0-9_.-]+ insert indirect nocache httponly dynamic(?: secure)?(?: attr SameSite=(?:Lax|Strict|None))?$/,
   /^ {4}dynamic-cookie-key docker-api-gateway$/,
   /^ {4}# A client comes back to its server as long as that is in use\. The value is made of the server's$/,

@@ -27,6 +27,9 @@ const WAS_DISABLED = 4;
 /** Source: management guide, `show servers state`, `srv_admin_state`: SRV_ADMF_FMAINT. */
 const IN_MAINTENANCE = 1;
 
+/** The number of the field that says whether a server is spoken to by TLS (`srv_use_ssl`). */
+const TLS_FIELD = 20;
+
 const HEADER =
   "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight " +
   "srv_iweight srv_time_since_last_change srv_check_status srv_check_result srv_check_health " +
@@ -61,7 +64,10 @@ export async function saveServerStates(
     const address = bareAddress(server);
     const state = known.get(`${runningName(backend)}/${name}`);
     const same = state?.address === address && state.port === port && !state.withoutRequests;
-    if (same) lines.push(state.fields.with(1, backend).join(" "));
+    if (same) {
+      const fields = state.fields.with(1, backend).with(TLS_FIELD, tlsOf(server));
+      lines.push(fields.join(" "));
+    }
     // An open port is not enough if the server's check asks for more.
     else {
       const up = connectCheckOnly && (await answers(address, Number(port)));
@@ -105,12 +111,17 @@ export function readServerStates(answer: string): Map<string, ServerState> {
   return states;
 }
 
+/** Whether a server is spoken to by TLS. HAProxy believes this file more than its configuration. */
+function tlsOf({ settings }: ServerLine): "0" | "1" {
+  return settings.lastIndexOf("ssl") > settings.lastIndexOf("no-ssl") ? "1" : "0";
+}
+
 /** The line of a new server, up or down, with its checks running. */
 function newState(backend: string, server: ServerLine, up: boolean): string {
   // Running, with a passed layer 4 check and full health; or stopped, with unknown health.
   const [operational, status, result, health] = up ? [2, 6, 3, 2] : [0, 1, 0, 0];
   return (
     `0 ${backend} 0 ${server.name} ${bareAddress(server)} ${operational} 0 1 1 0 ${status} ` +
-    `${result} ${health} 6 0 0 0 - ${server.port} - 0 0 - - 0`
+    `${result} ${health} 6 0 0 0 - ${server.port} - ${tlsOf(server)} 0 - - 0`
   );
 }

@@ -35,10 +35,22 @@ export function parseStatuses(text: string): string | undefined {
 /** The name of a host, perhaps with a port. */
 export function parseAuthority(text: string): string | undefined {
   const [, name = "", port] = /^([^:]*)(?::(\d{1,5}))?$/.exec(text) ?? [];
-  const host = name.includes("*") ? undefined : parseHost(name);
+  const host = parseServerName(name);
   if (host === undefined || port === undefined) return port === undefined ? host : undefined;
   const number = parsePort(port);
   return number === undefined ? undefined : `${host}:${number}`;
+}
+
+/** How HAProxy speaks to servers. */
+export function parseScheme(text: string): string | undefined {
+  const word = text.toLowerCase();
+  return ["http", "https", "h2c", "h2"].includes(word) ? word : undefined;
+}
+
+/** The name of one host. */
+export function parseServerName(text: string): string | undefined {
+  const host = parseHost(text);
+  return host?.startsWith("*.") === true ? undefined : host;
 }
 
 /** The name of a cookie: a token (RFC 6265, section 4.1.1) without what HAProxy would take otherwise. */
@@ -57,18 +69,29 @@ export function parseFlag(text: string): string | undefined {
   return parseSwitch(text)?.toString();
 }
 
+/** That something is not so, as text. */
+export function parseNo(text: string): string | undefined {
+  return parseSwitch(text) === false ? "false" : undefined;
+}
+
 /** What settings are without a label, if that can be said. */
 const USUAL: Readonly<Record<string, string>> = {
   balance: "roundrobin",
+  scheme: "http",
+  "https.verify": "false",
   "sticky.secure": "false",
 };
 
-/** Labels that mean nothing without another one. */
-const NEEDS: Readonly<Record<string, string>> = {
-  "check.status": "check",
-  "check.host": "check",
-  "sticky.secure": "sticky",
-  "sticky.samesite": "sticky",
+/** Labels that mean nothing without another one, which must have one of some values, if any are named. */
+const NEEDS: Readonly<
+  Record<string, { readonly label: string; readonly values?: readonly string[] }>
+> = {
+  "check.status": { label: "check" },
+  "check.host": { label: "check" },
+  "https.verify": { label: "scheme", values: ["https", "h2"] },
+  "https.sni": { label: "scheme", values: ["https", "h2"] },
+  "sticky.secure": { label: "sticky" },
+  "sticky.samesite": { label: "sticky" },
 };
 
 /**
@@ -82,7 +105,9 @@ export function withoutIdle(
 ): { readonly settings: Settings; readonly warnings: readonly string[] } {
   const isIdle = (key: string): boolean => {
     const needed = NEEDS[key];
-    return needed !== undefined && settings[needed] === undefined;
+    if (needed === undefined) return false;
+    const value = settings[needed.label];
+    return value === undefined || needed.values?.includes(value) === false;
   };
   const entries = Object.entries(settings);
   return {
@@ -92,7 +117,14 @@ export function withoutIdle(
     warnings: entries
       .filter(([key]) => isIdle(key))
       .map(
-        ([key]) => `label ${prefix}${key} counts for nothing without label ${prefix}${NEEDS[key]}`,
+        ([key]) =>
+          `label ${prefix}${key} counts for nothing without label ${prefix}${wantedFor(key)}`,
       ),
   };
+}
+
+/** What a label needs, such as `check` or `scheme=https`. */
+function wantedFor(key: string): string {
+  const { label = "", values = [] } = NEEDS[key] ?? {};
+  return [label, ...values.slice(0, 1)].join("=");
 }
