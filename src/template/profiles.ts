@@ -35,6 +35,10 @@ export interface Profile {
   readonly queueTimeout: string;
   /** How many requests wait for their turn; empty: any number. */
   readonly queueLength: string;
+  /** How long a server that comes up takes to its full share of the requests; empty: no time. */
+  readonly slowstart: string;
+  /** Whether answers are compressed. */
+  readonly compress: boolean;
   /** Whether it speaks TLS to servers. */
   readonly tls: boolean;
   /** The protocols that it offers by TLS; empty: none by name. */
@@ -115,6 +119,8 @@ function toProfile(
     tunnelTimeout: settings["timeout.tunnel"] ?? "1h",
     queueTimeout: isCount || queue === "" ? "5s" : queue,
     queueLength: isCount ? queue : "",
+    slowstart: settings["slowstart"] ?? "",
+    compress: settings["compress"] === "true",
     ...checking(settings),
     ...speaking(settings),
     cookie: settings["sticky"] ?? "",

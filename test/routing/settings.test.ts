@@ -48,6 +48,8 @@ test.each([
   ["scheme", "h2c", "h2c"],
   ["https.verify", "no", "false"],
   ["https.sni", "A.org", "a.org"],
+  ["slowstart", "30000ms", "30s"],
+  ["compress", "on", "true"],
   ["queue", "0", "0"],
   ["queue", "007", "7"],
   ["queue", "30s", "30s"],
@@ -95,6 +97,8 @@ test.each([
   ["sticky.samesite", "loose", "lax, strict or none"],
   ["scheme", "ftp", "http, https, h2c or h2"],
   ["https.sni", "*.a.org", "a host name, such as shop.example.com"],
+  ["slowstart", "500ms", "a time, such as 30s (1s to 1h)"],
+  ["compress", "gzip", "true or false"],
   ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });

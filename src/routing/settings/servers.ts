@@ -77,6 +77,7 @@ export function parseNo(text: string): string | undefined {
 /** What settings are without a label, if that can be said. */
 const USUAL: Readonly<Record<string, string>> = {
   balance: "roundrobin",
+  compress: "false",
   scheme: "http",
   "https.verify": "false",
   "sticky.secure": "false",
