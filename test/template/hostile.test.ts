@@ -12,7 +12,6 @@ import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { namedFiles } from "../lab/named-files.ts";
 import { container, HOST, randomNumbers, SETTINGS, snapshot } from "../lab/make.ts";
-import { namedFiles } from "../lab/named-files.ts";
 
 const KEYS = [
   "host",
