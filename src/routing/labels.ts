@@ -110,7 +110,8 @@ const OF_SERVERS = {
   slowstart: row(one(durationOf(1_000, HOUR)), "a time, such as 30s (1s to 1h)", "setting"),
   compress: row(one(parseFlag), "true or false", "setting"),
   timeout: row(one(durationOf(1, HOUR)), "a time, such as 90s or 5m (1ms to 1h)", "setting"),
-  "timeout.connect": row(one(durationOf(1, HOUR)), "a time, such as 2s (1ms to 1h)", "setting"),
+  // It is also the pause between two tries of a request that waits: a shorter one costs a core.
+  "timeout.connect": row(one(durationOf(50, HOUR)), "a time, such as 2s (50ms to 1h)", "setting"),
   "timeout.tunnel": row(one(durationOf(1, DAY)), "a time, such as 12h (1ms to 1d)", "setting"),
   queue: row(
     one(parseQueue),

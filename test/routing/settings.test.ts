@@ -64,7 +64,8 @@ test.each([
   ["timeout", "1.5s", "a time, such as 90s or 5m (1ms to 1h)"],
   ["timeout", "", "a time, such as 90s or 5m (1ms to 1h)"],
   ["timeout", "9s\nserver", "a time, such as 90s or 5m (1ms to 1h)"],
-  ["timeout.connect", "-1s", "a time, such as 2s (1ms to 1h)"],
+  ["timeout.connect", "-1s", "a time, such as 2s (50ms to 1h)"],
+  ["timeout.connect", "49ms", "a time, such as 2s (50ms to 1h)"],
   ["timeout.tunnel", "2d", "a time, such as 12h (1ms to 1d)"],
   [
     "balance",

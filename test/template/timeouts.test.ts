@@ -78,7 +78,7 @@ describe.each(haproxyVersions())("timeouts, HAProxy %s", (version) => {
   });
 
   test("requests wait for a container with timeout.connect as without", async () => {
-    const labels = { "gateway.timeout.connect": "5ms" };
+    const labels = { "gateway.timeout.connect": "50ms" };
     const held = {
       ...of(app, "d", labels),
       state: "restarting" as const,
