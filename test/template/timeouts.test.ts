@@ -118,8 +118,13 @@ describe.each(haproxyVersions())("timeouts, HAProxy %s", (version) => {
     });
     const held: Socket[] = [];
     app.answerer = (_, socket) => void held.push(socket);
-    const first = site.ask({ target: "/f/1" });
-    await eventually(() => expect(held).toHaveLength(1));
+    let first = site.ask({ target: "/f/1" });
+    await eventually(async () => {
+      // The place of the one before may be taken for a moment still.
+      const refused = await Promise.race([first, Bun.sleep(50)]);
+      if (refused !== undefined) first = site.ask({ target: "/f/1" });
+      expect(held).toHaveLength(1);
+    });
     const others = Array.from({ length: 4 }, () => site.ask({ target: "/f/2" }));
     const statuses: number[] = [];
     for (const each of others) void each.then(({ status }) => statuses.push(status));
