@@ -130,7 +130,7 @@ export class DockerSource implements Source {
   }
 
   waited(id: string): number | undefined {
-    const at = this.#changedAt.get(id);
+    const at = this.#changedAt.get(id) ?? this.#store.begunAt(id);
     return at === undefined ? undefined : Date.now() - at;
   }
 

@@ -347,6 +347,14 @@ export class Store {
     return this.#stopped.has(id) || (this.#entries.has(id) && this.#hasEnded(id));
   }
 
+  /**
+   * When a container started that was known before and that no refresh has told of yet, by its ID, in
+   * milliseconds since 1970; undefined if it is none.
+   */
+  begunAt(id: string): number | undefined {
+    return this.#started.get(id);
+  }
+
   /** When something is read again without an event, in milliseconds since 1970. */
   get rereadAt(): number | undefined {
     const at = Math.min(

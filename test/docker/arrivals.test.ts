@@ -80,7 +80,9 @@ describe("a container that was inspected when it was created", () => {
     expect(client.asked).toEqual([A, "network bridge"]);
     client.add(A, { name: "one" });
     expect(store.note(happened("start"))).toMatchObject({ what: "started", container: { id: A } });
+    expect(store.begunAt(A)).toBe(Date.now());
     const { marks } = await refresh();
+    expect(store.begunAt(A)).toBeUndefined();
     expect(known()).toEqual(["one running at bridge 172.17.0.2: 8000"]);
     expect([[...marks.keys()], client.asked.length]).toEqual([[A], 2]);
     await elapse(50);
