@@ -161,7 +161,13 @@ export function isAsKnown(known: Container, now: Container): boolean {
  * inspected. What was said only when it was created is missing.
  */
 export function fromImage(info: ListedContainer, image: ImageInspectInfo): Container {
-  return { ...fromList(info), exposed: toPorts(Object.keys(image.Config.ExposedPorts ?? {})) };
+  const listed = fromList(info);
+  return {
+    ...listed,
+    // The list has whole seconds. It must not seem older than one of the same second that serves.
+    created: listed.created + 999,
+    exposed: toPorts(Object.keys(image.Config.ExposedPorts ?? {})),
+  };
 }
 
 /** Whether a container, or all of an image, has a HEALTHCHECK. */

@@ -162,7 +162,9 @@ describe("a container whose inspection gets no answer before it runs", () => {
     await hurried();
     expect(client.asked).toEqual([A, "network bridge", "listed a", "image sha256:0"]);
     expect(known()).toEqual(["one starting at bridge 172.17.0.2: 8000"]);
-    expect(await runs()).toMatchObject({ noted: undefined, started: [{ id: A }] });
+    // Not older than any of its second, until it is known.
+    expect(store.snapshot().containers[0]?.created).toBe(999);
+    expect(await runs()).toMatchObject({ noted: undefined, started: [{ id: A, created: 0 }] });
     expect(known()).toEqual(["one running at bridge 172.17.0.2: 8000"]);
   });
 
