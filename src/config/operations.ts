@@ -64,7 +64,8 @@ export interface BackendServer {
 export function broughtUp(operations: readonly Operation[]): readonly BackendServer[] {
   return operations
     .filter((operation) => BRING_UP.includes(operation.do))
-    .filter((operation) => "server" in operation);
+    .filter((operation) => "server" in operation)
+    .filter(({ server }) => server.name !== WAITING_ROOM);
 }
 
 /** What the running HAProxy can do without a reload. */

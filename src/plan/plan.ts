@@ -201,6 +201,8 @@ function disabledFirst(
     const { do: what } = operation;
     // One that is disabled has its address, too, and may be enabled at once later.
     if (what !== "add server" && what !== "move server") continue;
+    // All waiting rooms have one address, at which nobody is.
+    if (operation.server.name === WAITING_ROOM) continue;
     taken.set(operation.server.address, operation.server);
   }
   const isTaken = (former: ServerLine, now: ServerLine): boolean => {

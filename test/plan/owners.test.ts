@@ -93,6 +93,13 @@ describe.each([
     ]);
   });
 
+  test("of a waiting room is nobody's: it takes none from another", () => {
+    const room = `${WAITING_ROOM} 127.0.0.1:1 disabled`;
+    const [before, after] = [withServers(`a ${X}`, room), withServers(`a ${X}`)];
+    const next = { ...after, config: `${after.config}backend c from d\n    server ${room}\n` };
+    expect(plan(before, next, version).filter((each) => each.startsWith("disable"))).toEqual([]);
+  });
+
   test("where nobody is known, a new server there counts as another's", () => {
     const [before, after] = [withServers(`a ${X}`), withServers(`b ${X}`)];
     expect(plan(before, after, version)[0]).toBe("disable server b/a");
