@@ -61,7 +61,9 @@ function isEmpty({ kind, lines }: Section): boolean {
   return kind === "" && lines.length === 0;
 }
 
-function parseSection(text: string): Section {
+function parseSection(piece: string): Section {
+  // A piece of a text keeps all of that text. Put together of its lines, it is a text of its own.
+  const text = piece.split("\n").join("\n");
   const lines = text
     .split("\n")
     .map(scanWords)
@@ -152,6 +154,8 @@ export function splitWords(line: string): string[] {
  * Source: configuration manual, section 2.2 (Quoting and escaping).
  */
 function scanWords(line: string): { readonly value: string; readonly source: string }[] {
+  // Nearly all lines are without quotes and escapes.
+  if (!/["'\\]/.test(line)) return plainWords(line).map((word) => ({ value: word, source: word }));
   const words: { value: string; source: string }[] = [];
   let word: { value: string; source: string } | undefined;
   let quote = "";
@@ -170,4 +174,10 @@ function scanWords(line: string): { readonly value: string; readonly source: str
     else word.value += char.length === 2 ? char.charAt(1) : char;
   }
   return words;
+}
+
+/** The words of a line that has no quotes and no escapes. */
+function plainWords(line: string): string[] {
+  const [code = ""] = line.split("#", 1);
+  return code.split(/\s+/).filter((word) => word !== "");
 }

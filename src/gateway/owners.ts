@@ -9,6 +9,7 @@ import {
   startTime,
   type ProcessIdentity,
 } from "../lib/processes.ts";
+import { inOnePiece } from "../lib/text.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files, Holder, Model, Server } from "../model.ts";
 
@@ -28,7 +29,7 @@ export function createOwnersFile(path: string): (model: Model) => Files["assets"
 }
 
 function lineOf(server: Server): string {
-  return ownerLine(`${server.address}:${server.port}`, toOwner(server));
+  return inOnePiece(ownerLine(`${server.address}:${server.port}`, toOwner(server)));
 }
 
 function toOwner({ id, container, startedAt, holders }: Server): Owner {

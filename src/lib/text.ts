@@ -56,3 +56,12 @@ export function formatDuration(seconds: number): string {
   }
   return `${Math.floor(seconds)} s`;
 }
+
+/**
+ * The same text in one piece, for a text of HAProxy's files that is kept. One that was put together
+ * keeps its pieces until it is read, which are dozens, and ten times as large.
+ */
+export function inOnePiece(text: string): string {
+  // This reads it. A NUL is in no such file.
+  return text.replaceAll("\0", "");
+}

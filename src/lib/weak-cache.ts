@@ -7,16 +7,17 @@ import { listDifference } from "./lists.ts";
  * objects of the last list given to `getAll` are kept.
  */
 export class WeakCache<K extends object, V> {
-  readonly #values = new WeakMap<K, { readonly value: V }>();
+  readonly #values = new WeakMap<K, V>();
   #lastKeys: readonly K[] = [];
   #lastValues: readonly V[] = [];
 
   /** The cached value of the object, or a new one. `make` must give equal values for one object. */
   get(key: K, make: (key: K) => V): V {
     const cached = this.#values.get(key);
-    if (cached !== undefined) return cached.value;
+    // It may be the value.
+    if (cached !== undefined || this.#values.has(key)) return cached as V;
     const value = make(key);
-    this.#values.set(key, { value });
+    this.#values.set(key, value);
     return value;
   }
 

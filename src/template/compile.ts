@@ -7,6 +7,7 @@ import { WeakCache } from "../lib/weak-cache.ts";
 import { configWord, mapWord, scriptWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
+import { inOnePiece } from "../lib/text.ts";
 import type { Asset, Files } from "../model.ts";
 import { keepOrigins, keepOriginsInBlock, originsOf, withoutOrigins } from "./origin.ts";
 import {
@@ -192,7 +193,9 @@ function eachRemembered(
   if (list.length === 0) return inverse({});
   const objects = list.filter((item) => typeof item === "object" && item !== null);
   const texts =
-    objects.length === list.length ? memory.getAll(objects, fn) : list.map((item) => fn(item));
+    objects.length === list.length
+      ? memory.getAll(objects, (item) => inOnePiece(fn(item)))
+      : list.map((item) => fn(item));
   return texts.join("");
 }
 
