@@ -16,6 +16,7 @@ import {
   type Files,
   type Model,
   type Server,
+  type Snapshot,
   type Source,
 } from "../model.ts";
 import type { Owners } from "../config/owners.ts";
@@ -252,7 +253,8 @@ export class Gateway {
     const isUnchanged = (files: Files): boolean =>
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
-    const snapshot = this.#fence.corrected(source.snapshot());
+    const all = this.#fence.corrected(source.snapshot());
+    const snapshot = capabilities === undefined ? withoutStarting(all) : all;
     const now = Date.now();
     const hold = (services: Model["services"]): Model["services"] =>
       this.#holds.apply(services, now, this.#canWait);
@@ -587,4 +589,13 @@ export class Gateway {
 
 function nameOf({ name }: Server): string {
   return name;
+}
+
+/**
+ * The containers without those that are about to start: where each change takes a reload, they would take
+ * one more.
+ */
+function withoutStarting(snapshot: Snapshot): Snapshot {
+  const containers = snapshot.containers.filter(({ state }) => state !== "starting");
+  return { ...snapshot, containers };
 }

@@ -2,13 +2,16 @@
 // as it answers.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { startApp, type App } from "../lab/app.ts";
 import { create, removeAll } from "../lab/containers.ts";
 import { sharedEngine, testFlavour } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { connect, request, type RawConnection } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
-import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { ask } from "./running-haproxy.ts";
 import { Stage, type Part } from "./stage.ts";
 
@@ -51,6 +54,7 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     gateway = await startGateway({ version, dockerHost: stage.dockerHost, flags });
     stage.start("other", { image: "other", ip: app.address, port: app.port });
     await gateway.answers("/other", 200);
+    await gateway.logged(/^routed \/other/);
   }
 
   /** A container that is about to start, where somebody counts the connections. */
@@ -100,6 +104,42 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(1);
   });
 
+  test("one that takes a reload: that is done before it runs, and nothing is sent to it", async () => {
+    const template = join(gatewayDir(), "mine.hbs");
+    // A line of its own makes each service a reload.
+    writeFileSync(
+      template,
+      TEMPLATES.path.replace(
+        "{{> backends}}",
+        PARTIALS["backends"]?.replace("{{> unanswered}}", "{{> unanswered}}\n    fullconn 100") ??
+          "",
+      ),
+    );
+    await serving(`--template-file=${template}`);
+    const before = gateway.count(/^reload: /);
+    stage.announce("one", coming());
+    await gateway.until(() => expect(gateway.count(/^reload: /)).toBe(before + 1));
+    await Bun.sleep(600);
+    expect(connections).toBe(0);
+    expect(await checks()).toEqual([""]);
+    stage.start("one", coming());
+    await gateway.answers("/foo", 200);
+    await gateway.logged(/^routed \/foo/);
+    expect(gateway.count(/^reload: /)).toBe(before + 1);
+  });
+
+  test("where each change is a reload it is known only once it runs", async () => {
+    await serving("--always-reload");
+    const before = gateway.count(/^reload: /);
+    stage.announce("one", coming());
+    await Bun.sleep(600);
+    expect([connections, gateway.count(/^reload: /)]).toEqual([0, before]);
+    stage.start("one", coming());
+    await gateway.answers("/foo", 200);
+    await gateway.logged(/^routed \/foo/);
+    expect(gateway.count(/^reload: /)).toBe(before + 1);
+  });
+
   test("others of its service serve on", async () => {
     await serving();
     stage.start("first", { image: "foo", ip: app.address, port: app.port });
@@ -127,7 +167,8 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     await gateway.until(() => expect(gateway.config()).not.toContain("never-"));
     // One began it all.
     expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(2);
-    expect(gateway.lines().filter(({ message }) => message.includes("never-"))).toEqual([]);
+    const told = gateway.lines().filter(({ event }) => event !== "reload");
+    expect(told.filter(({ message }) => message.includes("never-"))).toEqual([]);
     expect(connections).toBe(0);
     expect((await gateway.get("/other")).status).toBe(200);
   });

@@ -38,7 +38,8 @@ const HEADER =
 
 /**
  * Writes the file from which the next worker reads the states of its servers, if the configuration
- * names one. A server that HAProxy knows keeps its state. A new one is up if its port answers now.
+ * names one. A server that HAProxy knows keeps its state. A new one is up if it gets requests and
+ * its port answers now.
  * @param statsSocket undefined if HAProxy does not run
  * @param runningName returns the name of a backend in HAProxy
  * @returns why the file could not be written, and what that means; undefined if it was written
@@ -60,7 +61,7 @@ export async function saveServerStates(
     ({ server }) => isChecked(server) && hasIpAndPort(server),
   );
   await forEachLimited(checked, PROBES_AT_ONCE, async ({ backend, server }) => {
-    const { name, port, connectCheckOnly } = server;
+    const { name, port, connectCheckOnly, disabled } = server;
     const address = bareAddress(server);
     const state = known.get(`${runningName(backend)}/${name}`);
     const same = state?.address === address && state.port === port && !state.withoutRequests;
@@ -68,9 +69,10 @@ export async function saveServerStates(
       const fields = state.fields.with(1, backend).with(TLS_FIELD, tlsOf(server));
       lines.push(fields.join(" "));
     }
-    // An open port is not enough if the server's check asks for more.
+    // An open port is not enough if the server's check asks for more. A server without requests may be
+    // one of a container that does not run yet: nothing is sent there.
     else {
-      const up = connectCheckOnly && (await answers(address, Number(port)));
+      const up = connectCheckOnly && !disabled && (await answers(address, Number(port)));
       lines.push(newState(backend, server, up));
     }
   });
