@@ -27,7 +27,7 @@ interface Held {
   /** Whether one has run: it was not only about to start. */
   readonly hasRun: boolean;
   /** The IDs of the containers that it has had and that Docker still has. */
-  readonly containers: ReadonlySet<string>;
+  readonly containers: readonly string[];
   /** Whether a server of it is known to answer. */
   readonly answers: boolean;
   /** Since when it has had an enabled server, in milliseconds since 1970; undefined if it has none. */
@@ -54,7 +54,7 @@ function nextHeld(
   const enabled = current.servers.filter(({ disabled }) => !disabled);
   const doesAnswer = enabled.some(({ name }) => answers(name));
   // A container that comes is worth waiting for. One that only restarts again and again is not.
-  const hasNew = own.some((id) => before?.containers.has(id) !== true);
+  const hasNew = own.some((id) => before?.containers.includes(id) !== true);
   const isLost =
     before !== undefined &&
     (before.answers || (enabled.length === 0 && mayHaveAnswered(before, now, length)));
@@ -65,7 +65,7 @@ function nextHeld(
     service: current,
     runs: service !== undefined,
     hasRun: before?.hasRun === true || !isOnlyComing(current),
-    containers: new Set([...own, ...rest]),
+    containers: [...own, ...rest],
     answers: doesAnswer,
     enabledSince: enabled.length === 0 ? undefined : (before?.enabledSince ?? now),
     until: doesAnswer ? 0 : until,

@@ -27,10 +27,9 @@ export interface RoutedContainer {
   readonly servers: readonly Server[];
   /** Its routes with servers of their own, which are members of other services. */
   readonly branches: readonly RoutedContainer[];
-  readonly decisions: readonly Decision[];
 }
 
-/** A container that is not routed, the reason, and the decisions before that one. */
+/** A container that is not routed, and the reason. */
 export interface UnroutedContainer {
   readonly container: Container;
   readonly reason: string;
@@ -38,7 +37,6 @@ export interface UnroutedContainer {
   readonly expected: boolean;
   /** Whether it is only about to end. */
   readonly ending: boolean;
-  readonly decisions: readonly Decision[];
 }
 
 /** One decision about a container, as text for a person. */
@@ -47,43 +45,50 @@ interface Decision {
   readonly text: string;
 }
 
+/** Hears of decisions. Their texts are made for who wants to read them, and of no use to the gateway. */
+type DecisionListener = (tell: () => readonly Decision[]) => void;
+
 export interface ContainerOptions extends AddressOptions, IntentOptions {
   /** Services are served at host names below this domain; undefined: at paths. */
   readonly domain: string | undefined;
 }
 
-/** Makes the function that decides about a container. */
+/**
+ * Makes the function that decides about a container.
+ * @param decided hears of the decisions that lead to the result, in their order
+ */
 export function createContainerRouter(
   snapshot: Snapshot,
   reach: Reach,
   options: ContainerOptions,
+  decided: DecisionListener = () => {},
 ): (container: Container) => RoutedContainer | UnroutedContainer {
   const chooseAddress = createAddressChooser(snapshot, reach, options);
   return routeContainer;
 
   function routeContainer(container: Container): RoutedContainer | UnroutedContainer {
-    const decisions: Decision[] = [];
     const unrouted = (reason: string, { expected = false, ending = false } = {}) => {
-      return { container, reason, expected, ending, decisions };
+      return { container, reason, expected, ending };
     };
     if (!["running", "paused", "restarting", "starting"].includes(container.state)) {
       return unrouted(`it is ${container.state}`);
     }
-    decisions.push({ about: "state", text: describeState(container) });
+    decided(() => [{ about: "state", text: describeState(container) }]);
     const intent = readIntent(container, options);
     if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
-    decisions.push(...describeIntent(intent, options.domain));
+    decided(() => [
+      ...describeIntent(intent, options.domain),
+      ...[intent, ...intent.branches.map((branch) => intentOf(branch, intent))]
+        .flatMap((each) => describeSettings(each.service.value, each.settings, options.labelPrefix))
+        .map(toSetting),
+    ]);
     // Docker will start it again. Its route stays until then and answers 503.
-    const settings = [intent, ...intent.branches.map((branch) => intentOf(branch, intent))].flatMap(
-      (each) => describeSettings(each.service.value, each.settings, options.labelPrefix),
-    );
-    decisions.push(...settings.map((text) => ({ about: "setting" as const, text })));
     if (container.state === "restarting") {
       const branches = intent.branches.map((branch): RoutedContainer => {
         const own = intentOf(branch, intent);
-        return { container, intent: own, servers: [], branches: [], decisions: [] };
+        return { container, intent: own, servers: [], branches: [] };
       });
-      return { container, intent, servers: [], branches, decisions };
+      return { container, intent, servers: [], branches };
     }
 
     const address = chooseAddress(container, intent.network?.value);
@@ -93,13 +98,14 @@ export function createContainerRouter(
         ? unrouted("it is ending", { ending: true })
         : unrouted(address.reason);
     }
-    decisions.push({ about: "address", text: `${address.address}, ${address.why}` });
+    decided(() => [{ about: "address", text: `${address.address}, ${address.why}` }]);
     const candidates = choosePorts(container, intent.port?.value, address, options);
     if ("reason" in candidates) return unrouted(candidates.reason, candidates);
-    const numbers = candidates.ports.join(", then ");
-    decisions.push({ about: "port", text: `${numbers}, ${candidates.why}` });
-    decisions.push({ about: "health", text: describeHealth(container) });
-    decisions.push(...intent.server.said.map((text) => ({ about: "setting" as const, text })));
+    decided(() => [
+      { about: "port", text: `${candidates.ports.join(", then ")}, ${candidates.why}` },
+      { about: "health", text: describeHealth(container) },
+      ...intent.server.said.map(toSetting),
+    ]);
     const servers = toServers(container, intent, "", address, candidates.ports);
     const warnings: string[] = [];
     const branches = intent.branches.flatMap((branch): RoutedContainer[] => {
@@ -111,20 +117,24 @@ export function createContainerRouter(
       const about = `for route ${branch.name}`;
       if ("reason" in found) {
         const text = `none ${about}: ${found.reason}`;
-        decisions.push({ about: "port", text });
+        decided(() => [{ about: "port", text }]);
         warnings.push(`container ${container.name}: port ${text}`);
         return [];
       }
       if (branch.port !== undefined) {
-        const text = `${branch.port.value} ${about}, ${branch.port.source} names it`;
-        decisions.push({ about: "port", text });
+        const { value, source } = branch.port;
+        decided(() => [{ about: "port", text: `${value} ${about}, ${source} names it` }]);
       }
       const ofBranch = toServers(container, own, branch.name, address, found.ports);
       return [{ container, intent: own, servers: ofBranch, branches: [], decisions: [] }];
     });
     const told = warnings.length === 0 ? intent : withWarnings(intent, warnings);
-    return { container, intent: told, servers, branches, decisions };
+    return { container, intent: told, servers, branches };
   }
+}
+
+function toSetting(text: string): Decision {
+  return { about: "setting", text };
 }
 
 function withWarnings(intent: Intent, more: readonly string[]): Intent {

@@ -60,7 +60,7 @@ export function createRouter(): Router {
       const { container } = decision;
       const reason = excluded[container.id];
       if (reason !== undefined) {
-        return { container, reason, expected: false, ending: false, decisions: [] };
+        return { container, reason, expected: false, ending: false };
       }
       // With another container's network, the decision depends on that container too.
       return container.networkMode.startsWith("container:") ? routeContainer(container) : decision;

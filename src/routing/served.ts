@@ -87,7 +87,7 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
 }
 
 function unrouted({ container, reason }: Denial): UnroutedContainer {
-  return { container, reason, expected: false, ending: false, decisions: [] };
+  return { container, reason, expected: false, ending: false };
 }
 
 /** Whether a container asks for a route. */

@@ -22,22 +22,25 @@ export function explainContainer(
 ): Line[] {
   const { id, name, image } = container;
   const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
-  const decision = createContainerRouter(snapshot, reach, options)(container);
+  const decisions: Line[] = [];
+  const decision = createContainerRouter(snapshot, reach, options, (tell) => {
+    decisions.push(...tell());
+  })(container);
   if ("reason" in decision) {
-    return [title, ...decision.decisions, { about: "not routed", text: decision.reason }];
+    return [title, ...decisions, { about: "not routed", text: decision.reason }];
   }
   const rejection = model.rejections.find((each) => each.id === id);
   if (rejection !== undefined) {
-    return [title, ...decision.decisions, { about: "not routed", text: rejection.reason }];
+    return [title, ...decisions, { about: "not routed", text: rejection.reason }];
   }
   const served = [decision, ...decision.branches].flatMap(({ intent }) => {
     const service = model.services.find((each) => each.name === intent.service.value);
     return service === undefined ? [] : { intent, service };
   });
-  if (served.length === 0) return [title, ...decision.decisions];
+  if (served.length === 0) return [title, ...decisions];
   return [
     title,
-    ...decision.decisions,
+    ...decisions,
     ...served.flatMap(({ intent, service }) => explainDifferences(intent, service)),
     ...served.flatMap(({ service }) => service.routes.map((each) => explainRoute(each, service))),
     ...model.refusals
