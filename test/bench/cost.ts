@@ -1,11 +1,14 @@
-// What the gateway itself costs: CPU for a change, memory over many changes, idling, starting.
+// What the gateway itself costs: CPU for a change, idling, starting.
 
+import { measured, said } from "./cell.ts";
+import { columnOf } from "./contestants.ts";
 import { ms, digits, median } from "./numbers.ts";
-import { Gateway, type Way } from "./gateway.ts";
+import { Gateway, WAYS, type Way } from "./gateway.ts";
 import type { PlayedEngine } from "../lab/played-engine.ts";
 import { playedContainer, playEngine } from "./played.ts";
-import { childrenTime, cpuTime, residentMemory } from "./processes.ts";
-import type { Bench, Row } from "./table.ts";
+import { childrenTime, cpuTime } from "./processes.ts";
+import { inTurns } from "./rounds.ts";
+import { row, type Bench, type Row } from "./table.ts";
 import { startTinyServer } from "./tiny.ts";
 
 const VERSION = "3.4";
@@ -36,7 +39,6 @@ export async function measureCost({ quick, say }: Bench): Promise<Row[]> {
   try {
     return [
       ...(await changeRows(server.port, quick, say)),
-      ...(await memoryRows(server.port, quick, say)),
       ...(await idleRows(server.port, quick, say)),
       ...(await startRows(server.port, quick, say)),
     ];
@@ -46,35 +48,40 @@ export async function measureCost({ quick, say }: Bench): Promise<Row[]> {
 }
 
 async function changeRows(port: number, quick: boolean, say: Bench["say"]): Promise<Row[]> {
-  const rows: Row[] = [];
-  const costs: Cost[] = [];
-  for (const size of SIZES) {
-    const measure = (way: Way, pairs: number): Promise<Cost> =>
-      withGateway(size, port, way, (gateway, engine) => changes(gateway, engine, port, pairs));
-    const now = await measure("runtime", quick ? 10 : 100);
-    const old = await measure("reload", quick ? 3 : 10);
-    costs.push(now);
-    say(`${size} containers: ${JSON.stringify({ now, old })}`);
-    rows.push({
-      what: `one change among ${size.toLocaleString("en-US")} containers: CPU of the gateway (and of \`haproxy -c\`), until live`,
-      version: VERSION,
-      now: show(now),
-      old: show(old),
-      target: "",
-      reached: undefined,
-    });
-  }
-  const cpus = costs.map(({ cpu }) => cpu);
-  const factor = Math.max(...cpus) / Math.min(...cpus);
-  rows.push({
-    what: "the dearest of these, times the cheapest",
-    version: VERSION,
-    now: `${digits(factor)} x`,
-    old: "",
-    target: "3 x",
-    reached: factor <= 3,
+  const entrants = SIZES.flatMap((size) => WAYS.map((way) => ({ size, way })));
+  const pairs = { runtime: quick ? 10 : 50, reload: quick ? 3 : 5 };
+  const results = await inTurns(quick ? 1 : 2, entrants, async ({ size, way }) => {
+    const cost = await withGateway(size, port, way, (gateway, engine) =>
+      changes(gateway, engine, port, pairs[way]),
+    );
+    say(`${size} containers, ${way}: ${JSON.stringify(cost)}`);
+    return cost;
   });
-  return rows;
+  const medianOf = (size: number, way: Way): Cost => {
+    const all = [...results].flatMap(([entrant, costs]) =>
+      entrant.size === size && entrant.way === way ? costs : [],
+    );
+    const of = (field: keyof Cost): number => median(all.map((cost) => cost[field]));
+    return { cpu: of("cpu"), children: of("children"), live: of("live") };
+  };
+  const cpus = SIZES.map((size) => medianOf(size, "runtime").cpu);
+  const factor = Math.max(...cpus) / Math.min(...cpus);
+  return [
+    ...SIZES.map((size) =>
+      row(
+        `one change among ${size.toLocaleString("en-US")} containers: CPU of the gateway (and of \`haproxy -c\`), until live`,
+        Object.fromEntries(
+          WAYS.map((way) => [columnOf(VERSION, way), said(show(medianOf(size, way)))]),
+        ),
+      ),
+    ),
+    {
+      what: "the dearest of these, times the cheapest",
+      cells: { [VERSION]: said(`${digits(factor)} x`) },
+      target: "3 x",
+      reached: factor <= 3,
+    },
+  ];
 }
 
 function show({ cpu, children, live }: Cost): string {
@@ -97,9 +104,9 @@ async function changes(
     const change = async (event: "routed" | "removed", make: () => void): Promise<void> => {
       const before = cpuTime(gateway.pid);
       const [written, started] = [gateway.written, performance.now()];
-      const said = gateway.says(event, container.id);
+      const told = gateway.says(event, container.id);
       make();
-      await said;
+      await told;
       const live = performance.now() - started;
       await gateway.settled(written);
       if (turn < 0) return;
@@ -124,44 +131,6 @@ function trimmedMean(values: readonly number[]): number {
   return kept.reduce((sum, value) => sum + value, 0) / kept.length;
 }
 
-async function memoryRows(port: number, quick: boolean, say: Bench["say"]): Promise<Row[]> {
-  const total = quick ? 1_000 : 10_000;
-  const early = 100;
-  const sizes = await withGateway(10, port, "runtime", async (gateway, engine) => {
-    let [count, peak] = [0, 0];
-    const changeUntil = async (end: number): Promise<number> => {
-      for (; count < end; count += 2) {
-        const container = playedContainer(CHANGING + ((count / 2) % TURNS), port);
-        const routed = gateway.says("routed", container.id);
-        engine.add(container);
-        await routed;
-        const removed = gateway.says("removed", container.id);
-        engine.remove(container.id);
-        await removed;
-        peak = Math.max(peak, residentMemory(gateway.pid));
-      }
-      // Garbage of hundreds of changes a second is given back when it is quiet again.
-      await Bun.sleep(QUIET);
-      return residentMemory(gateway.pid);
-    };
-    const before = await changeUntil(early);
-    const after = await changeUntil(total);
-    return { before, after, peak, reloads: gateway.reloads.slice(1) };
-  });
-  say(`memory in MB: ${JSON.stringify(sizes)}`);
-  const { before, after, peak, reloads } = sizes;
-  return [
-    {
-      what: `resident memory ${QUIET / 1_000} s after ${total.toLocaleString("en-US")} changes in a row, over that after ${early} (at the most meanwhile; reloads)`,
-      version: VERSION,
-      now: `${digits(after)} - ${digits(before)} = ${digits(after - before)} MB (${digits(peak)} MB; ${reloads.length})`,
-      old: "",
-      target: "20 MB",
-      reached: after - before <= 20,
-    },
-  ];
-}
-
 async function idleRows(port: number, quick: boolean, say: Bench["say"]): Promise<Row[]> {
   // Once a minute everything is read again: a whole minute has its share of that.
   const seconds = quick ? 15 : 60;
@@ -175,9 +144,7 @@ async function idleRows(port: number, quick: boolean, say: Bench["say"]): Promis
   return [
     {
       what: `idle with 100 containers, over ${seconds} s: CPU`,
-      version: VERSION,
-      now: `${percent.toFixed(3)} %`,
-      old: "",
+      cells: { [VERSION]: said(`${percent.toFixed(3)} %`) },
       target: "0.2 %",
       reached: percent < 0.2,
     },
@@ -207,14 +174,9 @@ async function startRows(port: number, quick: boolean, say: Bench["say"]): Promi
   }
   say(`start to first 200: ${times.map(Math.round).join(" ")} ms`);
   return [
-    {
-      what: "started with 100 containers -> first 200, HAProxy's own start included",
-      version: VERSION,
-      now: ms(median(times)),
-      old: "",
-      target: "",
-      reached: undefined,
-    },
+    row("started with 100 containers -> first 200, HAProxy's own start included", {
+      [VERSION]: measured(times, "ms"),
+    }),
   ];
 }
 

@@ -22,6 +22,8 @@ interface Options {
   readonly dockerHost: string;
   readonly version: HaproxyVersion;
   readonly way: Way;
+  /** `info` by default. */
+  readonly logLevel?: "info" | "debug";
 }
 
 const ROOT = join(import.meta.dir, "../..");
@@ -79,11 +81,11 @@ export class Gateway {
   }
 
   /** Starts one; it may take a moment until it serves. */
-  static async start({ dockerHost, version, way }: Options): Promise<Gateway> {
+  static async start({ dockerHost, version, way, logLevel = "info" }: Options): Promise<Gateway> {
     const port = await freePort();
     const command = [program(), "--manage-haproxy", "--docker-host", dockerHost];
     command.push("--haproxy", haproxyProgram(version), "--listen", `127.0.0.1:${port}`);
-    command.push("--log-format", "json");
+    command.push("--log-format", "json", "--log-level", logLevel);
     // The old way at its best: no reload waits for more changes to come.
     if (way === "reload") command.push("--always-reload", "--wait", "0ms:0ms");
     return new Gateway(labDir("g"), port, command);

@@ -1,23 +1,55 @@
 // The machine and the programs that a result was measured with.
 
 import { readFileSync } from "node:fs";
-import { arch, availableParallelism, release, totalmem } from "node:os";
+import { arch, availableParallelism, loadavg, release, totalmem } from "node:os";
 import { haproxyProgram, type HaproxyVersion } from "../lab/haproxy.ts";
 import { gatewayVersion } from "./gateway.ts";
 
 /** The versions that are measured: the oldest that is supported, and the newest. */
-export const VERSIONS: readonly HaproxyVersion[] = ["2.6", "3.4"];
+export const VERSIONS = ["2.6", "3.4"] as const satisfies readonly HaproxyVersion[];
+
+/** Where and with what it was measured. */
+export interface Machine {
+  /** Such as `2025-11-28`. */
+  readonly date: string;
+  readonly cpu: string;
+  readonly cores: number;
+  /** In gigabytes. */
+  readonly memory: number;
+  readonly system: string;
+  readonly kernel: string;
+  /** How many processes ran or waited to run in the minute before it began. */
+  readonly load: number;
+  /** The programs, each with its version. */
+  readonly versions: readonly string[];
+}
+
+/** Looks at the machine. @param peers the other programs, each with its version */
+export function readMachine(peers: readonly string[]): Machine {
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    cpu: /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? arch(),
+    cores: availableParallelism(),
+    memory: Math.round(totalmem() / 2 ** 30),
+    system: /^PRETTY_NAME="(.*)"$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "",
+    kernel: release(),
+    load: Math.round((loadavg()[0] ?? 0) * 10) / 10,
+    versions: [
+      gatewayVersion(),
+      `Docker ${dockerVersion()}`,
+      ...VERSIONS.map((version) => `HAProxy ${exactVersion(version)}`),
+      `Bun ${Bun.version}`,
+      ...peers,
+    ],
+  };
+}
 
 /** One paragraph for below the table. */
-export function describeMachine(): string {
-  const cpu = /^model name\s*: (.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? arch();
-  const memory = Math.round(totalmem() / 2 ** 30);
-  const system = /^PRETTY_NAME="(.*)"$/m.exec(readFileSync("/etc/os-release", "utf8"))?.[1] ?? "";
+export function describeMachine(machine: Machine): string {
+  const { date, cpu, cores, memory, system, kernel, load, versions } = machine;
   return [
-    `Measured ${new Date().toISOString().slice(0, 10)} on ${cpu}, ${availableParallelism()} cores,`,
-    `${memory} GB, ${system}, Linux ${release()};`,
-    `${gatewayVersion()}, Docker ${dockerVersion()},`,
-    `HAProxy ${VERSIONS.map(exactVersion).join(" and ")}, Bun ${Bun.version}.`,
+    `Measured ${date} on ${cpu}, ${cores} cores, ${memory} GB, ${system}, Linux ${kernel},`,
+    `load average ${load} when it began; ${versions.join(", ")}.`,
   ].join(" ");
 }
 

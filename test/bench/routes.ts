@@ -1,230 +1,275 @@
-// What a request costs HAProxy as the routes grow, beside a configuration written by hand.
+// What a request costs HAProxy as the routes grow, beside one that is written by hand, and nginx.
 
-import { readFileSync } from "node:fs";
-import { cli, startHaproxy, type Haproxy } from "../lab/haproxy.ts";
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { cli, startHaproxy, type HaproxyVersion } from "../lab/haproxy.ts";
+import { labDir } from "../lab/leftovers.ts";
 import { freePort } from "../lab/ports.ts";
+import { bareConfig, handConfig, handMap } from "./by-hand.ts";
+import { measured, said, type Cell } from "./cell.ts";
 import { Gateway } from "./gateway.ts";
 import { VERSIONS } from "./machine.ts";
-import { digits } from "./numbers.ts";
-import { playEngine } from "./played.ts";
-import { cpuTime } from "./processes.ts";
-import type { Bench, Row } from "./table.ts";
+import { nginxConfig, nginxServices, type Served } from "./nginx.ts";
+import { digits, median } from "./numbers.ts";
+import { playedContainer, playEngine } from "./played.ts";
+import { cpuTime, withDescendants } from "./processes.ts";
+import { inTurns } from "./rounds.ts";
+import { firstAnswer } from "./services.ts";
+import { row, type Bench, type Column, type Row } from "./table.ts";
 import { startTinyServer } from "./tiny.ts";
+import { askManyTimes } from "./wrk.ts";
 
 const SIZES = [10, 1_000, 10_000];
 /** The route that is asked for: in the middle of all, whatever their number. */
 const APP = 5;
 const PATH = `/bench/app-${APP}/`;
-const CONNECTIONS = 32;
-/** How much more than by hand it may be, and the most among all sizes over the least. */
-const ALLOWED = 1.2;
-/** HAProxy checks a server every five seconds, and many at the same time. */
+/** How much more than by hand it may be. */
+const ALLOWED = 1.05;
+/** How much more the dearest of all sizes may be than the cheapest. */
+const GROWTH = 1.2;
+/** HAProxy checks a server every five seconds, and many at the same time. In milliseconds. */
 const CHECK_INTERVAL = 5_000;
+/** The cores that the proxy is kept to, and what asks it: neither takes CPU away from the other. */
+const [PROXY_CORE, ASKING_CORE] = [0, 1];
 
-/** A configuration to measure. */
+/** `bare` passes on. `hand` does what is needed, and no more. `own` is what the gateway makes. */
+type Kind = "bare" | "hand" | "own";
+
+/** A proxy to measure. */
 interface Setting {
-  readonly name: string;
+  readonly kind: Kind;
+  readonly column: Column;
+  readonly size: number;
   readonly port: number;
-  readonly config: string;
-  readonly maps: Readonly<Record<string, string>>;
+  /** Whether it checks its servers, which is taken off the price of a request. */
+  readonly checks: boolean;
+  start(): Promise<{ readonly pids: readonly number[]; stop(): Promise<void> }>;
 }
 
 interface Rate {
   /** Requests a second. */
   readonly rate: number;
-  /** CPU time of HAProxy for one request, in microseconds, without that of its checks. */
+  /** CPU time of the proxy for one request, in microseconds, without that of its checks. */
   readonly cpu: number;
-  /** CPU of HAProxy while it has no requests: its checks, in percent of a core. */
+  /** CPU of the proxy while it has no requests: its checks, in percent of a core. */
   readonly idle: number;
 }
 
 /** Part `routes`. */
-export async function measureRoutes({ quick, say }: Bench): Promise<Row[]> {
-  const wrk = Bun.which("wrk");
-  if (wrk === null) throw new Error("Cannot find wrk: not installed; run test/lab/setup bench");
+export async function measureRoutes({ quick, say, nginx }: Bench): Promise<Row[]> {
   const server = await startTinyServer();
-  const rows: Row[] = [];
   try {
+    const settings: Setting[] = [];
     for (const version of VERSIONS) {
-      const settings = [await byHand(server.port, false), await byHand(server.port, true)];
-      for (const size of SIZES) settings.push(await byGateway(size, server.port, version));
-      const rates = new Map<string, Rate[]>(settings.map(({ name }) => [name, []]));
-      // In turns: what else the machine does is spread over all of them.
-      for (let round = 0; round < (quick ? 2 : 4); round++) {
-        for (const setting of settings) {
-          const rate = await measure(setting, version, wrk, quick ? 1 : 4);
-          rates.get(setting.name)?.push(rate);
-          say(`${version} ${setting.name}: ${JSON.stringify(rate)}`);
-        }
+      settings.push(await byHand(version, "bare", 1, server.port));
+      for (const size of SIZES) {
+        settings.push(await byHand(version, "hand", size, server.port));
+        settings.push(await byGateway(version, size, server.port));
       }
-      rows.push(...toRows(version, rates));
     }
+    if (nginx !== undefined) {
+      for (const size of SIZES) settings.push(await byNginx(nginx, size, server.port));
+    }
+    const results = await inTurns(quick ? 1 : 3, settings, async (setting) => {
+      const rate = await measure(setting, quick ? 1 : 4);
+      say(`${setting.kind} ${setting.column}, ${setting.size}: ${JSON.stringify(rate)}`);
+      return rate;
+    });
+    return toRows(results);
   } finally {
     await server.stop();
   }
-  return rows;
 }
 
-function toRows(version: string, rates: ReadonlyMap<string, readonly Rate[]>): Row[] {
-  // What else the machine does only ever slows: the fastest round is the nearest to the truth.
-  const best = [...rates].flatMap(([name, all]) =>
-    all
-      .toSorted((a, b) => b.rate - a.rate)
-      .slice(0, 1)
-      .map((rate) => ({ name, ...rate })),
-  );
-  const [bare, alike, ...sizes] = best;
-  if (bare === undefined || alike === undefined) return [];
-  const rows = sizes.map(({ name, rate, cpu, idle }) => ({
-    what: `${name}: requests/s, CPU of HAProxy for one (and for the health checks)`,
-    version,
-    now: `${digits(rate)}/s, ${digits(cpu)} µs (${digits(idle)} %)`,
-    old: [bare, alike]
-      .map((each) => `${each.name}: ${digits(each.rate)}/s, ${digits(each.cpu)} µs`)
-      .join("; "),
-    target: `within 20 % of ${bare.name}`,
-    reached: isNear(bare, { cpu, rate }),
-  }));
-  const cpus = sizes.map(({ cpu }) => cpu);
-  const factor = Math.max(...cpus) / Math.min(...cpus);
-  const near = sizes.filter((size) => isNear(alike, size));
-  rows.push(
+function toRows(results: ReadonlyMap<Setting, readonly Rate[]>): Row[] {
+  const find = (kind: Kind, column: Column, size: number, field: keyof Rate): number[] =>
+    [...results].flatMap(([setting, rates]) =>
+      setting.kind === kind && setting.column === column && setting.size === size
+        ? rates.map((rate) => rate[field])
+        : [],
+    );
+  const cells = (kind: Kind, size: number, field: keyof Rate, unit: string): Row["cells"] =>
+    Object.fromEntries(
+      ([...VERSIONS, "nginx"] as const).flatMap((column): [Column, Cell][] => {
+        const values = find(kind, column, size, field);
+        return values.length === 0 ? [] : [[column, measured(values, unit)]];
+      }),
+    );
+  const price = (kind: Kind, version: (typeof VERSIONS)[number], size: number): number =>
+    median(find(kind, version, size, "cpu"));
+  const rows = SIZES.flatMap((size): Row[] => {
+    const title = `${size.toLocaleString("en-US")} routes`;
+    const fastest = median(find("hand", "nginx", size, "rate"));
+    return [
+      {
+        what: `${title}: CPU of the proxy for one request`,
+        cells: cells("own", size, "cpu", "µs"),
+        target: `${ALLOWED} x by hand`,
+        reached: VERSIONS.every(
+          (version) => price("own", version, size) <= ALLOWED * price("hand", version, size),
+        ),
+      },
+      row("the same routing, stripping and headers by hand", cells("hand", size, "cpu", "µs")),
+      {
+        what: `${title}: requests/s on one core`,
+        cells: { ...cells("hand", size, "rate", "/s"), ...cells("own", size, "rate", "/s") },
+        target: Number.isNaN(fastest) ? "" : "more than nginx",
+        reached: Number.isNaN(fastest)
+          ? undefined
+          : VERSIONS.every((version) => median(find("own", version, size, "rate")) > fastest),
+      },
+      row(`${title}: CPU for the health checks`, cells("own", size, "idle", "%")),
+    ];
+  });
+  const growth = VERSIONS.map((version) => {
+    const prices = SIZES.map((size) => price("own", version, size));
+    return [version, Math.max(...prices) / Math.min(...prices)] as const;
+  });
+  return [
+    row("a single backend, and nothing else: CPU for one request", cells("bare", 1, "cpu", "µs")),
+    ...rows,
     {
       what: "CPU for one request, the dearest of these sizes times the cheapest",
-      version,
-      now: `${digits(factor)} x`,
-      old: "",
-      target: `${ALLOWED} x`,
-      reached: factor <= ALLOWED,
+      cells: Object.fromEntries(
+        growth.map(([version, factor]) => [version, said(`${digits(factor)} x`)]),
+      ),
+      target: `${GROWTH} x`,
+      reached: growth.every(([, factor]) => factor <= GROWTH),
     },
-    {
-      what: `sizes that are within 20 % of ${alike.name}`,
-      version,
-      now: `${near.length} of ${sizes.length}`,
-      old: "",
-      target: String(sizes.length),
-      reached: near.length === sizes.length,
-    },
-  );
-  return rows;
+  ];
 }
 
-type Measure = Pick<Rate, "cpu" | "rate">;
-
-function isNear(hand: Measure, own: Measure): boolean {
-  return own.cpu <= hand.cpu * ALLOWED && own.rate * ALLOWED >= hand.rate;
+/** The services of so many played containers. */
+function servicesOf(size: number, serverPort: number): Served[] {
+  return Array.from({ length: size }, (_, index) => {
+    const { name, ip, port } = playedContainer(index, serverPort);
+    return { name: `bench/${name}`, address: `${ip}:${port}` };
+  });
 }
 
-/**
- * What somebody writes who has no gateway: one service, one rule.
- * @param alike with the service where the gateway serves it: prefix, headers and retries
- */
-async function byHand(serverPort: number, alike: boolean): Promise<Setting> {
+async function byHand(
+  version: (typeof VERSIONS)[number],
+  kind: "bare" | "hand",
+  size: number,
+  serverPort: number,
+): Promise<Setting> {
   const port = await freePort();
-  const prefix = PATH.replace(/\/$/, "");
-  const bare = `use_backend app if { path_beg ${PATH} }`;
-  const rules = `http-request deny unless { path_beg ${PATH} }
-    option forwardfor
-    http-request set-header X-Forwarded-Host %[req.hdr(host)]
-    http-request set-header X-Forwarded-Proto http
-    http-request set-header X-Forwarded-Prefix ${prefix}
-    http-request replace-path ${prefix}(/.*)? \\1
-    http-response replace-header Location ^(/.*) ${prefix}\\1
-    use_backend app`;
-  const retries = `
-    option redispatch 1
-    retry-on conn-failure empty-response
-    http-request disable-l7-retry unless METH_GET`;
-  return {
-    name: alike ? "a hand-written one with prefix, headers and retries" : "one `use_backend`",
-    port,
-    maps: {},
-    config: onOneCore(`global
-    fd-hard-limit 50000
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-    timeout http-keep-alive 30s
-    default-server inter 2s
-frontend http
-    bind 127.0.0.1:${port}
-    ${alike ? rules : bare}
-backend app${alike ? retries : ""}
-    server app 127.1.0.${APP + 1}:${serverPort} check
-`),
-  };
+  const services = servicesOf(size, serverPort);
+  const [service = { name: "", address: "" }] = services;
+  const map = join(labDir("hand"), "routes.map");
+  const isBare = kind === "bare";
+  const config = isBare ? bareConfig(port, service) : handConfig(port, map, services);
+  const maps = isBare ? {} : { [map]: handMap(services) };
+  return haproxySetting(
+    { kind, column: version, size, port, checks: false },
+    version,
+    config,
+    maps,
+  );
 }
 
 /** What the gateway makes of so many containers. */
 async function byGateway(
+  version: (typeof VERSIONS)[number],
   size: number,
   serverPort: number,
-  version: (typeof VERSIONS)[number],
 ): Promise<Setting> {
   const engine = playEngine(size, serverPort);
-  const gateway = await Gateway.start({
-    dockerHost: engine.dockerHost,
-    version,
-    way: "runtime",
-  });
+  const { dockerHost } = engine;
+  const gateway = await Gateway.start({ dockerHost, version, way: "runtime" });
   try {
     await gateway.answers(PATH);
-    const map = gateway.output.replace(/\.cfg$/, ".routes.map");
-    return {
-      name: `${size.toLocaleString("en-US")} routes`,
-      port: gateway.port,
-      config: onOneCore(gateway.config()),
-      maps: { [map]: readFileSync(map, "utf8") },
-    };
+    const { output, port } = gateway;
+    const setting = { kind: "own", column: version, size, port, checks: true } as const;
+    return haproxySetting(setting, version, gateway.config(), namedFiles(dirname(output)));
   } finally {
     await gateway.stop();
     await engine.stop();
   }
 }
 
-/** On a core of its own, so that neither wrk nor the server takes CPU away from it. */
-function onOneCore(config: string): string {
-  return config.replace(/^global$/m, "global\n    nbthread 1\n    cpu-map auto:1/1 0");
+/** The maps and scripts in a folder, by path. They are gone once the gateway has ended. */
+function namedFiles(dir: string): Readonly<Record<string, string>> {
+  const names = readdirSync(dir).filter((name) => /^haproxy\..*\.(map|lua)$/.test(name));
+  const paths = names.map((name) => join(dir, name));
+  return Object.fromEntries(paths.map((path) => [path, readFileSync(path, "utf8")]));
 }
 
-async function measure(
-  { port, config, maps }: Setting,
-  version: (typeof VERSIONS)[number],
-  wrk: string,
-  seconds: number,
-): Promise<Rate> {
-  for (const [path, text] of Object.entries(maps)) await Bun.write(path, text);
-  const haproxy = await startHaproxy({ version, config });
+/** @param files those that the configuration names, by path */
+function haproxySetting(
+  setting: Omit<Setting, "start">,
+  version: HaproxyVersion,
+  config: string,
+  files: Readonly<Record<string, string>>,
+): Setting {
+  const onOneCore = config.replace(
+    /^global$/m,
+    `global\n    nbthread 1\n    cpu-map auto:1/1 ${PROXY_CORE}`,
+  );
+  return {
+    ...setting,
+    async start() {
+      for (const [path, text] of Object.entries(files)) await Bun.write(path, text);
+      const haproxy = await startHaproxy({ version, config: onOneCore });
+      const text = await cli(haproxy.masterSocket, "show proc");
+      const worker = Number(/^(\d+)\s+worker\b/m.exec(text)?.[1]);
+      return { pids: [worker], stop: () => haproxy.stop() };
+    },
+  };
+}
+
+async function byNginx(program: string, size: number, serverPort: number): Promise<Setting> {
+  const port = await freePort();
+  const dir = labDir("nginx");
+  const config = join(dir, "nginx.conf");
+  const http = nginxServices(port, servicesOf(size, serverPort));
+  await Bun.write(config, nginxConfig(dir, http, 1));
+  return {
+    kind: "hand",
+    column: "nginx",
+    size,
+    port,
+    checks: false,
+    async start() {
+      const child = Bun.spawn(["taskset", "-c", String(PROXY_CORE), program, "-c", config], {
+        stdin: "ignore",
+        stdout: "ignore",
+        stderr: Bun.file(join(dir, "log")),
+      });
+      // By then its worker is there.
+      await firstAnswer({ host: "127.0.0.1", port, target: PATH }, performance.now());
+      return {
+        pids: withDescendants([child.pid]),
+        async stop() {
+          child.kill("SIGTERM");
+          await child.exited;
+        },
+      };
+    },
+  };
+}
+
+async function measure(setting: Setting, seconds: number): Promise<Rate> {
+  const { port, checks } = setting;
+  const proxy = await setting.start();
+  const { pids } = proxy;
+  const spent = (): number => pids.reduce((sum, pid) => sum + cpuTime(pid), 0);
   try {
-    const worker = await workerOf(haproxy);
-    await Bun.sleep(500);
-    const beforeIdle = cpuTime(worker);
-    await Bun.sleep(CHECK_INTERVAL);
-    const idle = (cpuTime(worker) - beforeIdle) / CHECK_INTERVAL;
-
-    const before = cpuTime(worker);
+    // A server whose first check is to come gets nothing yet.
+    await firstAnswer({ host: "127.0.0.1", port, target: PATH }, performance.now());
+    let idle = 0;
+    if (checks) {
+      const beforeIdle = spent();
+      await Bun.sleep(CHECK_INTERVAL);
+      idle = (spent() - beforeIdle) / CHECK_INTERVAL;
+    }
+    const before = spent();
     const started = performance.now();
-    const output = await run(
-      `taskset -c 1 ${wrk} --threads 1 --connections ${CONNECTIONS} --duration ${seconds}s ` +
-        `http://127.0.0.1:${port}${PATH}`,
-    );
-    const spent = cpuTime(worker) - before - idle * (performance.now() - started);
-    const requests = Number(/(\d+) requests in/.exec(output)?.[1]);
-    const rate = Number(/Requests\/sec: +([\d.]+)/.exec(output)?.[1]);
-    if (!(requests > 0) || /Non-2xx|Socket errors/.test(output)) throw new Error(output);
-    return { rate, cpu: (spent * 1_000) / requests, idle: idle * 100 };
+    const url = `http://127.0.0.1:${port}${PATH}`;
+    const { requests, rate } = await askManyTimes(url, seconds, ASKING_CORE);
+    const used = spent() - before - idle * (performance.now() - started);
+    return { rate, cpu: (used * 1_000) / requests, idle: idle * 100 };
   } finally {
-    await haproxy.stop();
+    await proxy.stop();
   }
-}
-
-async function workerOf({ masterSocket }: Haproxy): Promise<number> {
-  return Number(/^(\d+)\s+worker\b/m.exec(await cli(masterSocket, "show proc"))?.[1]);
-}
-
-async function run(command: string): Promise<string> {
-  const child = Bun.spawn(command.split(" "), { stdout: "pipe", stderr: "inherit" });
-  return new Response(child.stdout).text();
 }

@@ -3,7 +3,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { create, type Container } from "../lab/containers.ts";
+import { create, type Container, type RunOptions } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
 import { haproxyProgram } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
@@ -13,6 +13,8 @@ import { request } from "../lab/http.ts";
 const PORT = 8000;
 /** What is asked for comes within milliseconds; a loaded machine takes longer. */
 const PATIENCE = 30_000;
+/** What the sturdy ones and the tiny server answer: 100 bytes. */
+export const ANSWER = "x".repeat(100);
 let count = 0;
 
 /** Makes an image of the lab under many names, each a service of its own. */
@@ -34,12 +36,20 @@ let folder: string | undefined;
  * @param grace how many seconds it goes on after it is told to end
  */
 export function createSturdy(engine: Engine, image: string, grace: number): Promise<Container> {
+  return create(engine, image, sturdy(grace));
+}
+
+/**
+ * What makes a container of such an image sturdy.
+ * @param grace how many seconds it goes on after it is told to end
+ */
+export function sturdy(grace: number): RunOptions {
   const config = sturdyConfig();
   const server = `${haproxyProgram("2.6")} -db -f ${config}/haproxy.cfg`;
   // The host's own program and libraries: an image with them would be made of the same files.
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   const folders = ["/usr", "/lib", "/lib64", cache, config].filter((path) => existsSync(path));
-  return create(engine, image, {
+  return {
     name: `sturdy-${++count}`,
     cmd: [
       "/bin/sh",
@@ -48,7 +58,7 @@ export function createSturdy(engine: Engine, image: string, grace: number): Prom
       `trap 'sleep ${grace}; kill -TERM $!' TERM; ${server} & wait; wait`,
     ],
     create: { HostConfig: { Binds: folders.map((path) => `${path}:${path}:ro`) } },
-  });
+  };
 }
 
 /** Whether the container itself answers. */
@@ -61,16 +71,20 @@ export async function answersDirectly(container: Container): Promise<boolean> {
   }
 }
 
-/** Asks an address until it answers 200, each time on a new connection; gives the time it took. */
+/**
+ * Asks an address until it answers 200, each time on a new connection; gives the time it took.
+ * @param isIt whether the answer with this body is the one that is waited for
+ */
 export async function firstAnswer(
   options: { readonly host: string; readonly port: number; readonly target: string },
   since: number,
+  isIt: (body: string) => boolean = () => true,
 ): Promise<number> {
   const end = since + PATIENCE;
   while (performance.now() < end) {
     try {
-      const { status } = await request({ ...options, timeoutMs: 1_000 });
-      if (status === 200) return performance.now() - since;
+      const { status, body } = await request({ ...options, timeoutMs: 1_000 });
+      if (status === 200 && isIt(body)) return performance.now() - since;
     } catch {
       // Not there yet.
     }
@@ -92,7 +106,7 @@ defaults
     timeout http-keep-alive 60s
 frontend app
     bind :${PORT}
-    http-request return status 200 content-type text/plain string "hello"
+    http-request return status 200 content-type text/plain string ${ANSWER}
 `,
   );
   return folder;

@@ -1,111 +1,147 @@
-// From the start of a container to its first answer through the gateway.
+// From the start of a container to its first answer: by itself, and through each contestant.
 
 import { create, removeAll, type Container } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
-import type { HaproxyVersion } from "../lab/haproxy.ts";
-import { Gateway, WAYS, type Way } from "./gateway.ts";
+import { importImage } from "../lab/images.ts";
+import { times } from "./cell.ts";
+import {
+  createFor,
+  leaveOut,
+  ownContestants,
+  running,
+  type Contestant,
+  type Running,
+} from "./contestants.ts";
+import { inTurns } from "./rounds.ts";
+import { firstAnswer } from "./services.ts";
 import { VERSIONS } from "./machine.ts";
-import { digits, median, p50p95 } from "./numbers.ts";
-import { firstAnswer, importServices } from "./services.ts";
-import type { Bench, Row } from "./table.ts";
+import type { Bench, Column, Row } from "./table.ts";
 
 const PORT = 8000;
-/** The image of the containers that are asked directly. */
-const DIRECT = "bench/direct";
-const WITHIN = 20;
-const SOONER = 10;
+/** The service that tells that a contestant serves. */
+const CANARY = "bench/canary";
+/** How much later than by itself it may answer, in milliseconds. */
+const [LATER_P50, LATER_P95] = [2, 5];
+/** An address that was another container's a moment ago can be out of reach for a second, in ms. */
+const FORGOTTEN = 1_500;
 
+/** In milliseconds. */
 interface Times {
-  readonly direct: readonly number[];
-  readonly gateway: readonly number[];
+  /** Of the first container of a service. */
+  readonly first: number[];
+  /** Of one more container of it. */
+  readonly further: number[];
+}
+
+/** Who is asked: a contestant, or the container itself. */
+interface Asked {
+  readonly column: Column;
+  readonly isPeer: boolean;
+  readonly contestant: Contestant | undefined;
 }
 
 /** Part `start`. */
-export async function measureStart({ quick, say, engine: get }: Bench): Promise<Row[]> {
+export async function measureStart({ quick, say, peers, engine: get }: Bench): Promise<Row[]> {
   const engine = await get();
-  const services = Array.from({ length: quick ? 10 : 50 }, (_, index) => `bench/start-${index}`);
-  await importServices(engine, [...services, DIRECT]);
-  const rows: Row[] = [];
-  for (const version of VERSIONS) {
-    const times = {
-      runtime: undefined as Times | undefined,
-      reload: undefined as Times | undefined,
-    };
-    for (const way of WAYS) {
-      times[way] = await startAll(engine, services, version, way);
-      say(`${version} ${way}: ${JSON.stringify(summary(times[way]))}`);
-    }
-    const [now, old] = [times.runtime, times.reload];
-    if (now === undefined || old === undefined) throw new Error("nothing was measured");
-    const [nowP50, oldP50] = [median(now.gateway), median(old.gateway)];
-    const inTime = version === "2.6" || nowP50 <= WITHIN;
-    rows.push(
-      {
-        what: `container of a new service started -> first 200 through the gateway, p50 / p95 of ${services.length}`,
-        version,
-        now: p50p95(now.gateway),
-        old: p50p95(old.gateway),
-        target: version === "2.6" ? `${SOONER} x sooner` : `p50 ${WITHIN} ms, ${SOONER} x sooner`,
-        reached: inTime && oldP50 / nowP50 >= SOONER,
-      },
-      {
-        what: "a container asked directly, in turns with these",
-        version,
-        now: p50p95(now.direct),
-        old: p50p95(old.direct),
-        target: "",
-        reached: undefined,
-      },
+  const services = Array.from({ length: quick ? 3 : 8 }, (_, index) => `bench/start-${index}`);
+  for (const name of [...services, CANARY]) await importQuick(engine, name);
+  const asked: Asked[] = [
+    { column: "itself", isPeer: false, contestant: undefined },
+    ...[...ownContestants(), ...peers].map((contestant) => ({ ...contestant, contestant })),
+  ];
+  const results = await inTurns(
+    quick ? 2 : 4,
+    asked,
+    async ({ column, contestant }) => {
+      const own =
+        contestant === undefined
+          ? await startByItself(engine, services)
+          : await running(engine, contestant, (started) =>
+              startThrough(engine, contestant, started, services),
+            );
+      say(`${column}: ${JSON.stringify(own, (_, each) => round(each))}`);
+      await removeAll(engine);
+      await Bun.sleep(FORGOTTEN);
+      return own;
+    },
+    (entrant, error) => leaveOut(entrant, error, say),
+  );
+  const count = `${services.length} in each of ${quick ? 2 : 4} rounds`;
+  return [
+    toRow(`container of a new service started -> first 200, p50 / p95 of ${count}`, "first"),
+    toRow("one more container of it started -> its first 200", "further"),
+  ];
+
+  function toRow(what: string, which: keyof Times): Row {
+    const cells: Row["cells"] = Object.fromEntries(
+      [...results].map(([{ column }, all]) => [column, times(all.map((each) => each[which]))]),
     );
+    const { median = Number.NaN, p95 = Number.NaN } = cells["itself"] ?? {};
+    const isNear = VERSIONS.every((version) => {
+      const own = cells[version];
+      const [middle = Infinity, late = Infinity] = [own?.median, own?.p95];
+      return middle <= median + LATER_P50 && late <= p95 + LATER_P95;
+    });
+    const target = `itself + ${LATER_P50} / ${LATER_P95} ms`;
+    return { what, cells, target, reached: isNear };
   }
-  return rows;
 }
 
-function summary({ direct, gateway }: Times): object {
-  return { direct: p50p95(direct), gateway: p50p95(gateway), all: gateway.map(digits).join(" ") };
+function round(value: unknown): unknown {
+  return typeof value === "number" ? Math.round(value * 10) / 10 : value;
 }
 
-/**
- * One service after the other, and in between containers that are asked directly: not both at the
- * same time, as who asks again and again takes CPU away from the other. All of them stay until the
- * end: an address that was another container's a moment ago can be out of reach for a second.
- */
-async function startAll(
-  engine: Engine,
-  services: readonly string[],
-  version: HaproxyVersion,
-  way: Way,
-): Promise<Times> {
-  const gateway = await Gateway.start({ dockerHost: engine.dockerHost, version, way });
-  const direct: number[] = [];
-  const through: number[] = [];
-  try {
-    await gateway.answers("/", 403);
-    for (const service of services) {
-      const asked = await start(engine, DIRECT, `direct-${direct.length}`);
-      const host = await asked.container.ip();
-      direct.push(await firstAnswer({ host, port: PORT, target: "/" }, asked.since));
+/** An image that listens as soon as it runs, and answers with the container's name. */
+async function importQuick(engine: Engine, name: string): Promise<void> {
+  const serve = 'echo "$LAB_NAME" >/tmp/index.html; exec httpd -f -p 8000 -h /tmp';
+  await importImage(engine, name, { cmd: ["/bin/sh", "-c", serve], expose: [PORT] });
+}
 
-      const { since } = await start(engine, service, service.replace("/", "-"));
-      const target = `/${service}/`;
-      through.push(await firstAnswer({ host: "127.0.0.1", port: gateway.port, target }, since));
+async function startByItself(engine: Engine, services: readonly string[]): Promise<Times> {
+  const result: Times = { first: [], further: [] };
+  for (const service of services) {
+    for (const which of ["first", "further"] as const) {
+      const container = await create(engine, service, { name: nameOf(service, which) });
+      const since = await start(container);
+      const host = await container.ip();
+      result[which].push(await firstAnswer({ host, port: PORT, target: "/" }, since));
     }
-    return { direct, gateway: through };
-  } catch (error) {
-    throw new Error(`with the gateway's log:\n${gateway.log}`, { cause: error });
-  } finally {
-    await removeAll(engine);
-    await gateway.stop();
   }
+  return result;
+}
+
+async function startThrough(
+  engine: Engine,
+  contestant: Contestant,
+  started: Running,
+  services: readonly string[],
+): Promise<Times> {
+  const { port } = started;
+  await (await createFor(engine, contestant, started, CANARY, { name: "canary" })).start();
+  await answersOf(port, CANARY, "canary", performance.now());
+  const result: Times = { first: [], further: [] };
+  for (const service of services) {
+    for (const which of ["first", "further"] as const) {
+      const name = nameOf(service, which);
+      const container = await createFor(engine, contestant, started, service, { name });
+      result[which].push(await answersOf(port, service, name, await start(container)));
+    }
+  }
+  return result;
+}
+
+/** Asks for a service until this container of it answers; gives the time it took. */
+function answersOf(port: number, service: string, name: string, since: number): Promise<number> {
+  const isIt = (body: string): boolean => body.trim() === name;
+  return firstAnswer({ host: "127.0.0.1", port, target: `/${service}/` }, since, isIt);
 }
 
 /** Starts a container, and tells when the call has returned. */
-async function start(
-  engine: Engine,
-  image: string,
-  name: string,
-): Promise<{ readonly container: Container; readonly since: number }> {
-  const container = await create(engine, image, { name });
+async function start(container: Container): Promise<number> {
   await container.start();
-  return { container, since: performance.now() };
+  return performance.now();
+}
+
+function nameOf(service: string, which: keyof Times): string {
+  return `${service.replace("/", "-")}-${which}`;
 }

@@ -5,10 +5,13 @@ import { removeAll, type Container } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
 import type { HaproxyVersion } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
+import { said, type Cell } from "./cell.ts";
+import { columnOf } from "./contestants.ts";
 import { Gateway, WAYS, type Way } from "./gateway.ts";
 import { startLoad, type LoadResult } from "./load.ts";
 import { VERSIONS } from "./machine.ts";
 import { ms } from "./numbers.ts";
+import { inTurns } from "./rounds.ts";
 import { answersDirectly, createSturdy, importSturdy } from "./services.ts";
 import type { Bench, Row } from "./table.ts";
 
@@ -35,37 +38,38 @@ const CASES: readonly Case[] = [0, 2].flatMap((grace) => [
 export async function measureStop({ quick, say, engine: get }: Bench): Promise<Row[]> {
   const engine = await get();
   await importSturdy(engine, IMAGE);
-  const requests = quick ? 2_500 : 10_000;
+  const rounds = quick ? 1 : 2;
+  const requests = quick ? 2_500 : 5_000;
+  const entrants = VERSIONS.flatMap((version) => WAYS.map((way) => ({ version, way })));
   const rows: Row[] = [];
-  for (const version of VERSIONS) {
-    const outcomes = new Map<string, Outcome>();
-    for (const way of WAYS) {
-      for (const each of CASES) {
-        const outcome = await replaceUnderLoad(engine, version, way, each, requests);
-        say(`${version} ${way} ${JSON.stringify({ ...each, ...outcome })}`);
-        outcomes.set(way + JSON.stringify(each), outcome);
-      }
-    }
-    for (const each of CASES) {
-      const now = outcomes.get(`runtime${JSON.stringify(each)}`);
-      const old = outcomes.get(`reload${JSON.stringify(each)}`);
-      rows.push({
-        what: `${REPLICAS} replicas replaced one by one, ending ${each.grace === 0 ? "at once" : `${each.grace} s after SIGTERM`}, ${RATE} requests/s on ${each.keepAlive ? "kept-alive" : "new"} connections: failed + stalled of ${requests.toLocaleString("en-US")} (longest; replacements)`,
-        version,
-        now: show(now),
-        old: show(old),
-        target: "0 + 0",
-        reached: now?.failed === 0 && now.stalled === 0,
-      });
-    }
+  for (const each of CASES) {
+    const results = await inTurns(rounds, entrants, async ({ version, way }) => {
+      const outcome = await replaceUnderLoad(engine, version, way, each, requests);
+      say(`${version} ${way} ${JSON.stringify({ ...each, ...outcome })}`);
+      return outcome;
+    });
+    const all = (rounds * requests).toLocaleString("en-US");
+    rows.push({
+      what: `${REPLICAS} replicas replaced one by one, ending ${each.grace === 0 ? "at once" : `${each.grace} s after SIGTERM`}, ${RATE} requests/s on ${each.keepAlive ? "kept-alive" : "new"} connections: failed + stalled of ${all} (longest; replacements)`,
+      cells: Object.fromEntries(
+        [...results].map(([{ version, way }, own]) => [columnOf(version, way), toCell(own)]),
+      ),
+      target: "0 + 0",
+      reached: [...results].every(
+        ([{ way }, own]) =>
+          way === "reload" || own.every(({ failed, stalled }) => failed === 0 && stalled === 0),
+      ),
+    });
   }
   return rows;
 }
 
-function show(outcome: Outcome | undefined): string {
-  if (outcome === undefined) return "-";
-  const { failed, stalled, longest, replaced } = outcome;
-  return `${failed} + ${stalled} (${ms(longest)}; ${replaced})`;
+function toCell(outcomes: readonly Outcome[]): Cell {
+  const sum = (of: (outcome: Outcome) => number): number =>
+    outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const longest = ms(Math.max(...outcomes.map((outcome) => outcome.longest)));
+  const lost = `${sum(({ failed }) => failed)} + ${sum(({ stalled }) => stalled)}`;
+  return said(`${lost} (${longest}; ${sum(({ replaced }) => replaced)})`);
 }
 
 async function replaceUnderLoad(

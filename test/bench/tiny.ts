@@ -2,6 +2,7 @@
 
 import { startHaproxy, type Haproxy } from "../lab/haproxy.ts";
 import { freePort } from "../lab/ports.ts";
+import { ANSWER } from "./services.ts";
 
 export interface TinyServer {
   /** Every address of loopback has it at this port. */
@@ -25,7 +26,7 @@ defaults
     timeout http-keep-alive 60s
 frontend tiny
     bind 0.0.0.0:${port}
-    http-request return status 200 content-type text/plain string "hello"
+    http-request return status 200 content-type text/plain string ${ANSWER}
 `,
   });
   return { port, stop: () => haproxy.stop() };
