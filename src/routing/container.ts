@@ -126,7 +126,7 @@ export function createContainerRouter(
         decided(() => [{ about: "port", text: `${value} ${about}, ${source} names it` }]);
       }
       const ofBranch = toServers(container, own, branch.name, address, found.ports);
-      return [{ container, intent: own, servers: ofBranch, branches: [], decisions: [] }];
+      return [{ container, intent: own, servers: ofBranch, branches: [] }];
     });
     const told = warnings.length === 0 ? intent : withWarnings(intent, warnings);
     return { container, intent: told, servers, branches };
