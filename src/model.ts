@@ -1,4 +1,4 @@
-// The types that all folders share, and one constant: the containers of Docker, the services that they
+// The types that all folders share, and a few constants with a function: the containers of Docker, the services that they
 // make up, and the files of HAProxy.
 
 /** `starting`: it has its address already and does not run yet. No Engine says so. */
@@ -173,6 +173,24 @@ export interface Server {
   readonly stopTimeout: number;
 }
 
+/** What labels say of how the requests and answers of a route are treated. */
+export interface Rules {
+  /** Values by the names of the labels, as `allow`. Two values that mean the same are the same text. */
+  readonly values: Readonly<Record<string, string>>;
+  /** The label whose value is none, so that nobody may use the route; empty: each is right. */
+  readonly closed: string;
+  /** What stands before each label, such as `gateway.route.api.`. */
+  readonly prefix: string;
+}
+
+/** No label says anything. */
+export const NO_RULES: Rules = { values: {}, closed: "", prefix: "" };
+
+/** Whether labels say anything. */
+export function hasRules({ values, closed }: Rules): boolean {
+  return closed !== "" || Object.keys(values).length > 0;
+}
+
 /** Leads requests for a host and a path prefix to a backend. */
 export interface Route {
   /** A name, or a wildcard such as `*.example.com`; empty: any host. */
@@ -186,6 +204,7 @@ export interface Route {
   /** The key in the map file. It ends in a slash, so that only whole segments match. */
   readonly key: string;
   readonly backend: string;
+  readonly rules: Rules;
 }
 
 /**

@@ -52,9 +52,9 @@ export function runningValue(value: string, aliases: Aliases): string {
   return (aliases[backend] ?? backend) + value.slice(backend.length);
 }
 
-/** The backend that a map's value begins with, up to the first `|`. */
+/** The backend that a map's value begins with, up to the first `|` or `~`. */
 export function backendOf(value: string): string {
-  return value.split("|", 1)[0] ?? "";
+  return value.split(/[|~]/, 1)[0] ?? "";
 }
 
 /** The backends that maps name. Only such a backend can be served under another name. */

@@ -11,6 +11,7 @@ import {
 } from "./intent.ts";
 import { nameOf } from "../lib/places.ts";
 import { describeSettings } from "./settings/profile.ts";
+import { describeRules } from "./settings/rules.ts";
 import {
   ABOUT_TO_START,
   HAS_ENDED,
@@ -81,6 +82,7 @@ export function createContainerRouter(
       ...[intent, ...intent.branches.map((branch) => intentOf(branch, intent))]
         .flatMap((each) => describeSettings(each.service.value, each.settings, options.labelPrefix))
         .map(toSetting),
+      ...describeRulesOf(intent),
     ]);
     // Docker will start it again. Its route stays until then and answers 503.
     if (container.state === "restarting") {
@@ -131,6 +133,12 @@ export function createContainerRouter(
     const told = warnings.length === 0 ? intent : withWarnings(intent, warnings);
     return { container, intent: told, servers, branches };
   }
+}
+
+/** What its routes ask of requests and answers, each once. */
+function describeRulesOf({ routes, branches }: Intent): Decision[] {
+  const all = [...routes, ...branches.flatMap((branch) => branch.routes)];
+  return [...new Set(all.flatMap(({ rules }) => describeRules(rules)))].map(toSetting);
 }
 
 function toSetting(text: string): Decision {

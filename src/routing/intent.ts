@@ -1,6 +1,6 @@
 // Reads what a container asks for, from its image and its labels.
 
-import type { Container, Settings } from "../model.ts";
+import { NO_RULES, type Container, type Rules, type Settings } from "../model.ts";
 import { parseImage } from "./image.ts";
 import { LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
 import { withoutIdle } from "./settings/servers.ts";
@@ -31,6 +31,7 @@ export interface RouteIntent {
   /** Whether it is the one that its image gives, and no label: with `--domain` it is another one. */
   readonly isDefault: boolean;
   readonly treatment: Treatment;
+  readonly rules: Rules;
 }
 
 /** What a container wants of its servers in HAProxy. */
@@ -75,6 +76,7 @@ export interface PartialIntent extends Partial<Intent> {
   readonly further?: readonly RouteIntent[];
   /** For the routes of weaker readers. */
   readonly treatment?: Treatment;
+  readonly rules?: Rules;
   /** Why it has no routes, if it should have some. */
   readonly problem?: string;
 }
@@ -176,9 +178,16 @@ export function intentOf(branch: Branch, whole: Intent): Intent {
 /** The routes of the strongest reader that has any, treated as the stronger ones say. */
 function routesOf(parts: readonly PartialIntent[]): readonly RouteIntent[] {
   const at = parts.findLastIndex(({ routes }) => routes !== undefined);
-  const treatment = parts.slice(at + 1).findLast((part) => part.treatment !== undefined)?.treatment;
+  const stronger = parts.slice(at + 1);
+  const treatment = stronger.findLast((part) => part.treatment !== undefined)?.treatment;
+  const rules = stronger.findLast((part) => part.rules !== undefined)?.rules;
   const { routes = [] } = parts[at] ?? {};
-  return treatment === undefined ? routes : routes.map((each) => ({ ...each, treatment }));
+  if (treatment === undefined && rules === undefined) return routes;
+  return routes.map((each) => ({
+    ...each,
+    treatment: treatment ?? each.treatment,
+    rules: rules ?? each.rules,
+  }));
 }
 
 /** Why a route is missing that the strongest reader should have. Others serve the container. */
@@ -197,7 +206,16 @@ function fromImage({ image, imageId }: Container): PartialIntent {
   const source = `image ${image}`;
   return {
     service: { value: repository, source },
-    routes: [{ host: "", path: `/${repository}`, source, isDefault: true, treatment: STRIPPED }],
+    routes: [
+      {
+        host: "",
+        path: `/${repository}`,
+        source,
+        isDefault: true,
+        treatment: STRIPPED,
+        rules: NO_RULES,
+      },
+    ],
     registry: domain,
   };
 }
@@ -293,7 +311,10 @@ function readOwn(labels: RouteLabels): PartialIntent {
   if (reason !== undefined) return { routes: [], problem: reason };
   const treatment = treatmentOf(labels);
   if (values.host === undefined && values.path === undefined) {
-    return treatment.source === "" ? {} : { treatment };
+    return {
+      ...(treatment.source === "" ? {} : { treatment }),
+      ...(labels.rules === NO_RULES ? {} : { rules: labels.rules }),
+    };
   }
   return { routes: placesOf(labels, treatment) };
 }
@@ -323,7 +344,7 @@ function readFurther(labels: RouteLabels): {
 }
 
 /** All that is meant by several hosts and several paths. */
-function placesOf({ prefix, values }: RouteLabels, treatment: Treatment): RouteIntent[] {
+function placesOf({ prefix, values, rules }: RouteLabels, treatment: Treatment): RouteIntent[] {
   const { host: hosts, path: paths } = values;
   const names = [
     ...(hosts === undefined ? [] : ["host"]),
@@ -331,7 +352,9 @@ function placesOf({ prefix, values }: RouteLabels, treatment: Treatment): RouteI
   ];
   const labels = names.map((name) => `label ${prefix}${name}`).join(" and ");
   return (hosts ?? [""]).flatMap((host) =>
-    (paths ?? ["/"]).map((path) => ({ host, path, source: labels, isDefault: false, treatment })),
+    (paths ?? ["/"]).map((path) => {
+      return { host, path, source: labels, isDefault: false, treatment, rules };
+    }),
   );
 }
 

@@ -15,7 +15,10 @@ import {
   parseStatuses,
   parseTarget,
 } from "./settings/servers.ts";
+import { parseNetwork } from "../lib/networks.ts";
+import { NO_RULES, type Rules } from "../model.ts";
 import {
+  listed,
   one,
   parseHost,
   parseMaxconn,
@@ -33,15 +36,18 @@ import {
 /** The beginning of all labels, where `--label-prefix` says nothing else. */
 export const LABEL_PREFIX = "gateway.";
 
+const NETWORKS = "an address or a network, such as 10.0.0.0/8 or fd00::/8";
+
 /** In milliseconds. */
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 
 /**
  * What an invalid value costs. `container`: the container is not routed, as it would be something else
- * than its label wants. `route`: the same for one route. `setting`: the label counts as missing.
+ * than its label wants. `route`: the same for one route. `answer`: nobody may use the route, as the label
+ * keeps somebody out. `setting`: the label counts as missing.
  */
-type Cost = "container" | "route" | "setting";
+type Cost = "container" | "route" | "answer" | "setting";
 
 interface Row<T> {
   readonly parse: Parser<T>;
@@ -120,8 +126,14 @@ const OF_SERVERS = {
   ),
 };
 
+/** The labels of how the requests and answers of a route are treated. */
+const OF_RULES = {
+  allow: row(listed(parseNetwork), NETWORKS, "answer"),
+  deny: row(listed(parseNetwork), NETWORKS, "answer"),
+};
+
 /** All labels that a route may have. */
-const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_PORT, ...OF_SERVERS };
+const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_PORT, ...OF_SERVERS, ...OF_RULES };
 
 function row<T>(parse: Parser<T>, allowed: string, cost: Cost): Row<T> {
   return { parse, allowed, cost };
@@ -146,6 +158,8 @@ export interface RouteLabels {
    * own and takes none of these labels from its container.
    */
   readonly settings: ValuesOf<typeof OF_SERVERS>;
+  /** How its requests and answers are treated. A further route takes none of these from its container. */
+  readonly rules: Rules;
   /** Why the route must not be made; undefined if nothing is wrong. */
   readonly reason: string | undefined;
 }
@@ -197,6 +211,7 @@ export function readLabels(
       values: {},
       port: undefined,
       settings: {},
+      rules: NO_RULES,
       reason: undefined,
     },
     further,
@@ -209,6 +224,7 @@ class Reading {
   readonly values: Record<string, unknown> = {};
   /** What is wrong with a label whose value counts for nothing. */
   readonly #refused: { readonly cost: Cost; readonly text: string }[] = [];
+  #closed = "";
 
   constructor(
     private readonly table: Table,
@@ -226,6 +242,10 @@ class Reading {
         ? `${label} is not ${entry.allowed}`
         : `${label}: ${quote(word)} is not ${entry.allowed}`,
     );
+    if (entry.cost === "answer" && problems.length > 0) {
+      this.#closed = key;
+      return problems.map((problem) => `${problem}: the route answers 503 until it is right`);
+    }
     if (value !== undefined) this.values[key] = value;
     else if (entry.cost !== "setting") {
       this.#refused.push({ cost: entry.cost, text: problems[0] ?? label });
@@ -243,7 +263,15 @@ class Reading {
     const { prefix } = this;
     const { port }: ValuesOf<typeof OF_PORT> = this.#valuesIn(OF_PORT);
     const [values, settings] = [this.#valuesIn(OF_ROUTE), this.#valuesIn(OF_SERVERS)];
-    return { name, prefix, values, port, settings, reason: this.reason("route") };
+    const rules = this.#rules();
+    return { name, prefix, values, port, settings, rules, reason: this.reason("route") };
+  }
+
+  #rules(): Rules {
+    const values: ValuesOf<typeof OF_RULES> = this.#valuesIn(OF_RULES);
+    const [closed, { prefix }] = [this.#closed, this];
+    const isSaid = closed !== "" || Object.keys(values).length > 0;
+    return isSaid ? { values: { ...values }, closed, prefix } : NO_RULES;
   }
 
   #valuesIn(table: Table): Record<string, unknown> {

@@ -1,7 +1,14 @@
 // Makes a service from its containers, with its servers and routes.
 
 import { compare } from "../lib/text.ts";
-import type { Route, Server, Service, Settings, WaitingContainer } from "../model.ts";
+import {
+  hasRules,
+  type Route,
+  type Server,
+  type Service,
+  type Settings,
+  type WaitingContainer,
+} from "../model.ts";
 import type { RoutedContainer } from "./container.ts";
 import { profileOf } from "./settings/profile.ts";
 import type { Ask } from "./standing.ts";
@@ -36,12 +43,16 @@ export function toService(
 ): Service {
   // The name of a service has no single colon, so two services never have the same backend.
   const backend = name.replaceAll("/", ":");
+  const routes = asks.map((ask) => toRoute(ask, backend));
   return {
     name,
     backend,
-    profile: profileOf(settings),
+    profile: profileOf(
+      settings,
+      routes.some(({ rules }) => hasRules(rules)),
+    ),
     settings,
-    routes: asks.map((ask) => toRoute(ask, backend)),
+    routes,
     servers: serversOf(members),
     waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
     hold: "",
@@ -53,9 +64,10 @@ export function warningsOf(name: string, members: readonly RoutedContainer[]): r
   return [...members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(name, members)];
 }
 
-function toRoute({ host, path, key, treatment }: Ask, backend: string): Route {
-  const { strip, rewrite } = treatment;
-  return { host, path, strip: strip && (path !== "/" || rewrite !== ""), rewrite, key, backend };
+function toRoute({ host, path, key, treatment, rules }: Ask, backend: string): Route {
+  const { strip: isStripped, rewrite } = treatment;
+  const strip = isStripped && (path !== "/" || rewrite !== "");
+  return { host, path, strip, rewrite, key, backend, rules };
 }
 
 function toWaitingContainer({ container: { id, name, state } }: RoutedContainer): WaitingContainer {

@@ -8,6 +8,7 @@ import { isNamed, STRIPPED, titleOf, type RouteIntent } from "./intent.ts";
 import { keyOf, nameOf } from "../lib/places.ts";
 import type { ServiceGroup } from "./service.ts";
 import { agree } from "./settings/profile.ts";
+import { ruleDifferences } from "./settings/rules.ts";
 
 /** A route that a service asks for, with the oldest of its containers that does. */
 export interface Ask extends RouteIntent {
@@ -53,6 +54,7 @@ export function standingOf(
   const kept: RoutedContainer[] = [];
   const denials: Denial[] = [];
   const warnings: string[] = [];
+  const ruleWarnings: string[] = [];
   for (const { member, wanted } of inOrder(members, hosts, claims)) {
     const { container } = member;
     const denied = claims.length === 0 ? [] : deniedTo(member, name, wanted, asks, kept, claims);
@@ -64,7 +66,10 @@ export function standingOf(
       const first = asks.get(key);
       if (isDenied.has(nameOf(place))) continue;
       if (first === undefined) asks.set(key, { ...place, key, container });
-      else warnings.push(...differenceOf(first, place, container, labelPrefix));
+      else {
+        warnings.push(...differenceOf(first, place, container, labelPrefix));
+        ruleWarnings.push(...ruleDifferences(first, place, container));
+      }
     }
     kept.push(member);
   }
@@ -76,7 +81,7 @@ export function standingOf(
     denials,
     isLabelled: isNamed(name) || [...asks.values()].some(({ isDefault }) => !isDefault),
     settings: agreed.settings,
-    warnings: [...warnings.slice(0, 1), ...agreed.warnings],
+    warnings: [...warnings.slice(0, 1), ...ruleWarnings.slice(0, 1), ...agreed.warnings],
   };
 }
 

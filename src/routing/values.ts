@@ -49,6 +49,15 @@ export function several<T>(read: (word: string) => T | undefined): Parser<readon
   };
 }
 
+/** Makes a parser of words that gives the right ones as one text, with commas between them. */
+export function listed(read: (word: string) => string | undefined): Parser<string> {
+  const parse = several(read);
+  return (text) => {
+    const { value, wrong } = parse(text);
+    return { value: value?.join(","), wrong };
+  };
+}
+
 export function parseSwitch(text: string): boolean | undefined {
   const word = text.toLowerCase();
   if (YES.has(word)) return true;

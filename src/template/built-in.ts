@@ -10,6 +10,8 @@ import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: 
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
+import networks from "../../templates/networks.hbs" with { type: "text" };
+import rules from "../../templates/rules.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -31,7 +33,9 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   cookies,
   "forgotten-prefix": forgottenPrefix,
   mended,
+  networks,
   profile,
+  rules,
   unanswered,
   waiting,
   "way-back": wayBack,

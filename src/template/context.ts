@@ -1,11 +1,12 @@
 // The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
 import { WeakCache } from "../lib/weak-cache.ts";
-import type { Model, Route, Server, Service } from "../model.ts";
+import type { Model, Server, Service } from "../model.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard } from "../lib/places.ts";
 import { traceLabels } from "./origin.ts";
 import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
+import { markRoutes, toRulesContext, type MarkedRoute, type RulesContext } from "./rules.ts";
 import { inheritedRoutes, wildcardKey } from "./wildcards.ts";
 
 /** The part of the options that a template sees. */
@@ -95,7 +96,7 @@ interface Backend {
 }
 
 export interface Context {
-  readonly routes: readonly Route[];
+  readonly routes: readonly MarkedRoute[];
   /** The wildcards of the routes, with their keys in a map of their own. */
   readonly wildcards: readonly { readonly host: string; readonly key: string }[];
   /** What only some installations use: the others do without its rules. */
@@ -104,7 +105,11 @@ export interface Context {
     readonly hosts: boolean;
     /** Whether another prefix comes in place of one. */
     readonly rewrites: boolean;
-  };
+    /** Whether routes have rules, and which ones: `uses.allow` and so on. */
+    readonly rules: boolean;
+  } & RulesContext["used"];
+  /** The networks that routes name, with those that may use them and those that may not. */
+  readonly networks: RulesContext["networks"];
   readonly backends: readonly Backend[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
   readonly profiles: readonly Profile[];
@@ -141,13 +146,18 @@ export function toContext(
   const backends = memory.getAll(model.services, (service) => toBackend(service, options.hold));
   const own = model.services.flatMap((service) => service.routes);
   const hosts = new Set(own.map(({ host }) => host).filter(isWildcard));
+  const all = [...own, ...inheritedRoutes(own)];
+  const rules = toRulesContext(all);
   return {
-    routes: [...own, ...inheritedRoutes(own)],
+    routes: markRoutes(all),
     wildcards: [...hosts].toSorted(compare).map((host) => ({ host, key: wildcardKey(host) })),
     uses: {
       hosts: options.domain !== "" || own.some(({ host }) => host !== ""),
       rewrites: own.some(({ rewrite }) => rewrite !== ""),
+      rules: rules.any,
+      ...rules.used,
     },
+    networks: rules.networks,
     backends,
     profiles: profilesOf(model.services, options),
     options,

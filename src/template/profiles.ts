@@ -2,7 +2,7 @@
 
 import { millisecondsOf } from "../lib/durations.ts";
 import { compare } from "../lib/text.ts";
-import type { Service, Settings } from "../model.ts";
+import { hasRules, type Service, type Settings } from "../model.ts";
 
 /** How long requests may wait for a container, and how HAProxy tries again. */
 export interface Retrying {
@@ -62,6 +62,8 @@ export interface Profile {
   readonly checkInterval: string;
   /** The same for one that is down, or of which it is not known yet. */
   readonly checkDown: string;
+  /** Whether routes of its services have rules. */
+  readonly rules: boolean;
 }
 
 /** So many servers may have died at once without a request being lost. */
@@ -82,15 +84,18 @@ const SAME_SITE: Readonly<Record<string, string>> = { lax: "Lax", strict: "Stric
 
 /** The profiles of these services, beginning with that of services without settings. */
 export function profilesOf(services: readonly Service[], retrying: Retrying): readonly Profile[] {
-  const usual = toProfile("_backend", {}, [], retrying);
-  const used = new Map<string, Settings>();
-  for (const { profile, settings } of services) {
-    if (profile !== usual.name) used.set(profile, settings);
+  const usual = toProfile("_backend", {}, false, [], retrying);
+  const used = new Map<string, Service>();
+  for (const service of services) {
+    if (service.profile !== usual.name) used.set(service.profile, service);
   }
   const others = [...used].toSorted(([a], [b]) => compare(a, b));
   return [
     usual,
-    ...others.map(([name, settings]) => toProfile(name, settings, sparesOf(name), retrying)),
+    ...others.map(([name, { settings, routes }]) => {
+      const rules = routes.some((route) => hasRules(route.rules));
+      return toProfile(name, settings, rules, sparesOf(name), retrying);
+    }),
   ];
 }
 
@@ -102,6 +107,7 @@ function sparesOf(profile: string): string[] {
 function toProfile(
   name: string,
   settings: Settings,
+  rules: boolean,
   spares: readonly string[],
   retrying: Retrying,
 ): Profile {
@@ -121,6 +127,7 @@ function toProfile(
     queueLength: isCount ? queue : "",
     slowstart: settings["slowstart"] ?? "",
     compress: settings["compress"] === "true",
+    rules,
     ...checking(settings),
     ...speaking(settings),
     cookie: settings["sticky"] ?? "",

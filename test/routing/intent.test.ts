@@ -11,7 +11,7 @@ import {
   type RouteIntent,
 } from "../../src/routing/intent.ts";
 import { nameOf } from "../../src/lib/places.ts";
-import type { Container } from "../../src/model.ts";
+import { NO_RULES, type Container } from "../../src/model.ts";
 import { container } from "../lab/make.ts";
 
 type IntentReader = (container: Container) => PartialIntent | Refusal;
@@ -25,7 +25,7 @@ function says(part: PartialIntent | Refusal): IntentReader {
 }
 
 const at = (host: string, path: string): RouteIntent => {
-  return { host, path, source: "test", isDefault: false, treatment: STRIPPED };
+  return { host, path, source: "test", isDefault: false, treatment: STRIPPED, rules: NO_RULES };
 };
 const service = (value: string, by = value) => ({ service: { value, source: by } });
 const routes = (...value: readonly RouteIntent[]) => ({ routes: value });
@@ -63,6 +63,7 @@ test("an image and labels", () => {
         source: `image ${web.image}`,
         isDefault: true,
         treatment: { strip: false, rewrite: "", source: "label gateway.strip" },
+        rules: NO_RULES,
       },
     ],
     port: { value: 81, source: "label gateway.port" },

@@ -1,6 +1,7 @@
 // The grammar of the labels: what is read, what an invalid value costs, what is misspelt.
 
 import { expect, test } from "bun:test";
+import { NO_RULES } from "../../src/model.ts";
 import { readLabels, type Labels } from "../../src/routing/labels.ts";
 
 /** What is read of labels. @throws Error if they are refused */
@@ -39,6 +40,7 @@ test.each([
       values: {},
       port: undefined,
       settings: {},
+      rules: NO_RULES,
       reason: undefined,
     },
     further: [],
@@ -61,6 +63,7 @@ test.each([
     values,
     port: undefined,
     settings: {},
+    rules: NO_RULES,
     reason: undefined,
   });
   const further = Object.entries(labels).map(([label, text]) => [
@@ -76,6 +79,7 @@ test.each([
       values,
       port: undefined,
       settings: {},
+      rules: NO_RULES,
       reason: undefined,
     },
   ]);
@@ -159,6 +163,7 @@ test.each([
     values,
     port: undefined,
     settings: {},
+    rules: NO_RULES,
     reason: undefined,
   });
   expect(warnings).toHaveLength(1);

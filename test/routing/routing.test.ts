@@ -1,7 +1,13 @@
 // The model that is made from containers: services, routes, servers, rejections and warnings.
 
 import { describe, expect, test } from "bun:test";
-import { HAS_ENDED, type Container, type ContainerState, type Health } from "../../src/model.ts";
+import {
+  HAS_ENDED,
+  NO_RULES,
+  type Container,
+  type ContainerState,
+  type Health,
+} from "../../src/model.ts";
 import { route, type RoutingOptions } from "../../src/routing/routing.ts";
 import { at, container, HOST, randomNumbers, ROUTING, shuffle, snapshot } from "../lab/make.ts";
 
@@ -33,6 +39,7 @@ test("a container gives a service with a route and a server", () => {
       rewrite: "",
       key: "/foo/bar/",
       backend: "foo:bar",
+      rules: NO_RULES,
     },
   ];
   expect(model([web])).toEqual({

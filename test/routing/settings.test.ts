@@ -151,7 +151,7 @@ describe("the name of a profile", () => {
 
   test("is different for different settings, and one that HAProxy takes", () => {
     const values = ["/a", "-a", "--a", ":a", "a", "-002fa", "a_y:b", "a_", "é", "a b"];
-    const all = [...values.map((x) => ({ x })), { x: "a", y: "b" }].map(profileOf);
+    const all = [...values.map((x) => ({ x })), { x: "a", y: "b" }].map((each) => profileOf(each));
     expect(new Set(all).size).toBe(all.length);
     for (const name of all) expect(name).toMatch(/^_[A-Za-z0-9_.:-]+$/);
   });

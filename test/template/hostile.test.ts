@@ -46,11 +46,15 @@ const SETTINGS_OF_SERVERS = [
   "https.verify",
   "https.sni",
 ];
+/** Those about requests and answers. */
+const RULES = ["allow", "deny"];
 const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
   ...KEYS.map((key) => `route.b-1.${key}`),
   ...SETTINGS_OF_SERVERS,
+  ...RULES,
+  ...["path", ...RULES].map((key) => `route.b-1.${key}`),
   ...["path", "port", ...SETTINGS_OF_SERVERS].map((key) => `route.a.${key}`),
   "route.a",
   "route..path",
@@ -61,7 +65,7 @@ const NAMES = [
 ];
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -82,6 +86,13 @@ function randomLabels(random: () => number): Record<string, string> {
     ]),
   );
 }
+
+/** Right values of labels about requests and answers. */
+const RULE_EXAMPLES = [
+  { "gateway.allow": "10.0.0.0/8" },
+  { "gateway.deny": "10.0.0.0/8" },
+  { "gateway.deny": "x" },
+];
 
 function randomContainers(count: number, random: () => number): Container[] {
   return Array.from({ length: count }, (_, index) =>
@@ -140,9 +151,11 @@ const OWN_LINES = [
 ];
 const MAP_LINES = [
   new RegExp(
-    `^(?:(?:\\*\\.)?[a-z0-9_.-]+)?(?:${PATH})?/? ${BACKEND}\\|(?:>(?:${PATH})\\|(?:${PATH})?|\\|?(?:${PATH}))$`,
+    `^(?:(?:\\*\\.)?[a-z0-9_.-]+)?(?:${PATH})?/? ${BACKEND}(?:~[\\w-]{12}~(?:[a-z]+~)+)?\\|(?:>(?:${PATH})\\|(?:${PATH})?|\\|?(?:${PATH}))$`,
   ),
   /^(?:[a-z0-9_-]+\.)+ \*\.[a-z0-9_.-]+$/,
+  // Networks, with routes that they may use or not.
+  /^[0-9a-f.:]+\/\d+ \|(?:[+-][\w-]{12}\|)*$/,
 ];
 
 /** The lines that are neither the template's nor have the form of those that it writes for a service. */
@@ -165,7 +178,11 @@ function templateLines(version: string): ReadonlySet<string> {
   ]);
   const rewriteOnly = [container("c0", { image: "img0", labels: { "gateway.rewrite": "/x" } })];
   const hostOnly = [container("c0", { image: "img0", labels: { "gateway.host": "a.org" } })];
-  const more = [rewriteOnly, hostOnly].map((each) => render(each, version).files.config);
+  // Each of the rules alone, and all of them.
+  const rules = [...RULE_EXAMPLES, Object.assign({}, ...RULE_EXAMPLES)].map((labels) => [
+    container("c0", { image: "img0", labels }),
+  ]);
+  const more = [rewriteOnly, hostOnly, ...rules].map((each) => render(each, version).files.config);
   return new Set([...all, ...more].flatMap((config) => config.split("\n")));
 }
 

@@ -7,7 +7,7 @@ import type { Runtime } from "../../haproxy/runtime/runtime.ts";
 import { readMap, readStats, requestsWait, type ServerStats } from "../../haproxy/runtime/stats.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import { placeOf } from "../../lib/places.ts";
-import type { Route } from "../../model.ts";
+import { NO_RULES, type Route } from "../../model.ts";
 import { findRunning } from "../running.ts";
 
 /** HAProxy answers within milliseconds, but it may hang. In milliseconds. */
@@ -64,7 +64,8 @@ export async function readSeen(output: string): Promise<Seen> {
         if (!own.some(({ name }) => name === WAITING_ROOM)) continue;
         const place = placeOf(key);
         const strip = rewrite !== "" || (place.path !== "/" && prefix !== "");
-        routes.push({ ...place, strip, rewrite, key, backend, waiting: requestsWait(own) });
+        const waiting = requestsWait(own);
+        routes.push({ ...place, strip, rewrite, key, backend, rules: NO_RULES, waiting });
       }
     }
     return { ...known, routes };

@@ -6,6 +6,7 @@ import { climbs } from "../../routing/climbing.ts";
 import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
 import { describeSettings } from "../../routing/settings/profile.ts";
+import { describeRules } from "../../routing/settings/rules.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Seen } from "./seen.ts";
 
@@ -43,8 +44,14 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
     title,
     found,
     { about: "sent as", text: `${sent}${query}` },
-    ...settings.map((text) => ({ about: "setting", text })),
+    ...[...settings, ...describeRules(best.rules)].map((text) => ({ about: "setting", text })),
   ];
+  if (best.rules.closed !== "") {
+    return [
+      ...lines,
+      { about: "answer", text: "503: a setting is not right that keeps somebody out" },
+    ];
+  }
   const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
   const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
   const waits = { about: "answer", text: "waits for a container; 503 if none comes" };

@@ -1,5 +1,6 @@
 // What HAProxy counts: servers with their states, and the entries of its maps.
 
+import { backendOf } from "../../config/map-file.ts";
 import { WAITING_ROOM } from "../../config/operations.ts";
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
@@ -124,7 +125,8 @@ export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEnt
   return answer.split("\n").flatMap((line) => {
     const [, key, value] = /^0x[0-9a-f]+ (\S+) (.*)$/.exec(line) ?? [];
     if (key === undefined || value === undefined) return [];
-    const [backend = "", second, third] = value.split("|");
+    const [, second, third] = value.split("|");
+    const backend = backendOf(value);
     const isRewritten = second?.startsWith(">") === true;
     const prefix = isRewritten ? third : second;
     return [{ key, backend, prefix, rewrite: isRewritten ? second.slice(1) : "" }];

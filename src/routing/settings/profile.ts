@@ -11,11 +11,13 @@ const DEFAULT_PROFILE = "_backend";
 /**
  * The name of the `defaults` section with these settings, such as `_timeout:5m`. It begins with a `_`, as
  * no image does. Different settings have different names.
+ * @param withRules whether it also has the rules that routes are marked for
  */
-export function profileOf(settings: Settings): string {
+export function profileOf(settings: Settings, withRules = false): string {
   const all = entriesOf(settings);
-  if (all.length === 0) return DEFAULT_PROFILE;
-  return all.map(([key, value]) => `_${key}:${plain(value)}`).join("");
+  if (all.length === 0) return withRules ? "_rules" : DEFAULT_PROFILE;
+  const start = withRules ? "_rules" : "";
+  return start + all.map(([key, value]) => `_${key}:${plain(value)}`).join("");
 }
 
 /** A value as a part of a name. A slash becomes a colon, and what no name may have becomes a number. */

@@ -1,0 +1,116 @@
+// The rules of routes: which labels they come from, what a wrong value costs, and whose count.
+
+import { expect, test } from "bun:test";
+import { explainContainer } from "../../src/cli/explain/container.ts";
+import { explainUrl } from "../../src/cli/explain/url.ts";
+import { NO_RULES, type Container } from "../../src/model.ts";
+import { readLabels } from "../../src/routing/labels.ts";
+import { route } from "../../src/routing/routing.ts";
+import { container, HOST, ROUTING, snapshot } from "../lab/make.ts";
+
+/** The rules that labels give. */
+function read(labels: Record<string, string>) {
+  const found = readLabels(prefixed(labels));
+  if ("reason" in found) throw new Error(found.reason);
+  return { ...found.route.rules, warnings: found.warnings };
+}
+
+function prefixed(labels: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(labels).map(([name, text]) => [`gateway.${name}`, text]),
+  );
+}
+
+function model(...containers: readonly Container[]) {
+  return route(snapshot(containers), HOST, ROUTING);
+}
+
+const NETWORK = "is not an address or a network, such as 10.0.0.0/8 or fd00::/8";
+const CLOSED = "the route answers 503 until it is right";
+
+test.each([
+  ["allow", "10.1.2.3/8 FD00::/8", "10.0.0.0/8,fd00::/8"],
+  ["deny", "10.0.0.1,10.0.0.1/32", "10.0.0.1/32"],
+])("%s=%j is %j", (name, text, value) => {
+  expect(read({ [name]: text })).toEqual({
+    values: { [name]: value },
+    closed: "",
+    prefix: "gateway.",
+    warnings: [],
+  });
+});
+
+test.each([
+  ["allow", "x", `label gateway.allow="x" ${NETWORK}: ${CLOSED}`],
+  ["allow", "", `label gateway.allow="" ${NETWORK}: ${CLOSED}`],
+  ["deny", "10.0.0.0/8,x", `label gateway.deny="10.0.0.0/8,x": "x" ${NETWORK}: ${CLOSED}`],
+])("%s=%j closes the route", (name, text, warning) => {
+  const { closed, warnings } = read({ [name]: text });
+  expect({ closed, warnings }).toEqual({ closed: name, warnings: [warning] });
+});
+
+test("without labels there are none, and a backend has them only if it needs them", () => {
+  const plain = container("plain", { image: "plain" });
+  const own = container("own", { image: "own", labels: prefixed({ allow: "10.0.0.0/8" }) });
+  const slow = prefixed({ allow: "10.0.0.0/8", timeout: "5s" });
+  const both = container("both", { image: "both", labels: slow });
+  const { services } = model(plain, own, both);
+  expect(services.map(({ name, profile }) => [name, profile])).toEqual([
+    ["both", "_rules_timeout:5s"],
+    ["own", "_rules"],
+    ["plain", "_backend"],
+  ]);
+  expect(services.at(-1)?.routes[0]?.rules).toBe(NO_RULES);
+});
+
+test("a further route takes none from its container", () => {
+  const labels = prefixed({ allow: "10.0.0.0/8", "route.a.path": "/a", "route.b.path": "/b" });
+  const { services } = model(
+    container("c", { labels: { ...labels, "gateway.route.b.deny": "10.0.0.1" } }),
+  );
+  const found = services.flatMap(({ routes }) => routes.map(({ path, rules }) => [path, rules]));
+  expect(found).toEqual([
+    ["/foo/bar", { values: { allow: "10.0.0.0/8" }, closed: "", prefix: "gateway." }],
+    ["/a", NO_RULES],
+    ["/b", { values: { deny: "10.0.0.1/32" }, closed: "", prefix: "gateway.route.b." }],
+  ]);
+});
+
+test("of two containers of a service the oldest decides", () => {
+  const old = container("old", { created: 1, labels: prefixed({ allow: "10.0.0.0/8" }) });
+  const same = container("same", { created: 2, labels: prefixed({ allow: "10.1.1.1/8" }) });
+  expect(model(old, same).warnings).toEqual([]);
+  const other = container("other", { created: 3, labels: prefixed({ deny: "10.0.0.1" }) });
+  const { services, warnings } = model(old, same, other);
+  expect(services[0]?.routes[0]?.rules.values).toEqual({ allow: "10.0.0.0/8" });
+  expect(warnings).toEqual([
+    "containers old and other share /foo/bar and differ in label gateway.allow and label " +
+      "gateway.deny: old is the oldest, so the route is served with allow=10.0.0.0/8 and without deny",
+  ]);
+  const wrong = container("wrong", { created: 4, labels: prefixed({ allow: "x" }) });
+  expect(model(old, wrong).warnings).toEqual([
+    `container wrong: label gateway.allow="x" ${NETWORK}: ${CLOSED}`,
+    "containers old and wrong share /foo/bar and differ in label gateway.allow: " +
+      "old is the oldest, so the route is served with allow=10.0.0.0/8",
+  ]);
+});
+
+test("explain tells them with the labels that they come from", () => {
+  const labels = { allow: "10.0.0.0/8", "route.a.path": "/a", "route.a.deny": "x" };
+  const one = container("one", { labels: prefixed(labels) });
+  const found = model(one);
+  const lines = explainContainer(one, snapshot([one]), HOST, ROUTING, found);
+  expect(lines.filter(({ about }) => about === "setting").map(({ text }) => text)).toEqual([
+    "allow=10.0.0.0/8, from label gateway.allow",
+    "deny=(none: answered 503), from label gateway.route.a.deny",
+  ]);
+  const seen = { routes: [], servers: [], oddities: [] };
+  expect(explainUrl("/foo/bar/x", found, seen, "gateway.")).toContainEqual({
+    about: "setting",
+    text: "allow=10.0.0.0/8, from label gateway.allow",
+  });
+  expect(explainUrl("/a/x", found, seen, "gateway.").at(-1)).toEqual({
+    about: "answer",
+    text: "503: a setting is not right that keeps somebody out",
+  });
+});
