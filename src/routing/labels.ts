@@ -15,8 +15,10 @@ import {
   parseStatuses,
   parseTarget,
 } from "./settings/servers.ts";
+import { parseUser, usersOf } from "./settings/auth.ts";
+import { withoutIdleRules } from "./settings/idle.ts";
 import { parseNetwork } from "../lib/networks.ts";
-import { NO_RULES, type Rules } from "../model.ts";
+import { hasRules, NO_RULES, type Rules } from "../model.ts";
 import {
   listed,
   one,
@@ -54,6 +56,8 @@ interface Row<T> {
   /** What is allowed, as the end of "is not ...". */
   readonly allowed: string;
   readonly cost: Cost;
+  /** What may be shown of a value; undefined: all of it. */
+  readonly shown?: (text: string) => string;
 }
 
 /** The labels of a container as a whole. */
@@ -130,6 +134,15 @@ const OF_SERVERS = {
 const OF_RULES = {
   allow: row(listed(parseNetwork), NETWORKS, "answer"),
   deny: row(listed(parseNetwork), NETWORKS, "answer"),
+  auth: {
+    ...row(
+      listed(parseUser),
+      "a user with a hash that HAProxy can check, such as bob:$2y$10$... (bcrypt with a cost of 4 to 12, SHA-512 or SHA-256)",
+      "answer",
+    ),
+    shown: usersOf,
+  },
+  "auth.forward": row(one(parseFlag), "true or false", "setting"),
 };
 
 /** All labels that a route may have. */
@@ -203,6 +216,7 @@ export function readLabels(
   const reason = container.reason("container");
   if (reason !== undefined) return { reason };
   const [route, ...further] = [...routes].map(([name, each]) => each.route(name));
+  warnings.push(...[...routes.values()].flatMap((each) => each.warnings));
   return {
     values: container.values,
     route: route ?? {
@@ -222,6 +236,8 @@ export function readLabels(
 /** The values of labels that have one prefix. */
 class Reading {
   readonly values: Record<string, unknown> = {};
+  /** About labels that mean nothing without others. */
+  readonly warnings: string[] = [];
   /** What is wrong with a label whose value counts for nothing. */
   readonly #refused: { readonly cost: Cost; readonly text: string }[] = [];
   #closed = "";
@@ -236,11 +252,12 @@ class Reading {
     const entry = this.table[key];
     if (entry === undefined) return [];
     const { value, wrong } = entry.parse(text);
-    const label = `label ${this.prefix}${key}=${quote(text.trim())}`;
+    const shown = (word: string): string => quote(entry.shown?.(word) ?? word);
+    const label = `label ${this.prefix}${key}=${shown(text.trim())}`;
     const problems = wrong.map((word) =>
       word === text.trim()
         ? `${label} is not ${entry.allowed}`
-        : `${label}: ${quote(word)} is not ${entry.allowed}`,
+        : `${label}: ${shown(word)} is not ${entry.allowed}`,
     );
     if (entry.cost === "answer" && problems.length > 0) {
       this.#closed = key;
@@ -268,10 +285,11 @@ class Reading {
   }
 
   #rules(): Rules {
-    const values: ValuesOf<typeof OF_RULES> = this.#valuesIn(OF_RULES);
-    const [closed, { prefix }] = [this.#closed, this];
-    const isSaid = closed !== "" || Object.keys(values).length > 0;
-    return isSaid ? { values: { ...values }, closed, prefix } : NO_RULES;
+    const said: ValuesOf<typeof OF_RULES> = this.#valuesIn(OF_RULES);
+    const { values, warnings } = withoutIdleRules({ ...said }, this.prefix);
+    const rules = { values, closed: this.#closed, prefix: this.prefix };
+    this.warnings.push(...warnings);
+    return hasRules(rules) ? rules : NO_RULES;
   }
 
   #valuesIn(table: Table): Record<string, unknown> {

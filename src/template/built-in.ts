@@ -12,6 +12,8 @@ import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import networks from "../../templates/networks.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
+import auth from "../../templates/auth.hbs" with { type: "text" };
+import users from "../../templates/users.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -28,6 +30,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   global,
   defaults,
   frontend,
+  auth,
   backends,
   climbing,
   cookies,
@@ -37,6 +40,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   profile,
   rules,
   unanswered,
+  users,
   waiting,
   "way-back": wayBack,
   wildcards,

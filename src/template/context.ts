@@ -110,6 +110,8 @@ export interface Context {
   } & RulesContext["used"];
   /** The networks that routes name, with those that may use them and those that may not. */
   readonly networks: RulesContext["networks"];
+  /** Who may use which route with a password. */
+  readonly users: RulesContext["users"];
   readonly backends: readonly Backend[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
   readonly profiles: readonly Profile[];
@@ -158,6 +160,7 @@ export function toContext(
       ...rules.used,
     },
     networks: rules.networks,
+    users: rules.users,
     backends,
     profiles: profilesOf(model.services, options),
     options,

@@ -21,15 +21,28 @@ export interface Entry {
 /** What templates see of the rules of all routes. */
 export interface RulesContext {
   /** The names of the settings that somebody uses, as `allow`. */
-  readonly used: Readonly<Record<(typeof MARKS)[number], boolean>>;
+  readonly used: Readonly<Record<Mark, boolean>>;
   /** Whether there are any at all. */
   readonly any: boolean;
   /** The networks, with the routes that they may or may not use. */
   readonly networks: readonly Entry[];
+  readonly users: readonly User[];
+}
+
+/** Somebody who may use a route with a password. */
+interface User {
+  /** The ID of the route, a `>` and the name. */
+  readonly name: string;
+  /** The hash of the password. */
+  readonly password: string;
 }
 
 /** The words that a mark may have. */
-const MARKS = ["closed", "allow", "deny"] as const;
+const MARKS = ["closed", "allow", "deny", "auth", "forward"] as const;
+type Mark = (typeof MARKS)[number];
+
+/** The label of a mark that is called otherwise. */
+const LABELS: Partial<Record<Mark, string>> = { forward: "auth.forward" };
 
 const marked = new WeakCache<Route, MarkedRoute>();
 
@@ -49,16 +62,27 @@ export function toRulesContext(routes: readonly Route[]): RulesContext {
     .toSorted((a, b) => compare(a.id, b.id));
   const all = new Set(own.flatMap(({ marks }) => marks));
   return {
-    used: { closed: all.has("closed"), allow: all.has("allow"), deny: all.has("deny") },
+    used: Object.fromEntries(MARKS.map((mark) => [mark, all.has(mark)])) as RulesContext["used"],
     any: own.length > 0,
     networks: networkEntries(own),
+    users: own.flatMap(usersOf),
   };
 }
 
-function marksOf({ rules: { values, closed } }: Route): (typeof MARKS)[number][] {
+/** The users of a route. Of two with one name the first counts: HAProxy would complain. */
+function usersOf({ id, values: { auth = "" } }: { id: string; values: Route["rules"]["values"] }) {
+  const users = new Map<string, string>();
+  for (const word of auth.split(",").filter(Boolean)) {
+    const [name = "", password = ""] = word.split(":");
+    if (!users.has(name)) users.set(name, password);
+  }
+  return [...users].map(([name, password]): User => ({ name: `${id}>${name}`, password }));
+}
+
+function marksOf({ rules: { values, closed } }: Route): Mark[] {
   // Where nobody may come in, nothing else matters.
   if (closed !== "") return ["closed"];
-  return MARKS.filter((mark) => values[mark] !== undefined);
+  return MARKS.filter((mark) => values[LABELS[mark] ?? mark] !== undefined);
 }
 
 /** Stands for a route in maps and names. */

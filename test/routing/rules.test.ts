@@ -26,11 +26,19 @@ function model(...containers: readonly Container[]) {
 }
 
 const NETWORK = "is not an address or a network, such as 10.0.0.0/8 or fd00::/8";
+const HASH =
+  "is not a user with a hash that HAProxy can check, such as bob:$2y$10$... (bcrypt with a cost of 4 to 12, SHA-512 or SHA-256)";
+const BCRYPT = `$2y$10$${"a".repeat(53)}`;
+const SHA512 = `$6$salt$${"a".repeat(86)}`;
 const CLOSED = "the route answers 503 until it is right";
 
 test.each([
   ["allow", "10.1.2.3/8 FD00::/8", "10.0.0.0/8,fd00::/8"],
   ["deny", "10.0.0.1,10.0.0.1/32", "10.0.0.1/32"],
+  ["auth", `bob:${BCRYPT}`, `bob:${BCRYPT}`],
+  ["auth", `bob:${BCRYPT} eve@x.org:${SHA512}`, `bob:${BCRYPT},eve@x.org:${SHA512}`],
+  ["auth", `bob:${SHA512}`.replaceAll("$", "$$$$"), `bob:${SHA512}`],
+  ["auth", `b:$5$rounds=9999$s$${"a".repeat(43)}`, `b:$5$rounds=9999$s$${"a".repeat(43)}`],
 ])("%s=%j is %j", (name, text, value) => {
   expect(read({ [name]: text })).toEqual({
     values: { [name]: value },
@@ -44,9 +52,32 @@ test.each([
   ["allow", "x", `label gateway.allow="x" ${NETWORK}: ${CLOSED}`],
   ["allow", "", `label gateway.allow="" ${NETWORK}: ${CLOSED}`],
   ["deny", "10.0.0.0/8,x", `label gateway.deny="10.0.0.0/8,x": "x" ${NETWORK}: ${CLOSED}`],
+  // No password ends up in the log.
+  ["auth", "bob:secret", `label gateway.auth="bob:..." ${HASH}: ${CLOSED}`],
+  ["auth", "secret", `label gateway.auth="..." ${HASH}: ${CLOSED}`],
+  [
+    "auth",
+    `bob:${BCRYPT},eve:secret`,
+    `label gateway.auth="bob:...,eve:...": "eve:..." ${HASH}: ${CLOSED}`,
+  ],
+  ["auth", "bob:$apr1$x$y", `label gateway.auth="bob:..." ${HASH}: ${CLOSED}`],
+  ["auth", `bob:${BCRYPT.replace("10", "13")}`, `label gateway.auth="bob:..." ${HASH}: ${CLOSED}`],
+  ["auth", `b|b:${BCRYPT}`, `label gateway.auth="b|b:..." ${HASH}: ${CLOSED}`],
 ])("%s=%j closes the route", (name, text, warning) => {
   const { closed, warnings } = read({ [name]: text });
   expect({ closed, warnings }).toEqual({ closed: name, warnings: [warning] });
+});
+
+test.each([
+  [
+    "auth.forward",
+    "true",
+    "label gateway.auth.forward counts for nothing without label gateway.auth",
+  ],
+  ["auth.forward", "x", 'label gateway.auth.forward="x" is not true or false'],
+])("%s=%j alone is none", (name, text, warning) => {
+  const { values, closed, warnings } = read({ [name]: text });
+  expect({ values, closed, warnings }).toEqual({ values: {}, closed: "", warnings: [warning] });
 });
 
 test("without labels there are none, and a backend has them only if it needs them", () => {
@@ -93,6 +124,18 @@ test("of two containers of a service the oldest decides", () => {
     "containers old and wrong share /foo/bar and differ in label gateway.allow: " +
       "old is the oldest, so the route is served with allow=10.0.0.0/8",
   ]);
+});
+
+test("nobody is told a hash", () => {
+  const one = container("one", { created: 1, labels: prefixed({ auth: `bob:${BCRYPT}` }) });
+  const two = container("two", { created: 2, labels: prefixed({ auth: `bob:${SHA512}` }) });
+  const found = model(one, two);
+  expect(found.warnings).toEqual([
+    "containers one and two share /foo/bar and differ in label gateway.auth: " +
+      "one is the oldest, so the route is served with auth=bob:...",
+  ]);
+  const lines = explainContainer(one, snapshot([one]), HOST, ROUTING, found);
+  expect(lines).toContainEqual({ about: "setting", text: "auth=bob:..., from label gateway.auth" });
 });
 
 test("explain tells them with the labels that they come from", () => {

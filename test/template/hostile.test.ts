@@ -47,7 +47,7 @@ const SETTINGS_OF_SERVERS = [
   "https.sni",
 ];
 /** Those about requests and answers. */
-const RULES = ["allow", "deny"];
+const RULES = ["allow", "deny", "auth", "auth.forward"];
 const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
@@ -63,6 +63,8 @@ const NAMES = [
   "constructor",
   "toString",
 ];
+const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
+
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
   "10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
@@ -70,7 +72,19 @@ const PARTS = (
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
   .split(" ")
-  .concat([" ", "\t", "\n", "\r\n", "\0", "\u2028", "\nbackend evil\n", "a".repeat(300), ""]);
+  .concat([
+    `bob:${HASH}`,
+    `al@x-y.z:${HASH},`,
+    " ",
+    "\t",
+    "\n",
+    "\r\n",
+    "\0",
+    "\u2028",
+    "\nbackend evil\n",
+    "a".repeat(300),
+    "",
+  ]);
 
 /** A label of which the value may be anything. */
 function randomLabels(random: () => number): Record<string, string> {
@@ -92,6 +106,8 @@ const RULE_EXAMPLES = [
   { "gateway.allow": "10.0.0.0/8" },
   { "gateway.deny": "10.0.0.0/8" },
   { "gateway.deny": "x" },
+  { "gateway.auth": `bob:${HASH}` },
+  { "gateway.auth": `bob:${HASH}`, "gateway.auth.forward": "true" },
 ];
 
 function randomContainers(count: number, random: () => number): Container[] {
@@ -118,7 +134,7 @@ function render(containers: readonly Container[], version: string, domain?: stri
 
 const PATH = String.raw`(?:/[A-Za-z0-9._~!$&'()*+;=:@%-]+)+|/`;
 const BACKEND = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*(?:::route:[A-Za-z0-9_-]+)?";
-const PROFILE = "_[A-Za-z0-9_.:-]{1,80}";
+const PROFILE = "_[A-Za-z0-9_.:-]{1,400}";
 const OWN_LINES = [
   // A path in a comment, in quotes where it would need them elsewhere.
   /^# [A-Za-z0-9._~!$&'()*+;=:@%/\\-]+$/,
@@ -146,6 +162,7 @@ const OWN_LINES = [
   /^ {4}dynamic-cookie-key docker-api-gateway$/,
   /^ {4}# A client comes back to its server as long as that is in use\. The value is made of the server's$/,
   /^ {4}# address, so HAProxy before 3\.0 needs no word for it on a server that is added while it runs\.$/,
+  /^ {4}user '[\w-]{12}>[A-Za-z0-9._@+-]+' password '\$2y\$05\$[./A-Za-z0-9]{53}'$/,
   /^ {4}retries \d+$/,
   /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];

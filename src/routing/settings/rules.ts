@@ -3,6 +3,7 @@
 import { compare } from "../../lib/text.ts";
 import { nameOf, type Place } from "../../lib/places.ts";
 import type { Container, Rules } from "../../model.ts";
+import { usersOf } from "./auth.ts";
 import { differences } from "./profile.ts";
 
 /** A place with what a container wants there. */
@@ -16,13 +17,15 @@ export function ruleDifferences(
   { rules }: Wanted,
   { name }: Container,
 ): string[] {
-  const [one, other] = [textsOf(first.rules), textsOf(rules)];
-  const differing = differences(one, other);
+  const differing = differences(valuesOf(first.rules), valuesOf(rules));
   if (differing.length === 0) return [];
   const prefix = first.rules.prefix || rules.prefix;
   const labels = differing.map((key) => `label ${prefix}${key}`).join(" and ");
   const done = differing
-    .map((key) => (one[key] === undefined ? `without ${key}` : `with ${key}=${one[key]}`))
+    .map((key) => {
+      const value = valuesOf(first.rules)[key];
+      return value === undefined ? `without ${key}` : `with ${key}=${shown(key, value)}`;
+    })
     .join(" and ");
   const oldest = first.container.name;
   return [
@@ -33,12 +36,16 @@ export function ruleDifferences(
 
 /** The rules as text for a person, such as `allow=10.0.0.0/8, from label gateway.allow`. */
 export function describeRules(rules: Rules): string[] {
-  return Object.entries(textsOf(rules))
+  return Object.entries(valuesOf(rules))
     .toSorted(([a], [b]) => compare(a, b))
-    .map(([key, text]) => `${key}=${text}, from label ${rules.prefix}${key}`);
+    .map(([key, value]) => `${key}=${shown(key, value)}, from label ${rules.prefix}${key}`);
 }
 
-/** The values as a person may see them. */
-function textsOf({ values, closed }: Rules): Readonly<Record<string, string>> {
+function valuesOf({ values, closed }: Rules): Rules["values"] {
   return closed === "" ? values : { ...values, [closed]: "(none: answered 503)" };
+}
+
+/** A value as a person may see it. */
+function shown(key: string, value: string): string {
+  return key === "auth" ? usersOf(value) : value;
 }
