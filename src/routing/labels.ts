@@ -16,6 +16,8 @@ import {
   parseTarget,
 } from "./settings/servers.ts";
 import { parseUser, usersOf } from "./settings/auth.ts";
+import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
+import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
 import { parseNetwork } from "../lib/networks.ts";
 import { hasRules, NO_RULES, type Rules } from "../model.ts";
@@ -143,7 +145,20 @@ const OF_RULES = {
     shown: usersOf,
   },
   "auth.forward": row(one(parseFlag), "true or false", "setting"),
+  redirect: row(
+    one(parseRedirect),
+    "https, a host name such as shop.example.com, or both as https://shop.example.com",
+    "setting",
+  ),
+  "redirect.code": row(one(parseRedirectCode), "301, 302, 307 or 308", "setting"),
 };
+
+/** The labels of headers, which have any name: `headers.request.X-User`. */
+const HEADER = row(
+  one(parseHeaderValue),
+  "a text of up to 2000 printable ASCII characters",
+  "setting",
+);
 
 /** All labels that a route may have. */
 const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_PORT, ...OF_SERVERS, ...OF_RULES };
@@ -206,9 +221,13 @@ export function readLabels(
     const { routeName, key } = takeApart(label, prefix);
     const known =
       routes.get(routeName) ?? new Reading(OF_ANY_ROUTE, `${prefix}route.${routeName}.`);
+    const header = headerKey(key);
     const isOfContainer = routeName === "" && Object.hasOwn(OF_CONTAINER, key);
     if (isOfContainer) warnings.push(...container.take(key, text));
-    else if (Object.hasOwn(OF_ANY_ROUTE, key)) {
+    else if (header !== undefined) {
+      warnings.push(...known.takeHeader(header, label, text));
+      routes.set(routeName, known);
+    } else if (Object.hasOwn(OF_ANY_ROUTE, key)) {
       warnings.push(...known.take(key, text));
       routes.set(routeName, known);
     } else warnings.push(...spellingWarnings(label, prefix));
@@ -247,9 +266,16 @@ class Reading {
     private readonly prefix: string,
   ) {}
 
+  /** Reads the label of a header. Returns the warnings about it. */
+  takeHeader(key: string, label: string, text: string): string[] {
+    const why = whyNoHeader(key, Object.keys(this.values));
+    return why === undefined
+      ? this.take(key, text, HEADER)
+      : [`label ${plain(label)} counts for nothing: it is about a header that ${why}`];
+  }
+
   /** Reads the value of a label. Returns the warnings about it. */
-  take(key: string, text: string): string[] {
-    const entry = this.table[key];
+  take(key: string, text: string, entry = this.table[key]): string[] {
     if (entry === undefined) return [];
     const { value, wrong } = entry.parse(text);
     const shown = (word: string): string => quote(entry.shown?.(word) ?? word);
@@ -286,7 +312,9 @@ class Reading {
 
   #rules(): Rules {
     const said: ValuesOf<typeof OF_RULES> = this.#valuesIn(OF_RULES);
-    const { values, warnings } = withoutIdleRules({ ...said }, this.prefix);
+    const headers = Object.entries(this.values).filter(([key]) => headerKey(key) !== undefined);
+    const all = { ...said, ...(Object.fromEntries(headers) as Rules["values"]) };
+    const { values, warnings } = withoutIdleRules(all, this.prefix);
     const rules = { values, closed: this.#closed, prefix: this.prefix };
     this.warnings.push(...warnings);
     return hasRules(rules) ? rules : NO_RULES;

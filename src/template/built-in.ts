@@ -14,6 +14,8 @@ import networks from "../../templates/networks.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
 import auth from "../../templates/auth.hbs" with { type: "text" };
 import users from "../../templates/users.hbs" with { type: "text" };
+import headers from "../../templates/headers.hbs" with { type: "text" };
+import redirect from "../../templates/redirect.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -35,9 +37,11 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   climbing,
   cookies,
   "forgotten-prefix": forgottenPrefix,
+  headers,
   mended,
   networks,
   profile,
+  redirect,
   rules,
   unanswered,
   users,

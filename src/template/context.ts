@@ -112,6 +112,10 @@ export interface Context {
   readonly networks: RulesContext["networks"];
   /** Who may use which route with a password. */
   readonly users: RulesContext["users"];
+  /** The headers that are set, or taken off, in each direction. */
+  readonly headers: RulesContext["headers"];
+  /** What the rules of a route look up by its ID. */
+  readonly ruleOptions: RulesContext["options"];
   readonly backends: readonly Backend[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
   readonly profiles: readonly Profile[];
@@ -161,6 +165,8 @@ export function toContext(
     },
     networks: rules.networks,
     users: rules.users,
+    headers: rules.headers,
+    ruleOptions: rules.options,
     backends,
     profiles: profilesOf(model.services, options),
     options,

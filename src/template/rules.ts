@@ -27,6 +27,10 @@ export interface RulesContext {
   /** The networks, with the routes that they may or may not use. */
   readonly networks: readonly Entry[];
   readonly users: readonly User[];
+  /** The names of all headers that are set, or taken off, in each direction. */
+  readonly headers: { readonly request: readonly string[]; readonly response: readonly string[] };
+  /** What is looked up by the ID of a route and a word. */
+  readonly options: readonly Entry[];
 }
 
 /** Somebody who may use a route with a password. */
@@ -38,11 +42,24 @@ interface User {
 }
 
 /** The words that a mark may have. */
-const MARKS = ["closed", "allow", "deny", "auth", "forward"] as const;
+const MARKS = [
+  "closed",
+  "allow",
+  "deny",
+  "redirect",
+  "auth",
+  "forward",
+  "request",
+  "response",
+] as const;
 type Mark = (typeof MARKS)[number];
 
-/** The label of a mark that is called otherwise. */
-const LABELS: Partial<Record<Mark, string>> = { forward: "auth.forward" };
+/** The label of a mark that is called otherwise. With a dot at its end it is the beginning of several. */
+const LABELS: Partial<Record<Mark, string>> = {
+  forward: "auth.forward",
+  request: "headers.request.",
+  response: "headers.response.",
+};
 
 const marked = new WeakCache<Route, MarkedRoute>();
 
@@ -66,23 +83,68 @@ export function toRulesContext(routes: readonly Route[]): RulesContext {
     any: own.length > 0,
     networks: networkEntries(own),
     users: own.flatMap(usersOf),
+    headers: { request: headersOf(own, "request"), response: headersOf(own, "response") },
+    options: own.flatMap(optionsOf),
   };
 }
 
+/** A route with rules. */
+interface Ruled {
+  readonly id: string;
+  readonly values: Route["rules"]["values"];
+}
+
+function headersOf(routes: readonly Ruled[], way: "request" | "response"): string[] {
+  const start = `headers.${way}.`;
+  const labels = new Set(routes.flatMap(({ values }) => Object.keys(values)));
+  return [...labels]
+    .filter((label) => label.startsWith(start))
+    .map((label) => label.slice(start.length))
+    .toSorted(compare);
+}
+
+/**
+ * What is looked up for a route. Each value begins with a `=`, so that it is never taken for the name of a
+ * backend.
+ */
+function optionsOf({ id, values }: Ruled): Entry[] {
+  // HAProxy decodes a text as it does a URL.
+  const headers = Object.entries(values)
+    .filter(([label]) => label.startsWith("headers."))
+    .map(([label, value]) => [label, encodeURIComponent(value)] as const);
+  return [...headers, ...redirectOf(values)]
+    .map(([word, value]) => ({ key: `${id}:${word}`, value: `=${value}` }))
+    .toSorted((a, b) => compare(a.key, b.key));
+}
+
+/** `SCHEME|HOST|STATUS`, where an empty scheme or host is the one of the request. */
+function redirectOf(values: Ruled["values"]): [string, string][] {
+  const { redirect, "redirect.code": code = "307" } = values;
+  if (redirect === undefined) return [];
+  const [, scheme = "", host = ""] = /^(https)?(?:$|:\/\/)?(.*)$/.exec(redirect) ?? [];
+  return [["redirect", `${scheme}|${host}|${code}`]];
+}
+
 /** The users of a route. Of two with one name the first counts: HAProxy would complain. */
-function usersOf({ id, values: { auth = "" } }: { id: string; values: Route["rules"]["values"] }) {
+function usersOf({ id, values: { auth = "" } }: Ruled): User[] {
   const users = new Map<string, string>();
   for (const word of auth.split(",").filter(Boolean)) {
     const [name = "", password = ""] = word.split(":");
     if (!users.has(name)) users.set(name, password);
   }
-  return [...users].map(([name, password]): User => ({ name: `${id}>${name}`, password }));
+  return [...users].map(([name, password]) => ({ name: `${id}>${name}`, password }));
 }
 
 function marksOf({ rules: { values, closed } }: Route): Mark[] {
   // Where nobody may come in, nothing else matters.
   if (closed !== "") return ["closed"];
-  return MARKS.filter((mark) => values[LABELS[mark] ?? mark] !== undefined);
+  const labels = Object.keys(values);
+  return MARKS.filter((mark) => {
+    const label = LABELS[mark] ?? mark;
+    return label.endsWith(".")
+      ? labels.some((each) => each.startsWith(label))
+      : values[label] !== undefined;
+  });
 }
 
 /** Stands for a route in maps and names. */

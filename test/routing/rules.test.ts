@@ -39,6 +39,12 @@ test.each([
   ["auth", `bob:${BCRYPT} eve@x.org:${SHA512}`, `bob:${BCRYPT},eve@x.org:${SHA512}`],
   ["auth", `bob:${SHA512}`.replaceAll("$", "$$$$"), `bob:${SHA512}`],
   ["auth", `b:$5$rounds=9999$s$${"a".repeat(43)}`, `b:$5$rounds=9999$s$${"a".repeat(43)}`],
+  ["redirect", "HTTPS", "https"],
+  ["redirect", "Shop.example.com.", "shop.example.com"],
+  ["redirect", "https://shop.example.com", "https://shop.example.com"],
+  ["headers.request.x-user", "a, b: c", "a, b: c"],
+  ["headers.response.server", "", ""],
+  ["headers.response.x_y", ' "x" ', '"x"'],
 ])("%s=%j is %j", (name, text, value) => {
   expect(read({ [name]: text })).toEqual({
     values: { [name]: value },
@@ -75,6 +81,41 @@ test.each([
     "label gateway.auth.forward counts for nothing without label gateway.auth",
   ],
   ["auth.forward", "x", 'label gateway.auth.forward="x" is not true or false'],
+  [
+    "redirect.code",
+    "301",
+    "label gateway.redirect.code counts for nothing without label gateway.redirect",
+  ],
+  ["redirect.code", "303", 'label gateway.redirect.code="303" is not 301, 302, 307 or 308'],
+  ...["", "http", "*.a.org", "a.org:80", "a.org/x", "http://a.org", "https://", "%[src]"].map(
+    (text) => [
+      "redirect",
+      text,
+      `label gateway.redirect="${text}" is not https, a host name such as shop.example.com, or both as https://shop.example.com`,
+    ],
+  ),
+  [
+    "headers.request.X-A",
+    "é",
+    'label gateway.headers.request.x-a="é" is not a text of up to 2000 printable ASCII characters',
+  ],
+  ...["Host", "content-LENGTH", "Connection", "Upgrade", "te"].map((name) => [
+    `headers.request.${name}`,
+    "x",
+    `label gateway.headers.request.${name} counts for nothing: it is about a header that is the gateway's own`,
+  ]),
+  [
+    "headers.response.Transfer-Encoding",
+    "x",
+    "label gateway.headers.response.Transfer-Encoding counts for nothing: it is about a header that is the gateway's own",
+  ],
+  [
+    "headers.response.x y",
+    "x",
+    'label "gateway.headers.response.x y" counts for nothing: it is about a header that has no name of letters, digits, hyphens and underscores',
+  ],
+  ["headers.x", "x", "label gateway.headers.x is unknown"],
+  ["headers.request.", "x", "label gateway.headers.request. is unknown"],
 ])("%s=%j alone is none", (name, text, warning) => {
   const { values, closed, warnings } = read({ [name]: text });
   expect({ values, closed, warnings }).toEqual({ values: {}, closed: "", warnings: [warning] });
@@ -124,6 +165,15 @@ test("of two containers of a service the oldest decides", () => {
     "containers old and wrong share /foo/bar and differ in label gateway.allow: " +
       "old is the oldest, so the route is served with allow=10.0.0.0/8",
   ]);
+});
+
+test("of headers there are 32 in each direction", () => {
+  const names = Array.from({ length: 40 }, (_, at) => `headers.request.x-${at + 10}`);
+  const { values, warnings } = read(Object.fromEntries(names.map((name) => [name, "1"])));
+  expect([Object.keys(values).length, warnings.length]).toEqual([32, 8]);
+  expect(warnings[0]).toBe(
+    "label gateway.headers.request.x-42 counts for nothing: it is about a header that comes after 32 others",
+  );
 });
 
 test("nobody is told a hash", () => {

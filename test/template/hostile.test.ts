@@ -47,7 +47,19 @@ const SETTINGS_OF_SERVERS = [
   "https.sni",
 ];
 /** Those about requests and answers. */
-const RULES = ["allow", "deny", "auth", "auth.forward"];
+const RULES = [
+  "allow",
+  "deny",
+  "auth",
+  "auth.forward",
+  "redirect",
+  "redirect.code",
+  "headers.request.X-A",
+  "headers.response.x_b",
+  "headers.response.Connection",
+  "headers.request. ",
+  "headers.request.a\nb",
+];
 const NAMES = [
   ...KEYS,
   ...KEYS.map((key) => `route.a.${key}`),
@@ -67,7 +79,7 @@ const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -107,6 +119,9 @@ const RULE_EXAMPLES = [
   { "gateway.deny": "10.0.0.0/8" },
   { "gateway.deny": "x" },
   { "gateway.auth": `bob:${HASH}` },
+  { "gateway.redirect": "https" },
+  { "gateway.headers.request.X-A": "x" },
+  { "gateway.headers.response.x_b": "x" },
   { "gateway.auth": `bob:${HASH}`, "gateway.auth.forward": "true" },
 ];
 
@@ -171,6 +186,9 @@ const MAP_LINES = [
     `^(?:(?:\\*\\.)?[a-z0-9_.-]+)?(?:${PATH})?/? ${BACKEND}(?:~[\\w-]{12}~(?:[a-z]+~)+)?\\|(?:>(?:${PATH})\\|(?:${PATH})?|\\|?(?:${PATH}))$`,
   ),
   /^(?:[a-z0-9_-]+\.)+ \*\.[a-z0-9_.-]+$/,
+  // What the rules of a route look up.
+  /^[\w-]{12}:headers\.(?:request\.x-a|response\.x_b) =(?:[A-Za-z0-9_.!~*'()-]|%[0-9A-F]{2})*$/,
+  /^[\w-]{12}:redirect =(?:https)?\|[a-z0-9._-]*\|30[1278]$/,
   // Networks, with routes that they may use or not.
   /^[0-9a-f.:]+\/\d+ \|(?:[+-][\w-]{12}\|)*$/,
 ];

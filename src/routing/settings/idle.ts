@@ -3,9 +3,15 @@
 import type { Rules } from "../../model.ts";
 
 /** Labels that mean nothing without another one. */
-const NEEDS: Readonly<Record<string, string>> = { "auth.forward": "auth" };
+const NEEDS: Readonly<Record<string, string>> = {
+  "auth.forward": "auth",
+  "redirect.code": "redirect",
+};
 /** What is so without a label, too. */
-const USUAL: Readonly<Record<string, string>> = { "auth.forward": "false" };
+const USUAL: Readonly<Record<string, string>> = {
+  "auth.forward": "false",
+  "redirect.code": "307",
+};
 
 /**
  * Leaves out what changes nothing: as it is so anyway, or means nothing without another label.

@@ -1,0 +1,17 @@
+// Reads where requests are sent instead.
+
+import { parseHost } from "../values.ts";
+
+/** `https`, a host name, or both as `https://shop.example.com`. */
+export function parseRedirect(text: string): string | undefined {
+  const word = text.toLowerCase();
+  const [, scheme = "", name = ""] = /^(https:\/\/)?(.*)$/.exec(word) ?? [];
+  const host = parseHost(name);
+  if (host === undefined || host.startsWith("*.") || host === "http") return undefined;
+  return scheme + host;
+}
+
+/** A status of an answer that leads elsewhere. */
+export function parseRedirectCode(text: string): string | undefined {
+  return ["301", "302", "307", "308"].includes(text) ? text : undefined;
+}
