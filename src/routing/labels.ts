@@ -17,6 +17,7 @@ import {
 } from "./settings/servers.ts";
 import { parseUser, usersOf } from "./settings/auth.ts";
 import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
+import { parseBurst, parseRate } from "./settings/rate.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
 import { parseNetwork } from "../lib/networks.ts";
@@ -145,6 +146,12 @@ const OF_RULES = {
     shown: usersOf,
   },
   "auth.forward": row(one(parseFlag), "true or false", "setting"),
+  rate: row(
+    one(parseRate),
+    "a number of requests in a time of 1s to 1h, such as 100/1m",
+    "setting",
+  ),
+  "rate.burst": row(one(parseBurst), "a number of requests (1 to 1000000)", "setting"),
   redirect: row(
     one(parseRedirect),
     "https, a host name such as shop.example.com, or both as https://shop.example.com",

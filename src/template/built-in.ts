@@ -16,6 +16,8 @@ import auth from "../../templates/auth.hbs" with { type: "text" };
 import users from "../../templates/users.hbs" with { type: "text" };
 import headers from "../../templates/headers.hbs" with { type: "text" };
 import redirect from "../../templates/redirect.hbs" with { type: "text" };
+import kept from "../../templates/kept.hbs" with { type: "text" };
+import rate from "../../templates/rate.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -38,9 +40,11 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   cookies,
   "forgotten-prefix": forgottenPrefix,
   headers,
+  kept,
   mended,
   networks,
   profile,
+  rate,
   redirect,
   rules,
   unanswered,

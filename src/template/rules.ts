@@ -1,6 +1,7 @@
 // What the template needs to write the rules of routes: who uses which, and the entries of their maps.
 
 import { WeakCache } from "../lib/weak-cache.ts";
+import { millisecondsOf } from "../lib/durations.ts";
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
 import type { Route } from "../model.ts";
@@ -47,6 +48,7 @@ const MARKS = [
   "allow",
   "deny",
   "redirect",
+  "rate",
   "auth",
   "forward",
   "request",
@@ -112,9 +114,28 @@ function optionsOf({ id, values }: Ruled): Entry[] {
   const headers = Object.entries(values)
     .filter(([label]) => label.startsWith("headers."))
     .map(([label, value]) => [label, encodeURIComponent(value)] as const);
-  return [...headers, ...redirectOf(values)]
+  return [...headers, ...redirectOf(values), ...rateOf(values)]
     .map(([word, value]) => ({ key: `${id}:${word}`, value: `=${value}` }))
     .toSorted((a, b) => compare(a.key, b.key));
+}
+
+/** Microseconds of the units in which HAProxy counts. With 31 bits the first one is 5.9 hours. */
+const [FINE, COARSE] = [10, 10_000];
+/** With a coarser unit where it takes longer than this, in milliseconds, until a client may go on at once. */
+const LONG = 5 * 3_600_000;
+
+/**
+ * `EVERY|AHEAD|UNIT|SECOND`: each request is worth a time, and that of a client may be so far ahead of the
+ * clock. The times are in a unit of so many microseconds, and a second has so many units.
+ */
+function rateOf({ rate, "rate.burst": burst }: Ruled["values"]): [string, string][] {
+  if (rate === undefined) return [];
+  const [count = "1", period = ""] = rate.split("/");
+  const every = (millisecondsOf(period) ?? 0) / Number(count);
+  const ahead = every * (Number(burst ?? count) - 1);
+  const unit = ahead > LONG ? COARSE : FINE;
+  const times = [every, ahead].map((ms) => Math.max(1, Math.round((ms * 1_000) / unit)));
+  return [["rate", [...times, unit, 1_000_000 / unit].join("|")]];
 }
 
 /** `SCHEME|HOST|STATUS`, where an empty scheme or host is the one of the request. */

@@ -39,6 +39,9 @@ test.each([
   ["auth", `bob:${BCRYPT} eve@x.org:${SHA512}`, `bob:${BCRYPT},eve@x.org:${SHA512}`],
   ["auth", `bob:${SHA512}`.replaceAll("$", "$$$$"), `bob:${SHA512}`],
   ["auth", `b:$5$rounds=9999$s$${"a".repeat(43)}`, `b:$5$rounds=9999$s$${"a".repeat(43)}`],
+  ["rate", "100/1m", "100/1m"],
+  ["rate", "5/60s", "5/1m"],
+  ["rate", "1000000/1h", "1000000/1h"],
   ["redirect", "HTTPS", "https"],
   ["redirect", "Shop.example.com.", "shop.example.com"],
   ["redirect", "https://shop.example.com", "https://shop.example.com"],
@@ -86,6 +89,15 @@ test.each([
     "301",
     "label gateway.redirect.code counts for nothing without label gateway.redirect",
   ],
+  ["rate.burst", "5", "label gateway.rate.burst counts for nothing without label gateway.rate"],
+  ["rate.burst", "0", 'label gateway.rate.burst="0" is not a number of requests (1 to 1000000)'],
+  ...["", "0/1s", "5", "5/1d", "5/500ms", "1000001/1s", "-1/1s", "5/1m/1m", "1e3/1s"].map(
+    (text) => [
+      "rate",
+      text,
+      `label gateway.rate="${text}" is not a number of requests in a time of 1s to 1h, such as 100/1m`,
+    ],
+  ),
   ["redirect.code", "303", 'label gateway.redirect.code="303" is not 301, 302, 307 or 308'],
   ...["", "http", "*.a.org", "a.org:80", "a.org/x", "http://a.org", "https://", "%[src]"].map(
     (text) => [

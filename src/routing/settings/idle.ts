@@ -6,6 +6,7 @@ import type { Rules } from "../../model.ts";
 const NEEDS: Readonly<Record<string, string>> = {
   "auth.forward": "auth",
   "redirect.code": "redirect",
+  "rate.burst": "rate",
 };
 /** What is so without a label, too. */
 const USUAL: Readonly<Record<string, string>> = {
