@@ -18,6 +18,7 @@ import {
 import { parseUser, usersOf } from "./settings/auth.ts";
 import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
+import { parseAllow, parseSize } from "./settings/body.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
 import { parseNetwork } from "../lib/networks.ts";
@@ -152,6 +153,12 @@ const OF_RULES = {
     "setting",
   ),
   "rate.burst": row(one(parseBurst), "a number of requests (1 to 1000000)", "setting"),
+  body: row(
+    one(parseSize),
+    "a size, such as 10m (k, m and g are 1024, 1024² and so on)",
+    "setting",
+  ),
+  "body.unknown": row(one(parseAllow), "allow", "setting"),
   redirect: row(
     one(parseRedirect),
     "https, a host name such as shop.example.com, or both as https://shop.example.com",

@@ -18,6 +18,7 @@ import headers from "../../templates/headers.hbs" with { type: "text" };
 import redirect from "../../templates/redirect.hbs" with { type: "text" };
 import kept from "../../templates/kept.hbs" with { type: "text" };
 import rate from "../../templates/rate.hbs" with { type: "text" };
+import body from "../../templates/body.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -36,6 +37,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   frontend,
   auth,
   backends,
+  body,
   climbing,
   cookies,
   "forgotten-prefix": forgottenPrefix,

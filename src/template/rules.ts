@@ -51,6 +51,8 @@ const MARKS = [
   "rate",
   "auth",
   "forward",
+  "body",
+  "unknown",
   "request",
   "response",
 ] as const;
@@ -59,6 +61,7 @@ type Mark = (typeof MARKS)[number];
 /** The label of a mark that is called otherwise. With a dot at its end it is the beginning of several. */
 const LABELS: Partial<Record<Mark, string>> = {
   forward: "auth.forward",
+  unknown: "body.unknown",
   request: "headers.request.",
   response: "headers.response.",
 };
@@ -114,7 +117,9 @@ function optionsOf({ id, values }: Ruled): Entry[] {
   const headers = Object.entries(values)
     .filter(([label]) => label.startsWith("headers."))
     .map(([label, value]) => [label, encodeURIComponent(value)] as const);
-  return [...headers, ...redirectOf(values), ...rateOf(values)]
+  const { body } = values;
+  const size = body === undefined ? [] : [["body", body] as const];
+  return [...headers, ...redirectOf(values), ...rateOf(values), ...size]
     .map(([word, value]) => ({ key: `${id}:${word}`, value: `=${value}` }))
     .toSorted((a, b) => compare(a.key, b.key));
 }

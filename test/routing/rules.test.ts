@@ -42,6 +42,10 @@ test.each([
   ["rate", "100/1m", "100/1m"],
   ["rate", "5/60s", "5/1m"],
   ["rate", "1000000/1h", "1000000/1h"],
+  ["body", "0", "0"],
+  ["body", "2000000", "2000000"],
+  ["body", "10m", "10485760"],
+  ["body", "10KB", "10240"],
   ["redirect", "HTTPS", "https"],
   ["redirect", "Shop.example.com.", "shop.example.com"],
   ["redirect", "https://shop.example.com", "https://shop.example.com"],
@@ -98,6 +102,17 @@ test.each([
       `label gateway.rate="${text}" is not a number of requests in a time of 1s to 1h, such as 100/1m`,
     ],
   ),
+  [
+    "body.unknown",
+    "allow",
+    "label gateway.body.unknown counts for nothing without label gateway.body",
+  ],
+  ["body.unknown", "true", 'label gateway.body.unknown="true" is not allow'],
+  ...["", "-1", "1.5m", "10t", "10 m", "999999999999999g"].map((text) => [
+    "body",
+    text,
+    `label gateway.body="${text}" is not a size, such as 10m (k, m and g are 1024, 1024² and so on)`,
+  ]),
   ["redirect.code", "303", 'label gateway.redirect.code="303" is not 301, 302, 307 or 308'],
   ...["", "http", "*.a.org", "a.org:80", "a.org/x", "http://a.org", "https://", "%[src]"].map(
     (text) => [

@@ -7,6 +7,7 @@ const NEEDS: Readonly<Record<string, string>> = {
   "auth.forward": "auth",
   "redirect.code": "redirect",
   "rate.burst": "rate",
+  "body.unknown": "body",
 };
 /** What is so without a label, too. */
 const USUAL: Readonly<Record<string, string>> = {
