@@ -19,6 +19,7 @@ import { parseUser, usersOf } from "./settings/auth.ts";
 import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
 import { parseAllow, parseSize } from "./settings/body.ts";
+import { parseHeaderName, parseMaxAge, parseMethod, parseOrigins } from "./settings/cors.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
 import { parseNetwork } from "../lib/networks.ts";
@@ -159,6 +160,11 @@ const OF_RULES = {
     "setting",
   ),
   "body.unknown": row(one(parseAllow), "allow", "setting"),
+  cors: row(parseOrigins, "an origin, such as https://shop.example.com, or * for all", "setting"),
+  "cors.methods": row(listed(parseMethod), "a method, such as PUT", "setting"),
+  "cors.headers": row(listed(parseHeaderName), "the name of a header, such as X-User", "setting"),
+  "cors.credentials": row(one(parseFlag), "true or false", "setting"),
+  "cors.maxage": row(one(parseMaxAge), "a time, such as 1h (up to 1d)", "setting"),
   redirect: row(
     one(parseRedirect),
     "https, a host name such as shop.example.com, or both as https://shop.example.com",

@@ -19,6 +19,7 @@ import redirect from "../../templates/redirect.hbs" with { type: "text" };
 import kept from "../../templates/kept.hbs" with { type: "text" };
 import rate from "../../templates/rate.hbs" with { type: "text" };
 import body from "../../templates/body.hbs" with { type: "text" };
+import cors from "../../templates/cors.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -40,6 +41,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   body,
   climbing,
   cookies,
+  cors,
   "forgotten-prefix": forgottenPrefix,
   headers,
   kept,

@@ -49,6 +49,8 @@ const MARKS = [
   "deny",
   "redirect",
   "rate",
+  "cors",
+  "credentials",
   "auth",
   "forward",
   "body",
@@ -61,6 +63,7 @@ type Mark = (typeof MARKS)[number];
 /** The label of a mark that is called otherwise. With a dot at its end it is the beginning of several. */
 const LABELS: Partial<Record<Mark, string>> = {
   forward: "auth.forward",
+  credentials: "cors.credentials",
   unknown: "body.unknown",
   request: "headers.request.",
   response: "headers.response.",
@@ -119,9 +122,23 @@ function optionsOf({ id, values }: Ruled): Entry[] {
     .map(([label, value]) => [label, encodeURIComponent(value)] as const);
   const { body } = values;
   const size = body === undefined ? [] : [["body", body] as const];
-  return [...headers, ...redirectOf(values), ...rateOf(values), ...size]
+  return [...headers, ...redirectOf(values), ...rateOf(values), ...corsOf(values), ...size]
     .map(([word, value]) => ({ key: `${id}:${word}`, value: `=${value}` }))
     .toSorted((a, b) => compare(a.key, b.key));
+}
+
+/** What a page may send where no label says so: all that is usual. */
+const METHODS = "GET,HEAD,POST,PUT,PATCH,DELETE";
+/** Browsers remember an answer for so many seconds by themselves (Fetch, section 4.8). */
+const MAX_AGE = "5";
+
+/** An entry for each origin, and `METHODS|MAX AGE|HEADERS`, where no headers are all that are asked for. */
+function corsOf(values: Ruled["values"]): [string, string][] {
+  const { cors, "cors.methods": methods = METHODS, "cors.headers": headers = "" } = values;
+  if (cors === undefined) return [];
+  const age = values["cors.maxage"] ?? MAX_AGE;
+  const origins = cors.split(",").map((origin): [string, string] => [`cors:${origin}`, ""]);
+  return [["cors", [methods, age, headers].join("|")], ...origins];
 }
 
 /** Microseconds of the units in which HAProxy counts. With 31 bits the first one is 5.9 hours. */

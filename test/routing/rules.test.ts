@@ -46,6 +46,8 @@ test.each([
   ["body", "2000000", "2000000"],
   ["body", "10m", "10485760"],
   ["body", "10KB", "10240"],
+  ["cors", "https://A.org/ http://localhost:3000", "https://a.org,http://localhost:3000"],
+  ["cors", "https://a.org,*", "*"],
   ["redirect", "HTTPS", "https"],
   ["redirect", "Shop.example.com.", "shop.example.com"],
   ["redirect", "https://shop.example.com", "https://shop.example.com"],
@@ -113,6 +115,21 @@ test.each([
     text,
     `label gateway.body="${text}" is not a size, such as 10m (k, m and g are 1024, 1024² and so on)`,
   ]),
+  ["cors.maxage", "1h", "label gateway.cors.maxage counts for nothing without label gateway.cors"],
+  ["cors.maxage", "2d", 'label gateway.cors.maxage="2d" is not a time, such as 1h (up to 1d)'],
+  ["cors.methods", "P|T", 'label gateway.cors.methods="P|T" is not a method, such as PUT'],
+  [
+    "cors.headers",
+    "a:b",
+    'label gateway.cors.headers="a:b" is not the name of a header, such as X-User',
+  ],
+  ...["", "a.org", "https://", "https://*.a.org", "https://a.org/x", "null", "ftp://a.org"].map(
+    (text) => [
+      "cors",
+      text,
+      `label gateway.cors="${text}" is not an origin, such as https://shop.example.com, or * for all`,
+    ],
+  ),
   ["redirect.code", "303", 'label gateway.redirect.code="303" is not 301, 302, 307 or 308'],
   ...["", "http", "*.a.org", "a.org:80", "a.org/x", "http://a.org", "https://", "%[src]"].map(
     (text) => [
@@ -191,6 +208,22 @@ test("of two containers of a service the oldest decides", () => {
     `container wrong: label gateway.allow="x" ${NETWORK}: ${CLOSED}`,
     "containers old and wrong share /foo/bar and differ in label gateway.allow: " +
       "old is the oldest, so the route is served with allow=10.0.0.0/8",
+  ]);
+});
+
+test("cors and what belongs to it", () => {
+  const labels = { cors: "https://a.org", "cors.methods": "put,get", "cors.headers": "X-A" };
+  expect(read({ ...labels, "cors.credentials": "yes", "cors.maxage": "1m" }).values).toEqual({
+    cors: "https://a.org",
+    "cors.methods": "PUT,GET",
+    "cors.headers": "x-a",
+    "cors.credentials": "true",
+    "cors.maxage": "60",
+  });
+  const all = read({ cors: "*", "cors.credentials": "true" });
+  expect(all.values).toEqual({ cors: "*" });
+  expect(all.warnings).toEqual([
+    "label gateway.cors.credentials counts for nothing with label gateway.cors=*",
   ]);
 });
 

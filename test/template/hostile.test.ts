@@ -56,6 +56,11 @@ const RULES = [
   "rate.burst",
   "body",
   "body.unknown",
+  "cors",
+  "cors.methods",
+  "cors.headers",
+  "cors.credentials",
+  "cors.maxage",
   "redirect",
   "redirect.code",
   "headers.request.X-A",
@@ -83,7 +88,7 @@ const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "10m allow 5/1m 1000000/1s 301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "https://a.org https://b.org:81/ PUT x-a 10m allow 5/1m 1000000/1s 301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -124,6 +129,8 @@ const RULE_EXAMPLES = [
   { "gateway.deny": "x" },
   { "gateway.auth": `bob:${HASH}` },
   { "gateway.redirect": "https" },
+  { "gateway.cors": "https://a.org" },
+  { "gateway.cors": "https://a.org", "gateway.cors.credentials": "true" },
   { "gateway.body": "10m" },
   { "gateway.rate": "5/1m" },
   { "gateway.headers.request.X-A": "x" },
@@ -197,6 +204,8 @@ const MAP_LINES = [
   /^[\w-]{12}:redirect =(?:https)?\|[a-z0-9._-]*\|30[1278]$/,
   /^[\w-]{12}:rate =\d+\|\d+\|10(?:000)?\|100(?:000)?$/,
   /^[\w-]{12}:body =\d+$/,
+  /^[\w-]{12}:cors =[A-Z0-9_,-]+\|\d+\|[a-z0-9_,-]*$/,
+  /^[\w-]{12}:cors:(?:\*|https?:\/\/[a-z0-9._:[\]-]+) =$/,
   // Networks, with routes that they may use or not.
   /^[0-9a-f.:]+\/\d+ \|(?:[+-][\w-]{12}\|)*$/,
 ];

@@ -8,11 +8,16 @@ const NEEDS: Readonly<Record<string, string>> = {
   "redirect.code": "redirect",
   "rate.burst": "rate",
   "body.unknown": "body",
+  "cors.methods": "cors",
+  "cors.headers": "cors",
+  "cors.credentials": "cors",
+  "cors.maxage": "cors",
 };
 /** What is so without a label, too. */
 const USUAL: Readonly<Record<string, string>> = {
   "auth.forward": "false",
   "redirect.code": "307",
+  "cors.credentials": "false",
 };
 
 /**
@@ -29,6 +34,13 @@ export function withoutIdleRules(
     const needed = NEEDS[key];
     return needed !== undefined && values[needed] === undefined;
   };
+  // Any page at all could act for whoever is logged in.
+  if (values["cors"] === "*" && values["cors.credentials"] === "true") {
+    const { "cors.credentials": _, ...rest } = values;
+    const warning = `label ${prefix}cors.credentials counts for nothing with label ${prefix}cors=*`;
+    const { values: kept, warnings } = withoutIdleRules(rest, prefix);
+    return { values: kept, warnings: [...warnings, warning] };
+  }
   return {
     values: Object.fromEntries(
       entries.filter(([key, value]) => !isIdle(key) && USUAL[key] !== value),
