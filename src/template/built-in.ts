@@ -12,6 +12,7 @@ import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import networks from "../../templates/networks.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
+import answers from "../../templates/answers.hbs" with { type: "text" };
 import auth from "../../templates/auth.hbs" with { type: "text" };
 import users from "../../templates/users.hbs" with { type: "text" };
 import headers from "../../templates/headers.hbs" with { type: "text" };
@@ -36,6 +37,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   global,
   defaults,
   frontend,
+  answers,
   auth,
   backends,
   body,
