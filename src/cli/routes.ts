@@ -74,7 +74,7 @@ export const routesCommand: Command = {
 };
 
 /**
- * Tells which routes containers ask for and do not have. HAProxy does not know of these, Docker's
+ * Tells which containers are not routed, and which routes they do not get. HAProxy does not know of these, Docker's
  * containers do. Nothing if Docker cannot be asked: the table needs only HAProxy.
  */
 async function readRefusals(
@@ -86,12 +86,16 @@ async function readRefusals(
     const client = dockerClient(dockerHost, io.env);
     try {
       const snapshot = await readOnce(client, io.logger({ ...log, level: "error" }), { signal });
-      const { refusals } = createRouter()(
-        snapshot,
-        currentReach(snapshot, client.transport.remoteHost),
-        routing,
-      );
-      const reasons = new Set(refusals.map(({ reason }) => reason));
+      const reach = currentReach(snapshot, client.transport.remoteHost);
+      const { rejections, refusals } = createRouter()(snapshot, reach, routing);
+      const wrong = rejections.filter(({ expected, ending }) => !expected && !ending);
+      const isOut = new Set(wrong.map(({ id }) => id));
+      const reasons = new Set([
+        ...wrong.map(({ container, reason }) => `container ${container}: ${reason}`),
+        ...refusals
+          .filter(({ ids }) => !ids.every((id) => isOut.has(id)))
+          .map((each) => each.reason),
+      ]);
       return [...reasons].map(
         (reason, index) => `${index === 0 ? "\n" : ""}not routed: ${reason}\n`,
       );

@@ -82,7 +82,17 @@ export function holdsBetween(before: Model | undefined, after: Model): HoldChang
   const now = new Map(after.services.filter(isWithoutServer).map(byName));
   const begun = [...now.values()].filter(({ name, hold }) => old.get(name)?.hold !== hold);
   const names = new Set(old.size === 0 ? [] : after.services.map(({ name }) => name));
-  const gone = [...old.values()].filter(({ name }) => !names.has(name));
+  const taken = new Set(
+    old.size === 0 ? [] : after.services.flatMap(({ routes }) => routes.map(({ key }) => key)),
+  );
+  const gone = [...old.values()]
+    .filter(({ name }) => !names.has(name))
+    .map((service) => ({
+      ...service,
+      // Another service may have a route of it now, which its own line tells.
+      routes: service.routes.filter(({ key }) => !taken.has(key)),
+    }))
+    .filter(({ routes }) => routes.length > 0);
   return [
     ...begun.map((service): HoldChange => {
       const event = service.hold === "waiting" ? "waiting for a container" : "no container";

@@ -72,7 +72,7 @@ export function createContainerRouter(
       return { container, reason, expected, ending };
     };
     if (!["running", "paused", "restarting", "starting"].includes(container.state)) {
-      return unrouted(`it is ${container.state}`);
+      return unrouted(`it does not run (Docker says: ${container.state})`);
     }
     decided(() => [{ about: "state", text: describeState(container) }]);
     const intent = readIntent(container, options);

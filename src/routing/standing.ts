@@ -102,14 +102,18 @@ function deniedTo(
   for (const ask of asks.values()) {
     const why = whyClaimed(container, ask, claims);
     if (why === undefined) continue;
-    const reason = `service ${titleOf(service)} has ${nameOf(ask)}, which is kept from it by ${why}`;
+    const reason =
+      `service ${titleOf(service)} has ${nameOf(ask)}, ` +
+      `which is kept from container ${container.name} by ${why}`;
     return [{ container, route: undefined, reason }];
   }
   const denied = wanted.flatMap((place): Denial[] => {
     const route = nameOf(place);
     const own = whyClaimed(container, place, claims);
     if (own !== undefined) {
-      return [{ container, route, reason: `${route} is kept from it by ${own}` }];
+      return [
+        { container, route, reason: `${route} is kept from container ${container.name} by ${own}` },
+      ];
     }
     const reasons = others.flatMap((other) => {
       const why = whyClaimed(other.container, place, claims);

@@ -167,11 +167,13 @@ describe("a container that is not routed", () => {
     await stopped.stop();
     expect(await explain(stopped.name)).toEqual([
       `container   ${title(stopped)}`,
-      "not routed  it is exited",
+      "not routed  it does not run (Docker says: exited)",
     ]);
     expect(await explain(stopped.id.slice(0, 12))).toEqual(await explain(stopped.name));
     const created = await create(engine, "why/shop:1.2");
-    expect((await explain(created.name)).at(-1)).toBe("not routed  it is created");
+    expect((await explain(created.name)).at(-1)).toBe(
+      "not routed  it does not run (Docker says: created)",
+    );
   });
 
   test("of an image without a name", async () => {

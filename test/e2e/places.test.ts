@@ -201,13 +201,36 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
   test("a claim says who may have a host at all", async () => {
     const flags = await start("--claim", "a.test=label:team=web");
     const thief = await run(engine, "acme/api:1", { labels: labels({ host: "a.test" }) });
-    const reason = "http://a.test/ is kept from it by --claim a.test=label:team=web";
+    const reason = `http://a.test/ is kept from container ${thief.name} by --claim a.test=label:team=web`;
     await gateway.logged(`not routed: container ${thief.name} (image acme/api:1): ${reason}`);
     const owner = await run(engine, "acme/shop:1", {
       labels: { ...labels({ host: "a.test" }), team: "web" },
     });
     await served(gateway, "a.test", "/", owner);
     expect((await explain(thief.name, flags))["not routed"]).toBe(reason);
+    const table = await runToEnd(["routes", ...flags]);
+    expect(table.stdout).toContain(`\nnot routed: container ${thief.name}: ${reason}\n`);
+  });
+
+  test("explain tells what is wrong with labels, who has a URL and who does not", async () => {
+    const flags = await start();
+    const hosts = Array.from({ length: 7 }, (_, at) => `${"abcdefg"[at]}.test`);
+    const first = await run(engine, "acme/shop:1", {
+      labels: labels({ host: hosts.join(), weight: "heavy" }),
+    });
+    await served(gateway, "a.test", "/", first);
+    const second = await run(engine, "acme/api:1", {
+      labels: labels({ host: "a.test", "route.b.path": "/b" }),
+    });
+    await served(gateway, "h", "/b", second);
+    const said = (await explained(first.name, flags)).join("\n");
+    expect(said).toMatch(/^warning +container \S+: label gateway\.weight="heavy" is not a weight/m);
+    expect(said).toMatch(/^request +and so on for 2 more$/m);
+    const url = await explain("http://a.test/x", flags);
+    expect(url["route"]).toStartWith("http://a.test/");
+    expect(url["not there"]).toBe(
+      `http://a.test/ belongs to service acme/shop, whose container ${first.name} is older than ${second.name}`,
+    );
   });
 
   test("a wrong host puts a container nowhere else, another prefix changes all labels", async () => {

@@ -3,7 +3,13 @@
 import { expect, test } from "bun:test";
 import type { LogLine } from "../../src/lib/log.ts";
 import type { Container, Model } from "../../src/model.ts";
-import { changesBetween, Complaints, lineOf, withContainerName } from "../../src/gateway/report.ts";
+import {
+  changesBetween,
+  Complaints,
+  holdsBetween,
+  lineOf,
+  withContainerName,
+} from "../../src/gateway/report.ts";
 import { route } from "../../src/routing/routing.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -254,4 +260,21 @@ test.each([
 ])("HAProxy's message %j names the container", (message, expected) => {
   const withId = (text: string): string => text.replace("ID", web.id.slice(0, 12));
   expect(withContainerName(withId(message), model([web, web2]))).toBe(withId(expected));
+});
+
+function servedAt(path: string): Container {
+  return container("other", { image: "other", labels: { "gateway.path": path } });
+}
+
+test("a held service is gone: only the routes are told that no other service has", () => {
+  const labels = { "gateway.path": "/a,/b" };
+  const [held] = model([container("web-1", { labels })]).services;
+  if (held === undefined) throw new Error("it is not served");
+  const services = [{ ...held, servers: [], waiting: [], hold: "waiting" as const }];
+  const before: Model = { ...model([]), services };
+  const told = (after: Model): string[] =>
+    holdsBetween(before, after).map((change) => lineOf({ ...change, at: 0 }, "gateway.").message);
+  expect(told(model([]))).toEqual(["no route: nothing is served at /a, /b any more"]);
+  expect(told(model([servedAt("/a")]))).toEqual(["no route: nothing is served at /b any more"]);
+  expect(told(model([servedAt("/a,/b")]))).toEqual([]);
 });

@@ -95,7 +95,7 @@ test("one that a claim keeps from it is told, too", () => {
   expect(services.map(({ name }) => name)).toEqual(["foo/bar"]);
   expect(rejections).toEqual([]);
   expect(warnings).toEqual([
-    "container web is no part of service foo/bar (route api): http://api.a.org/ is kept from it by --claim api.a.org=label:team",
+    "container web is no part of service foo/bar (route api): http://api.a.org/ is kept from container web by --claim api.a.org=label:team",
   ]);
 });
 

@@ -163,6 +163,13 @@ describe("services by label", () => {
   });
 });
 
+const BY_LABEL = "a.org=label:gateway.team=web";
+const BY_IMAGE = "a.org=image:acme/*";
+
+function keptFrom(what: string, whom: string, claim: string): string {
+  return `${what} kept from container ${whom} by --claim ${claim}`;
+}
+
 describe("claims", () => {
   test("who does not hold it is not routed there", () => {
     const all = [
@@ -170,12 +177,13 @@ describe("claims", () => {
       of("owner", 2, { host: "a.org", team: "web" }),
       of("half", 3, { host: "a.org", "route.x.path": "/half" }),
     ];
-    const claim = claims("a.org=label:gateway.team=web");
-    const reason = "http://a.org/ is kept from it by --claim a.org=label:gateway.team=web";
+    const claim = claims(BY_LABEL);
     expect(served(all, claim)).toMatchObject({
       routes: { "a.org/": "owner owner", "/half/": "half half" },
-      rejected: { thief: reason },
-      warnings: expect.arrayContaining([`service half is not served at http://a.org/: ${reason}`]),
+      rejected: { thief: keptFrom("http://a.org/ is", "thief", BY_LABEL) },
+      warnings: expect.arrayContaining([
+        `service half is not served at http://a.org/: ${keptFrom("http://a.org/ is", "half", BY_LABEL)}`,
+      ]),
     });
   });
 
@@ -185,13 +193,14 @@ describe("claims", () => {
       of("joins", 2, { path: "/x", service: "web" }, "evil"),
       of("older", 0, { path: "/y", service: "web" }, "evil"),
     ];
-    const claim = claims("a.org=image:acme/*");
+    const claim = claims(BY_IMAGE);
     const { routes, rejected } = served(all, claim);
     // Not even by being older.
-    const reason =
-      "service web has http://a.org/, which is kept from it by --claim a.org=image:acme/*";
     expect(routes).toEqual({ "a.org/": "service::web owner" });
-    expect(rejected).toEqual({ joins: reason, older: reason });
+    expect(rejected).toEqual({
+      joins: keptFrom("service web has http://a.org/, which is", "joins", BY_IMAGE),
+      older: keptFrom("service web has http://a.org/, which is", "older", BY_IMAGE),
+    });
   });
 
   test("a route that one of its service may not have comes to none of it", () => {
@@ -214,7 +223,9 @@ describe("claims", () => {
     const options = { domain: "ex.org", ...claims("*.ex.org=image:acme/*") };
     expect(served(all, options)).toMatchObject({
       routes: { "shop.ex.org/": "acme/shop b" },
-      rejected: { a: "http://web.ex.org/ is kept from it by --claim *.ex.org=image:acme/*" },
+      rejected: {
+        a: "http://web.ex.org/ is kept from container a by --claim *.ex.org=image:acme/*",
+      },
     });
   });
 });

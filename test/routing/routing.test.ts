@@ -96,10 +96,10 @@ test.each<[ContainerState, string[], string]>([
   ["paused", ["c paused"], ""],
   // Docker will start it again. Its route stays.
   ["restarting", [], ""],
-  ["created", [], "it is created"],
-  ["removing", [], "it is removing"],
-  ["exited", [], "it is exited"],
-  ["dead", [], "it is dead"],
+  ["created", [], "it does not run (Docker says: created)"],
+  ["removing", [], "it does not run (Docker says: removing)"],
+  ["exited", [], "it does not run (Docker says: exited)"],
+  ["dead", [], "it does not run (Docker says: dead)"],
 ])("a container that is %s", (state, expected, reason) => {
   const { routes, rejections } = model([container("c", { state })]);
   expect(routes.map(({ path }) => path)).toEqual(reason === "" ? ["/foo/bar"] : []);

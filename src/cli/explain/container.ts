@@ -46,9 +46,8 @@ export function explainContainer(
     ...model.refusals
       .filter(({ ids }) => ids.includes(id))
       .map(({ reason }) => ({ about: "not there", text: reason })),
-    ...served.flatMap(({ intent, service }) =>
-      service.routes.slice(0, EXAMPLES).map((each) => exampleOf(each, intent)),
-    ),
+    ...decision.intent.warnings.map((text) => ({ about: "warning", text })),
+    ...served.flatMap(({ intent, service }) => examplesOf(service, intent)),
   ];
 }
 
@@ -116,6 +115,15 @@ function explainRoute(own: Route, { backend, servers }: Service): Line {
 }
 
 /** @param intent what the container itself asks for */
+/** What becomes of a request for each route. Of many, only the first ones and the number of the others. */
+function examplesOf({ routes }: Service, intent: Intent): Line[] {
+  const more = routes.length - EXAMPLES;
+  return [
+    ...routes.slice(0, EXAMPLES).map((each) => exampleOf(each, intent)),
+    ...(more <= 0 ? [] : [{ about: "request", text: `and so on for ${more} more` }]),
+  ];
+}
+
 function exampleOf({ host, path, strip, rewrite, key }: Route, { routes }: Intent): Line {
   const url = `http://${host || "HOST"}${path === "/" ? "" : path}/x`;
   if (path === "/" && rewrite === "") return { about: "request", text: `${url} goes there as /x` };

@@ -1,6 +1,6 @@
 // Explains a URL: its route, its path there, and who answers.
 
-import { isWildcard, nameOf } from "../../lib/places.ts";
+import { covers, isWildcard, isWithin, nameOf } from "../../lib/places.ts";
 import type { Model, Route, Server } from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
 import { findRoute } from "../../routing/lookup.ts";
@@ -20,6 +20,9 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
   const routed = model.services.flatMap((service) => service.routes);
   const keys = new Set([...routed, ...inheritedRoutes(routed)].map(({ key }) => key));
   const all = [...routed, ...seen.routes.filter(({ key }) => !keys.has(key))];
+  const refused = model.refusals
+    .filter(({ route }) => leadsTo(route, host.toLowerCase(), path))
+    .map(({ reason }) => ({ about: "not there", text: reason }));
   const best = findRoute(all, host.toLowerCase(), path);
   const title = { about: "url", text: `${host}${path}${query}` };
   if (best === undefined) {
@@ -28,6 +31,7 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
       title,
       { about: "answer", text: "403: no route matches it" },
       { about: "served", text: routes },
+      ...refused,
     ];
   }
   const found = { about: "route", text: `${nameOf(best)}, ${whyBest(best)}` };
@@ -43,6 +47,7 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
   const lines = [
     title,
     found,
+    ...refused,
     { about: "sent as", text: `${sent}${query}` },
     ...[...settings, ...describeRules(best.rules)].map((text) => ({ about: "setting", text })),
   ];
@@ -95,6 +100,12 @@ function describeServer({ container, address, port, backup, second }: Server): s
       ? " (a backup, while no other answers)"
       : "";
   return `${container} at ${address}:${port}${when}`;
+}
+
+/** Whether a route leads to a URL. @param route as a person reads it, such as `http://a.org/` */
+function leadsTo(route: string, host: string, path: string): boolean {
+  const [, itsHost = "", itsPath = ""] = /^(?:http:\/\/([^/]*))?(\/.*)$/.exec(route) ?? [];
+  return (itsHost === "" || covers(itsHost, host)) && isWithin(path, itsPath);
 }
 
 /** The parts of a URL as HAProxy sees them: nothing is decoded, and no `..` is resolved. */
