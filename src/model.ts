@@ -42,6 +42,8 @@ export interface Container {
   /** Milliseconds since 1970. */
   readonly created: number;
   readonly labels: Readonly<Record<string, string>>;
+  /** The few variables of its environment that say how it is served, and no others: they are secret. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly state: ContainerState;
   readonly health: Health;
   /**

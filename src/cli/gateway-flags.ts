@@ -76,6 +76,11 @@ export const GATEWAY_FLAGS: FlagDefs = {
     type: "boolean",
     description: "serve only containers with the label gateway.enable=true",
   },
+  compat: {
+    type: "string",
+    valueHint: "none|nginx-proxy|traefik|caddy|all",
+    description: "the other proxies whose labels and variables are read, too (default: all)",
+  },
   claim: {
     type: "string",
     valueHint: "HOST=WHO",

@@ -4,6 +4,7 @@ import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
+import { COMPATS } from "../routing/compat/compat.ts";
 import { LABEL_PREFIX } from "../routing/labels.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
 import { parsePort } from "../routing/values.ts";
@@ -96,6 +97,7 @@ export function parseOptions(raw: RawOptions): Options {
       ownPorts: listen.map(listenPort),
       labelPrefix: parseLabelPrefix(text("label-prefix")),
       onlyEnabled: raw["only-enabled"] === true,
+      compat: oneOf("compat", text("compat"), COMPATS) ?? "all",
       claims: claimsOf(raw["claim"]),
     },
     listen,

@@ -30,6 +30,24 @@ interface HealthConfig {
   readonly Healthcheck?: { readonly Test?: readonly string[] };
 }
 
+/**
+ * The variables by which nginx-proxy serves containers. All others stay with the Engine: an
+ * environment has secrets, and what is not kept can neither be logged nor found in memory.
+ */
+const KEPT_VARIABLES = new Set([
+  "VIRTUAL_HOST",
+  "VIRTUAL_HOST_MULTIPORTS",
+  "VIRTUAL_PATH",
+  "VIRTUAL_DEST",
+  "VIRTUAL_PORT",
+  "VIRTUAL_PROTO",
+  "VIRTUAL_ROOT",
+  "NETWORK_ACCESS",
+  "HTTPS_METHOD",
+]);
+/** Most containers have none of them, and share this. */
+const NO_VARIABLES: Container["environment"] = Object.freeze({});
+
 const STATES: Readonly<Record<string, ContainerState>> = {
   created: "created",
   running: "running",
@@ -53,6 +71,7 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
     imageId: info.Image,
     created: Date.parse(info.Created),
     labels: info.Config.Labels ?? {},
+    environment: toEnvironment(info.Config.Env),
     state: STATES[info.State.Status] ?? "dead",
     health: toHealth(info.State.Health?.Status),
     stopping,
@@ -84,6 +103,7 @@ export function fromList(info: ListedContainer): Container {
     imageId: info.ImageID ?? "",
     created: (info.Created ?? 0) * 1000,
     labels: info.Labels ?? {},
+    environment: NO_VARIABLES,
     state: STATES[info.State ?? ""] ?? "dead",
     // `Up 5 minutes (healthy)`, `(unhealthy)`, `(health: starting)`
     health: toHealth(/\((?:health: )?(\w+)\)/.exec(info.Status ?? "")?.[1]),
@@ -95,6 +115,17 @@ export function fromList(info: ListedContainer): Container {
     pid: 0,
     startedAt: "",
   };
+}
+
+/** The variables of a container that say how it is served. */
+function toEnvironment(lines: readonly string[] | null | undefined): Container["environment"] {
+  let environment: Record<string, string> | undefined;
+  for (const line of lines ?? []) {
+    const equals = line.indexOf("=");
+    const name = line.slice(0, Math.max(equals, 0));
+    if (KEPT_VARIABLES.has(name)) (environment ??= {})[name] = line.slice(equals + 1);
+  }
+  return environment ?? NO_VARIABLES;
 }
 
 /** Whether the list names the image. It has only an ID once the tag belongs to another image. */

@@ -42,7 +42,16 @@ export interface UnroutedContainer {
 
 /** One decision about a container, as text for a person. */
 interface Decision {
-  readonly about: "state" | "service" | "host" | "path" | "address" | "port" | "health" | "setting";
+  readonly about:
+    | "labels"
+    | "state"
+    | "service"
+    | "host"
+    | "path"
+    | "address"
+    | "port"
+    | "health"
+    | "setting";
   readonly text: string;
 }
 
@@ -151,11 +160,13 @@ function withWarnings(intent: Intent, more: readonly string[]): Intent {
 
 /** Where it wants to be served, and what says so. An image's own service goes without saying. */
 function describeIntent(
-  { service, routes, branches }: Intent,
+  { service, routes, branches, translatedFrom }: Intent,
   domain: string | undefined,
 ): Decision[] {
   const isNamed = service.source.startsWith("label ");
+  const text = `those for ${translatedFrom} are read as labels of the gateway; --as-labels shows them`;
   return [
+    ...(translatedFrom === undefined ? [] : [{ about: "labels" as const, text }]),
     ...(isNamed
       ? [{ about: "service" as const, text: `${titleOf(service.value)}, from ${service.source}` }]
       : []),

@@ -1,8 +1,9 @@
 // Reads what a container asks for, from its image and its labels.
 
 import { NO_RULES, type Container, type Rules, type Settings } from "../model.ts";
+import { mergeLabels, ownLabels, translate, type Compat } from "./compat/compat.ts";
 import { parseImage } from "./image.ts";
-import { LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
+import { isServed, LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
 import { withoutIdle } from "./settings/servers.ts";
 import { keyOf } from "../lib/places.ts";
 
@@ -57,6 +58,8 @@ export interface Intent {
   readonly server: ServerWishes;
   /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
+  /** The other proxy whose labels are read; undefined: none is. */
+  readonly translatedFrom: string | undefined;
   /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
 }
@@ -93,15 +96,17 @@ export interface IntentOptions {
   readonly labelPrefix: string;
   /** Whether only containers are taken in whose label says so. */
   readonly onlyEnabled: boolean;
+  /** The other proxies whose labels are read, too. */
+  readonly compat: Compat;
 }
 
 /** Reads a part of the intent from one source. */
 type IntentReader = (container: Container, options: IntentOptions) => PartialIntent | Refusal;
 
 /** The readers, the weakest first. A further kind of label or a default rule is one more reader. */
-const READERS: readonly IntentReader[] = [fromImage, fromLabels];
+const READERS: readonly IntentReader[] = [fromImage, fromAllLabels];
 
-const DEFAULTS: IntentOptions = { labelPrefix: LABEL_PREFIX, onlyEnabled: false };
+const DEFAULTS: IntentOptions = { labelPrefix: LABEL_PREFIX, onlyEnabled: false, compat: "all" };
 const NO_WISHES: ServerWishes = { weight: undefined, backup: false, maxconn: undefined, said: [] };
 export const STRIPPED: Treatment = { strip: true, rewrite: "", source: "" };
 /** One container asks for no more. Each is an entry of HAProxy's map. */
@@ -121,7 +126,7 @@ export function readIntent(
   if (refusal !== undefined) return refusal;
   const known = parts.filter((part): part is PartialIntent => !("reason" in part));
   const intent: PartialIntent = Object.assign({}, ...known);
-  const { service, port, network, server = NO_WISHES, registry = "" } = intent;
+  const { service, port, network, server = NO_WISHES, registry = "", translatedFrom } = intent;
   const problems = known.flatMap(({ problem }) => problem ?? []);
   const asked = [...routesOf(known), ...known.flatMap(({ further = [] }) => further)];
   const own = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
@@ -145,7 +150,18 @@ export function readIntent(
     ...tooMany,
   ];
   const warnings = about.map((warning) => `container ${container.name}: ${warning}`);
-  return { service, routes, port, network, settings, branches, server, registry, warnings };
+  return {
+    service,
+    routes,
+    port,
+    network,
+    settings,
+    branches,
+    server,
+    registry,
+    translatedFrom,
+    warnings,
+  };
 }
 
 /** Branches with so many routes together. */
@@ -257,6 +273,43 @@ export function titleOf(service: string): string {
   const [, whole = service, route] = BRANCH.exec(service) ?? [];
   const title = whole.startsWith(NAMED) ? whole.slice(NAMED.length) : whole;
   return route === undefined ? title : `${title} (route ${route})`;
+}
+
+/** The labels `gateway.*`, and what those of another proxy mean where the container has none. */
+function fromAllLabels(container: Container, options: IntentOptions): PartialIntent | Refusal {
+  const { labelPrefix, compat } = options;
+  const translation = translate(container, compat);
+  if (translation === undefined) return fromLabels(container, options);
+  const { from, warnings } = translation;
+  const own = ownLabels(container.labels, labelPrefix);
+  const labels = mergeLabels(container.labels, translation.labels, labelPrefix);
+  const unserved = Object.entries(translation.labels).find(
+    ([name, value]) => labels[labelPrefix + name] === value && !isServed(name, value),
+  );
+  if (unserved !== undefined) {
+    const [name, value] = unserved;
+    const shown = /^(?:.*\.)?scheme$/.test(name) ? `${name}=${value}` : name;
+    const reason = `its labels for ${from} ask for ${labelPrefix}${shown}, which is not served yet`;
+    return { reason, optedOut: false };
+  }
+  const part = fromLabels({ ...container, labels }, options);
+  if ("reason" in part) {
+    const isOwn = !part.optedOut || Object.hasOwn(own, "enable");
+    if (isOwn) return { ...part, reason: sourced(part.reason) };
+    if (translation.labels["enable"] !== "false") return part;
+    const reason = [`it is left out by its labels for ${from}`, ...warnings].join("; ");
+    // With a warning, nobody may have meant it.
+    return { reason, optedOut: warnings.length === 0 };
+  }
+  const told = (part.warnings ?? []).map(sourced);
+  return { ...part, translatedFrom: from, warnings: [...told, ...warnings] };
+
+  /** Adds whose label it is to what is said of a label that the container does not have itself. */
+  function sourced(text: string): string {
+    const [, name = ""] = /^label (\S+?)(?:=|:| |$)/.exec(text) ?? [];
+    if (!name.startsWith(labelPrefix) || Object.hasOwn(container.labels, name)) return text;
+    return `${text} (it stands for labels of ${from})`;
+  }
 }
 
 /** The labels `gateway.*`. */

@@ -228,6 +228,20 @@ export interface InvalidLabels {
   readonly reason: string;
 }
 
+/**
+ * Whether a label is one that is served, with such a value. What keeps nobody out and is wrong is told, and
+ * does no harm: that counts as served.
+ * @param name without the prefix of all labels
+ */
+export function isServed(name: string, value: string): boolean {
+  const { routeName, key } = takeApart(name, "");
+  if (headerKey(key) !== undefined) return true;
+  const table: Table = routeName === "" ? { ...OF_CONTAINER, ...OF_ANY_ROUTE } : OF_ANY_ROUTE;
+  const entry = Object.hasOwn(table, key) ? table[key] : undefined;
+  if (entry === undefined) return false;
+  return key !== "scheme" || entry.parse(value).value !== undefined;
+}
+
 /** Reads the labels of a container that begin with a prefix, such as `gateway.`. */
 export function readLabels(
   labels: Readonly<Record<string, string>>,

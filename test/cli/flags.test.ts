@@ -28,6 +28,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   ports: ["1,2", "3"],
   network: ["a", "b c"],
   "label-prefix": ["a.b", "c."],
+  compat: ["none", "all"],
   claim: ["a.org=label:x=y", "*.b.org/c=image:x/*"],
   wait: ["1s:2s", "3s"],
   hold: ["5s", "0"],

@@ -13,6 +13,7 @@ const DEFAULTS: Options = {
     ownPorts: [80],
     labelPrefix: "gateway.",
     onlyEnabled: false,
+    compat: "all",
     claims: [],
   },
   listen: ["*:80"],

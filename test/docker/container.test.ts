@@ -20,6 +20,7 @@ const COMMON: Partial<Container> = {
   name: "web-1",
   image: "registry.example.com:5000/foo/bar:1.2",
   labels: { "gateway.port": "80" },
+  environment: {},
   state: "running",
   stopping: 0,
   stopTimeout: 3000,
@@ -105,6 +106,35 @@ describe.each(Object.entries(WEB))("%s", (engine, web) => {
     ["exited", false],
   ])("whether the one that is %s has an address: %p", (name, has) => {
     expect(of(name).attachments.some(({ ipv4 }) => ipv4 !== "")).toBe(has);
+  });
+});
+
+describe("the environment", () => {
+  const { web } = recorded("docker-28");
+  const of = (Env: string[] | null) =>
+    toContainer({ ...web, Config: { ...web.Config, Env: Env as string[] } }, 0).environment;
+
+  test("only what says how it is served is kept", () => {
+    const served = {
+      VIRTUAL_HOST: "a.example.com",
+      VIRTUAL_HOST_MULTIPORTS: "a.example.com:\n  /: {}",
+      VIRTUAL_PATH: "/x=y",
+      VIRTUAL_DEST: "",
+      VIRTUAL_PORT: "8080",
+      VIRTUAL_PROTO: "https",
+      VIRTUAL_ROOT: "/srv",
+      NETWORK_ACCESS: "internal",
+      HTTPS_METHOD: "noredirect",
+    };
+    const secret = ["PASSWORD=hunter2", "VIRTUAL_HOST_KEY=hunter2", "virtual_host=x", "=x", "x"];
+    const lines = Object.entries(served).map(([name, value]) => `${name}=${value}`);
+    expect(of([...secret, ...lines, ...secret])).toEqual(served);
+  });
+
+  test("of most containers it is the same empty object", () => {
+    expect(of(["PATH=/bin", "PASSWORD=hunter2"])).toBe(of(null));
+    expect(of([])).toEqual({});
+    expect(fromList({ Id: "1" }).environment).toBe(of(null));
   });
 });
 

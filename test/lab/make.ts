@@ -22,6 +22,7 @@ export const ROUTING: RoutingOptions = {
   domain: undefined,
   labelPrefix: "gateway.",
   onlyEnabled: false,
+  compat: "all",
   claims: [],
 };
 
@@ -62,6 +63,7 @@ export function container(name: string, rest: Partial<Container> = {}): Containe
     imageId: `sha256:${"e".repeat(64)}`,
     created: 0,
     labels: {},
+    environment: {},
     state: "running",
     health: "none",
     stopping: 0,

@@ -249,6 +249,7 @@ function toContainer(service: Service, index: number): Container {
     imageId: `sha256:${"0".repeat(64)}`,
     created: index + 1,
     labels: { ...labels, ...(port === undefined ? {} : { "gateway.port": String(port) }) },
+    environment: {},
     state,
     health,
     stopping,

@@ -17,7 +17,7 @@ import { container } from "../lab/make.ts";
 type IntentReader = (container: Container) => PartialIntent | Refusal;
 
 const web = container("web", { image: "reg.example.com/foo/bar:1.2" });
-const OPTIONS = { labelPrefix: "gateway.", onlyEnabled: false };
+const OPTIONS = { labelPrefix: "gateway.", onlyEnabled: false, compat: "all" as const };
 
 /** A reader that says this of every container. */
 function says(part: PartialIntent | Refusal): IntentReader {
@@ -72,6 +72,7 @@ test("an image and labels", () => {
     branches: [],
     server: { weight: undefined, backup: false, maxconn: undefined, said: [] },
     registry: "reg.example.com",
+    translatedFrom: undefined,
     warnings: ["container web: label gateway.prot is unknown, gateway.port was probably meant"],
   });
 });
@@ -191,7 +192,7 @@ test("the name of a service is none that an image could give", () => {
 });
 
 test("with --only-enabled only a label takes a container in", () => {
-  const options = { labelPrefix: "my.", onlyEnabled: true };
+  const options = { labelPrefix: "my.", onlyEnabled: true, compat: "all" as const };
   expect(readIntent(web, options)).toEqual({
     reason: "label my.enable is not true, and --only-enabled",
     optedOut: true,

@@ -37,7 +37,11 @@ export async function runningNames(
       kind === "networks"
         ? (await client.listNetworks(signal)).map(({ Name }) => Name)
         : (await client.listContainers(signal)).map(fromList).flatMap((container) => {
-            const intent = readIntent(container, { labelPrefix, onlyEnabled: false });
+            const intent = readIntent(container, {
+              labelPrefix,
+              onlyEnabled: false,
+              compat: "none",
+            });
             const routes = "reason" in intent ? [] : intent.routes;
             return [container.name, container.image, ...routes.map(nameOf)];
           });

@@ -12,6 +12,7 @@ import type { Command } from "../command.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 import { parseOptions } from "../options.ts";
 import { dockerClient, preparePaths } from "../setup.ts";
+import { describeAsLabels } from "./as-labels.ts";
 import { explainContainer, explainServers } from "./container.ts";
 import { toText } from "./line.ts";
 import { readSeen, readServers } from "./seen.ts";
@@ -25,7 +26,13 @@ const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 export const explainCommand: Command = {
   name: "explain",
   description: "Tell why a container is or is not routed, or where a URL goes",
-  flags: GATEWAY_FLAGS,
+  flags: {
+    "as-labels": {
+      type: "boolean",
+      description: "print how a container is served as labels of the gateway, for a compose file",
+    },
+    ...GATEWAY_FLAGS,
+  },
   argument: {
     name: "what",
     description: "a container, an image, or a URL",
@@ -35,10 +42,12 @@ export const explainCommand: Command = {
   examples: [
     ["docker-api-gateway explain web-1", "a container, running or not, by name or ID"],
     ["docker-api-gateway explain acme/shop", "all containers of an image"],
+    ["docker-api-gateway explain web-1 --as-labels", "Traefik's labels, say, as the gateway's own"],
     ["docker-api-gateway explain '/acme/shop/cart?id=1'", "a URL, with or without its host"],
   ],
   async run({ values, argument: what = "" }, io) {
-    const options = parseOptions(values);
+    const { "as-labels": asLabels, ...raw } = values;
+    const options = parseOptions(raw);
     const { routing } = options;
     const { output } = preparePaths(options.haproxy, io.env);
     const client = dockerClient(options.dockerHost, io.env);
@@ -46,6 +55,11 @@ export const explainCommand: Command = {
       const snapshot = await readOnce(client, io.logger({ ...options.log, level: "warn" }));
       const reach = currentReach(snapshot, client.transport.remoteHost);
       const model = route(snapshot, reach, routing);
+      if (asLabels === true) {
+        const containers = await findContainers(what, snapshot, client);
+        io.write(containers.map((each) => describeAsLabels(each, routing)).join("\n"));
+        return 0;
+      }
       if (isUrl(what)) {
         io.write(toText(explainUrl(what, model, await readSeen(output), routing.labelPrefix)));
         return 0;

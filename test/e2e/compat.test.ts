@@ -1,0 +1,161 @@
+// Real containers with the labels and variables of other proxies are served as these say.
+
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
+import { parseAnswer, removeAll, run, type Answer, type Container } from "../lab/containers.ts";
+import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
+import { haproxyVersions } from "../lab/haproxy.ts";
+import { importImage } from "../lab/images.ts";
+import { explained, flagsOf } from "./asking.ts";
+import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { runToEnd } from "./program.ts";
+
+setDefaultTimeout(60_000);
+
+/** A hash of `pass:word`. */
+const SHA512 =
+  "$6$saltsalt$SERkwHa3K3JJvpeWCw2djYTBdBQouRmaol9kjQZR2Baz..OPWxBMnLyvIoRBJQ6vIeSuZliRrDkMuEGNJ5MRr1";
+const AUTHORIZATION = `Basic ${Buffer.from("bob:pass:word").toString("base64")}`;
+
+let engine: Engine;
+
+beforeAll(async () => {
+  engine = await sharedEngine();
+  for (const name of ["acme/shop:1", "acme/api:1"]) {
+    await importImage(engine, name, { expose: [8000] });
+  }
+});
+
+afterAll(closeGateways);
+
+describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy %s`, (version) => {
+  let gateway: Gateway;
+
+  async function start(...more: string[]): Promise<string[]> {
+    const flags = [BRIEF_HOLD, ...more];
+    gateway = await startGateway({ dockerHost: engine.dockerHost, version, flags });
+    await gateway.answers("/", 403);
+    return [...flagsOf(gateway, engine, version), ...flags];
+  }
+
+  function status(target: string, Host: string, more: Record<string, string> = {}) {
+    return gateway.get(target, { headers: { Host, ...more }, timeoutMs: 1_000 });
+  }
+
+  /** Waits until a container answers. */
+  function served(target: string, host: string, by: Container): Promise<Answer> {
+    return gateway.until(async () => {
+      const answer = await status(target, host);
+      expect(answer.status).toBe(200);
+      const parsed = parseAnswer(answer.body);
+      expect(parsed.name).toBe(by.name);
+      return parsed;
+    });
+  }
+
+  /** Nobody is served at a host once its container is gone. */
+  async function gone(container: Container, host: string): Promise<void> {
+    await container.remove();
+    await gateway.until(async () => expect((await status("/", host)).status).toBe(403));
+  }
+
+  afterEach(async () => {
+    await removeAll(engine);
+    await gateway.idle();
+    await gateway.stop();
+    closeGateways();
+  });
+
+  test("the variables of nginx-proxy", async () => {
+    const flags = await start();
+    const shop = await run(engine, "acme/shop:1", {
+      env: {
+        VIRTUAL_HOST: "n.test",
+        VIRTUAL_PATH: "/app",
+        VIRTUAL_DEST: "/",
+        SECRET: "s3",
+      },
+    });
+    expect((await served("/app/x?y", "n.test", shop)).target).toBe("/x?y");
+    // Nowhere else, also not for a moment.
+    expect((await status("/acme/shop/", "n.test")).status).toBe(403);
+    const inside = await run(engine, "acme/api:1", {
+      env: { VIRTUAL_HOST: "in.test", NETWORK_ACCESS: "intern" },
+    });
+    await gateway.until(async () => expect((await status("/", "in.test")).status).toBe(403));
+    await gateway.logged(`container ${inside.name}: NETWORK_ACCESS="intern"`);
+    const { stdout } = await runToEnd(["explain", shop.name, "--as-labels", ...flags]);
+    expect(stdout.split("\n")).toEqual([
+      `# container ${shop.name}: its labels for nginx-proxy, and its own`,
+      "labels:",
+      '  "gateway.enable": "true"',
+      '  "gateway.host": "n.test"',
+      '  "gateway.path": "/app"',
+      '  "gateway.service": "n.test-app-38ff162d"',
+      '  "gateway.strip": "true"',
+      "",
+    ]);
+    expect(await explained(shop.name, flags)).toContain(
+      "labels     those for nginx-proxy are read as labels of the gateway; --as-labels shows them",
+    );
+    await gone(shop, "n.test");
+  });
+
+  test("Traefik's labels, with a password and a prefix that is stripped", async () => {
+    await start();
+    const shop = await run(engine, "acme/shop:1", {
+      labels: {
+        "traefik.http.routers.shop.rule": "Host(`t.test`) && PathPrefix(`/in`)",
+        "traefik.http.routers.shop.middlewares": "users,bare",
+        "traefik.http.middlewares.users.basicauth.users": `bob:${SHA512}`,
+        "traefik.http.middlewares.bare.stripprefix.prefixes": "/in",
+        "traefik.http.services.shop.loadbalancer.server.port": "8000",
+      },
+    });
+    await gateway.until(async () => expect((await status("/in/x", "t.test")).status).toBe(401));
+    const answer = await status("/in/x", "t.test", { Authorization: AUTHORIZATION });
+    expect([answer.status, parseAnswer(answer.body).target]).toEqual([200, "/x"]);
+    const bytes = await run(engine, "acme/api:1", {
+      labels: {
+        "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+        "traefik.tcp.services.db.loadbalancer.server.port": "8000",
+      },
+    });
+    const line = await gateway.logged(`not routed: container ${bytes.name} `);
+    expect(line.reason).toStartWith("its labels for traefik ask for gateway.tcp");
+    await gone(shop, "t.test");
+  });
+
+  test("caddy-docker-proxy's labels, and a label of ours that wins", async () => {
+    await start();
+    const shop = await run(engine, "acme/shop:1", {
+      labels: {
+        caddy: "c.test",
+        "caddy.reverse_proxy": "{{upstreams 8000}}",
+        "caddy.header.X-From": "caddy",
+        "gateway.headers.response.X-Own": "ours",
+      },
+    });
+    await served("/x", "c.test", shop);
+    const answer = await status("/x", "c.test");
+    expect([answer.header("X-From"), answer.header("X-Own")]).toEqual(["caddy", "ours"]);
+    await gone(shop, "c.test");
+  });
+
+  test("--compat none reads none of them", async () => {
+    await start("--compat", "none");
+    const shop = await run(engine, "acme/shop:1", {
+      labels: { caddy: "c.test", "traefik.enable": "false" },
+      env: { VIRTUAL_HOST: "n.test" },
+    });
+    await served("/acme/shop/", "any.test", shop);
+    expect((await status("/", "n.test")).status).toBe(403);
+  });
+});
