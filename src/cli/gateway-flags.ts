@@ -76,6 +76,19 @@ export const GATEWAY_FLAGS: FlagDefs = {
     type: "boolean",
     description: "serve only containers with the label gateway.enable=true",
   },
+  filter: {
+    type: "string",
+    valueHint: "KEY=VALUE",
+    multiple: true,
+    description:
+      "serve only containers that docker ps --filter would list: label, name, id, network or ancestor; may be repeated",
+  },
+  "default-rule": {
+    type: "string",
+    valueHint: "TEXT",
+    description:
+      "host and path of containers whose labels say none, such as '{{compose.service}}.example.com'",
+  },
   compat: {
     type: "string",
     valueHint: "none|nginx-proxy|traefik|caddy|all",

@@ -4,6 +4,8 @@ import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
+import { parseDefaultRule, type DefaultRule } from "../routing/default-rule.ts";
+import { FILTER_KEYS, parseFilter, type Filter } from "../routing/filters.ts";
 import { COMPATS } from "../routing/compat/compat.ts";
 import { LABEL_PREFIX } from "../routing/labels.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
@@ -99,6 +101,8 @@ export function parseOptions(raw: RawOptions): Options {
       onlyEnabled: raw["only-enabled"] === true,
       compat: oneOf("compat", text("compat"), COMPATS) ?? "all",
       claims: claimsOf(raw["claim"]),
+      filters: filtersOf(raw["filter"]),
+      defaultRule: defaultRuleOf(text("default-rule"), domain),
     },
     listen,
     haproxy: {
@@ -189,6 +193,37 @@ function claimsOf(value: RawOptions[string]): readonly Claim[] {
         "such as --claim 'shop.example.com=label:team=web'",
       );
     });
+}
+
+/** Commas divide filters, as in the environment, but they may be in one too. */
+const BETWEEN_FILTERS = new RegExp(`,(?=(?:${FILTER_KEYS.join("|")})=)`);
+
+function filtersOf(value: RawOptions[string]): readonly Filter[] {
+  const texts = Array.isArray(value) ? value : typeof value === "string" ? [value] : [];
+  return texts
+    .flatMap((text: string) => text.split(BETWEEN_FILTERS))
+    .map((text) => {
+      const filter = parseFilter(text);
+      if (filter !== undefined) return filter;
+      throw usage(
+        `Cannot use --filter "${text}": it is not KEY=VALUE with one of ${FILTER_KEYS.join(", ")}`,
+        "such as --filter label=com.example.web or --filter network=front",
+      );
+    });
+}
+
+function defaultRuleOf(
+  text: string | undefined,
+  domain: string | undefined,
+): DefaultRule | undefined {
+  if (text === undefined) return undefined;
+  if (domain !== undefined) {
+    throw usage(
+      "--default-rule and --domain exclude each other: both say where a container is served",
+      `such as --default-rule '{{image.name}}.${domain}'`,
+    );
+  }
+  return parseDefaultRule(text);
 }
 
 /** In milliseconds. */

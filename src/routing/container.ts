@@ -9,6 +9,7 @@ import {
   type IntentOptions,
   type ServerWishes,
 } from "./intent.ts";
+import { whyFiltered, type Filter } from "./filters.ts";
 import { nameOf } from "../lib/places.ts";
 import { describeSettings } from "./settings/profile.ts";
 import { describeRules } from "./settings/rules.ts";
@@ -59,6 +60,8 @@ interface Decision {
 type DecisionListener = (tell: () => readonly Decision[]) => void;
 
 export interface ContainerOptions extends AddressOptions, IntentOptions {
+  /** Which containers are taken in at all. */
+  readonly filters: readonly Filter[];
   /** Services are served at host names below this domain; undefined: at paths. */
   readonly domain: string | undefined;
 }
@@ -80,6 +83,10 @@ export function createContainerRouter(
     const unrouted = (reason: string, { expected = false, ending = false } = {}) => {
       return { container, reason, expected, ending };
     };
+    const filtered = whyFiltered(container, options.filters);
+    if (filtered !== undefined) {
+      return unrouted(`${filtered} leaves it out`, { expected: true });
+    }
     if (!["running", "paused", "restarting", "starting"].includes(container.state)) {
       return unrouted(`it does not run (Docker says: ${container.state})`);
     }

@@ -2,6 +2,8 @@
 
 import { NO_RULES, type Container, type Rules, type Settings } from "../model.ts";
 import { mergeLabels, ownLabels, translate, type Compat } from "./compat/compat.ts";
+import type { DefaultRule } from "./default-rule.ts";
+import { toServiceName } from "./compat/vocabulary.ts";
 import { parseImage } from "./image.ts";
 import { isServed, LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
 import { withoutIdle } from "./settings/servers.ts";
@@ -80,6 +82,8 @@ export interface PartialIntent extends Partial<Intent> {
   /** For the routes of weaker readers. */
   readonly treatment?: Treatment;
   readonly rules?: Rules;
+  /** Whether it counts only where no label says where the container is served. */
+  readonly isDefaultRule?: boolean;
   /** Why it has no routes, if it should have some. */
   readonly problem?: string;
 }
@@ -98,15 +102,22 @@ export interface IntentOptions {
   readonly onlyEnabled: boolean;
   /** The other proxies whose labels are read, too. */
   readonly compat: Compat;
+  /** Where containers are served whose labels say nothing of it; undefined: by their image. */
+  readonly defaultRule: DefaultRule | undefined;
 }
 
 /** Reads a part of the intent from one source. */
 type IntentReader = (container: Container, options: IntentOptions) => PartialIntent | Refusal;
 
 /** The readers, the weakest first. A further kind of label or a default rule is one more reader. */
-const READERS: readonly IntentReader[] = [fromImage, fromAllLabels];
+const READERS: readonly IntentReader[] = [fromImage, fromDefaultRule, fromAllLabels];
 
-const DEFAULTS: IntentOptions = { labelPrefix: LABEL_PREFIX, onlyEnabled: false, compat: "all" };
+const DEFAULTS: IntentOptions = {
+  labelPrefix: LABEL_PREFIX,
+  onlyEnabled: false,
+  compat: "all",
+  defaultRule: undefined,
+};
 const NO_WISHES: ServerWishes = { weight: undefined, backup: false, maxconn: undefined, said: [] };
 export const STRIPPED: Treatment = { strip: true, rewrite: "", source: "" };
 /** One container asks for no more. Each is an entry of HAProxy's map. */
@@ -124,7 +135,9 @@ export function readIntent(
   const parts = readers.map((read) => read(container, options));
   const refusal = parts.findLast((part) => "reason" in part);
   if (refusal !== undefined) return refusal;
-  const known = parts.filter((part): part is PartialIntent => !("reason" in part));
+  const all = parts.filter((part): part is PartialIntent => !("reason" in part));
+  const isPlaced = all.at(-1)?.routes !== undefined;
+  const known = isPlaced ? all.filter((part) => part.isDefaultRule !== true) : all;
   const intent: PartialIntent = Object.assign({}, ...known);
   const { service, port, network, server = NO_WISHES, registry = "", translatedFrom } = intent;
   const problems = known.flatMap(({ problem }) => problem ?? []);
@@ -132,7 +145,7 @@ export function readIntent(
   const own = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
   const routes = own.slice(0, MOST_ROUTES);
   const wanted = known.flatMap((part) => part.branches ?? []);
-  const all = [...own, ...wanted.flatMap((branch) => branch.routes)];
+  const asks = [...own, ...wanted.flatMap((branch) => branch.routes)];
   const branches = withRoutes(wanted, MOST_ROUTES - routes.length);
   if (service === undefined || routes.length === 0) {
     const why = problems.at(-1) ?? "nothing names its service";
@@ -141,8 +154,8 @@ export function readIntent(
   }
   const settings = Object.assign({}, ...known.map((part) => part.settings ?? {}));
   const tooMany =
-    all.length > MOST_ROUTES
-      ? [`it asks for ${all.length} routes, and gets the first ${MOST_ROUTES}`]
+    asks.length > MOST_ROUTES
+      ? [`it asks for ${asks.length} routes, and gets the first ${MOST_ROUTES}`]
       : [];
   const about = [
     ...known.flatMap(({ warnings = [] }) => warnings),
@@ -237,6 +250,32 @@ function fromImage({ image, imageId }: Container): PartialIntent {
 }
 
 /**
+ * Where the default rule wants it. Containers that it wants at one place are one service, whatever their
+ * images are, and those of one image at two places are two.
+ */
+function fromDefaultRule(
+  container: Container,
+  { defaultRule }: IntentOptions,
+): PartialIntent | Refusal {
+  if (defaultRule === undefined) return {};
+  const place = defaultRule(container);
+  const isDefaultRule = true;
+  if ("reason" in place) {
+    const problem = `${place.reason}, which is neither a host name nor a path`;
+    return { isDefaultRule, routes: [], problem };
+  }
+  const source = "--default-rule";
+  return {
+    isDefaultRule,
+    service: { value: `${BY_RULE}${toServiceName(place.host, place.path)}`, source },
+    routes: [{ ...place, source, isDefault: false, treatment: STRIPPED, rules: NO_RULES }],
+  };
+}
+
+/** The name of a service that the default rule gives, which is none that an image or a label gives. */
+const BY_RULE = "rule::";
+
+/**
  * The name of a service that a label gives. An image's repository never has two colons, so it is none
  * that an image gives.
  */
@@ -255,11 +294,11 @@ export function isBranch(service: string): boolean {
   return BRANCH.test(service);
 }
 
-/** Whether a label gives the name of a service. */
+/** Whether a label gives the name of a service, or the default rule. */
 export function isNamed(service: string): boolean {
   // An image may be called `service`, too.
   const [, whole = service] = BRANCH.exec(service) ?? [];
-  return whole.startsWith(NAMED);
+  return whole.startsWith(NAMED) || whole.startsWith(BY_RULE);
 }
 
 /** What stands before each label about the servers of a service. */
@@ -271,7 +310,8 @@ export function labelsOf(service: string, labelPrefix: string): string {
 /** The name of a service as a person knows it. */
 export function titleOf(service: string): string {
   const [, whole = service, route] = BRANCH.exec(service) ?? [];
-  const title = whole.startsWith(NAMED) ? whole.slice(NAMED.length) : whole;
+  const start = [NAMED, BY_RULE].find((each) => whole.startsWith(each)) ?? "";
+  const title = whole.slice(start.length);
   return route === undefined ? title : `${title} (route ${route})`;
 }
 

@@ -28,6 +28,8 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   ports: ["1,2", "3"],
   network: ["a", "b c"],
   "label-prefix": ["a.b", "c."],
+  filter: ["label=a=b", "name=x"],
+  "default-rule": ["/{{container.name}}", "{{image.name}}.a.org"],
   compat: ["none", "all"],
   claim: ["a.org=label:x=y", "*.b.org/c=image:x/*"],
   wait: ["1s:2s", "3s"],
@@ -50,7 +52,7 @@ test("every flag of the program of 2018 and every other one is there", () => {
 
 describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
   const variable = variableName(name);
-  const multiple = ["listen", "claim"].includes(name);
+  const multiple = ["listen", "claim", "filter"].includes(name);
   const only = (value: string) => ({ [name]: multiple ? [value] : value });
 
   test.each<[string, string[], Record<string, string>, string]>([

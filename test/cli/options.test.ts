@@ -14,6 +14,8 @@ const DEFAULTS: Options = {
     labelPrefix: "gateway.",
     onlyEnabled: false,
     compat: "all",
+    defaultRule: undefined,
+    filters: [],
     claims: [],
   },
   listen: ["*:80"],
@@ -172,9 +174,41 @@ test.each<[RawOptions, string, string | undefined]>([
     "a HAProxy that the gateway runs is reloaded by the gateway",
   ],
   [{ "reload-cmd": " " }, "Cannot use --reload-cmd: it is empty", undefined],
+  [
+    { filter: ["label=a", "status=running"] },
+    'Cannot use --filter "status=running": it is not KEY=VALUE with one of label, name, id, network, ancestor',
+    "such as --filter label=com.example.web or --filter network=front",
+  ],
+  [
+    { "default-rule": "{{nme}}" },
+    'Cannot use --default-rule "{{nme}}": "nme" not defined in [object Object] - 1:2',
+    "such as '/{{container.name}}' or '{{compose.service}}.example.com'",
+  ],
+  [
+    { "default-rule": "/x", domain: "a.org" },
+    "--default-rule and --domain exclude each other: both say where a container is served",
+    "such as --default-rule '{{image.name}}.a.org'",
+  ],
+  [
+    { compat: "nginx" },
+    'Cannot use --compat "nginx": it is none of none, nginx-proxy, traefik, caddy, all',
+    undefined,
+  ],
 ])("%j is refused", (raw, message, hint) => {
   const failure = failureOf("usage", () => parseOptions(raw));
   expect([failure.message, failure.hint]).toEqual([message, hint]);
+});
+
+test.each<[string | string[], string[]]>([
+  ["label=a=b,c=d", ["label=a=b,c=d"]],
+  ["label=a,name=b", ["label=a", "name=b"]],
+  [
+    ["label=a,name=b", "network=c"],
+    ["label=a", "name=b", "network=c"],
+  ],
+])("the filters %p", (filter, expected) => {
+  const { filters } = parseOptions({ filter }).routing;
+  expect(filters.map(({ key, value }) => `${key}=${value}`)).toEqual(expected);
 });
 
 test.each([

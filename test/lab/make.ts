@@ -23,6 +23,8 @@ export const ROUTING: RoutingOptions = {
   labelPrefix: "gateway.",
   onlyEnabled: false,
   compat: "all",
+  defaultRule: undefined,
+  filters: [],
   claims: [],
 };
 

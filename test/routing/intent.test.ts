@@ -17,7 +17,12 @@ import { container } from "../lab/make.ts";
 type IntentReader = (container: Container) => PartialIntent | Refusal;
 
 const web = container("web", { image: "reg.example.com/foo/bar:1.2" });
-const OPTIONS = { labelPrefix: "gateway.", onlyEnabled: false, compat: "all" as const };
+const OPTIONS = {
+  labelPrefix: "gateway.",
+  onlyEnabled: false,
+  compat: "all" as const,
+  defaultRule: undefined,
+};
 
 /** A reader that says this of every container. */
 function says(part: PartialIntent | Refusal): IntentReader {
@@ -192,7 +197,12 @@ test("the name of a service is none that an image could give", () => {
 });
 
 test("with --only-enabled only a label takes a container in", () => {
-  const options = { labelPrefix: "my.", onlyEnabled: true, compat: "all" as const };
+  const options = {
+    labelPrefix: "my.",
+    onlyEnabled: true,
+    compat: "all" as const,
+    defaultRule: undefined,
+  };
   expect(readIntent(web, options)).toEqual({
     reason: "label my.enable is not true, and --only-enabled",
     optedOut: true,

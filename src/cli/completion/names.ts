@@ -41,6 +41,7 @@ export async function runningNames(
               labelPrefix,
               onlyEnabled: false,
               compat: "none",
+              defaultRule: undefined,
             });
             const routes = "reason" in intent ? [] : intent.routes;
             return [container.name, container.image, ...routes.map(nameOf)];
