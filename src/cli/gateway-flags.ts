@@ -24,6 +24,18 @@ export const GATEWAY_FLAGS: FlagDefs = {
     multiple: true,
     description: "where HAProxy listens; may be repeated (default: *:80)",
   },
+  "trusted-proxies": {
+    type: "string",
+    valueHint: "NETWORK,...",
+    multiple: true,
+    description:
+      "the proxies in front that are believed who their client is: addresses or networks; may be repeated",
+  },
+  "proxy-protocol": {
+    type: "boolean",
+    description:
+      "connections begin with the PROXY protocol; with --trusted-proxies those of these only",
+  },
   "output-file": {
     type: "string",
     valueHint: "FILE",

@@ -10,6 +10,7 @@ import { COMPATS } from "../routing/compat/compat.ts";
 import { LABEL_PREFIX } from "../routing/labels.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
 import { parsePort } from "../routing/values.ts";
+import { parseNetwork } from "../lib/networks.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "../template/built-in.ts";
 import { splitCommand } from "../lib/command-line.ts";
@@ -29,6 +30,10 @@ export interface Options {
   readonly hold: number;
   /** Whether a link that forgets the prefix of its page is led below it. */
   readonly mendLinks: boolean;
+  /** The networks of the proxies in front that are believed what they say of their clients. */
+  readonly trustedProxies: readonly string[];
+  /** Whether connections begin with the PROXY protocol. */
+  readonly proxyProtocol: boolean;
   /** The value of `--docker-host`; empty if it was not given. */
   readonly dockerHost: string;
   readonly once: boolean;
@@ -119,6 +124,8 @@ export function parseOptions(raw: RawOptions): Options {
     // A request that waits is the old worker's after a reload, which learns of no new container.
     hold: raw["always-reload"] === true ? 0 : parseHold(text("hold") ?? "10s"),
     mendLinks: raw["no-mend-links"] !== true,
+    trustedProxies: trustedProxiesOf(raw["trusted-proxies"]),
+    proxyProtocol: raw["proxy-protocol"] === true,
     dockerHost: text("docker-host") ?? "",
     once: raw["once"] === true,
     log: {
@@ -193,6 +200,18 @@ function claimsOf(value: RawOptions[string]): readonly Claim[] {
         "such as --claim 'shop.example.com=label:team=web'",
       );
     });
+}
+
+function trustedProxiesOf(value: RawOptions[string]): readonly string[] {
+  if (value === undefined || value === "") return [];
+  return list(value, "").map((text) => {
+    const network = parseNetwork(text);
+    if (network !== undefined) return network;
+    throw usage(
+      `Cannot use --trusted-proxies: "${text}" is not an address or a network`,
+      "such as --trusted-proxies 10.0.0.0/8,fd00::/8",
+    );
+  });
 }
 
 /** Commas divide filters, as in the environment, but they may be in one too. */

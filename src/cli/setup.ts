@@ -20,7 +20,7 @@ import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
-import { holdOptions } from "../template/context.ts";
+import { holdOptions, proxyOptions } from "../template/context.ts";
 import { compareVersions } from "../lib/text.ts";
 
 export interface Setup {
@@ -58,6 +58,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         domain: routing.domain ?? "",
         ports: routing.ports,
         mendLinks: options.mendLinks,
+        ...proxyOptions(options.trustedProxies, options.proxyProtocol),
         ...holdOptions(options.hold, isRemote),
       },
       haproxy: { ...build, ...paths.haproxy },

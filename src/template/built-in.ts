@@ -3,6 +3,7 @@
 import cookies from "../../templates/cookies.hbs" with { type: "text" };
 import climbing from "../../templates/climbing.hbs" with { type: "text" };
 import mended from "../../templates/mended.hbs" with { type: "text" };
+import trusted from "../../templates/trusted.hbs" with { type: "text" };
 import wayBack from "../../templates/way-back.hbs" with { type: "text" };
 import backends from "../../templates/backends.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
@@ -53,6 +54,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   rate,
   redirect,
   rules,
+  trusted,
   unanswered,
   users,
   waiting,

@@ -16,12 +16,29 @@ export interface ContextOptions {
   readonly ports: readonly number[];
   /** Whether a link that forgets the prefix of its page is led below it. */
   readonly mendLinks: boolean;
+  /** The networks of the proxies in front that are believed. */
+  readonly trustedProxies: readonly string[];
+  /** From the nearest to the farthest of such proxies that a request may have passed. */
+  readonly hops: readonly number[];
+  /** Whether connections begin with the PROXY protocol; those of these proxies only, if there are any. */
+  readonly proxyProtocol: boolean;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** How long HAProxy waits for a connection, and between two tries, in milliseconds. */
   readonly connectTimeout: number;
   /** How often HAProxy tries again. */
   readonly retries: number;
+}
+
+/** A request passes no more proxies of one's own than that. */
+const HOPS = [1, 2, 3, 4, 5];
+
+/** What templates see of proxies in front. @param networks those of the proxies that are believed */
+export function proxyOptions(
+  networks: readonly string[],
+  proxyProtocol: boolean,
+): Pick<ContextOptions, "trustedProxies" | "hops" | "proxyProtocol"> {
+  return { trustedProxies: networks, hops: networks.length === 0 ? [] : HOPS, proxyProtocol };
 }
 
 /**

@@ -20,6 +20,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   "template-file": ["/a.hbs", "b.hbs"],
   domain: ["a.example.com", "b.example.com"],
   listen: ["*:81", "127.0.0.1:82"],
+  "trusted-proxies": ["10.0.0.0/8", "::1"],
   "output-file": ["/a.cfg", "/b.cfg"],
   "reload-cmd": ["a b", "c 'd e'"],
   "master-socket": ["/a.sock", "/b.sock"],
@@ -47,12 +48,13 @@ test("every flag of the program of 2018 and every other one is there", () => {
     "no-mend-links",
     "once",
     "only-enabled",
+    "proxy-protocol",
   ]);
 });
 
 describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
   const variable = variableName(name);
-  const multiple = ["listen", "claim", "filter"].includes(name);
+  const multiple = ["listen", "claim", "filter", "trusted-proxies"].includes(name);
   const only = (value: string) => ({ [name]: multiple ? [value] : value });
 
   test.each<[string, string[], Record<string, string>, string]>([

@@ -29,6 +29,8 @@ const DEFAULTS: Options = {
   reload: { wait: { min: 200, max: 2000 }, always: false },
   hold: 10_000,
   mendLinks: true,
+  trustedProxies: [],
+  proxyProtocol: false,
   dockerHost: "",
   once: false,
   log: { level: "info", format: "text" },
@@ -188,6 +190,11 @@ test.each<[RawOptions, string, string | undefined]>([
     { "default-rule": "/x", domain: "a.org" },
     "--default-rule and --domain exclude each other: both say where a container is served",
     "such as --default-rule '{{image.name}}.a.org'",
+  ],
+  [
+    { "trusted-proxies": "10.0.0.0/8,x" },
+    'Cannot use --trusted-proxies: "x" is not an address or a network',
+    "such as --trusted-proxies 10.0.0.0/8,fd00::/8",
   ],
   [
     { compat: "nginx" },

@@ -233,6 +233,44 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
     );
   });
 
+  test("--filter takes some in, and --default-rule says where they are served", async () => {
+    const flags = await start(
+      "--filter",
+      "label=team=web",
+      "--default-rule",
+      "{{container.name}}.test",
+      "--trusted-proxies",
+      "127.0.0.1",
+    );
+    const team = { team: "web" };
+    const first = await run(engine, "acme/shop:1", { labels: team });
+    const second = await run(engine, "acme/shop:1", { labels: team });
+    const own = await run(engine, "acme/blog:1", {
+      labels: { ...team, ...labels({ host: "own.test", allow: "192.0.2.0/24" }) },
+    });
+    const other = await run(engine, "acme/api:1");
+    await served(gateway, `${first.name}.test`, "/x", first);
+    await served(gateway, `${second.name}.test`, "/x", second);
+    const asked = (client: string) =>
+      gateway.get("/", { headers: { Host: "own.test", "X-Forwarded-For": client } });
+    await gateway.until(async () => {
+      const answer = await asked("192.0.2.7");
+      expect(answer.status).toBe(200);
+      expect(parseAnswer(answer.body).name).toBe(own.name);
+    });
+    expect((await asked("192.0.3.7")).status).toBe(403);
+    expect((await explain(other.name, flags))["not routed"]).toBe(
+      "--filter label=team=web leaves it out",
+    );
+    const said = await explain(`http://${second.name}.test/`, flags);
+    expect(said["to"]).toStartWith(`${second.name} at `);
+    await second.remove();
+    await gateway.until(async () => {
+      const gone = await gateway.get("/x", { headers: { Host: `${second.name}.test` } });
+      expect(gone.status).toBe(403);
+    });
+  });
+
   test("a wrong host puts a container nowhere else, another prefix changes all labels", async () => {
     const flags = await start("--label-prefix", "my.gw", "--only-enabled");
     const on = { "my.gw.enable": "true" };

@@ -12,7 +12,7 @@ import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
-import { holdOptions } from "../../src/template/context.ts";
+import { holdOptions, proxyOptions } from "../../src/template/context.ts";
 import { container, HOST } from "../lab/make.ts";
 
 /** What a case may say in its `options.json`. */
@@ -69,7 +69,7 @@ function readCase(name: string): GoldenCase {
     now: () => new Date(),
   });
   const { pathOf } = new ConfigFiles(paths.output, isOwnConfig, log);
-  const { routing, listen, hold } = options;
+  const { routing, listen, hold, trustedProxies, proxyProtocol } = options;
   const template = readTemplate(name, options.template.name);
   return {
     name,
@@ -85,6 +85,7 @@ function readCase(name: string): GoldenCase {
           domain: routing.domain ?? "",
           ports: routing.ports,
           mendLinks: true,
+          ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
         },
         haproxy: { version: haproxy, lua: true, ...paths.haproxy },

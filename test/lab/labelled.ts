@@ -3,7 +3,7 @@
 import { startApp, type App } from "./app.ts";
 import type { HaproxyVersion } from "./haproxy.ts";
 import type { RawResponse } from "./http.ts";
-import { serviceOf, Site, type Question, type Service } from "./proxy.ts";
+import { serviceOf, Site, type ProxyOptions, type Question, type Service } from "./proxy.ts";
 import { Running } from "./running.ts";
 
 /** Labels without their prefix. */
@@ -21,10 +21,11 @@ export class Labelled {
   static async start(
     version: HaproxyVersion,
     labels: Readonly<Record<string, Labels>>,
+    flags: ProxyOptions["flags"] = {},
   ): Promise<Labelled> {
     const apps = new Map<string, App>();
     for (const name of Object.keys(labels)) apps.set(name, await startApp({ name }));
-    const site = await Site.make(version);
+    const site = await Site.make(version, { flags });
     const running = await Running.start(site, site.render(servicesOf(apps, labels)).files);
     return new Labelled(apps, site, running, labels);
   }

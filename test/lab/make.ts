@@ -4,7 +4,7 @@ import { expect } from "bun:test";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
 import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
 import type { Attachment, Container, Files, Reach, Snapshot } from "../../src/model.ts";
-import { holdOptions } from "../../src/template/context.ts";
+import { holdOptions, proxyOptions } from "../../src/template/context.ts";
 import type { RoutingOptions } from "../../src/routing/routing.ts";
 
 /** A host with Docker's default bridge. */
@@ -36,6 +36,7 @@ export const SETTINGS: DesiredSettings = {
     domain: "",
     ports: [8000, 80],
     mendLinks: true,
+    ...proxyOptions([], false),
     ...holdOptions(10_000, false),
   },
   haproxy: {

@@ -12,7 +12,7 @@ import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import type { Container } from "../../src/model.ts";
 import { isOwnConfig } from "../../src/template/compile.ts";
-import { holdOptions } from "../../src/template/context.ts";
+import { holdOptions, proxyOptions } from "../../src/template/context.ts";
 import { elapse, until } from "./fake-clock.ts";
 import { labDir } from "./leftovers.ts";
 import { at, container, ROUTING } from "./make.ts";
@@ -82,6 +82,7 @@ export class PlayedGateway {
         domain: "",
         ports: [8000, 80],
         mendLinks: true,
+        ...proxyOptions([], false),
         ...holdOptions(hold, false),
       },
       haproxy: {

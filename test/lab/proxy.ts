@@ -41,6 +41,8 @@ export interface ProxyOptions {
   ports?: readonly number[];
   /** Whether links that forget the prefix are mended; they are by default. */
   mendLinks?: boolean;
+  /** Further flags of the gateway. */
+  flags?: Readonly<Record<string, string | boolean>>;
 }
 
 /** A request to the proxy. Its `Host` is `127.0.0.1:<port>` by default. */
@@ -80,6 +82,7 @@ export class Site {
       haproxy: haproxyProgram(version),
       "manage-haproxy": true,
       "no-mend-links": !mendLinks,
+      ...options.flags,
       ...(domain === undefined ? {} : { domain }),
       ...(ports === undefined ? {} : { ports: ports.join() }),
     };
