@@ -215,6 +215,9 @@ export interface Route {
  */
 export type Settings = Readonly<Record<string, string>>;
 
+/** The text of a file that a label names, or why it is of no use. */
+export type LabelFile = { readonly text: string } | { readonly problem: string };
+
 /** A container of a service that has no server at the moment, and the reason. */
 export interface WaitingContainer {
   readonly id: string;
@@ -238,6 +241,8 @@ export interface Service {
   /** The `defaults` section of its backend, which has everything but the servers. */
   readonly profile: string;
   readonly settings: Settings;
+  /** The files that its settings name, by path. */
+  readonly files?: Readonly<Record<string, LabelFile>>;
   readonly routes: readonly Route[];
   readonly servers: readonly Server[];
   readonly waiting: readonly WaitingContainer[];
@@ -275,10 +280,10 @@ export interface Model {
 }
 
 /**
- * The kinds of files beside the configuration. It names the maps and scripts. `owners` is for the
- * gateway alone: it says which container is behind each server.
+ * The kinds of files beside the configuration. It names the maps and scripts, and the copies of other
+ * `file`s. `owners` is for the gateway alone: it says which container is behind each server.
  */
-export type AssetKind = "map" | "script" | "owners";
+export type AssetKind = "map" | "script" | "file" | "owners";
 
 /** A file beside the configuration. */
 export interface Asset {

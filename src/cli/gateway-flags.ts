@@ -113,6 +113,13 @@ export const GATEWAY_FLAGS: FlagDefs = {
     description:
       "who may have HOST or HOST/PATH: label:KEY[=VALUE], network:NAME or image:PATTERN; may be repeated",
   },
+  "label-files": {
+    type: "string",
+    valueHint: "FOLDER",
+    multiple: true,
+    description:
+      "where files of this machine may be that labels name; may be repeated (default: nowhere)",
+  },
   wait: {
     type: "string",
     valueHint: "MIN:MAX",

@@ -26,6 +26,8 @@ export interface Options {
   readonly listen: readonly string[];
   readonly haproxy: HaproxyOptions;
   readonly reload: ReloadOptions;
+  /** The folders in which labels may name files. */
+  readonly labelFiles: readonly string[];
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** Whether a link that forgets the prefix of its page is led below it. */
@@ -110,6 +112,8 @@ export function parseOptions(raw: RawOptions): Options {
       defaultRule: defaultRuleOf(text("default-rule"), domain),
     },
     listen,
+    labelFiles:
+      raw["label-files"] === undefined ? [] : list(raw["label-files"], "").map(parseFolder),
     haproxy: {
       program: text("haproxy") ?? "haproxy",
       outputFile: text("output-file"),
@@ -144,6 +148,14 @@ function list(value: RawOptions[string], fallback: string): string[] {
   const values = Array.isArray(value) ? value : [typeof value === "string" ? value : fallback];
   const items = values.flatMap((item: string) => item.split(",")).map((item) => item.trim());
   return [...new Set(items)];
+}
+
+function parseFolder(value: string): string {
+  if (value.startsWith("/")) return value;
+  throw usage(
+    `Cannot use --label-files "${value}": it is no path from the root`,
+    "such as --label-files /srv/gateway",
+  );
 }
 
 function parseListen(value: string): string {

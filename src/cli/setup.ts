@@ -19,6 +19,7 @@ import { currentReach, inspectHost } from "../gateway/host.ts";
 import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
+import { LabelFiles } from "../gateway/label-files.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
 import { holdOptions, proxyOptions } from "../template/context.ts";
 import { compareVersions } from "../lib/text.ts";
@@ -63,6 +64,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       },
       haproxy: { ...build, ...paths.haproxy },
       pathOf: files.pathOf,
+      labelFiles: new LabelFiles(options.labelFiles),
     },
   };
 }

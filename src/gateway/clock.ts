@@ -25,20 +25,25 @@ export interface Schedule {
   readonly lateAt?: number | undefined;
   /** When requests for a service no longer wait for a container. */
   readonly holdAt?: number | undefined;
+  /** When the gateway looks whether files have changed that labels name. */
+  readonly filesAt?: number | undefined;
   readonly quiet: QuietPeriod;
 }
 
 export interface Due {
   /** In milliseconds since 1970; never before now. */
   readonly at: number;
-  /** `pass`: reconcile. `late`: look for containers that do not answer. `hold`: end holds. */
-  readonly task: "pass" | "resync" | "late" | "hold";
+  /**
+   * `pass`: reconcile. `late`: look for containers that do not answer. `hold`: end holds. `files`: look for
+   * files that have changed.
+   */
+  readonly task: "pass" | "resync" | "late" | "hold" | "files";
 }
 
 /** Decides what comes next, and when. There is no pass as long as the Engine cannot be read. */
 export function nextDue(schedule: Schedule, now: number): Due {
   const { awake, connected, resyncAt, rereadAt, retryAt, quiet } = schedule;
-  const { lateAt = Infinity, holdAt = Infinity } = schedule;
+  const { lateAt = Infinity, holdAt = Infinity, filesAt = Infinity } = schedule;
   // A change that failed waits only for its retry. Its quiet period is over.
   const changeAt = retryAt ?? quietEnd(quiet);
   const passAt = awake ? now : Math.min(rereadAt ?? Infinity, changeAt);
@@ -47,6 +52,7 @@ export function nextDue(schedule: Schedule, now: number): Due {
     { at: resyncAt, task: "resync" },
     { at: lateAt, task: "late" },
     { at: holdAt, task: "hold" },
+    { at: filesAt, task: "files" },
   ];
   const { at, task } = dues.reduce((first, due) => (due.at < first.at ? due : first));
   return { at: Math.max(at, now), task };

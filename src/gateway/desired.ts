@@ -6,10 +6,12 @@ import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { sameItems } from "../lib/lists.ts";
 import type { Files, Model, Reach, Service, Snapshot } from "../model.ts";
+import { withFiles } from "../routing/settings/files.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import type { Template } from "../template/compile.ts";
 import { toContext, type ContextOptions, type HaproxyContext } from "../template/context.ts";
 import { currentReach } from "./host.ts";
+import type { LabelFiles } from "./label-files.ts";
 import type { TemplateSlot } from "./template-file.ts";
 
 /** Everything besides Docker's containers that decides what is in the files. */
@@ -18,6 +20,8 @@ export interface DesiredSettings {
   readonly template: ContextOptions;
   readonly haproxy: HaproxyContext;
   readonly pathOf: (file: string) => string;
+  /** The files of this machine that labels name. */
+  readonly labelFiles: LabelFiles;
 }
 
 export interface Desired {
@@ -50,6 +54,16 @@ export class DesiredState {
   setBuild(build: Build): void {
     this.settings = { ...this.settings, haproxy: { ...this.settings.haproxy, ...build } };
     this.#last = undefined;
+  }
+
+  /** Whether labels name files of this machine, which may change by themselves. */
+  get hasFiles(): boolean {
+    return this.settings.labelFiles.areUsed;
+  }
+
+  /** Whether one of these files is another one than in the last desired state. */
+  filesChanged(): boolean {
+    return this.settings.labelFiles.haveChanged();
   }
 
   /** Notes that HAProxy took the last desired state. */
@@ -142,8 +156,14 @@ export function makeDesired(
   hold: HoldServices = (services) => services,
 ): Desired {
   const excluded: Record<string, string> = {};
+  const { labelFiles, routing } = settings;
+  labelFiles.begin();
   for (;;) {
-    const routed = router(snapshot, reach, { ...settings.routing, excluded });
+    const routed = withFiles(
+      router(snapshot, reach, { ...routing, excluded }),
+      labelFiles.read,
+      routing.labelPrefix,
+    );
     const model = { ...routed, services: hold(routed.services) };
     if (last !== undefined && sameItems(last.model.services, model.services)) {
       return { model, files: last.files };

@@ -63,6 +63,9 @@ const RESYNC_INTERVAL = 60_000;
 const FIRST_RETRY = 1_000;
 const LONGEST_RETRY = 60_000;
 
+/** How often the files are looked at that labels name, in milliseconds. */
+const FILES_INTERVAL = 2_000;
+
 /** So long HAProxy is asked before a reload what it noticed, in milliseconds. It takes one or two. */
 const OBSERVE_LIMIT = 200;
 
@@ -207,6 +210,7 @@ export class Gateway {
     if (due.at > now) await this.#wakeup.wait(due.at - now, signal);
     else if (due.task === "late") this.#warnOfUnanswering();
     else if (due.task === "hold") this.#endHolds(now);
+    else if (due.task === "files") this.#lookAtFiles(now);
     else if (due.task === "resync") {
       this.#reschedule({ resyncAt: now + RESYNC_INTERVAL });
       this.#markAll();
@@ -264,6 +268,7 @@ export class Gateway {
       this.#recovered = true;
       this.#isAnotherProcess = false;
     }
+    this.#watchFiles(now);
     const isNew = !isDeepStrictEqual(this.#desired?.files, desired.files);
     this.#desired = desired;
     this.#publish({ desired: desired.model });
@@ -524,6 +529,16 @@ export class Gateway {
       runtime.drain(applier.runningName(backend), WAITING_ROOM);
     }
     this.#wake();
+  }
+
+  /** Looks at the files that labels name. What has changed is for the next pass. */
+  #lookAtFiles(now: number): void {
+    if (this.parts.desired.filesChanged()) this.#wake();
+    this.#watchFiles(now);
+  }
+
+  #watchFiles(now: number): void {
+    this.#reschedule({ filesAt: this.parts.desired.hasFiles ? now + FILES_INTERVAL : undefined });
   }
 
   /** Whether the template has what it takes for requests to wait, as far as it has shown. */

@@ -12,7 +12,8 @@ type AssetPlan = (path: string, before: Asset, after: Asset, aliases: Aliases) =
 /** Plans the change of an asset at run time, by the asset's kind. False: HAProxy does not read it. */
 const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
   map: planMap,
-  script: planScript,
+  script: planStatic,
+  file: planStatic,
   owners: false,
 };
 
@@ -32,9 +33,10 @@ export function planAssets(before: Files, after: Files, aliases: Aliases): Chang
   });
 }
 
-/** HAProxy reads its scripts when it starts. */
-function planScript(path: string, before: Asset, after: Asset): Change {
-  return { operations: [], reasons: before.text === after.text ? [] : [`script ${path} changed`] };
+/** HAProxy reads it when it starts. */
+function planStatic(path: string, before: Asset, after: Asset): Change {
+  const reasons = before.text === after.text ? [] : [`${after.kind} ${path} changed`];
+  return { operations: [], reasons };
 }
 
 /** With this many changes or more, a map is replaced as a whole in one transaction. */

@@ -20,6 +20,7 @@ import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
 import { parseAllow, parseSize } from "./settings/body.ts";
 import { parseHeaderName, parseMaxAge, parseMethod, parseOrigins } from "./settings/cors.ts";
+import { isErrorLabel, parseFile } from "./settings/errors.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
 import { parseNetwork } from "../lib/networks.ts";
@@ -180,6 +181,9 @@ const HEADER = row(
   "setting",
 );
 
+/** The labels of pages for a status, such as `errors.404`, which are settings of the servers. */
+const ERROR = row(one(parseFile), "the path of a file, such as /srv/pages/404.html", "setting");
+
 /** All labels that a route may have. */
 const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_PORT, ...OF_SERVERS, ...OF_RULES };
 
@@ -261,7 +265,7 @@ export function readLabels(
     else if (header !== undefined) {
       warnings.push(...known.takeHeader(header, label, text));
       routes.set(routeName, known);
-    } else if (Object.hasOwn(OF_ANY_ROUTE, key)) {
+    } else if (Object.hasOwn(OF_ANY_ROUTE, key) || isErrorLabel(key)) {
       warnings.push(...known.take(key, text));
       routes.set(routeName, known);
     } else warnings.push(...spellingWarnings(label, prefix));
@@ -309,7 +313,7 @@ class Reading {
   }
 
   /** Reads the value of a label. Returns the warnings about it. */
-  take(key: string, text: string, entry = this.table[key]): string[] {
+  take(key: string, text: string, entry = this.#rowOf(key)): string[] {
     if (entry === undefined) return [];
     const { value, wrong } = entry.parse(text);
     const shown = (word: string): string => quote(entry.shown?.(word) ?? word);
@@ -329,6 +333,10 @@ class Reading {
       return [];
     }
     return problems;
+  }
+
+  #rowOf(key: string): Row<unknown> | undefined {
+    return isErrorLabel(key) ? ERROR : this.table[key];
   }
 
   /** Why what is read here must not be served. */
@@ -356,7 +364,9 @@ class Reading {
 
   #valuesIn(table: Table): Record<string, unknown> {
     return Object.fromEntries(
-      Object.entries(this.values).filter(([key]) => Object.hasOwn(table, key)),
+      Object.entries(this.values).filter(
+        ([key]) => Object.hasOwn(table, key) || (table === OF_SERVERS && isErrorLabel(key)),
+      ),
     );
   }
 }

@@ -6,6 +6,7 @@ import mended from "../../templates/mended.hbs" with { type: "text" };
 import trusted from "../../templates/trusted.hbs" with { type: "text" };
 import wayBack from "../../templates/way-back.hbs" with { type: "text" };
 import backends from "../../templates/backends.hbs" with { type: "text" };
+import errors from "../../templates/errors.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
 import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: "text" };
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
@@ -45,6 +46,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   climbing,
   cookies,
   cors,
+  errors,
   "forgotten-prefix": forgottenPrefix,
   headers,
   kept,

@@ -130,6 +130,8 @@ export function compileTemplate(
 const NAMED_FILES = [
   { kind: "map", ending: "map", escape: mapWord, textOf: mapLines },
   { kind: "script", ending: "lua", escape: scriptWord, textOf: String },
+  // As it is: HAProxy sends it, and does not read it.
+  { kind: "file", ending: "txt", escape: String, textOf: String },
 ] as const;
 
 /** Escapes a value. @throws UnsafeValueError with the label that the unsafe text is from, if any */

@@ -5,6 +5,7 @@ import type { Model, Server, Service } from "../model.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard } from "../lib/places.ts";
 import { traceLabels } from "./origin.ts";
+import { pageFilesOf, type PageFile } from "./pages.ts";
 import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
 import { markRoutes, toRulesContext, type MarkedRoute, type RulesContext } from "./rules.ts";
 import { inheritedRoutes, wildcardKey } from "./wildcards.ts";
@@ -136,6 +137,8 @@ export interface Context {
   readonly backends: readonly Backend[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
   readonly profiles: readonly Profile[];
+  /** The files that settings name. */
+  readonly files: readonly PageFile[];
   readonly options: ContextOptions;
   readonly haproxy: HaproxyContext;
   /** Names of backends without servers, for services to come. */
@@ -186,6 +189,7 @@ export function toContext(
     ruleOptions: rules.options,
     backends,
     profiles: profilesOf(model.services, options),
+    files: pageFilesOf(model.services),
     options,
     haproxy,
     spares: SPARE_NAMES,

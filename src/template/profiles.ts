@@ -2,6 +2,7 @@
 
 import { millisecondsOf } from "../lib/durations.ts";
 import { compare } from "../lib/text.ts";
+import { pagesOf, type Page } from "./pages.ts";
 import { hasRules, type Service, type Settings } from "../model.ts";
 
 /** How long requests may wait for a container, and how HAProxy tries again. */
@@ -62,6 +63,8 @@ export interface Profile {
   readonly checkInterval: string;
   /** The same for one that is down, or of which it is not known yet. */
   readonly checkDown: string;
+  /** What is answered for statuses in place of a container's answer. */
+  readonly pages: readonly Page[];
   /** Whether routes of its services have rules. */
   readonly rules: boolean;
 }
@@ -84,7 +87,7 @@ const SAME_SITE: Readonly<Record<string, string>> = { lax: "Lax", strict: "Stric
 
 /** The profiles of these services, beginning with that of services without settings. */
 export function profilesOf(services: readonly Service[], retrying: Retrying): readonly Profile[] {
-  const usual = toProfile("_backend", {}, false, [], retrying);
+  const usual = toProfile("_backend", { settings: {} }, false, [], retrying);
   const used = new Map<string, Service>();
   for (const service of services) {
     if (service.profile !== usual.name) used.set(service.profile, service);
@@ -92,9 +95,9 @@ export function profilesOf(services: readonly Service[], retrying: Retrying): re
   const others = [...used].toSorted(([a], [b]) => compare(a, b));
   return [
     usual,
-    ...others.map(([name, { settings, routes }]) => {
-      const rules = routes.some((route) => hasRules(route.rules));
-      return toProfile(name, settings, rules, sparesOf(name), retrying);
+    ...others.map(([name, service]) => {
+      const rules = service.routes.some((route) => hasRules(route.rules));
+      return toProfile(name, service, rules, sparesOf(name), retrying);
     }),
   ];
 }
@@ -106,11 +109,12 @@ function sparesOf(profile: string): string[] {
 
 function toProfile(
   name: string,
-  settings: Settings,
+  service: Pick<Service, "settings" | "files">,
   rules: boolean,
   spares: readonly string[],
   retrying: Retrying,
 ): Profile {
+  const { settings } = service;
   const { queue = "" } = settings;
   const isCount = /^\d+$/.test(queue);
   return {
@@ -127,6 +131,7 @@ function toProfile(
     queueLength: isCount ? queue : "",
     slowstart: settings["slowstart"] ?? "",
     compress: settings["compress"] === "true",
+    pages: pagesOf(service),
     rules,
     ...checking(settings),
     ...speaking(settings),

@@ -29,7 +29,10 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["routes --", flagsOf(find("routes"))],
   ["install --", flagsOf(find("install"))],
   ["uninstall --re", ["--restore-haproxy"]],
-  ["--template path --l", ["--listen", "--label-prefix", "--log-level", "--log-format"]],
+  [
+    "--template path --l",
+    ["--listen", "--label-prefix", "--label-files", "--log-level", "--log-format"],
+  ],
   ["routes --listen 127.0.0.1:80 --j", ["--json"]],
   // The command comes first.
   ["--once ro", []],

@@ -29,6 +29,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   ports: ["1,2", "3"],
   network: ["a", "b c"],
   "label-prefix": ["a.b", "c."],
+  "label-files": ["/srv/a", "/srv/b"],
   filter: ["label=a=b", "name=x"],
   "default-rule": ["/{{container.name}}", "{{image.name}}.a.org"],
   compat: ["none", "all"],
@@ -54,7 +55,7 @@ test("every flag of the program of 2018 and every other one is there", () => {
 
 describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
   const variable = variableName(name);
-  const multiple = ["listen", "claim", "filter", "trusted-proxies"].includes(name);
+  const multiple = ["listen", "claim", "filter", "trusted-proxies", "label-files"].includes(name);
   const only = (value: string) => ({ [name]: multiple ? [value] : value });
 
   test.each<[string, string[], Record<string, string>, string]>([

@@ -19,6 +19,7 @@ const DEFAULTS: Options = {
     claims: [],
   },
   listen: ["*:80"],
+  labelFiles: [],
   haproxy: {
     program: "haproxy",
     outputFile: undefined,
@@ -190,6 +191,11 @@ test.each<[RawOptions, string, string | undefined]>([
     { "default-rule": "/x", domain: "a.org" },
     "--default-rule and --domain exclude each other: both say where a container is served",
     "such as --default-rule '{{image.name}}.a.org'",
+  ],
+  [
+    { "label-files": ["/a", "b"] },
+    'Cannot use --label-files "b": it is no path from the root',
+    "such as --label-files /srv/gateway",
   ],
   [
     { "trusted-proxies": "10.0.0.0/8,x" },

@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { mapsOf } from "../../src/config/map-file.ts";
+import { LabelFiles } from "../../src/gateway/label-files.ts";
 import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
@@ -90,6 +91,7 @@ function readCase(name: string): GoldenCase {
         },
         haproxy: { version: haproxy, lua: true, ...paths.haproxy },
         pathOf,
+        labelFiles: new LabelFiles([]),
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
     },

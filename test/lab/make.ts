@@ -1,6 +1,7 @@
 // Makes values of the model for the unit tests. What a test does not name has an ordinary value.
 
 import { expect } from "bun:test";
+import { LabelFiles } from "../../src/gateway/label-files.ts";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
 import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
 import type { Attachment, Container, Files, Reach, Snapshot } from "../../src/model.ts";
@@ -50,6 +51,7 @@ export const SETTINGS: DesiredSettings = {
     log: [],
   },
   pathOf: (file) => `/x/${file}`,
+  labelFiles: new LabelFiles([]),
 };
 
 /** The addresses of a container in a network. */

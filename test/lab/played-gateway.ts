@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { LabelFiles } from "../../src/gateway/label-files.ts";
 import { Applier } from "../../src/gateway/apply.ts";
 import { DesiredState, type DesiredSettings } from "../../src/gateway/desired.ts";
 import { createOwnersFile } from "../../src/gateway/owners.ts";
@@ -96,6 +97,7 @@ export class PlayedGateway {
         log: [],
       },
       pathOf: this.files.pathOf,
+      labelFiles: new LabelFiles([]),
     };
     const { files, haproxy } = this;
     this.runtime = new Runtime(

@@ -4,9 +4,11 @@ import { toContainer } from "../../docker/container.ts";
 import type { DockerClient } from "../../docker/client.ts";
 import { readOnce } from "../../docker/source.ts";
 import { currentReach } from "../../gateway/host.ts";
+import { LabelFiles } from "../../gateway/label-files.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Container, Snapshot } from "../../model.ts";
 import { parseImage } from "../../routing/image.ts";
+import { withFiles } from "../../routing/settings/files.ts";
 import { route } from "../../routing/routing.ts";
 import type { Command } from "../command.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
@@ -54,7 +56,11 @@ export const explainCommand: Command = {
     try {
       const snapshot = await readOnce(client, io.logger({ ...options.log, level: "warn" }));
       const reach = currentReach(snapshot, client.transport.remoteHost);
-      const model = route(snapshot, reach, routing);
+      const model = withFiles(
+        route(snapshot, reach, routing),
+        new LabelFiles(options.labelFiles).read,
+        routing.labelPrefix,
+      );
       if (asLabels === true) {
         const containers = await findContainers(what, snapshot, client);
         io.write(containers.map((each) => describeAsLabels(each, routing)).join("\n"));

@@ -42,6 +42,7 @@ const EDITED_SUFFIX = "edited";
 const MODES: Readonly<Record<AssetKind, number>> = {
   map: PUBLIC_MODE,
   script: PUBLIC_MODE,
+  file: PUBLIC_MODE,
   owners: PUBLIC_MODE,
 };
 

@@ -1,9 +1,11 @@
 // The settings of a service: whose count, and what the `defaults` section is called that has them.
 
 import { compare } from "../../lib/text.ts";
+import { digestOf } from "../../lib/digest.ts";
 import type { Settings } from "../../model.ts";
 import type { RoutedContainer } from "../container.ts";
 import { labelsOf, titleOf } from "../intent.ts";
+import { isErrorLabel } from "./errors.ts";
 
 /** The `defaults` section for a service without settings. */
 const DEFAULT_PROFILE = "_backend";
@@ -17,7 +19,12 @@ export function profileOf(settings: Settings, withRules = false): string {
   const all = entriesOf(settings);
   if (all.length === 0) return withRules ? "_rules" : DEFAULT_PROFILE;
   const start = withRules ? "_rules" : "";
-  return start + all.map(([key, value]) => `_${key}:${plain(value)}`).join("");
+  return start + all.map(([key, value]) => `_${key}:${plain(shortened(key, value))}`).join("");
+}
+
+/** The path of a file may be too long for a name. */
+function shortened(key: string, value: string): string {
+  return isErrorLabel(key) ? digestOf(value) : value;
 }
 
 /** A value as a part of a name. A slash becomes a colon, and what no name may have becomes a number. */
