@@ -2,6 +2,7 @@
 
 import { kindOf } from "../kind.ts";
 import { BUN_VERSION, KINDS } from "./runtimes.ts";
+import { productionPackages } from "./packages.ts";
 import { run } from "./run.ts";
 
 /** The parts of npm's output that are changed here. */
@@ -21,9 +22,15 @@ export async function billOfMaterials(
   version: string,
   time: number,
 ): Promise<string> {
-  const words = ["--sbom-format", "cyclonedx", "--omit", "dev", "--omit", "optional"];
-  const text = await run(["npm", "sbom", ...words, "--package-lock-only"], root);
+  const text = await run(
+    ["npm", "sbom", "--sbom-format", "cyclonedx", "--package-lock-only"],
+    root,
+  );
   const bom = JSON.parse(text) as Bom;
+  keepOnly(
+    bom,
+    new Set(productionPackages(root).map(({ name, version: own }) => `${name}@${own}`)),
+  );
   // npm adds a serial number, its version and the time, which differ each time.
   delete bom.serialNumber;
   delete bom.metadata.tools;
@@ -35,6 +42,19 @@ export async function billOfMaterials(
     .find((each) => each.ref === ref)
     ?.dependsOn.push(...KINDS.map((kind) => bunRef(kind.package)));
   return `${JSON.stringify(bom, undefined, 2)}\n`;
+}
+
+/**
+ * Takes out what is only there for development. npm's `--omit dev` also takes out a package of the program
+ * that a package for development may have, too.
+ */
+function keepOnly(bom: Bom, packages: ReadonlySet<string>): void {
+  const isKept = (ref: unknown): boolean => packages.has(String(ref));
+  const own = bom.metadata.component["bom-ref"];
+  bom.components = bom.components.filter((each) => isKept(each["bom-ref"]));
+  bom.dependencies = bom.dependencies
+    .filter(({ ref }) => ref === own || isKept(ref))
+    .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter(isKept) }));
 }
 
 /** The Bun in the program for a kind of machine. */

@@ -186,7 +186,7 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
       expect((await explain(thief.name, flags))["not routed"]).toBe(reason(thief.name));
       expect((await explain(half.name, flags))["not there"]).toBe(reason(half.name));
       const { stdout } = await runToEnd(["routes", ...flags]);
-      expect(stdout).toContain(`\nnot routed: ${reason(thief.name)}\n`);
+      expect(stdout).toContain(`\nnot routed: container ${thief.name}: ${reason(thief.name)}\n`);
     };
     await check();
     await gateway.stop();
