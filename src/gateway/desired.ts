@@ -8,6 +8,8 @@ import { sameItems } from "../lib/lists.ts";
 import type { Files, Model, Reach, Service, Snapshot } from "../model.ts";
 import { withFiles } from "../routing/settings/files.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
+import { nameOf } from "../lib/places.ts";
+import { unheededGuards } from "../template/rules.ts";
 import type { Template } from "../template/compile.ts";
 import { toContext, type ContextOptions, type HaproxyContext } from "../template/context.ts";
 import { currentReach } from "./host.ts";
@@ -138,6 +140,32 @@ export class DesiredState {
 }
 
 /**
+ * The containers into which a template would let everybody though a label of them keeps somebody out.
+ * @returns the reason by container ID
+ */
+function letIn(
+  services: readonly Service[],
+  files: Files,
+  template: string,
+): Readonly<Record<string, string>> {
+  const routes = services.flatMap((service) => service.routes);
+  const reasons = new Map(
+    unheededGuards(routes, files).map(({ route, label }) => [
+      route,
+      `label ${route.rules.prefix}${label} keeps somebody out of ${nameOf(route)}, and template ` +
+        `${template} does not heed it: it would let everybody in (see "mark" in the README)`,
+    ]),
+  );
+  if (reasons.size === 0) return {};
+  return Object.fromEntries(
+    services.flatMap(({ routes: own, servers, waiting }) => {
+      const reason = own.map((each) => reasons.get(each)).find((each) => each !== undefined);
+      return reason === undefined ? [] : [...servers, ...waiting].map(({ id }) => [id, reason]);
+    }),
+  );
+}
+
+/**
  * Makes the desired state once. A container is left out if no file can hold a value of it.
  * @param time returns what a template sees as `Time`
  * @param router reuses what it decided at earlier calls
@@ -170,7 +198,11 @@ export function makeDesired(
     }
     const context = toContext(model, settings.template, settings.haproxy, time);
     try {
-      return { model, files: template.render(context, settings.pathOf) };
+      const files = template.render(context, settings.pathOf);
+      const open = template.isOwn ? letIn(model.services, files, template.name) : {};
+      const isNew = Object.keys(open).some((id) => excluded[id] === undefined);
+      if (!isNew) return { model, files };
+      Object.assign(excluded, open);
     } catch (error) {
       if (!(error instanceof UnsafeValueError)) throw error;
       const { origin, problem } = error;

@@ -67,7 +67,7 @@ class TemplateFile implements TemplateSlot {
     if (text === undefined || isBeingWritten) return;
     // Set before compiling: a broken version throws once, not at every pass.
     this.#stamp = stamp;
-    this.#newest = compileTemplate({ name: this.file, text }, PARTIALS);
+    this.#newest = compileTemplate({ name: this.file, text, isOwn: true }, PARTIALS);
   }
 
   /** Reads the text; undefined if it is the same version as last time. Its age is in milliseconds. */

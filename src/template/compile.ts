@@ -32,10 +32,15 @@ export interface TemplateSource {
   /** The name of a built-in template or the path of a file, for error messages. */
   readonly name: string;
   readonly text: string;
+  /** Whether it is the user's own. */
+  readonly isOwn?: boolean;
 }
 
 /** A template that is ready to render any number of times. */
 export interface Template {
+  readonly name: string;
+  /** Whether it is the user's own, which may not heed everything that labels say. */
+  readonly isOwn: boolean;
   /**
    * Renders the configuration and the files that it names.
    * @param pathOf returns the path of a file that the configuration names, such as `routes.map`
@@ -72,7 +77,7 @@ export function compileTemplate(
     environment.registerPartial(name, compile({ name, text }));
   }
   const body = compile(source);
-  return { render };
+  return { name: source.name, isOwn: source.isOwn === true, render };
 
   function compile({ name, text }: TemplateSource): Handlebars.TemplateDelegate {
     try {

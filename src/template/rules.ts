@@ -4,7 +4,7 @@ import { WeakCache } from "../lib/weak-cache.ts";
 import { millisecondsOf } from "../lib/durations.ts";
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
-import type { Route } from "../model.ts";
+import type { Files, Route } from "../model.ts";
 import { networkEntries } from "./networks.ts";
 
 /** A route as templates see it. */
@@ -73,9 +73,32 @@ const marked = new WeakCache<Route, MarkedRoute>();
 
 /** Marks the routes that have rules. */
 export function markRoutes(routes: readonly Route[]): readonly MarkedRoute[] {
-  return marked.getAll(routes, (route) => {
-    const words = marksOf(route);
-    return { ...route, mark: words.length === 0 ? "" : `~${[idOf(route), ...words].join("~")}~` };
+  return marked.getAll(routes, (route) => ({ ...route, mark: markOf(route) }));
+}
+
+function markOf(route: Route): string {
+  const words = marksOf(route);
+  return words.length === 0 ? "" : `~${[idOf(route), ...words].join("~")}~`;
+}
+
+/** The labels that keep somebody out. */
+const GUARDS = ["allow", "deny", "auth"];
+
+/**
+ * Finds the routes with a label that keeps somebody out of which files say nothing: the template that made
+ * them would let everybody in.
+ * @returns each with that label, without what stands before it
+ */
+export function unheededGuards(
+  routes: readonly Route[],
+  { config, assets }: Files,
+): readonly { readonly route: Route; readonly label: string }[] {
+  const texts = [config, ...Object.values(assets).map(({ text }) => text)];
+  return routes.flatMap((route) => {
+    const { closed, values } = route.rules;
+    const label = closed || GUARDS.find((each) => values[each] !== undefined);
+    if (label === undefined || texts.some((text) => text.includes(markOf(route)))) return [];
+    return { route, label };
   });
 }
 

@@ -275,3 +275,50 @@ describe("the fields of the program of 2018", () => {
     expect(sameFiles(before.files, after.files)).toBe(true);
   });
 });
+
+function made(text: string, containers: readonly Container[], isOwn = true) {
+  const template = compileTemplate({ name: "/my.hbs", text, isOwn }, {});
+  const { model } = makeDesired(snapshot(containers), HOST, SETTINGS, template, () => "then");
+  return {
+    served: model.services.map(({ name }) => name),
+    rejections: Object.fromEntries(model.rejections.map((each) => [each.container, each.reason])),
+  };
+}
+
+describe("a template of one's own that does not heed who is kept out", () => {
+  const ROUTES = "{{#each routes}}{{key}};{{/each}}";
+  const MARKED = "{{#each routes}}{{key}}{{#if mark}} {{mark}}{{/if}};{{/each}}";
+  const web = container("web", { labels: { "gateway.allow": "10.0.0.0/8" } });
+  const open = container("open", { image: "open", labels: { "gateway.body": "1k" } });
+
+  test.each(["allow", "deny", "auth"])("does not serve what has %s", (label) => {
+    const value = label === "auth" ? `bob:$6$saltsalt$${"x".repeat(86)}` : "10.0.0.0/8";
+    const kept = { ...web, labels: { [`gateway.${label}`]: value } };
+    expect(made(ROUTES, [kept, open])).toEqual({
+      served: ["open"],
+      rejections: {
+        web: `label gateway.${label} keeps somebody out of /foo/bar, and template /my.hbs does not heed it: it would let everybody in (see "mark" in the README)`,
+      },
+    });
+  });
+
+  test("does not serve what has a wrong one, or has it on a further route", () => {
+    const wrong = { ...web, labels: { "gateway.deny": "x" } };
+    const further = container("further", {
+      image: "further",
+      labels: { "gateway.route.a.path": "/a", "gateway.route.a.deny": "::/0" },
+    });
+    const { served, rejections } = made(ROUTES, [wrong, further, open]);
+    expect(served).toEqual(["open"]);
+    expect(rejections["web"]).toStartWith("label gateway.deny keeps somebody out of /foo/bar, ");
+    expect(rejections["further"]).toStartWith(
+      "label gateway.route.a.deny keeps somebody out of /a",
+    );
+  });
+
+  test("serves it with the mark, and the built-in ones need none", () => {
+    const all = { served: ["foo/bar", "open"], rejections: {} };
+    expect(made(MARKED, [web, open])).toEqual(all);
+    expect(made(ROUTES, [web, open], false)).toEqual(all);
+  });
+});
