@@ -332,7 +332,8 @@ class Reading {
       this.#refused.push({ cost: entry.cost, text: problems[0] ?? label });
       return [];
     }
-    return problems;
+    const isLeft = value === undefined ? "the label counts for nothing" : "it is left out";
+    return problems.map((problem) => `${problem}: ${isLeft}`);
   }
 
   #rowOf(key: string): Row<unknown> | undefined {

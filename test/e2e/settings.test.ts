@@ -106,7 +106,7 @@ describe.each(haproxyVersions())(`settings by label, ${testFlavour()}, HAProxy %
     });
     await gateway.served("/acme/shop/", shop.name);
     await gateway.served("/api/", shop.name);
-    const warning = `container ${shop.name}: label gateway.timeout="soon" is not a time, such as 90s or 5m (1ms to 1h)`;
+    const warning = `container ${shop.name}: label gateway.timeout="soon" is not a time, such as 90s or 5m (1ms to 1h): the label counts for nothing`;
     expect((await gateway.logged(/gateway\.timeout/)).message).toBe(warning);
     const about = await explained(shop.name, flags);
     expect(about).toContain("setting    queue=9, from label gateway.route.api.queue");

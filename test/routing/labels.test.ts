@@ -148,7 +148,7 @@ test.each([
 ])("gateway.%s=%j of the container costs only that", (name, value, warning) => {
   const { values, warnings } = read({ [`gateway.${name}`]: value });
   expect(values).toEqual({});
-  expect(warnings).toEqual([warning]);
+  expect(warnings).toEqual([`${warning}: the label counts for nothing`]);
 });
 
 test.each([

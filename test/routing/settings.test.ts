@@ -104,7 +104,8 @@ test.each([
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });
   expect(settings).toEqual({});
-  expect(warnings).toEqual([`label gateway.${name}=${JSON.stringify(text)} is not ${allowed}`]);
+  const label = `label gateway.${name}=${JSON.stringify(text)}`;
+  expect(warnings).toEqual([`${label} is not ${allowed}: the label counts for nothing`]);
 });
 
 test.each([
