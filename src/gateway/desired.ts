@@ -23,7 +23,7 @@ export interface DesiredSettings {
   readonly haproxy: HaproxyContext;
   readonly pathOf: (file: string) => string;
   /** The files of this machine that labels name. */
-  readonly labelFiles: LabelFiles;
+  readonly labelFiles: Pick<LabelFiles, "areUsed" | "begin" | "haveChanged" | "read">;
 }
 
 export interface Desired {

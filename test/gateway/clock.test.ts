@@ -40,6 +40,7 @@ test.each<[string, Partial<Schedule>, Due["task"], after: number]>([
   ["silent ones, without the Engine too", { lateAt: NOW + 70, connected: false }, "late", 70],
   ["a hold ends at its time", { holdAt: NOW + 80 }, "hold", 80],
   ["it ends without the Engine too", { holdAt: NOW - 80, connected: false }, "hold", 0],
+  ["files are looked at", { filesAt: NOW + 90, connected: false }, "files", 90],
   ["at the same time, a pass comes first", { lateAt: NOW, awake: true }, "pass", 0],
   ["an overdue resync comes at once", { resyncAt: NOW - 5 }, "resync", 0],
   [

@@ -3,8 +3,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { mapsOf } from "../../src/config/map-file.ts";
-import { LabelFiles } from "../../src/gateway/label-files.ts";
-import { makeDesired, type Desired } from "../../src/gateway/desired.ts";
+import { makeDesired, type Desired, type DesiredSettings } from "../../src/gateway/desired.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
 import { createLogger } from "../../src/lib/log.ts";
@@ -25,6 +24,8 @@ interface CaseOptions {
   readonly reach?: Partial<Reach>;
   /** Of HAProxy. */
   readonly version?: string;
+  /** The texts of files that labels may name, by path. */
+  readonly labelFiles?: Readonly<Record<string, string>>;
 }
 
 export interface GoldenCase {
@@ -59,7 +60,7 @@ export function goldenCases(): GoldenCase[] {
 function readCase(name: string): GoldenCase {
   const given = readJson(name, "containers.json") as (Partial<Container> & { name: string })[];
   const choices = (readJson(name, "options.json") ?? {}) as CaseOptions;
-  const { flags = {}, machine, reach, version = NEWEST } = choices;
+  const { flags = {}, machine, reach, version = NEWEST, labelFiles = {} } = choices;
   const options = parseOptions(flags);
   const paths = choosePaths(options.haproxy, { ...DEBIAN, ...machine });
   const log = createLogger({
@@ -91,9 +92,22 @@ function readCase(name: string): GoldenCase {
         },
         haproxy: { version: haproxy, lua: true, ...paths.haproxy },
         pathOf,
-        labelFiles: new LabelFiles([]),
+        labelFiles: readerOf(labelFiles),
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
+    },
+  };
+}
+
+/** Reads these files alone. */
+function readerOf(files: Readonly<Record<string, string>>): DesiredSettings["labelFiles"] {
+  return {
+    areUsed: true,
+    begin: () => undefined,
+    haveChanged: () => false,
+    read: (path) => {
+      const text = files[path];
+      return text === undefined ? { problem: "there is no such file" } : { text };
     },
   };
 }

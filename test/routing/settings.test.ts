@@ -4,9 +4,10 @@ import { describe, expect, test } from "bun:test";
 import { explainContainer } from "../../src/cli/explain/container.ts";
 import { explainUrl } from "../../src/cli/explain/url.ts";
 import { durationOf } from "../../src/lib/durations.ts";
-import type { Container } from "../../src/model.ts";
+import type { Container, Service } from "../../src/model.ts";
 import { readLabels } from "../../src/routing/labels.ts";
 import { route } from "../../src/routing/routing.ts";
+import { withFiles } from "../../src/routing/settings/files.ts";
 import { profileOf } from "../../src/routing/settings/profile.ts";
 import { container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
@@ -51,6 +52,8 @@ test.each([
   ["slowstart", "30000ms", "30s"],
   ["compress", "on", "true"],
   ["queue", "0", "0"],
+  ["errors.404", "/srv/a page's.html", "/srv/a page's.html"],
+  ["errors.5xx", "/srv/x", "/srv/x"],
   ["queue", "007", "7"],
   ["queue", "30s", "30s"],
 ])("%s=%j is %j", (name, text, value) => {
@@ -100,6 +103,9 @@ test.each([
   ["https.sni", "*.a.org", "a host name, such as shop.example.com"],
   ["slowstart", "500ms", "a time, such as 30s (1s to 1h)"],
   ["compress", "gzip", "true or false"],
+  ["errors.404", "404.html", "the path of a file, such as /srv/pages/404.html"],
+  ["errors.404", "", "the path of a file, such as /srv/pages/404.html"],
+  ["errors.404", "/a\nb", "the path of a file, such as /srv/pages/404.html"],
   ["queue", "all", "a time, such as 30s (1ms to 1h), or a number (0 to 100000)"],
 ])("%s=%j costs only that", (name, text, allowed) => {
   const { settings, warnings } = read({ [name]: text, weight: "1" });
@@ -220,4 +226,49 @@ test("explain tells each with its label, and that the oldest decides", () => {
     about: "setting",
     text: "timeout=5m, from label gateway.route.api.timeout",
   });
+});
+
+test.each([
+  "errors.200",
+  "errors.401",
+  "errors.407",
+  "errors.3xx",
+  "errors.40",
+  "errors.",
+  "errors",
+])("%s is no label", (name) => {
+  const { settings, warnings } = read({ [name]: "/srv/x" });
+  expect(settings).toEqual({});
+  expect(warnings.length).toBe(1);
+  expect(warnings[0]).toContain(`label gateway.${name} is unknown`);
+});
+
+test("a file that is of no use is told, and what it is about is served without it", () => {
+  const labels = { "gateway.errors.404": "/srv/a", "gateway.errors.503": "/srv/b" };
+  const containers = [container("web", { labels }), container("plain", { image: "plain" })];
+  const before = model(...containers);
+  const problem = { problem: "there is no such file" };
+  const files = { "/srv/a": { text: "page" }, "/srv/b": problem };
+  const readFile = (path: string) => files[path as keyof typeof files];
+  const after = withFiles(before, readFile, "gateway.");
+  expect(after.services.map((each) => each.files)).toEqual([files, undefined]);
+  expect(after.services[1]).toBe(before.services[1] as Service);
+  expect(withFiles(before, readFile, "gateway.").services[0]).toBe(after.services[0] as Service);
+  expect(after.warnings).toEqual([
+    'service foo/bar: label gateway.errors.503="/srv/b" counts for nothing: there is no such file',
+  ]);
+  const lines = explainContainer(
+    container("web", { labels }),
+    snapshot(containers),
+    HOST,
+    ROUTING,
+    after,
+  );
+  expect(lines.map(({ text }) => text)).toContain(
+    "errors.503=/srv/b counts for nothing: there is no such file",
+  );
+  const seen = { servers: [], oddities: [], routes: [] };
+  expect(explainUrl("/foo/bar", after, seen, "gateway.").map(({ text }) => text)).toContain(
+    "errors.404=/srv/a, from label gateway.errors.404",
+  );
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { basename, join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { mapsOf } from "../../src/config/map-file.ts";
+import { LabelFiles } from "../../src/gateway/label-files.ts";
 import { makeDesired } from "../../src/gateway/desired.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
@@ -45,6 +46,8 @@ const SETTINGS_OF_SERVERS = [
   "compress",
   "https.verify",
   "https.sni",
+  "errors.404",
+  "errors.5xx",
 ];
 /** Those about requests and answers. */
 const RULES = [
@@ -84,6 +87,12 @@ const NAMES = [
   "constructor",
   "toString",
 ];
+/** Files that labels may name. */
+const PAGES = labDir("pages");
+for (const name of ["page", "page.html", "o'ther.json"]) {
+  writeFileSync(join(PAGES, name), "<%[src]>\n  backend evil\n");
+}
+const FILES = new LabelFiles([PAGES]);
 const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
@@ -95,6 +104,9 @@ const PARTS = (
   .split(" ")
   .concat([
     `bob:${HASH}`,
+    join(PAGES, "page"),
+    join(PAGES, "page.html"),
+    join(PAGES, "o'ther.json"),
     `al@x-y.z:${HASH},`,
     " ",
     "\t",
@@ -156,6 +168,7 @@ function render(containers: readonly Container[], version: string, domain?: stri
     routing: { ...SETTINGS.routing, domain },
     template: { ...SETTINGS.template, domain: domain ?? "" },
     haproxy: { ...SETTINGS.haproxy, version },
+    labelFiles: FILES,
   };
   return makeDesired(snapshot(containers), HOST, settings, template, () => "then");
 }
@@ -170,7 +183,11 @@ const OWN_LINES = [
   new RegExp(`^defaults ${PROFILE}$`),
   new RegExp(`^backend _spare${PROFILE}_\\d+ from ${PROFILE}$`),
   // In a comment: the settings.
-  /^#( '?[a-z.]+=\S+)+$/,
+  /^#( '?[a-z.0-9]+=.+)+$/,
+  // What is answered for a status. Nothing of the label is in it.
+  /^ {4}# (What a container answers with these statuses has a page of its own, and so has what is answered in its|place\.)$/,
+  /^ {4}http-error status 50[0234] content-type '(?:text\/html|text\/plain|application\/json); charset=utf-8' file \/x\/label-[\w-]{12}\.txt(?: hdr Retry-After 5)?$/,
+  /^ {4}http-response return status \d+ content-type '(?:text\/html|text\/plain|application\/json); charset=utf-8' file \/x\/label-[\w-]{12}\.txt if \{ status \d+ \}$/,
   /^ {4}timeout (connect|server|tunnel|queue) \d+(ms|s|m|h|d)$/,
   /^ {4}http-request deny deny_status 503 if \{ be_conn_free 0 \} \{ queue ge \d+ \}$/,
   /^ {4}# All places are taken, and so are those in the queue\.$/,

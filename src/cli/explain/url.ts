@@ -5,6 +5,7 @@ import type { Model, Route, Server } from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
 import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
+import { describeFiles } from "../../routing/settings/files.ts";
 import { describeSettings } from "../../routing/settings/profile.ts";
 import { describeRules } from "../../routing/settings/rules.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
@@ -43,7 +44,12 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
   const rest = best.strip ? below : path;
   const sent = `${best.rewrite}${rest.startsWith("/") ? rest : `/${rest}`}`;
   const settings =
-    service === undefined ? [] : describeSettings(service.name, service.settings, labelPrefix);
+    service === undefined
+      ? []
+      : [
+          ...describeSettings(service.name, service.settings, labelPrefix),
+          ...describeFiles(service),
+        ];
   const lines = [
     title,
     found,
