@@ -259,7 +259,8 @@ class SiteReader {
     const valid = block.flatMap((each) => {
       const user = toUser(each.name, each.args[0] ?? "");
       if (user !== undefined) return [user];
-      this.#notes.warnSecret(each.theirs, "the user cannot get in: only bcrypt is known", "auth");
+      const what = "the user cannot get in: only bcrypt with a cost of up to 12 is known";
+      this.#notes.warnSecret(each.theirs, what, "auth");
       return [];
     });
     const [first] = block;

@@ -15,6 +15,7 @@ import {
   toDuration,
   toNetworkRange,
   toPath,
+  toRate,
   toSwitch,
   toUser,
   withoutPrefix,
@@ -224,7 +225,11 @@ function readBasicAuth(options: Options, notes: Notes): Step {
   const valid = users.filter((user) => user !== undefined);
   if (theirs !== undefined && valid.length < users.length) {
     const left = `${users.length - valid.length} of its ${users.length} users cannot get in`;
-    notes.warnSecret(theirs, `${left}: only bcrypt and SHA-512 are known`, "auth");
+    notes.warnSecret(
+      theirs,
+      `${left}: only bcrypt (with a cost of up to 12), SHA-512 and SHA-256 are known`,
+      "auth",
+    );
   }
   if (valid.length === 0) return CLOSE;
   const removes = toSwitch(options.get("removeheader")?.value ?? "false") ?? false;
@@ -262,16 +267,17 @@ function readRateLimit(options: Options, notes: Notes): Step {
   const count = toCount(average.value);
   const period = options.get("period");
   const duration = toDuration(period?.value ?? "1s");
-  if (count === undefined || duration === undefined) {
+  const rate = count === undefined || duration === undefined ? undefined : toRate(count, duration);
+  if (rate === undefined) {
     const wrong = count === undefined ? average : (period ?? average);
-    notes.warn(wrong, "it is no rate", "rate");
+    notes.warn(wrong, "it is no rate that can be had here (up to 1000000 in up to 1h)", "rate");
     return NOTHING;
   }
   const burst = options.get("burst");
   const most = burst === undefined ? undefined : toCount(burst.value);
   if (burst !== undefined && most === undefined) notes.warn(burst, "it is no number", "rate.burst");
   return adding({
-    rate: `${count}/${duration}`,
+    rate,
     ...(most === undefined ? {} : { "rate.burst": most }),
   });
 }

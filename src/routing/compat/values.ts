@@ -1,6 +1,9 @@
 // Values as other proxies have them, checked and written in our way. What is not valid is `undefined`.
 
 import { isIP } from "node:net";
+import { millisecondsOf } from "../../lib/durations.ts";
+import { parseUser } from "../settings/auth.ts";
+import { parseRate } from "../settings/rate.ts";
 
 /** The longest host name. Source: RFC 1035. */
 const LONGEST_HOST = 253;
@@ -151,11 +154,19 @@ export function toBytes(text: string): string | undefined {
   return bytes >= 1 && bytes <= Number.MAX_SAFE_INTEGER ? String(bytes) : undefined;
 }
 
-const BCRYPT = /^\$2[abxy]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
-const SHA512 = /^\$6\$(rounds=\d{4,9}\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{86}$/;
-
-/** `user:hash` with a hash that the gateway knows: bcrypt or SHA-512. */
+/** `user:hash` as a label of ours has it. One that it would refuse is none, so that the others get in. */
 export function toUser(name: string, hash: string): string | undefined {
-  const isKnown = BCRYPT.test(hash) || SHA512.test(hash);
-  return isKnown && /^[A-Za-z0-9._@+-]{1,100}$/.test(name) ? `${name}:${hash}` : undefined;
+  return parseUser(`${name}:${hash}`);
+}
+
+/** A second: a rate of ours has no shorter time. */
+const SHORTEST_PERIOD = 1_000;
+
+/** So many requests in a time, such as `100/1m`. For a time that is too short, it is several of them. */
+export function toRate(count: string, period: string): string | undefined {
+  const length = millisecondsOf(period) ?? 0;
+  if (length < 1) return undefined;
+  const times = Math.ceil(SHORTEST_PERIOD / length);
+  if (times === 1) return parseRate(`${count}/${period}`);
+  return parseRate(`${Number(count) * times}/${length * times}ms`);
 }

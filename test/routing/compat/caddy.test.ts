@@ -435,7 +435,7 @@ describe("what protects and is not understood lets nobody in", () => {
     const labels = site({ "basic_auth.bob": BCRYPT, "basic_auth.al": "plain" });
     expect(labelsOf(labels)).toMatchObject({ auth: `bob:${BCRYPT}` });
     expect(warningsOf(labels)).toEqual([
-      "caddy.basic_auth.al (its value is not shown): the user cannot get in: only bcrypt is known; use gateway.auth",
+      "caddy.basic_auth.al (its value is not shown): the user cannot get in: only bcrypt with a cost of up to 12 is known; use gateway.auth",
     ]);
   });
 

@@ -201,6 +201,8 @@ describe("redirects", () => {
   });
 });
 
+const NO_RATE = "it is no rate that can be had here (up to 1000000 in up to 1h); use gateway.rate";
+
 describe("what protects", () => {
   test.each<[string, Texts, Texts]>([
     [
@@ -239,7 +241,13 @@ describe("what protects", () => {
       "a user with another hash",
       { "basicauth.users": `bob:${BCRYPT},al:$apr1$x$y` },
       { auth: `bob:${BCRYPT}`, "auth.forward": "true" },
-      "1 of its 2 users cannot get in: only bcrypt and SHA-512 are known; use gateway.auth",
+      "1 of its 2 users cannot get in: only bcrypt (with a cost of up to 12), SHA-512 and SHA-256 are known; use gateway.auth",
+    ],
+    [
+      "a hash that would stop HAProxy for a second",
+      { "basicauth.users": `bob:${BCRYPT},al:${BCRYPT.replace("$10$", "$14$")}` },
+      { auth: `bob:${BCRYPT}`, "auth.forward": "true" },
+      "1 of its 2 users cannot get in: only bcrypt (with a cost of up to 12)",
     ],
     ["only other hashes", { "basicauth.users": "al:$apr1$x$y" }, CLOSED, "1 of its 1 users"],
     ["a file", { "basicauth.usersfile": "/x" }, CLOSED, "a file of Traefik's cannot be read here"],
@@ -319,6 +327,8 @@ describe("limits", () => {
       { rate: "100/1m", "rate.burst": "50" },
     ],
     [{ "ratelimit.average": "6", "ratelimit.period": "90" }, { rate: "6/90s" }],
+    [{ "ratelimit.average": "6", "ratelimit.period": "500ms" }, { rate: "12/1s" }],
+    [{ "ratelimit.average": "6", "ratelimit.period": "300ms" }, { rate: "24/1200ms" }],
     [{ "ratelimit.average": "0" }, {}],
     [
       { "buffering.maxrequestbodybytes": "2000000", "buffering.memrequestbodybytes": "1" },
@@ -333,8 +343,10 @@ describe("limits", () => {
   });
 
   test.each<[Texts, Texts, string]>([
-    [{ "ratelimit.average": "x" }, {}, "it is no rate; use gateway.rate"],
-    [{ "ratelimit.average": "1", "ratelimit.period": "x" }, {}, "it is no rate; use gateway.rate"],
+    [{ "ratelimit.average": "x" }, {}, NO_RATE],
+    [{ "ratelimit.average": "1", "ratelimit.period": "x" }, {}, NO_RATE],
+    [{ "ratelimit.average": "1", "ratelimit.period": "2h" }, {}, NO_RATE],
+    [{ "ratelimit.average": "1000001" }, {}, NO_RATE],
     [
       { "ratelimit.average": "1", "ratelimit.burst": "x" },
       { rate: "1/1s" },
