@@ -1,5 +1,5 @@
-// The types that all folders share, and a few constants with a function: the containers of Docker, the services that they
-// make up, and the files of HAProxy.
+// The types that all folders share: the containers of Docker, the services that they make up, and the
+// files of HAProxy. A few constants and one function go with them.
 
 /** `starting`: it has its address already and does not run yet. No Engine says so. */
 export type ContainerState =

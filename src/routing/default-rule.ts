@@ -32,7 +32,9 @@ export function parseDefaultRule(text: string): DefaultRule {
     // What is misspelt is found here, and not with the first container.
     render(example);
   } catch (error) {
-    throw wrong(text, errorMessage(error), error);
+    const [, name] = /^"(.*)" not defined/.exec(errorMessage(error)) ?? [];
+    const problem = name === undefined ? errorMessage(error) : `no container has "${name}"`;
+    throw wrong(text, problem, error);
   }
   return (container) => {
     const result = render(toContext(container)).trim();

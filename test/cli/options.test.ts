@@ -184,7 +184,7 @@ test.each<[RawOptions, string, string | undefined]>([
   ],
   [
     { "default-rule": "{{nme}}" },
-    'Cannot use --default-rule "{{nme}}": "nme" not defined in [object Object] - 1:2',
+    'Cannot use --default-rule "{{nme}}": no container has "nme"',
     "such as '/{{container.name}}' or '{{compose.service}}.example.com'",
   ],
   [

@@ -174,6 +174,17 @@ describe("a container whose inspection gets no answer before it runs", () => {
     expect(known()).toEqual(["one running at bridge 172.17.0.2: 8000 9000"]);
   });
 
+  test("has variables that say where it is served: it gets no requests before these are known", async () => {
+    await hurried();
+    const environment = ["NETWORK_ACCESS=internal", "VIRTUAL_HOST=a.test"];
+    expect(store.snapshot().containers[0]?.environment).toEqual({});
+    expect(await runs({ environment })).toEqual({ noted: undefined, started: [] });
+    expect(store.snapshot().containers[0]?.environment).toEqual({
+      NETWORK_ACCESS: "internal",
+      VIRTUAL_HOST: "a.test",
+    });
+  });
+
   test("has a HEALTHCHECK of its own: it gets no requests at its start", async () => {
     await hurried();
     expect(await runs({ health: "starting" })).toEqual({ noted: undefined, started: [] });

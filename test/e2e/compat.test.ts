@@ -12,6 +12,7 @@ import {
 import { parseAnswer, removeAll, run, type Answer, type Container } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { request } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
@@ -84,7 +85,6 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
       },
     });
     expect((await served("/app/x?y", "n.test", shop)).target).toBe("/x?y");
-    // Nowhere else, also not for a moment.
     expect((await status("/acme/shop/", "n.test")).status).toBe(403);
     const inside = await run(engine, "acme/api:1", {
       env: { VIRTUAL_HOST: "in.test", NETWORK_ACCESS: "intern" },
@@ -106,6 +106,29 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
       "labels     those for nginx-proxy are read as labels of the gateway; --as-labels shows them",
     );
     await gone(shop, "n.test");
+  });
+
+  test("who has variables is never served at its image's path, also not as it starts", async () => {
+    await start();
+    const env = { VIRTUAL_HOST: "in.test", NETWORK_ACCESS: "internal" };
+    const state = { isOver: false };
+    const statuses: number[] = [];
+    const asking = (async () => {
+      while (!state.isOver) {
+        const { port } = gateway;
+        const asked = { port, target: "/acme/shop/", headers: { Host: "any.test" } };
+        statuses.push((await request({ ...asked, timeoutMs: 20_000 })).status);
+      }
+    })();
+    for (let count = 0; count < 5; count++) {
+      const shop = await run(engine, "acme/shop:1", { env });
+      await served("/", "in.test", shop);
+      await gone(shop, "in.test");
+    }
+    state.isOver = true;
+    await asking;
+    expect(statuses.length).toBeGreaterThan(20);
+    expect(statuses.filter((each) => each === 200)).toEqual([]);
   });
 
   test("Traefik's labels, with a password and a prefix that is stripped", async () => {

@@ -25,6 +25,8 @@ export interface PlayedState {
   readonly stopTimeout?: number;
   /** The ports that it exposes, beside those of its image. */
   readonly exposed?: readonly string[];
+  /** What it was given in its environment, which no list tells. */
+  readonly environment?: readonly string[];
   /** Whether its image has a HEALTHCHECK. */
   readonly isChecked?: boolean;
 }
@@ -130,7 +132,7 @@ export class PlayedClient {
     if (state === undefined) return undefined;
     const { name, status = "running", health, ip = addressOf(id), labels = {} } = state;
     const { image = "foo/bar", networks = ["bridge"], stopSignal, stopTimeout } = state;
-    const { exposed = [], isChecked = false } = state;
+    const { exposed = [], environment = [], isChecked = false } = state;
     return {
       Id: id,
       Name: `/${name}`,
@@ -144,6 +146,7 @@ export class PlayedClient {
       Config: {
         Image: image,
         Labels: labels,
+        Env: ["PATH=/bin", ...environment],
         ExposedPorts: Object.fromEntries(["8000/tcp", ...exposed].map((port) => [port, {}])),
         ...healthcheck(isChecked),
         StopSignal: stopSignal,

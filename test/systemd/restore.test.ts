@@ -72,6 +72,24 @@ test("what was restored by hand is told of as well, with what is left", async ()
   await machine.sh(`rm ${COPY} /etc/haproxy/haproxy.*.map /etc/haproxy/haproxy.*.lua`);
 });
 
+test("pages that labels name go with the rest", async () => {
+  await machine.sh("mkdir -p /srv/pages; echo none >/srv/pages/404.html");
+  await importImage(engine, "acme/paged:1", { expose: [8000] });
+  const labels = { "gateway.errors.404": "/srv/pages/404.html" };
+  const paged = await run(engine, "acme/paged:1", { labels });
+  try {
+    await install("--label-files /srv/pages");
+    await machine.served("/acme/paged/", paged.name);
+    const copy = "/etc/haproxy/haproxy.label-*.txt";
+    expect(await machine.sh(`cat ${copy}`)).toBe("none\n");
+    expect(await machine.sh(RESTORE)).toContain("back: done\n");
+    expect((await machine.try(`cat ${copy}`)).status).not.toBe(0);
+  } finally {
+    await machine.sh("rm -r /srv/pages");
+    await paged.remove();
+  }
+});
+
 test("a HAProxy that does not run has its configuration back all the same", async () => {
   await install();
   await machine.sh("systemctl stop haproxy");

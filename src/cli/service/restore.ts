@@ -123,10 +123,10 @@ function newestCopy(output: string): string | undefined {
 /** The files of the built-in templates. Not every configuration names them all. */
 const BUILT_IN = ["routes.map", "wildcards.map", "waiting.lua"];
 
-/** The maps and scripts of the gateway's configuration, and of earlier ones. */
+/** The maps, scripts and pages of the gateway's configuration, and the maps and scripts of earlier ones. */
 function ownFiles(output: string, config: string): string[] {
   const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
-  const named = [...config.matchAll(/[^\s"'(),]+\.(?:map|lua)\b/g)].map(([path]) => path);
+  const named = [...config.matchAll(/[^\s"'(),]+\.(?:map|lua|txt)\b/g)].map(([path]) => path);
   const own = named.filter((path) => path.startsWith(stem));
   return [...new Set([...own, ...BUILT_IN.map((name) => stem + name)])];
 }
