@@ -51,6 +51,38 @@ test("nothing else is", () => {
   expect(files.read("/etc/passwd", 10_000)).toEqual(OUTSIDE);
 });
 
+test("what is elsewhere is not even opened", () => {
+  // Nobody can open a socket: the system would say so.
+  using socket = Bun.listen({ unix: join(dir, "socket"), socket: { data: () => undefined } });
+  expect(socket).toBeDefined();
+  symlinkSync("../socket", join(folder, "socket"));
+  expect(read("socket")).toEqual(OUTSIDE);
+});
+
+test("nor is it read if a link is changed at the very moment", async () => {
+  mkdirSync(join(folder, "in"));
+  writeFileSync(join(folder, "in", "secret"), "inner");
+  const flip = `
+    const { symlinkSync, renameSync } = require("node:fs");
+    for (;;) for (const to of ["in", ".."]) { symlinkSync(to, "new"); renameSync("new", "link"); }`;
+  const flipping = Bun.spawn([process.execPath, "-e", flip], { cwd: folder, stderr: "ignore" });
+  try {
+    const found = new Set<string>();
+    const end = performance.now() + 10_000;
+    for (let count = 0; count < 30_000 && performance.now() < end; count++) {
+      const file = read("link/secret");
+      found.add("text" in file ? file.text : file.problem.split(" ", 4).join(" "));
+      if (count % 1_000 === 0) await Bun.sleep(1);
+    }
+    expect(found).toContain("inner");
+    expect(found).toContain("it is not below");
+    expect(found).not.toContain("secret");
+  } finally {
+    flipping.kill();
+    await flipping.exited;
+  }
+});
+
 test("without a folder no file is", () => {
   files = new LabelFiles([]);
   expect(read("page")).toEqual({
