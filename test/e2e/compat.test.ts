@@ -17,13 +17,9 @@ import { importImage } from "../lab/images.ts";
 import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
+import { AUTHORIZATION, SHA512 } from "../lab/labels.ts";
 
 setDefaultTimeout(60_000);
-
-/** A hash of `pass:word`. */
-const SHA512 =
-  "$6$saltsalt$SERkwHa3K3JJvpeWCw2djYTBdBQouRmaol9kjQZR2Baz..OPWxBMnLyvIoRBJQ6vIeSuZliRrDkMuEGNJ5MRr1";
-const AUTHORIZATION = `Basic ${Buffer.from("bob:pass:word").toString("base64")}`;
 
 let engine: Engine;
 

@@ -16,6 +16,7 @@ import { importImage } from "../lab/images.ts";
 import { explained, flagsOf, pairs, routesOf, statesOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
+import { labels } from "../lab/labels.ts";
 
 setDefaultTimeout(60_000);
 
@@ -29,11 +30,6 @@ beforeAll(async () => {
 });
 
 afterAll(closeGateways);
-
-/** Labels with the usual prefix. */
-function labels(own: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(own).map(([key, text]) => [`gateway.${key}`, text]));
-}
 
 /** Waits until a container answers a request of a host. */
 function served(gateway: Gateway, host: string, target: string, by: Container): Promise<Answer> {

@@ -15,13 +15,9 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { AUTHORIZATION, labels, SHA512 } from "../lab/labels.ts";
 
 setDefaultTimeout(60_000);
-
-/** A hash of `pass:word`. */
-const SHA512 =
-  "$6$saltsalt$SERkwHa3K3JJvpeWCw2djYTBdBQouRmaol9kjQZR2Baz..OPWxBMnLyvIoRBJQ6vIeSuZliRrDkMuEGNJ5MRr1";
-const AUTHORIZATION = `Basic ${Buffer.from("bob:pass:word").toString("base64")}`;
 
 let engine: Engine;
 
@@ -33,11 +29,6 @@ beforeAll(async () => {
 });
 
 afterAll(closeGateways);
-
-/** Labels with the usual prefix. */
-function labels(own: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(own).map(([key, text]) => [`gateway.${key}`, text]));
-}
 
 describe.each(haproxyVersions())(`rules by label, ${testFlavour()}, HAProxy %s`, (version) => {
   let gateway: Gateway;

@@ -15,6 +15,7 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { labels } from "../lab/labels.ts";
 
 setDefaultTimeout(60_000);
 
@@ -28,11 +29,6 @@ beforeAll(async () => {
 });
 
 afterAll(closeGateways);
-
-/** Labels with the usual prefix. */
-function labels(own: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(Object.entries(own).map(([key, text]) => [`gateway.${key}`, text]));
-}
 
 describe.each(haproxyVersions())(`settings by label, ${testFlavour()}, HAProxy %s`, (version) => {
   let gateway: Gateway;

@@ -7,18 +7,13 @@ import { NO_RULES, type Container } from "../../src/model.ts";
 import { readLabels } from "../../src/routing/labels.ts";
 import { route } from "../../src/routing/routing.ts";
 import { container, HOST, ROUTING, snapshot } from "../lab/make.ts";
+import { labels as prefixed } from "../lab/labels.ts";
 
 /** The rules that labels give. */
 function read(labels: Record<string, string>) {
   const found = readLabels(prefixed(labels));
   if ("reason" in found) throw new Error(found.reason);
   return { ...found.route.rules, warnings: found.warnings };
-}
-
-function prefixed(labels: Record<string, string>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(labels).map(([name, text]) => [`gateway.${name}`, text]),
-  );
 }
 
 function model(...containers: readonly Container[]) {

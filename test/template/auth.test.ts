@@ -4,13 +4,12 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { Labelled } from "../lab/labelled.ts";
+import { SHA512 } from "../lab/labels.ts";
 import { START_MS } from "../lab/proxy.ts";
 
 /** Hashes of `pass:word`. */
 const BCRYPT = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 const SLOW = "$2b$10$abcdefghijklmnopqrstuum0p92xsrS1zPNvgyP5Xpg.9.e2HzPC6";
-const SHA512 =
-  "$6$saltsalt$SERkwHa3K3JJvpeWCw2djYTBdBQouRmaol9kjQZR2Baz..OPWxBMnLyvIoRBJQ6vIeSuZliRrDkMuEGNJ5MRr1";
 const SHA256 = "$5$rounds=1000$saltsalt$IugcXyCjOshguTxJKaTfOu4RuHVB5csAaqPXBSbpbu5";
 
 const OPEN = { "route.a.path": "/open", "route.a.host": "a.test" };

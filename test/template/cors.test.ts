@@ -5,10 +5,8 @@ import { reply } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import type { RawResponse } from "../lab/http.ts";
 import { Labelled } from "../lab/labelled.ts";
+import { SHA512 } from "../lab/labels.ts";
 import { START_MS } from "../lab/proxy.ts";
-
-const SHA512 =
-  "$6$saltsalt$SERkwHa3K3JJvpeWCw2djYTBdBQouRmaol9kjQZR2Baz..OPWxBMnLyvIoRBJQ6vIeSuZliRrDkMuEGNJ5MRr1";
 
 const LABELS = {
   plain: {},
