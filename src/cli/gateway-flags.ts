@@ -120,6 +120,11 @@ export const GATEWAY_FLAGS: FlagDefs = {
     description:
       "where files of this machine may be that labels name; may be repeated (default: nowhere)",
   },
+  "error-dir": {
+    type: "string",
+    valueHint: "FOLDER",
+    description: "pages for the gateway's own errors, such as 503.html or 503.http",
+  },
   wait: {
     type: "string",
     valueHint: "MIN:MAX",

@@ -28,6 +28,8 @@ export interface Options {
   readonly reload: ReloadOptions;
   /** The folders in which labels may name files. */
   readonly labelFiles: readonly string[];
+  /** The folder of pages for the gateway's own errors. */
+  readonly errorDir: string | undefined;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** Whether a link that forgets the prefix of its page is led below it. */
@@ -96,6 +98,7 @@ export function parseOptions(raw: RawOptions): Options {
       "a HAProxy that the gateway runs is reloaded by the gateway",
     );
   }
+  const errorDir = text("error-dir");
   const listen = list(raw["listen"], "*:80").map(parseListen);
   return {
     template: { name: template, file: templateFile },
@@ -113,7 +116,13 @@ export function parseOptions(raw: RawOptions): Options {
     },
     listen,
     labelFiles:
-      raw["label-files"] === undefined ? [] : list(raw["label-files"], "").map(parseFolder),
+      raw["label-files"] === undefined
+        ? []
+        : list(raw["label-files"], "").map((folder) =>
+            parseFolder("label-files", folder, "/srv/gateway"),
+          ),
+    errorDir:
+      errorDir === undefined ? undefined : parseFolder("error-dir", errorDir, "/srv/errors"),
     haproxy: {
       program: text("haproxy") ?? "haproxy",
       outputFile: text("output-file"),
@@ -150,11 +159,11 @@ function list(value: RawOptions[string], fallback: string): string[] {
   return [...new Set(items)];
 }
 
-function parseFolder(value: string): string {
+function parseFolder(flag: string, value: string, example: string): string {
   if (value.startsWith("/")) return value;
   throw usage(
-    `Cannot use --label-files "${value}": it is no path from the root`,
-    "such as --label-files /srv/gateway",
+    `Cannot use --${flag} "${value}": it is no path from the root`,
+    `such as --${flag} ${example}`,
   );
 }
 

@@ -19,6 +19,7 @@ import { currentReach, inspectHost } from "../gateway/host.ts";
 import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
+import { ErrorDir } from "../gateway/error-dir.ts";
 import { LabelFiles } from "../gateway/label-files.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
 import { holdOptions, proxyOptions } from "../template/context.ts";
@@ -65,6 +66,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       haproxy: { ...build, ...paths.haproxy },
       pathOf: files.pathOf,
       labelFiles: new LabelFiles(options.labelFiles),
+      errorDir: new ErrorDir(options.errorDir),
     },
   };
 }

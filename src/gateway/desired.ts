@@ -10,25 +10,36 @@ import { withFiles } from "../routing/settings/files.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import { nameOf } from "../lib/places.ts";
 import { unheededGuards } from "../template/rules.ts";
+import type { ErrorPage } from "../template/error-pages.ts";
 import type { Template } from "../template/compile.ts";
-import { toContext, type ContextOptions, type HaproxyContext } from "../template/context.ts";
+import {
+  errorOptions,
+  toContext,
+  type ContextOptions,
+  type HaproxyContext,
+} from "../template/context.ts";
 import { currentReach } from "./host.ts";
+import type { ErrorDir } from "./error-dir.ts";
 import type { LabelFiles } from "./label-files.ts";
 import type { TemplateSlot } from "./template-file.ts";
 
 /** Everything besides Docker's containers that decides what is in the files. */
 export interface DesiredSettings {
   readonly routing: RoutingOptions;
-  readonly template: ContextOptions;
+  readonly template: Omit<ContextOptions, keyof ReturnType<typeof errorOptions>>;
   readonly haproxy: HaproxyContext;
   readonly pathOf: (file: string) => string;
   /** The files of this machine that labels name. */
   readonly labelFiles: Pick<LabelFiles, "areUsed" | "begin" | "haveChanged" | "read">;
+  /** The pages for the gateway's own errors. */
+  readonly errorDir: Pick<ErrorDir, "isUsed" | "hasChanged" | "read">;
 }
 
 export interface Desired {
   readonly model: Model;
   readonly files: Files;
+  /** The pages for errors that are in the files. */
+  readonly pages: readonly ErrorPage[];
 }
 
 /** Makes the services to serve of those of running containers. */
@@ -58,14 +69,14 @@ export class DesiredState {
     this.#last = undefined;
   }
 
-  /** Whether labels name files of this machine, which may change by themselves. */
+  /** Whether labels or flags name files of this machine, which may change by themselves. */
   get hasFiles(): boolean {
-    return this.settings.labelFiles.areUsed;
+    return this.settings.labelFiles.areUsed || this.settings.errorDir.isUsed;
   }
 
   /** Whether one of these files is another one than in the last desired state. */
   filesChanged(): boolean {
-    return this.settings.labelFiles.haveChanged();
+    return this.settings.labelFiles.haveChanged() || this.settings.errorDir.hasChanged();
   }
 
   /** Notes that HAProxy took the last desired state. */
@@ -134,8 +145,8 @@ export class DesiredState {
     throw failure;
   }
 
-  #withOwners({ model, files: { config, assets } }: Desired): Desired {
-    return { model, files: { config, assets: { ...assets, ...this.owners(model) } } };
+  #withOwners({ model, files: { config, assets }, pages }: Desired): Desired {
+    return { model, pages, files: { config, assets: { ...assets, ...this.owners(model) } } };
   }
 }
 
@@ -184,24 +195,30 @@ export function makeDesired(
   hold: HoldServices = (services) => services,
 ): Desired {
   const excluded: Record<string, string> = {};
-  const { labelFiles, routing } = settings;
+  const { labelFiles, errorDir, routing } = settings;
   labelFiles.begin();
+  const { pages, warnings } = errorDir.read();
+  const options = { ...settings.template, ...errorOptions(pages) };
   for (;;) {
     const routed = withFiles(
       router(snapshot, reach, { ...routing, excluded }),
       labelFiles.read,
       routing.labelPrefix,
     );
-    const model = { ...routed, services: hold(routed.services) };
-    if (last !== undefined && sameItems(last.model.services, model.services)) {
-      return { model, files: last.files };
+    const model = {
+      ...routed,
+      services: hold(routed.services),
+      warnings: [...routed.warnings, ...warnings],
+    };
+    if (last?.pages === pages && sameItems(last.model.services, model.services)) {
+      return { model, files: last.files, pages };
     }
-    const context = toContext(model, settings.template, settings.haproxy, time);
+    const context = toContext(model, options, settings.haproxy, time);
     try {
       const files = template.render(context, settings.pathOf);
       const open = template.isOwn ? letIn(model.services, files, template.name) : {};
       const isNew = Object.keys(open).some((id) => excluded[id] === undefined);
-      if (!isNew) return { model, files };
+      if (!isNew) return { model, files, pages };
       Object.assign(excluded, open);
     } catch (error) {
       if (!(error instanceof UnsafeValueError)) throw error;

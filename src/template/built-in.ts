@@ -13,6 +13,8 @@ import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import networks from "../../templates/networks.hbs" with { type: "text" };
+import ownErrors from "../../templates/own-errors.hbs" with { type: "text" };
+import reply from "../../templates/reply.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
 import answers from "../../templates/answers.hbs" with { type: "text" };
 import auth from "../../templates/auth.hbs" with { type: "text" };
@@ -52,9 +54,11 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   kept,
   mended,
   networks,
+  "own-errors": ownErrors,
   profile,
   rate,
   redirect,
+  reply,
   rules,
   trusted,
   unanswered,

@@ -4,6 +4,7 @@ import { WeakCache } from "../lib/weak-cache.ts";
 import type { Model, Server, Service } from "../model.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard } from "../lib/places.ts";
+import type { ErrorPage } from "./error-pages.ts";
 import { traceLabels } from "./origin.ts";
 import { pageFilesOf, type PageFile } from "./pages.ts";
 import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
@@ -23,6 +24,10 @@ export interface ContextOptions {
   readonly hops: readonly number[];
   /** Whether connections begin with the PROXY protocol; those of these proxies only, if there are any. */
   readonly proxyProtocol: boolean;
+  /** What is answered for errors in place of the gateway's own words. */
+  readonly errorPages: readonly ErrorPage[];
+  /** The same by status. */
+  readonly errorPageOf: Readonly<Record<string, ErrorPage>>;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** How long HAProxy waits for a connection, and between two tries, in milliseconds. */
@@ -40,6 +45,16 @@ export function proxyOptions(
   proxyProtocol: boolean,
 ): Pick<ContextOptions, "trustedProxies" | "hops" | "proxyProtocol"> {
   return { trustedProxies: networks, hops: networks.length === 0 ? [] : HOPS, proxyProtocol };
+}
+
+/** What templates see of the pages for errors. */
+export function errorOptions(
+  pages: readonly ErrorPage[],
+): Pick<ContextOptions, "errorPages" | "errorPageOf"> {
+  return {
+    errorPages: pages,
+    errorPageOf: Object.fromEntries(pages.map((page) => [page.status, page])),
+  };
 }
 
 /**

@@ -30,6 +30,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   network: ["a", "b c"],
   "label-prefix": ["a.b", "c."],
   "label-files": ["/srv/a", "/srv/b"],
+  "error-dir": ["/srv/a", "/srv/b"],
   filter: ["label=a=b", "name=x"],
   "default-rule": ["/{{container.name}}", "{{image.name}}.a.org"],
   compat: ["none", "all"],

@@ -20,6 +20,7 @@ const DEFAULTS: Options = {
   },
   listen: ["*:80"],
   labelFiles: [],
+  errorDir: undefined,
   haproxy: {
     program: "haproxy",
     outputFile: undefined,
@@ -196,6 +197,11 @@ test.each<[RawOptions, string, string | undefined]>([
     { "label-files": ["/a", "b"] },
     'Cannot use --label-files "b": it is no path from the root',
     "such as --label-files /srv/gateway",
+  ],
+  [
+    { "error-dir": "errors" },
+    'Cannot use --error-dir "errors": it is no path from the root',
+    "such as --error-dir /srv/errors",
   ],
   [
     { "trusted-proxies": "10.0.0.0/8,x" },

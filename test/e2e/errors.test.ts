@@ -74,4 +74,24 @@ describe.each(haproxyVersions())(`pages for errors, ${testFlavour()}, HAProxy %s
     const plain = await run(engine, "acme/shop:1");
     await gateway.served("/acme/shop/", plain.name);
   });
+
+  test("the gateway's own errors have the pages of a folder, and a bad one changes nothing", async () => {
+    const folder = labDir("own-pages");
+    const page = join(folder, "403.html");
+    writeFileSync(page, "<h1>No</h1>");
+    const flags = ["--error-dir", folder];
+    gateway = await startGateway({ dockerHost: engine.dockerHost, version, flags });
+    const shop = await run(engine, "acme/shop:1");
+    await gateway.served("/acme/shop/", shop.name);
+    const answer = async (): Promise<string> => (await gateway.get("/nothing")).body;
+    expect(await answer()).toBe("<h1>No</h1>");
+    writeFileSync(page, "<h1>No, sorry</h1>");
+    const soon = { timeoutMs: 10_000 };
+    await eventually(async () => expect(await answer()).toBe("<h1>No, sorry</h1>"), soon);
+    writeFileSync(join(folder, "503.http"), "Sorry");
+    const { message } = await gateway.logged(/503\.http/);
+    expect(message).toContain("no empty line ends its headers; the pages before it are used on");
+    expect(await answer()).toBe("<h1>No, sorry</h1>");
+    await gateway.served("/acme/shop/", shop.name);
+  });
 });

@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import { basename, dirname, join } from "node:path";
 import { mapsOf } from "../../src/config/map-file.ts";
 import { makeDesired, type Desired, type DesiredSettings } from "../../src/gateway/desired.ts";
+import { ErrorDir } from "../../src/gateway/error-dir.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
 import { createLogger } from "../../src/lib/log.ts";
@@ -72,6 +73,7 @@ function readCase(name: string): GoldenCase {
   });
   const { pathOf } = new ConfigFiles(paths.output, isOwnConfig, log);
   const { routing, listen, hold, trustedProxies, proxyProtocol } = options;
+  const pages = place(name, "pages");
   const template = readTemplate(name, options.template.name);
   return {
     name,
@@ -93,6 +95,7 @@ function readCase(name: string): GoldenCase {
         haproxy: { version: haproxy, lua: true, ...paths.haproxy },
         pathOf,
         labelFiles: readerOf(labelFiles),
+        errorDir: new ErrorDir(existsSync(pages) ? pages : undefined),
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
     },

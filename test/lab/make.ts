@@ -1,6 +1,7 @@
 // Makes values of the model for the unit tests. What a test does not name has an ordinary value.
 
 import { expect } from "bun:test";
+import { ErrorDir } from "../../src/gateway/error-dir.ts";
 import { LabelFiles } from "../../src/gateway/label-files.ts";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
 import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
@@ -52,6 +53,7 @@ export const SETTINGS: DesiredSettings = {
   },
   pathOf: (file) => `/x/${file}`,
   labelFiles: new LabelFiles([]),
+  errorDir: new ErrorDir(undefined),
 };
 
 /** The addresses of a container in a network. */

@@ -2,6 +2,7 @@
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ErrorDir } from "../../src/gateway/error-dir.ts";
 import { LabelFiles } from "../../src/gateway/label-files.ts";
 import { Applier } from "../../src/gateway/apply.ts";
 import { DesiredState, type DesiredSettings } from "../../src/gateway/desired.ts";
@@ -98,6 +99,7 @@ export class PlayedGateway {
       },
       pathOf: this.files.pathOf,
       labelFiles: new LabelFiles([]),
+      errorDir: new ErrorDir(undefined),
     };
     const { files, haproxy } = this;
     this.runtime = new Runtime(

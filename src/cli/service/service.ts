@@ -67,7 +67,7 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const { haproxy, template, listen, labelFiles, dockerHost } = parseOptions(flags);
+  const { haproxy, template, listen, labelFiles, errorDir, dockerHost } = parseOptions(flags);
   const managed = haproxy.manageHaproxy === true;
   const paths = servicePaths(haproxy, env);
   if (managed) refuseOtherPaths(haproxy);
@@ -82,6 +82,7 @@ export function chooseService(
     haproxy.masterSocket,
     environment["DOCKER_CERT_PATH"],
     ...labelFiles,
+    errorDir,
     host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);

@@ -1,8 +1,5 @@
 // Reads the labels about pages that are answered for a status: `errors.404`, `errors.5xx`.
 
-/** So many bytes fit into HAProxy's buffer, with the headers (`tune.bufsize` in `templates/global.hbs`). */
-export const LARGEST_PAGE = 32_000;
-
 /** A path from the root, on one line. What is really there is looked at when it is read. */
 const FILE = /^\/[^\p{Cc}\u2028\u2029]{1,199}$/u;
 const STATUS = /^errors\.([45]\d\d|[45]xx)$/;

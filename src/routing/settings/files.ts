@@ -2,9 +2,10 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { WeakCache } from "../../lib/weak-cache.ts";
+import { LARGEST_PAGE } from "../../lib/pages.ts";
 import type { LabelFile, Model, Service } from "../../model.ts";
 import { labelsOf, titleOf } from "../intent.ts";
-import { isErrorLabel, LARGEST_PAGE } from "./errors.ts";
+import { isErrorLabel } from "./errors.ts";
 
 /**
  * Reads a file of this machine. It gives the same object as long as the file is the same.
