@@ -120,6 +120,10 @@ export const GATEWAY_FLAGS: FlagDefs = {
     description:
       "where files of this machine may be that labels name; may be repeated (default: nowhere)",
   },
+  index: {
+    type: "boolean",
+    description: "a page at / that lists the routes, where no container is served there",
+  },
   "error-dir": {
     type: "string",
     valueHint: "FOLDER",

@@ -28,6 +28,8 @@ export interface Options {
   readonly reload: ReloadOptions;
   /** The folders in which labels may name files. */
   readonly labelFiles: readonly string[];
+  /** Whether a page at `/` lists the routes. */
+  readonly index: boolean;
   /** The folder of pages for the gateway's own errors. */
   readonly errorDir: string | undefined;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
@@ -121,6 +123,7 @@ export function parseOptions(raw: RawOptions): Options {
         : list(raw["label-files"], "").map((folder) =>
             parseFolder("label-files", folder, "/srv/gateway"),
           ),
+    index: raw["index"] === true,
     errorDir:
       errorDir === undefined ? undefined : parseFolder("error-dir", errorDir, "/srv/errors"),
     haproxy: {

@@ -45,6 +45,11 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   const template = openTemplate(options.template.name, options.template.file);
   const paths = preparePaths(options.haproxy, env);
   const build = await usableHaproxy(options.haproxy.program);
+  if (options.index && !build.lua) {
+    throw new GatewayError("haproxy", `Cannot use --index: HAProxy ${build.version} has no Lua`, {
+      hint: "use a HAProxy that is built with Lua, as those of distributions are",
+    });
+  }
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
   const isRemote = client.transport.remoteHost !== undefined;
@@ -60,6 +65,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         domain: routing.domain ?? "",
         ports: routing.ports,
         mendLinks: options.mendLinks,
+        index: options.index,
         ...proxyOptions(options.trustedProxies, options.proxyProtocol),
         ...holdOptions(options.hold, isRemote),
       },

@@ -7,6 +7,7 @@ import type { Logger } from "../lib/log.ts";
 import { sameItems } from "../lib/lists.ts";
 import type { Files, Model, Reach, Service, Snapshot } from "../model.ts";
 import { withFiles } from "../routing/settings/files.ts";
+import { titleOf } from "../routing/intent.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import { nameOf } from "../lib/places.ts";
 import { unheededGuards } from "../template/rules.ts";
@@ -213,7 +214,7 @@ export function makeDesired(
     if (last?.pages === pages && sameItems(last.model.services, model.services)) {
       return { model, files: last.files, pages };
     }
-    const context = toContext(model, options, settings.haproxy, time);
+    const context = toContext(model, options, settings.haproxy, time, titleOf);
     try {
       const files = template.render(context, settings.pathOf);
       const open = template.isOwn ? letIn(model.services, files, template.name) : {};

@@ -13,6 +13,7 @@ import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import networks from "../../templates/networks.hbs" with { type: "text" };
+import index from "../../templates/index.hbs" with { type: "text" };
 import ownErrors from "../../templates/own-errors.hbs" with { type: "text" };
 import reply from "../../templates/reply.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
@@ -51,6 +52,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   errors,
   "forgotten-prefix": forgottenPrefix,
   headers,
+  index,
   kept,
   mended,
   networks,

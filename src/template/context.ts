@@ -9,6 +9,7 @@ import { traceLabels } from "./origin.ts";
 import { pageFilesOf, type PageFile } from "./pages.ts";
 import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
 import { markRoutes, toRulesContext, type MarkedRoute, type RulesContext } from "./rules.ts";
+import { indexOf, type IndexPiece } from "./route-index.ts";
 import { inheritedRoutes, wildcardKey } from "./wildcards.ts";
 
 /** The part of the options that a template sees. */
@@ -24,6 +25,8 @@ export interface ContextOptions {
   readonly hops: readonly number[];
   /** Whether connections begin with the PROXY protocol; those of these proxies only, if there are any. */
   readonly proxyProtocol: boolean;
+  /** Whether a page at `/` lists the routes. */
+  readonly index: boolean;
   /** What is answered for errors in place of the gateway's own words. */
   readonly errorPages: readonly ErrorPage[];
   /** The same by status. */
@@ -150,6 +153,8 @@ export interface Context {
   /** What the rules of a route look up by its ID. */
   readonly ruleOptions: RulesContext["options"];
   readonly backends: readonly Backend[];
+  /** The routes in pieces, for the page that lists them. */
+  readonly index: readonly IndexPiece[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
   readonly profiles: readonly Profile[];
   /** The files that settings name. */
@@ -176,12 +181,17 @@ const [holding, notHolding] = [
   new WeakCache<Service, Backend>(),
 ];
 
-/** Makes the data that a template sees. @param time returns the value of `Time` */
+/**
+ * Makes the data that a template sees.
+ * @param time returns the value of `Time`
+ * @param titleOf returns the name of a service as a person knows it
+ */
 export function toContext(
   model: Model,
   options: ContextOptions,
   haproxy: HaproxyContext,
   time: () => string,
+  titleOf: (service: string) => string,
 ): Context {
   const memory = options.hold > 0 ? holding : notHolding;
   const backends = memory.getAll(model.services, (service) => toBackend(service, options.hold));
@@ -210,6 +220,9 @@ export function toContext(
     spares: SPARE_NAMES,
     cookies: compareVersions(haproxy.version, "3.0") < 0 ? COOKIE_COUNT : [],
     // Getters, so that only templates that use these fields cause the work.
+    get index() {
+      return indexOf(model.services, titleOf);
+    },
     get Time() {
       return time();
     },

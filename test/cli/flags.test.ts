@@ -46,6 +46,7 @@ test("every flag of the program of 2018 and every other one is there", () => {
   const booleans = Object.keys(GATEWAY_FLAGS).filter((name) => !STRINGS.includes(name));
   expect(booleans.toSorted()).toEqual([
     "always-reload",
+    "index",
     "manage-haproxy",
     "no-mend-links",
     "once",

@@ -20,6 +20,7 @@ const DEFAULTS: Options = {
   },
   listen: ["*:80"],
   labelFiles: [],
+  index: false,
   errorDir: undefined,
   haproxy: {
     program: "haproxy",

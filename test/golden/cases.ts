@@ -72,7 +72,7 @@ function readCase(name: string): GoldenCase {
     now: () => new Date(),
   });
   const { pathOf } = new ConfigFiles(paths.output, isOwnConfig, log);
-  const { routing, listen, hold, trustedProxies, proxyProtocol } = options;
+  const { routing, listen, hold, index, trustedProxies, proxyProtocol } = options;
   const pages = place(name, "pages");
   const template = readTemplate(name, options.template.name);
   return {
@@ -89,6 +89,7 @@ function readCase(name: string): GoldenCase {
           domain: routing.domain ?? "",
           ports: routing.ports,
           mendLinks: true,
+          index,
           ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
         },

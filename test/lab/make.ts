@@ -38,6 +38,7 @@ export const SETTINGS: DesiredSettings = {
     domain: "",
     ports: [8000, 80],
     mendLinks: true,
+    index: false,
     ...proxyOptions([], false),
     ...holdOptions(10_000, false),
   },

@@ -84,6 +84,7 @@ export class PlayedGateway {
         domain: "",
         ports: [8000, 80],
         mendLinks: true,
+        index: false,
         ...proxyOptions([], false),
         ...holdOptions(hold, false),
       },

@@ -121,7 +121,7 @@ function newestCopy(output: string): string | undefined {
 }
 
 /** The files of the built-in templates. Not every configuration names them all. */
-const BUILT_IN = ["routes.map", "wildcards.map", "waiting.lua"];
+const BUILT_IN = ["routes.map", "wildcards.map", "waiting.lua", "index.map", "index.lua"];
 
 /** The maps, scripts and pages of the gateway's configuration, and the maps and scripts of earlier ones. */
 function ownFiles(output: string, config: string): string[] {
