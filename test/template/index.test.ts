@@ -1,9 +1,14 @@
 // Proves that --index lists the routes at /, whatever comes and goes, without a reload.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseOptions } from "../../src/cli/options.ts";
+import { prepare } from "../../src/cli/setup.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { Labelled } from "../lab/labelled.ts";
-import { START_MS } from "../lab/proxy.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { silent, START_MS } from "../lab/proxy.ts";
 
 const ROW = /<tr><td>(.*?)<\/td><td>(.*?)<\/td><\/tr>/g;
 
@@ -81,4 +86,14 @@ describe.each(haproxyVersions())("the page of routes, HAProxy %s", (version) => 
     await site.remove("api", "shop", "odd");
     expect((await site.ask("/")).body).toContain("There are none now.");
   });
+});
+
+test("a HAProxy without Lua is refused", async () => {
+  const program = join(labDir("no-lua"), "haproxy");
+  const script =
+    "#!/bin/sh\necho 'HAProxy version 3.4.7-1 2026/01/01'\necho 'Feature list : -LUA'\n";
+  writeFileSync(program, script, { mode: 0o755 });
+  const options = parseOptions({ haproxy: program, index: true, "manage-haproxy": true });
+  const failure = await prepare(options, {}, silent).catch((error: unknown) => error);
+  expect(String(failure)).toContain("Cannot use --index: HAProxy 3.4.7 has no Lua");
 });
