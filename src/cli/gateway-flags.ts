@@ -104,7 +104,8 @@ export const GATEWAY_FLAGS: FlagDefs = {
   compat: {
     type: "string",
     valueHint: "none|nginx-proxy|traefik|caddy|all",
-    description: "the other proxies whose labels and variables are read, too (default: all)",
+    description:
+      "the other proxies whose labels and variables are read, too; several with commas (default: all)",
   },
   claim: {
     type: "string",

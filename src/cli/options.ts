@@ -6,7 +6,7 @@ import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
 import { parseDefaultRule, type DefaultRule } from "../routing/default-rule.ts";
 import { FILTER_KEYS, parseFilter, type Filter } from "../routing/filters.ts";
-import { COMPATS } from "../routing/compat/compat.ts";
+import { PEERS, type Compat } from "../routing/compat/compat.ts";
 import { LABEL_PREFIX } from "../routing/labels.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
 import { parsePort } from "../routing/values.ts";
@@ -111,7 +111,7 @@ export function parseOptions(raw: RawOptions): Options {
       ownPorts: listen.map(listenPort),
       labelPrefix: parseLabelPrefix(text("label-prefix")),
       onlyEnabled: raw["only-enabled"] === true,
-      compat: oneOf("compat", text("compat"), COMPATS) ?? "all",
+      compat: parseCompat(list(text("compat"), "all")),
       claims: claimsOf(raw["claim"]),
       filters: filtersOf(raw["filter"]),
       defaultRule: defaultRuleOf(text("default-rule"), domain),
@@ -154,6 +154,21 @@ export function parseOptions(raw: RawOptions): Options {
 /** The port of a listen address. It must be one that `parseListen` accepted. */
 export function listenPort(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));
+}
+
+/** Whose labels are read: `none`, `all`, or some of the other proxies. */
+function parseCompat(words: readonly string[]): Compat {
+  const [first = "", ...more] = words;
+  if (more.length === 0 && (first === "none" || first === "all")) return first;
+  if (more.length > 0 && (words.includes("none") || words.includes("all"))) {
+    throw usage(`Cannot use --compat "${words.join(",")}": none and all stand alone`);
+  }
+  return words.map((word) => {
+    const peer = PEERS.find((each) => each === word);
+    if (peer !== undefined) return peer;
+    const choices = ["none", ...PEERS, "all"].join(", ");
+    throw usage(`Cannot use --compat "${word}": it is none of ${choices}`);
+  });
 }
 
 function list(value: RawOptions[string], fallback: string): string[] {

@@ -3,6 +3,7 @@
 import { NO_RULES, type Container, type Rules, type Settings } from "../model.ts";
 import { mergeLabels, ownLabels, translate, type Compat } from "./compat/compat.ts";
 import type { DefaultRule } from "./default-rule.ts";
+import { createSourceFinder } from "./compat/sources.ts";
 import { toServiceName } from "./compat/vocabulary.ts";
 import { parseImage } from "./image.ts";
 import { isServed, LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
@@ -322,6 +323,7 @@ function fromAllLabels(container: Container, options: IntentOptions): PartialInt
   if (translation === undefined) return fromLabels(container, options);
   const { from, warnings } = translation;
   const own = ownLabels(container.labels, labelPrefix);
+  let findSources: ReturnType<typeof createSourceFinder> | undefined;
   const labels = mergeLabels(container.labels, translation.labels, labelPrefix);
   const unserved = Object.entries(translation.labels).find(
     ([name, value]) => labels[labelPrefix + name] === value && !isServed(name, value),
@@ -329,7 +331,8 @@ function fromAllLabels(container: Container, options: IntentOptions): PartialInt
   if (unserved !== undefined) {
     const [name, value] = unserved;
     const shown = /^(?:.*\.)?scheme$/.test(name) ? `${name}=${value}` : name;
-    const reason = `its labels for ${from} ask for ${labelPrefix}${shown}, which is not served yet`;
+    const what = `${labelPrefix}${shown}${standing(name)}`;
+    const reason = `its labels for ${from} ask for ${what}, which is not served yet`;
     return { reason, optedOut: false };
   }
   const part = fromLabels({ ...container, labels }, options);
@@ -342,13 +345,23 @@ function fromAllLabels(container: Container, options: IntentOptions): PartialInt
     return { reason, optedOut: warnings.length === 0 };
   }
   const told = (part.warnings ?? []).map(sourced);
-  return { ...part, translatedFrom: from, warnings: [...told, ...warnings] };
+  const problem = part.problem === undefined ? {} : { problem: sourced(part.problem) };
+  return { ...part, ...problem, translatedFrom: from, warnings: [...told, ...warnings] };
 
   /** Adds whose label it is to what is said of a label that the container does not have itself. */
   function sourced(text: string): string {
-    const [, name = ""] = /^label (\S+?)(?:=|:| |$)/.exec(text) ?? [];
-    if (!name.startsWith(labelPrefix) || Object.hasOwn(container.labels, name)) return text;
-    return `${text} (it stands for labels of ${from})`;
+    const [, label = ""] = /^label (\S+?)(?:=|:| |$)/.exec(text) ?? [];
+    const name = label.slice(labelPrefix.length);
+    // What is said of a header has its name in lower case.
+    const isOwn = Object.keys(own).some((each) => each.toLowerCase() === name.toLowerCase());
+    if (!label.startsWith(labelPrefix) || isOwn) return text;
+    return text + standing(name);
+  }
+
+  function standing(name: string): string {
+    findSources ??= createSourceFinder(container, compat, translation?.labels ?? {});
+    const found = findSources(name);
+    return ` (it stands for ${found.length === 0 ? `labels of ${from}` : found.join(" and ")})`;
   }
 }
 

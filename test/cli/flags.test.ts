@@ -33,7 +33,7 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   "error-dir": ["/srv/a", "/srv/b"],
   filter: ["label=a=b", "name=x"],
   "default-rule": ["/{{container.name}}", "{{image.name}}.a.org"],
-  compat: ["none", "all"],
+  compat: ["none", "traefik,caddy"],
   claim: ["a.org=label:x=y", "*.b.org/c=image:x/*"],
   wait: ["1s:2s", "3s"],
   hold: ["5s", "0"],

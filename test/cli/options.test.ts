@@ -82,6 +82,10 @@ test.each<[RawOptions, Difference]>([
   [{ ports: "3000" }, { routing: { ports: [3000] } }],
   [{ ports: "3000, 80,3000" }, { routing: { ports: [3000, 80] } }],
   [{ network: "back" }, { routing: { network: "back" } }],
+  [{ compat: "" }, { routing: { compat: "all" } }],
+  [{ compat: "none" }, { routing: { compat: "none" } }],
+  [{ compat: "caddy" }, { routing: { compat: ["caddy"] } }],
+  [{ compat: "traefik, caddy" }, { routing: { compat: ["traefik", "caddy"] } }],
   [{ wait: "0ms:0ms" }, { reload: { wait: { min: 0, max: 0 } } }],
   [{ wait: "1s:1m" }, { reload: { wait: { min: 1000, max: 60_000 } } }],
   [{ hold: "0" }, { hold: 0 }],
@@ -214,6 +218,7 @@ test.each<[RawOptions, string, string | undefined]>([
     'Cannot use --compat "nginx": it is none of none, nginx-proxy, traefik, caddy, all',
     undefined,
   ],
+  [{ compat: "caddy,all" }, 'Cannot use --compat "caddy,all": none and all stand alone', undefined],
 ])("%j is refused", (raw, message, hint) => {
   const failure = failureOf("usage", () => parseOptions(raw));
   expect([failure.message, failure.hint]).toEqual([message, hint]);

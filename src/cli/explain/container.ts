@@ -9,6 +9,7 @@ import { describeFiles } from "../../routing/settings/files.ts";
 import { differences } from "../../routing/settings/profile.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Known } from "./seen.ts";
+import { createNamer } from "./theirs.ts";
 
 /** So many routes of a service are explained by an example. */
 const EXAMPLES = 5;
@@ -23,9 +24,10 @@ export function explainContainer(
 ): Line[] {
   const { id, name, image } = container;
   const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
+  const named = createNamer(container, options);
   const decisions: Line[] = [];
   const decision = createContainerRouter(snapshot, reach, options, (tell) => {
-    decisions.push(...tell());
+    decisions.push(...tell().map(named));
   })(container);
   if ("reason" in decision) {
     return [title, ...decisions, { about: "not routed", text: decision.reason }];
@@ -51,7 +53,7 @@ export function explainContainer(
       .filter(({ ids }) => ids.includes(id))
       .map(({ reason }) => ({ about: "not there", text: reason })),
     ...decision.intent.warnings.map((text) => ({ about: "warning", text })),
-    ...served.flatMap(({ intent, service }) => examplesOf(service, intent)),
+    ...served.flatMap(({ intent, service }) => examplesOf(service, intent)).map(named),
   ];
 }
 

@@ -3,7 +3,7 @@
 
 import type { Container } from "../../model.ts";
 import { isReadAsCaddy, translateCaddy } from "./caddy.ts";
-import { isForNginxProxy, translateNginxProxy } from "./nginx-proxy.ts";
+import { isForNginxProxy, isOfNginxProxy, translateNginxProxy } from "./nginx-proxy.ts";
 import { Notes } from "./notes.ts";
 import { toLabels } from "./routes.ts";
 import type { Subject, Translated } from "./subject.ts";
@@ -11,14 +11,20 @@ import { translateTraefik } from "./traefik.ts";
 import { isOfTraefik } from "./traefik-labels.ts";
 import { EVERYBODY, PROTECTING, type Labels } from "./vocabulary.ts";
 
-/** The values of `--compat`. */
-export const COMPATS = ["none", "nginx-proxy", "traefik", "caddy", "all"] as const;
-export type Compat = (typeof COMPATS)[number];
+/** The other proxies. */
+export const PEERS = ["nginx-proxy", "traefik", "caddy"] as const;
+type PeerName = (typeof PEERS)[number];
+
+/** Whose labels are read: those of one proxy, of several, of none or of all. */
+export type Compat = "none" | "all" | PeerName | readonly PeerName[];
+
+/** What is read of a container. */
+export type Translatable = Pick<Container, "name" | "labels" | "environment">;
 
 /** What another proxy's labels mean. */
 export interface Translation {
   /** Whose labels they were. */
-  readonly from: Exclude<Compat, "none" | "all">;
+  readonly from: PeerName;
   /** Ours, without the prefix `gateway.`. */
   readonly labels: Labels;
   /** What was not understood, one text for each label, without the container's name. */
@@ -27,7 +33,7 @@ export interface Translation {
 
 /** One of the proxies whose labels are read. */
 interface Peer {
-  readonly name: Translation["from"];
+  readonly name: PeerName;
   readonly translate: (subject: Subject, notes: Notes) => Translated;
 }
 
@@ -40,10 +46,7 @@ const NGINX_PROXY: Peer = { name: "nginx-proxy", translate: translateNginxProxy 
  * served as one of them says: as Traefik, else as Caddy, else as nginx-proxy.
  * @returns undefined if it has none of them, which is found by its labels' names alone
  */
-export function translate(
-  container: Pick<Container, "name" | "labels" | "environment">,
-  compat: Compat,
-): Translation | undefined {
+export function translate(container: Translatable, compat: Compat): Translation | undefined {
   const [peer, ...others] = peersOf(container, compat);
   if (peer === undefined) return undefined;
   const { name, labels, environment } = container;
@@ -64,10 +67,7 @@ export function translate(
 }
 
 /** The proxies of which a container has anything, the strongest first. */
-function peersOf(
-  { labels, environment }: Pick<Container, "labels" | "environment">,
-  compat: Compat,
-): readonly Peer[] {
+function peersOf({ labels, environment }: Translatable, compat: Compat): readonly Peer[] {
   if (compat === "none") return [];
   let traefik = false;
   let caddy = false;
@@ -80,7 +80,12 @@ function peersOf(
     ...(caddy ? [CADDY] : []),
     ...(isForNginxProxy(environment) ? [NGINX_PROXY] : []),
   ];
-  return compat === "all" ? found : found.filter(({ name }) => name === compat);
+  return compat === "all" ? found : found.filter(({ name }) => [compat].flat().includes(name));
+}
+
+/** Whether a label is one that any of the other proxies reads. */
+export function isOfPeer(label: string): boolean {
+  return isOfTraefik(label) || isReadAsCaddy(label) || isOfNginxProxy(label);
 }
 
 /** The container's own labels of the gateway, without their prefix. */

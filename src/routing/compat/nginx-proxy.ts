@@ -41,6 +41,11 @@ export function isForNginxProxy(environment: Subject["environment"]): boolean {
   return Boolean(environment["VIRTUAL_HOST"]) || Boolean(environment["VIRTUAL_HOST_MULTIPORTS"]);
 }
 
+/** Whether a label is one of nginx-proxy's, which only say more of what its variables say. */
+export function isOfNginxProxy(label: string): boolean {
+  return label.startsWith(LABEL_PREFIX);
+}
+
 /** Translates the environment of a container that has a host of nginx-proxy's. */
 export function translateNginxProxy({ environment, labels }: Subject, notes: Notes): Translated {
   const common = {
@@ -277,7 +282,7 @@ function readHttpsMethod(theirs: Theirs | undefined, notes: Notes): Settings {
 function readOwnLabels(labels: Subject["labels"], notes: Notes): Settings {
   let settings: Settings = {};
   for (const label of Object.keys(labels).toSorted()) {
-    if (!label.startsWith(LABEL_PREFIX)) continue;
+    if (!isOfNginxProxy(label)) continue;
     const theirs = { label, value: labels[label] ?? "" };
     const word = theirs.value.trim().replace(/;$/, "").replaceAll(/\s+/g, " ");
     const balance = Object.hasOwn(BALANCES, word) ? BALANCES[word] : undefined;

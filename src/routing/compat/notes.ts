@@ -57,7 +57,7 @@ export function quoted(text: string): string {
 }
 
 /** A text without what would end a line or change a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   const cut = text.length > LONGEST_SHOWN * 2 ? `${text.slice(0, LONGEST_SHOWN)}...` : text;
   return cut.replaceAll(
     UNPRINTABLE,

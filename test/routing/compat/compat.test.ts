@@ -2,9 +2,9 @@
 
 import { describe, expect, test } from "bun:test";
 import {
-  COMPATS,
   mergeLabels,
   ownLabels,
+  PEERS,
   translate,
   withOwnLabels,
   type Compat,
@@ -27,12 +27,15 @@ describe("--compat", () => {
     ["traefik", "t.example.com"],
     ["caddy", "c.example.com"],
     ["all", "t.example.com"],
-  ])("%s", (compat, host) => {
+    [["caddy", "nginx-proxy"], "c.example.com"],
+    [["nginx-proxy", "traefik"], "t.example.com"],
+    [[], undefined],
+  ])("%p", (compat, host) => {
     expect(translate(ALL, compat)?.labels["host"]).toBe(host);
   });
 
-  test("every value is tried above", () => {
-    expect([...COMPATS]).toEqual(["none", "nginx-proxy", "traefik", "caddy", "all"]);
+  test("every proxy is tried above", () => {
+    expect([...PEERS]).toEqual(["nginx-proxy", "traefik", "caddy"]);
   });
 
   test("of several proxies one counts, and a warning tells of the others", () => {
@@ -214,7 +217,8 @@ describe("as readers of what a container asks for", () => {
       environment: { ...NGINX_PROXY, VIRTUAL_PROTO: "fastcgi" },
     });
     expect(readIntent(web)).toEqual({
-      reason: "its labels for nginx-proxy ask for gateway.fcgi.root, which is not served yet",
+      reason:
+        "its labels for nginx-proxy ask for gateway.fcgi.root (it stands for VIRTUAL_PROTO), which is not served yet",
       optedOut: false,
     });
     // Who says it himself is told as with any label of ours.

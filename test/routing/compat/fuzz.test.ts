@@ -176,7 +176,7 @@ function refusalsOf(labels: Texts, environment: Texts): readonly string[] {
   const texts = "reason" in intent ? [intent.reason] : intent.warnings;
   return texts
     .map((text) => text.replace(/^container web: /, ""))
-    .filter((text) => text.includes("it stands for labels of") && MUST_BE_RIGHT.test(text));
+    .filter((text) => text.includes("(it stands for ") && MUST_BE_RIGHT.test(text));
 }
 
 test("what is wrong would be found", () => {
