@@ -13,6 +13,7 @@ import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { namedFiles } from "../lab/named-files.ts";
 import { container, HOST, randomNumbers, SETTINGS, snapshot } from "../lab/make.ts";
+import { Dice, randomTheirs } from "../routing/compat/random.ts";
 
 const KEYS = [
   "host",
@@ -147,6 +148,8 @@ const RULE_EXAMPLES = [
   { "gateway.rate": "5/1m" },
   { "gateway.headers.request.X-A": "x" },
   { "gateway.headers.response.x_b": "x" },
+  { "gateway.headers.response.X-A": "x" },
+  { "gateway.headers.response.Content-Security-Policy": "x" },
   { "gateway.auth": `bob:${HASH}`, "gateway.auth.forward": "true" },
 ];
 
@@ -158,6 +161,22 @@ function randomContainers(count: number, random: () => number): Container[] {
       labels: randomLabels(random),
     }),
   );
+}
+
+/** Containers with labels and variables of other proxies, some beside labels of ours. */
+function theirContainers(count: number, seed: number): Container[] {
+  const dice = new Dice(seed);
+  const random = randomNumbers(seed);
+  return Array.from({ length: count }, (_, index) => {
+    const { labels, environment } = randomTheirs(dice);
+    const own = dice.below(4) === 0 ? randomLabels(random) : {};
+    return container(`c${index}`, {
+      image: `img${dice.below(20)}`,
+      created: dice.below(5),
+      labels: { ...labels, ...own },
+      environment,
+    });
+  });
 }
 
 const template = compileTemplate({ name: "path", text: TEMPLATES.path }, PARTIALS);
@@ -217,7 +236,7 @@ const MAP_LINES = [
   ),
   /^(?:[a-z0-9_-]+\.)+ \*\.[a-z0-9_.-]+$/,
   // What the rules of a route look up.
-  /^[\w-]{12}:headers\.(?:request\.x-a|response\.x_b) =(?:[A-Za-z0-9_.!~*'()-]|%[0-9A-F]{2})*$/,
+  /^[\w-]{12}:headers\.(?:request\.x-a|response\.(?:x_b|x-a|content-security-policy)) =(?:[A-Za-z0-9_.!~*'()-]|%[0-9A-F]{2})*$/,
   /^[\w-]{12}:redirect =(?:https)?\|[a-z0-9._-]*\|30[1278]$/,
   /^[\w-]{12}:rate =\d+\|\d+\|10(?:000)?\|100(?:000)?$/,
   /^[\w-]{12}:body =\d+$/,
@@ -277,14 +296,31 @@ describe.each(["2.6.12", "3.4.7"])("labels for HAProxy %s", (version) => {
     // Much of it is valid, or this would prove little.
     expect(routed).toBeGreaterThan(3_000);
   });
+
+  test("no line is another proxy's, and each container is served or told why not", () => {
+    const harmless = templateLines(version);
+    let routed = 0;
+    for (let round = 0; round < 300; round++) {
+      const containers = theirContainers(40, round);
+      const { files, model } = render(containers, version);
+      expect(strangeLines(files, harmless)).toEqual([]);
+      const served = model.services.flatMap(({ servers }) => servers.map(({ id }) => id));
+      routed += new Set(served).size;
+      const told = model.rejections.map(({ id }) => id);
+      expect(new Set([...served, ...told]).size).toBe(containers.length);
+    }
+    expect(routed).toBeGreaterThan(1_000);
+  });
 });
 
 test.each(haproxyVersions())("HAProxy %s takes it", (version) => {
   const random = randomNumbers(5);
   const full = version === "2.6" ? "2.6.12" : `${version}.0`;
-  for (let round = 0; round < 6; round++) {
+  for (let round = 0; round < 12; round++) {
     const dir = labDir("hostile");
-    const { files } = render(randomContainers(150, random), full);
+    const containers =
+      round % 2 === 0 ? randomContainers(150, random) : theirContainers(400, round);
+    const { files } = render(containers, full);
     const config = files.config.replaceAll("/x/", `${dir}/`);
     for (const [path, text] of Object.entries(namedFiles(files))) {
       writeFileSync(join(dir, basename(path)), text);
