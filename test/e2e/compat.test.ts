@@ -98,9 +98,11 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
       '  "gateway.strip": "true"',
       "",
     ]);
-    expect(await explained(shop.name, flags)).toContain(
+    const text = await explained(shop.name, flags);
+    expect(text).toContain(
       "labels     those for nginx-proxy are read as labels of the gateway; --as-labels shows them",
     );
+    expect(text).toContain("host       http://n.test/app, from VIRTUAL_HOST and VIRTUAL_PATH");
     await gone(shop, "n.test");
   });
 
@@ -152,7 +154,9 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
       },
     });
     const line = await gateway.logged(`not routed: container ${bytes.name} `);
-    expect(line.reason).toStartWith("its labels for traefik ask for gateway.tcp");
+    expect(line.reason).toStartWith(
+      "its labels for traefik ask for gateway.tcp (it stands for traefik.tcp.services.db.loadbalancer.server.port)",
+    );
     await gone(shop, "t.test");
   });
 
