@@ -243,6 +243,8 @@ export interface Service {
   readonly settings: Settings;
   /** The files that its settings name, by path. */
   readonly files?: Readonly<Record<string, LabelFile>>;
+  /** What is said of files that its labels name and that are of no use. */
+  readonly fileProblems?: readonly string[];
   readonly routes: readonly Route[];
   readonly servers: readonly Server[];
   readonly waiting: readonly WaitingContainer[];

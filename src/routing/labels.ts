@@ -8,26 +8,27 @@ import {
   parseBalance,
   parseCookieName,
   parseFlag,
-  parseNo,
   parseSameSite,
   parseScheme,
   parseServerName,
   parseStatuses,
   parseTarget,
 } from "./settings/servers.ts";
-import { parseUser, usersOf } from "./settings/auth.ts";
+import { parseUser, USER_FORM, usersOf } from "./settings/auth.ts";
 import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
 import { parseAllow, parseSize } from "./settings/body.ts";
 import { parseHeaderName, parseMaxAge, parseMethod, parseOrigins } from "./settings/cors.ts";
-import { isErrorLabel, parseFile } from "./settings/errors.ts";
+import { isErrorLabel } from "./settings/errors.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
+import { trustOf } from "./settings/trust.ts";
 import { parseNetwork } from "../lib/networks.ts";
-import { hasRules, NO_RULES, type Rules } from "../model.ts";
+import { hasRules, NO_RULES, type Rules, type Settings } from "../model.ts";
 import {
   listed,
   one,
+  parseFile,
   parseHost,
   parseMaxconn,
   parsePath,
@@ -109,12 +110,9 @@ const OF_SERVERS = {
   "check.status": row(one(parseStatuses), "a status, or several, such as 200-299,401", "setting"),
   "check.host": row(one(parseAuthority), "a host name, such as shop.example.com", "setting"),
   scheme: row(one(parseScheme), "http, https, h2c or h2", "setting"),
-  // Who wants more than that must not get less.
-  "https.verify": row(
-    one(parseNo),
-    "false, and no certificate of a container is verified yet",
-    "route",
-  ),
+  // Who wants a certificate to be verified must not get less.
+  "https.verify": row(one(parseFlag), "true or false", "route"),
+  "https.ca": row(one(parseFile), "the path of a file, such as /srv/ca.pem", "route"),
   "https.sni": row(one(parseServerName), "a host name, such as shop.example.com", "setting"),
   sticky: row(
     one(parseCookieName),
@@ -141,13 +139,10 @@ const OF_RULES = {
   allow: row(listed(parseNetwork), NETWORKS, "answer"),
   deny: row(listed(parseNetwork), NETWORKS, "answer"),
   auth: {
-    ...row(
-      listed(parseUser),
-      "a user with a hash that HAProxy can check, such as bob:$2y$10$... (bcrypt with a cost of 4 to 12, SHA-512 or SHA-256)",
-      "answer",
-    ),
+    ...row(listed(parseUser), `a ${USER_FORM}`, "answer"),
     shown: usersOf,
   },
+  "auth.file": row(one(parseFile), "the path of a file, such as /srv/users", "answer"),
   "auth.forward": row(one(parseFlag), "true or false", "setting"),
   rate: row(
     one(parseRate),
@@ -348,9 +343,11 @@ class Reading {
   route(name: string): RouteLabels {
     const { prefix } = this;
     const { port }: ValuesOf<typeof OF_PORT> = this.#valuesIn(OF_PORT);
-    const [values, settings] = [this.#valuesIn(OF_ROUTE), this.#valuesIn(OF_SERVERS)];
-    const rules = this.#rules();
-    return { name, prefix, values, port, settings, rules, reason: this.reason("route") };
+    const values: ValuesOf<typeof OF_ROUTE> = this.#valuesIn(OF_ROUTE);
+    const trust = trustOf(this.#valuesIn(OF_SERVERS) as Settings, prefix);
+    const settings = "reason" in trust ? {} : trust.settings;
+    const reason = this.reason("route") ?? ("reason" in trust ? trust.reason : undefined);
+    return { name, prefix, values, port, settings, rules: this.#rules(), reason };
   }
 
   #rules(): Rules {

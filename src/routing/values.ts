@@ -116,3 +116,11 @@ function wholeNumber(text: string, lowest: number, highest: number): number | un
   const number = Number(text);
   return number >= lowest && number <= highest ? number : undefined;
 }
+
+/** A path from the root, on one line. What is really there is looked at when it is read. */
+const FILE = /^\/[^\p{Cc}\u2028\u2029]{1,199}$/u;
+
+/** The path of a file on this machine. */
+export function parseFile(text: string): string | undefined {
+  return FILE.test(text) ? text : undefined;
+}

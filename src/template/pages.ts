@@ -67,11 +67,13 @@ export function pageFilesOf(services: readonly Service[]): PageFile[] {
     .toSorted((a, b) => compare(a.name, b.name));
 }
 
-function textOf(file: LabelFile | undefined): string {
+/** The text of a file; empty if it is of no use. */
+export function textOf(file: LabelFile | undefined): string {
   return file !== undefined && "text" in file ? file.text : "";
 }
 
-function nameOf(path: string): string {
+/** The name of the file beside the configuration that has what is in a file of this machine. */
+export function nameOf(path: string): string {
   return `label-${digestOf(path)}`;
 }
 

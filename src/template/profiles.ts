@@ -2,7 +2,7 @@
 
 import { millisecondsOf } from "../lib/durations.ts";
 import { compare } from "../lib/text.ts";
-import { pagesOf, type Page } from "./pages.ts";
+import { nameOf, pagesOf, textOf, type Page } from "./pages.ts";
 import { hasRules, type Service, type Settings } from "../model.ts";
 
 /** How long requests may wait for a container, and how HAProxy tries again. */
@@ -48,6 +48,10 @@ export interface Profile {
   readonly proto: string;
   /** The name that it asks for by TLS; empty: none. */
   readonly serverName: string;
+  /** Whether its certificate is verified, for that name. */
+  readonly verified: boolean;
+  /** The name of the file beside the configuration with the CAs that are trusted; empty: the system's. */
+  readonly caFile: string;
   /** The name of the cookie that binds a client to a server; empty: none does. */
   readonly cookie: string;
   /** Whether browsers send it over https only. */
@@ -134,7 +138,7 @@ function toProfile(
     pages: pagesOf(service),
     rules,
     ...checking(settings),
-    ...speaking(settings),
+    ...speaking(service),
     cookie: settings["sticky"] ?? "",
     cookieSecure: settings["sticky.secure"] === "true",
     cookieSameSite: SAME_SITE[settings["sticky.samesite"] ?? ""] ?? "",
@@ -161,13 +165,15 @@ function checking(settings: Settings) {
   };
 }
 
-function speaking(settings: Settings) {
-  const { scheme } = settings;
+function speaking({ settings, files = {} }: Pick<Service, "settings" | "files">) {
+  const { scheme, "https.ca": ca = "" } = settings;
   return {
     tls: scheme === "https" || scheme === "h2",
     alpn: scheme === "h2" ? "h2" : "",
     proto: scheme === "h2c" ? "h2" : "",
     serverName: settings["https.sni"] ?? "",
+    verified: settings["https.verify"] === "true",
+    caFile: textOf(files[ca]) === "" ? "" : nameOf(ca),
   };
 }
 

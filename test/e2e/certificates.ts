@@ -5,7 +5,7 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * Makes an authority, a certificate for a server at 127.0.0.1 and one for a client:
+ * Makes an authority, a certificate for a server at 127.0.0.1, called a.org, and one for a client:
  * `ca.pem`, `server.pem`, `server-key.pem`, `cert.pem` and `key.pem`.
  */
 export function makeCertificates(dir: string): void {
@@ -13,7 +13,7 @@ export function makeCertificates(dir: string): void {
     ["-subj", "/CN=gateway-test"],
     ["-keyout", "ca-key.pem", "-out", "ca.pem"],
   ]);
-  sign(dir, "server.pem", "server-key.pem", "subjectAltName=IP:127.0.0.1");
+  sign(dir, "server.pem", "server-key.pem", "subjectAltName=IP:127.0.0.1,DNS:a.org");
   sign(dir, "cert.pem", "key.pem", "extendedKeyUsage=clientAuth");
 }
 

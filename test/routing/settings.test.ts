@@ -4,7 +4,7 @@ import { describe, expect, test } from "bun:test";
 import { explainContainer } from "../../src/cli/explain/container.ts";
 import { explainUrl } from "../../src/cli/explain/url.ts";
 import { durationOf } from "../../src/lib/durations.ts";
-import type { Container, Service } from "../../src/model.ts";
+import type { Container, LabelFile, Service } from "../../src/model.ts";
 import { readLabels } from "../../src/routing/labels.ts";
 import { route } from "../../src/routing/routing.ts";
 import { withFiles } from "../../src/routing/settings/files.ts";
@@ -132,13 +132,82 @@ test.each([
   }
 });
 
-test.each(["ture", "true"])("https.verify=%s costs the route: it would be trusted more", (text) => {
-  const labels = { "gateway.scheme": "https", "gateway.https.verify": text };
-  const { services, rejections } = model(container("web", { labels }));
-  expect(services).toEqual([]);
-  expect(rejections.map(({ reason }) => reason)).toEqual([
-    `label gateway.https.verify="${text}" is not false, and no certificate of a container is verified yet`,
-  ]);
+/** A container with labels that are given without their prefix. */
+function labelled(labels: Readonly<Record<string, string>>) {
+  const own = Object.entries(labels).map(([key, text]) => [`gateway.${key}`, text]);
+  return model(container("web", { labels: Object.fromEntries(own) }));
+}
+
+describe("a certificate that is to be verified", () => {
+  const NAMED = { scheme: "https", "https.sni": "a.org" };
+  const CA = "/srv/ca.pem";
+
+  test.each([
+    [
+      { ...NAMED, "https.verify": "yes" },
+      { ...NAMED, "https.verify": "true" },
+    ],
+    [
+      { ...NAMED, "https.ca": CA },
+      { ...NAMED, "https.ca": CA, "https.verify": "true" },
+    ],
+    [
+      { ...NAMED, scheme: "h2", "https.ca": CA, "https.verify": "true" },
+      { ...NAMED, scheme: "h2", "https.ca": CA, "https.verify": "true" },
+    ],
+    [{ ...NAMED, "https.verify": "false" }, NAMED],
+  ])("%j gives %j", (labels, settings) => {
+    const { services, warnings } = labelled(labels);
+    expect([services.map((each) => each.settings), warnings]).toEqual([[settings], []]);
+  });
+
+  test("without verification a CA means nothing", () => {
+    const { services, warnings } = labelled({ ...NAMED, "https.verify": "no", "https.ca": CA });
+    expect(services.map(({ settings }) => settings)).toEqual([NAMED]);
+    expect(warnings).toEqual([
+      "container web: label gateway.https.ca counts for nothing without label gateway.https.verify=true",
+    ]);
+  });
+
+  test.each([
+    [{ ...NAMED, "https.verify": "ture" }, 'https.verify="ture" is not true or false'],
+    [
+      { ...NAMED, "https.ca": "ca.pem" },
+      'https.ca="ca.pem" is not the path of a file, such as /srv/ca.pem',
+    ],
+    [
+      { scheme: "https", "https.verify": "true" },
+      "https.verify=true needs label gateway.https.sni, the name that is in the certificate",
+    ],
+    [
+      { scheme: "https", "https.ca": CA },
+      "https.ca needs label gateway.https.sni, the name that is in the certificate",
+    ],
+    [
+      { "https.sni": "a.org", "https.verify": "true" },
+      "https.verify=true needs label gateway.scheme=https",
+    ],
+    [{ scheme: "h2c", "https.ca": CA }, "https.ca needs label gateway.scheme=https"],
+  ])("%j costs the route: it would trust more", (labels, reason) => {
+    const { services, rejections } = labelled(labels);
+    expect(services).toEqual([]);
+    expect(rejections.map((each) => each.reason)).toEqual([`label gateway.${reason}`]);
+  });
+
+  test("so does a further route", () => {
+    const { services, rejections, warnings } = labelled({
+      "route.a.path": "/a",
+      "route.a.scheme": "https",
+      "route.a.https.verify": "true",
+    });
+    expect(services.map(({ routes }) => routes.map(({ path }) => path))).toEqual([["/foo/bar"]]);
+    expect([rejections, warnings]).toEqual([
+      [],
+      [
+        "container web: label gateway.route.a.https.verify=true needs label gateway.route.a.https.sni, the name that is in the certificate: that route is not served",
+      ],
+    ]);
+  });
 });
 
 test("a length of time has limits", () => {
@@ -252,6 +321,8 @@ test("a file that is of no use is told, and what it is about is served without i
   const readFile = (path: string) => files[path as keyof typeof files];
   const after = withFiles(before, readFile, "gateway.");
   expect(after.services.map((each) => each.files)).toEqual([files, undefined]);
+  const told = 'gateway.errors.503="/srv/b" counts for nothing: there is no such file';
+  expect(after.services.map((each) => each.fileProblems)).toEqual([[told], undefined]);
   expect(after.services[1]).toBe(before.services[1] as Service);
   expect(withFiles(before, readFile, "gateway.").services[0]).toBe(after.services[0] as Service);
   expect(after.warnings).toEqual([
@@ -264,11 +335,95 @@ test("a file that is of no use is told, and what it is about is served without i
     ROUTING,
     after,
   );
-  expect(lines.map(({ text }) => text)).toContain(
-    "errors.503=/srv/b counts for nothing: there is no such file",
-  );
+  expect(lines.map(({ text }) => text)).toContain(told);
   const seen = { servers: [], oddities: [], routes: [] };
   expect(explainUrl("/foo/bar", after, seen, "gateway.").map(({ text }) => text)).toContain(
     "errors.404=/srv/a, from label gateway.errors.404",
   );
+});
+
+describe("files that keep somebody out", () => {
+  const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
+  const labels = {
+    "gateway.auth": `eve:${HASH}`,
+    "gateway.auth.file": "/srv/users",
+    "gateway.route.a.path": "/a",
+    "gateway.scheme": "https",
+    "gateway.https.sni": "a.org",
+    "gateway.https.ca": "/srv/ca.pem",
+  };
+  const CA = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  const missing = { problem: "there is no such file" };
+
+  function filled(
+    files: Readonly<Record<string, LabelFile>>,
+    own: typeof labels | object = labels,
+  ) {
+    const { services, warnings } = withFiles(
+      model(container("web", { labels: { ...own } })),
+      (path) => files[path] ?? missing,
+      "gateway.",
+    );
+    return { services, warnings };
+  }
+
+  test("users of the file come to those of the label", () => {
+    const text = `# of the shop\n\n  bob:${HASH}\r\nal@x.org:${HASH}`;
+    const { services, warnings } = filled(
+      { "/srv/users": { text } },
+      { "gateway.auth": `eve:${HASH}`, "gateway.auth.file": "/srv/users" },
+    );
+    const { values, closed } = services[0]?.routes[0]?.rules ?? {};
+    expect([values?.["auth"], closed, warnings]).toEqual([
+      `eve:${HASH},bob:${HASH},al@x.org:${HASH}`,
+      "",
+      [],
+    ]);
+    expect(services[0]?.files).toEqual({});
+  });
+
+  test.each([
+    [missing, "there is no such file"],
+    [{ text: "" }, "it is empty"],
+    [{ text: "# nobody\n" }, "it has no user"],
+    [
+      { text: `bob:${HASH}\neve:secret\n` },
+      'line 2, "eve:...", is no user with a hash that HAProxy can check, such as bob:$2y$10$... (bcrypt with a cost of 4 to 12, SHA-512 or SHA-256)',
+    ],
+  ])("with the users %j nobody gets in", (file, problem) => {
+    const own = { "gateway.auth": `eve:${HASH}`, "gateway.auth.file": "/srv/users" };
+    const { services, warnings } = filled({ "/srv/users": file }, own);
+    expect(services[0]?.routes.map(({ rules }) => rules.closed)).toEqual(["auth.file"]);
+    expect(services[0]?.profile).toBe("_rules");
+    const told = `gateway.auth.file="/srv/users": ${problem}: the route answers 503 until it is right`;
+    expect([warnings, services[0]?.fileProblems]).toEqual([
+      [`service foo/bar: label ${told}`],
+      [told],
+    ]);
+  });
+
+  test.each([
+    [missing, "there is no such file"],
+    [{ text: "bob" }, "it has no certificate in PEM"],
+    [{ text: CA }, "a certificate in it cannot be read"],
+  ])("without its CA no route of a service is open: %j", (file, problem) => {
+    const { services, warnings } = filled({
+      "/srv/users": { text: `bob:${HASH}` },
+      "/srv/ca.pem": file,
+    });
+    expect(services.map(({ routes }) => routes.map(({ rules }) => rules.closed))).toEqual([
+      ["https.ca", "https.ca"],
+    ]);
+    expect(warnings).toEqual([
+      `service foo/bar: label gateway.https.ca="/srv/ca.pem": ${problem}: the route answers 503 until it is right`,
+    ]);
+  });
+
+  test("a label that is no path lets nobody in", () => {
+    const { services, warnings } = filled({}, { "gateway.auth.file": "users" });
+    expect(services[0]?.routes.map(({ rules }) => rules.closed)).toEqual(["auth.file"]);
+    expect(warnings).toEqual([
+      'container web: label gateway.auth.file="users" is not the path of a file, such as /srv/users: the route answers 503 until it is right',
+    ]);
+  });
 });

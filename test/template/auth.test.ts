@@ -1,16 +1,22 @@
 // Proves that the label auth asks for a password, lets in who knows it, and stops HAProxy for nobody.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
+import { rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { Labelled } from "../lab/labelled.ts";
 import { SHA512 } from "../lab/labels.ts";
+import { labDir } from "../lab/leftovers.ts";
 import { START_MS } from "../lab/proxy.ts";
 
 /** Hashes of `pass:word`. */
 const BCRYPT = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 const SLOW = "$2b$10$abcdefghijklmnopqrstuum0p92xsrS1zPNvgyP5Xpg.9.e2HzPC6";
 const SHA256 = "$5$rounds=1000$saltsalt$IugcXyCjOshguTxJKaTfOu4RuHVB5csAaqPXBSbpbu5";
+
+const FOLDER = labDir("users");
+const USERS = join(FOLDER, "users");
 
 const OPEN = { "route.a.path": "/open", "route.a.host": "a.test" };
 const LABELS = {
@@ -22,6 +28,7 @@ const LABELS = {
   forward: { auth: `bob:${BCRYPT}`, "auth.forward": "true" },
   slow: { auth: `bob:${SLOW}` },
   strict: { auth: `bob:${SHA512}`, allow: "10.0.0.0/8" },
+  filed: { auth: `eve:${SHA512}`, "auth.file": USERS },
   closed: { auth: `bob:${SHA512},eve:secret` },
 };
 
@@ -34,7 +41,8 @@ describe.each(haproxyVersions())("passwords, HAProxy %s", (version) => {
   let site: Labelled;
 
   beforeAll(async () => {
-    site = await Labelled.start(version, LABELS);
+    writeFileSync(USERS, `# of the shop\nbob:${SHA512}\n`);
+    site = await Labelled.start(version, LABELS, { "label-files": FOLDER });
   }, START_MS);
 
   beforeEach(async () => {
@@ -107,6 +115,23 @@ describe.each(haproxyVersions())("passwords, HAProxy %s", (version) => {
     const [, id = ""] = /"(.*?)"/.exec(realm) ?? [];
     expect(await status("/bcrypt/x", basic(`${id}>eve`))).toBe(401);
     expect(await status("/bcrypt/x", basic(`bob>${id}>eve`))).toBe(401);
+  });
+
+  test("users of a file get in, another file is a reload, and without it nobody gets in", async () => {
+    expect(await status("/filed/x", basic("bob"))).toBe(200);
+    expect(await status("/filed/x", basic("eve"))).toBe(200);
+    expect(await status("/filed/x")).toBe(401);
+    writeFileSync(USERS, `al@x.org:${SHA512}\n`);
+    expect(await site.serve({})).toBe("reload");
+    expect(await status("/filed/x", basic("bob"))).toBe(401);
+    expect(await status("/filed/x", basic("al@x.org"))).toBe(200);
+    rmSync(USERS);
+    await site.serve({});
+    expect(await status("/filed/x", basic("eve"))).toBe(503);
+    writeFileSync(USERS, `bob:${SHA512}\n`);
+    await site.serve({});
+    expect(await status("/filed/x", basic("bob"))).toBe(200);
+    await site.running.verify();
   });
 
   test("two headers are none", async () => {

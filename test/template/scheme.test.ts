@@ -1,6 +1,6 @@
 // Proves the label gateway.scheme and its kin: how HAProxy speaks to a container.
 
-import { readFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync } from "node:fs";
 import {
   createServer,
   createSecureServer,
@@ -67,7 +67,8 @@ describe.each(haproxyVersions())("schemes, HAProxy %s", (version) => {
   beforeAll(async () => {
     makeCertificates(dir);
     [https, h2, h2c] = [await startHttps(), await startHttp2(true), await startHttp2(false)];
-    site = await Site.make(version);
+    copyFileSync(join(dir, "ca.pem"), join(dir, "label.pem"));
+    site = await Site.make(version, { flags: { "label-files": dir } });
     running = await Running.start(site, site.render([]).files);
   }, START_MS);
 
@@ -124,6 +125,59 @@ describe.each(haproxyVersions())("schemes, HAProxy %s", (version) => {
       await isUp(name);
       expect(await bodyOf(name)).toBe("200 1.1 a.org");
     }
+  });
+
+  describe("a certificate that is verified", () => {
+    const TRUSTED = { scheme: "https", "https.ca": join(dir, "label.pem") };
+
+    test.each(["https", "h2"] as const)("%s, with the right name", async (scheme) => {
+      await serveTwice({ https, h2 }[scheme], { ...TRUSTED, scheme, "https.sni": "a.org" });
+      for (const name of ["a", "b"]) {
+        await isUp(name);
+        for (const method of ["GET", "POST"]) {
+          expect(await bodyOf(name, method)).toStartWith("200 ");
+        }
+      }
+      await running.verify();
+      expect(running.applier.applied.doubt).toBeUndefined();
+    });
+
+    test.each([
+      ["another name", { ...TRUSTED, "https.sni": "b.org" }],
+      ["another CA", { scheme: "https", "https.verify": "true", "https.sni": "a.org" }],
+    ])("%s gets no requests, with checks by HTTP neither", async (_, labels) => {
+      for (const more of [{}, { check: "/health" }]) {
+        await serveTwice(https, { ...labels, ...more });
+        for (const name of ["a", "b"]) {
+          await eventually(async () => expect(await statusOf(name)).toMatch(/^DOWN/));
+          expect((await site.ask({ target: `/${name}/x` })).status).toBe(503);
+        }
+      }
+    });
+
+    test("no request goes to another name, even while its check is not done", async () => {
+      await serveTwice(https, { ...TRUSTED, "https.sni": "b.org" });
+      const backend = running.applier.runningName("a");
+      const [key] = Object.keys(await running.servers()).filter((each) =>
+        each.startsWith(`${backend}/`),
+      );
+      await running.ask(`set server ${key} health up`);
+      expect((await site.ask({ target: "/a/x" })).status).toBe(503);
+    });
+
+    test("a CA that is gone closes the route, and another one is a reload", async () => {
+      const labels = { ...TRUSTED, "https.sni": "a.org" };
+      await running.serve([container(https, "a", labels)]);
+      await isUp("a");
+      rmSync(join(dir, "label.pem"));
+      expect(await running.serve([container(https, "a", labels)])).toBe("reload");
+      const { status, body } = await site.ask({ target: "/a/x" });
+      expect([status, body]).toEqual([503, "A setting of this route is not right.\n"]);
+      copyFileSync(join(dir, "ca.pem"), join(dir, "label.pem"));
+      expect(await running.serve([container(https, "a", labels)])).toBe("reload");
+      await isUp("a");
+      expect(await bodyOf("a")).toBe("200 1.1 a.org");
+    });
   });
 
   test("what does not speak TLS gets no requests", async () => {

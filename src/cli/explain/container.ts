@@ -5,7 +5,6 @@ import type { Container, Model, Reach, Route, Service, Snapshot } from "../../mo
 import { createContainerRouter } from "../../routing/container.ts";
 import type { Intent } from "../../routing/intent.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
-import { describeFiles } from "../../routing/settings/files.ts";
 import { differences } from "../../routing/settings/profile.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Known } from "./seen.ts";
@@ -45,8 +44,8 @@ export function explainContainer(
     title,
     ...decisions,
     ...served.flatMap(({ intent, service }) => explainDifferences(intent, service)),
-    ...served.flatMap(({ service }) =>
-      describeFiles(service).map((text) => ({ about: "setting", text })),
+    ...served.flatMap(({ service: { fileProblems = [] } }) =>
+      fileProblems.map((text) => ({ about: "setting", text })),
     ),
     ...served.flatMap(({ service }) => service.routes.map((each) => explainRoute(each, service))),
     ...model.refusals

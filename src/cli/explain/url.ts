@@ -5,7 +5,6 @@ import type { Model, Route, Server } from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
 import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
-import { describeFiles } from "../../routing/settings/files.ts";
 import { describeSettings } from "../../routing/settings/profile.ts";
 import { describeRules } from "../../routing/settings/rules.ts";
 import { describeStats, explainAnswers, type Line } from "./line.ts";
@@ -48,7 +47,7 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
       ? []
       : [
           ...describeSettings(service.name, service.settings, labelPrefix),
-          ...describeFiles(service),
+          ...(service.fileProblems ?? []),
         ];
   const lines = [
     title,

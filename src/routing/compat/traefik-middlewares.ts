@@ -216,7 +216,7 @@ function readReplacePath(options: Options, notes: Notes): Step {
 function readBasicAuth(options: Options, notes: Notes): Step {
   warnOfOthers(options, notes, ["users", "usersfile", "removeheader"], "auth");
   const file = options.get("usersfile");
-  if (file !== undefined) notes.warn(file, "a file of Traefik's cannot be read here", "auth");
+  if (file !== undefined) notes.warn(file, "a file of Traefik's cannot be read here", "auth.file");
   const theirs = options.get("users");
   const users = splitList(theirs?.value ?? "").map((user) => {
     const colon = user.indexOf(":");

@@ -68,6 +68,8 @@ export type NamedLabel =
   | ContainerLabel
   | "headers.request"
   | "headers.response"
+  | "auth.file"
+  | "https.sni"
   | "maxconn"
   | "errors";
 

@@ -12,6 +12,12 @@ const HASHES = [
   /^\$5\$(?:rounds=[1-9]\d{3,5}\$)?[./A-Za-z0-9]{1,16}\$[./A-Za-z0-9]{43}$/,
 ];
 
+/** What a user is, in words. */
+export const USER_FORM =
+  "user with a hash that HAProxy can check, such as bob:$2y$10$... (bcrypt with a cost of 4 to 12, SHA-512 or SHA-256)";
+/** So much of a line is shown. */
+const SHOWN = 80;
+
 /** A user and the hash of the password, as `bob:$2y$10$...`. */
 export function parseUser(text: string): string | undefined {
   // A compose file wants each $ twice, and not everybody takes the second one off again.
@@ -26,4 +32,24 @@ export function usersOf(text: string): string {
     .split(",")
     .map((word) => (word.includes(":") ? word.replace(/:.*/, ":...") : "..."))
     .join(",");
+}
+
+/**
+ * Reads a file of users, one in each line. An empty line, and one that begins with a `#`, is none.
+ * @returns them as the label has them, or what is wrong with the text
+ */
+export function parseUserFile(text: string): { text: string } | { problem: string } {
+  const users: string[] = [];
+  for (const [index, line] of text.split("\n").entries()) {
+    const word = line.trim();
+    if (word === "" || word.startsWith("#")) continue;
+    const user = parseUser(word);
+    if (user === undefined) {
+      return {
+        problem: `line ${index + 1}, ${JSON.stringify(usersOf(word).slice(0, SHOWN))}, is no ${USER_FORM}`,
+      };
+    }
+    users.push(user);
+  }
+  return users.length === 0 ? { problem: "it has no user" } : { text: users.join(",") };
 }

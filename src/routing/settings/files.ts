@@ -1,17 +1,47 @@
-// The files that settings name: what is in them, and what is said if one is of no use.
+// The files that labels name: what is in them, and what is said if one is of no use.
 
 import { isDeepStrictEqual } from "node:util";
-import { WeakCache } from "../../lib/weak-cache.ts";
+import { parseCertificates } from "../../lib/certificates.ts";
 import { LARGEST_PAGE } from "../../lib/pages.ts";
-import type { LabelFile, Model, Service } from "../../model.ts";
+import { WeakCache } from "../../lib/weak-cache.ts";
+import { hasRules, type LabelFile, type Model, type Route, type Service } from "../../model.ts";
 import { labelsOf, titleOf } from "../intent.ts";
+import { parseUserFile } from "./auth.ts";
 import { isErrorLabel } from "./errors.ts";
+import { profileOf } from "./profile.ts";
 
 /**
  * Reads a file of this machine. It gives the same object as long as the file is the same.
  * @param most how large it may be, in bytes
  */
 export type ReadLabelFile = (path: string, most: number) => LabelFile;
+
+/** A kind of files. */
+interface Kind {
+  /** How large it may be, in bytes. */
+  readonly most: number;
+  /** Reads it. */
+  readonly parse: (text: string) => LabelFile;
+  /** Whether nobody may use a route whose file is of no use, as it keeps somebody out. */
+  readonly protects: boolean;
+}
+
+const PAGE: Kind = { most: LARGEST_PAGE, parse: (text) => ({ text }), protects: false };
+const CERTIFICATES: Kind = { most: 1_000_000, parse: parseCertificates, protects: true };
+/** HAProxy reads each user when it starts. */
+const USERS: Kind = { most: 100_000, parse: parseUserFile, protects: true };
+
+/** A label that names a file. */
+interface Named {
+  /** Without what stands before all labels of its route. */
+  readonly key: string;
+  /** As a person wrote it. */
+  readonly label: string;
+  readonly path: string;
+  readonly kind: Kind;
+  /** The rules that it belongs to; undefined: it is about servers. */
+  readonly rules: Route["rules"] | undefined;
+}
 
 /** A service with its files. */
 interface Filled {
@@ -24,10 +54,11 @@ interface Made extends Filled {
   readonly files: readonly LabelFile[];
 }
 
-/** The file is not looked at while it is the same object, so this is the same one, too. */
+/** A file is not looked at while it is the same object, so this is the same one, too. */
 const EMPTY: LabelFile = { problem: "it is empty" };
 
 const made = new WeakCache<Service, { last: Made | undefined }>();
+const parsed = new WeakCache<LabelFile, Map<Kind, LabelFile>>();
 
 /**
  * Adds to services what is in the files that their labels name. One without files is the same object, and
@@ -44,42 +75,84 @@ export function withFiles(model: Model, read: ReadLabelFile, labelPrefix: string
 }
 
 function fill(service: Service, read: ReadLabelFile, labelPrefix: string): Filled {
-  const wanted = filesOf(service);
-  if (wanted.length === 0) return { service, warnings: [] };
-  const files = wanted.map(({ path, most }) => {
-    const file = read(path, most);
-    return "text" in file && file.text === "" ? EMPTY : file;
-  });
+  const named = namedBy(service, labelPrefix);
+  if (named.length === 0) return { service, warnings: [] };
+  const files = named.map(({ path, kind }) => parse(read(path, kind.most), kind));
   const memory = made.get(service, () => ({ last: undefined }));
   const { last } = memory;
   if (last !== undefined && isDeepStrictEqual(last.files, files)) return last;
-  const found = wanted.map((each, index) => ({ ...each, file: files[index] ?? EMPTY }));
-  const next: Made = {
+  const found = named.map((each, index) => ({ ...each, file: files[index] ?? EMPTY }));
+  const told = found.flatMap((each) =>
+    "problem" in each.file ? [problemOf(each, each.file.problem)] : [],
+  );
+  const fileProblems = [...new Set(told)];
+  memory.last = {
     files,
-    service: { ...service, files: Object.fromEntries(found.map(({ path, file }) => [path, file])) },
-    warnings: found.flatMap(({ key, path, file }) => {
-      if ("text" in file) return [];
-      const label = `label ${labelsOf(service.name, labelPrefix)}${key}=${JSON.stringify(path)}`;
-      return `service ${titleOf(service.name)}: ${label} counts for nothing: ${file.problem}`;
-    }),
+    service: { ...completed(service, found), fileProblems },
+    warnings: fileProblems.map((text) => `service ${titleOf(service.name)}: label ${text}`),
   };
-  memory.last = next;
-  return next;
+  return memory.last;
 }
 
-/** What is said of the files of a service that are of no use. */
-export function describeFiles({ settings, files = {} }: Service): string[] {
-  return filesOf({ settings }).flatMap(({ key, path }) => {
-    const file = files[path];
-    return file !== undefined && "problem" in file
-      ? [`${key}=${path} counts for nothing: ${file.problem}`]
-      : [];
+function parse(file: LabelFile, kind: Kind): LabelFile {
+  if ("problem" in file) return file;
+  if (file.text === "") return EMPTY;
+  const known = parsed.get(file, () => new Map());
+  const result = known.get(kind) ?? kind.parse(file.text);
+  known.set(kind, result);
+  return result;
+}
+
+/** A label with its file. */
+interface Found extends Named {
+  readonly file: LabelFile;
+}
+
+function completed(service: Service, found: readonly Found[]): Service {
+  const ofServers = found.filter(({ rules }) => rules === undefined);
+  const isMissing = ({ kind, file }: Found): boolean => kind.protects && "problem" in file;
+  const closed = ofServers.find(isMissing)?.key;
+  const routes = service.routes.map((route): Route => {
+    const users = found.find(({ rules }) => rules === route.rules);
+    const closing = closed ?? (users !== undefined && isMissing(users) ? users.key : undefined);
+    const { rules } = route;
+    // What is wrong with a label itself is told before.
+    if (closing !== undefined) {
+      return { ...route, rules: { ...rules, closed: rules.closed || closing } };
+    }
+    if (users === undefined || !("text" in users.file)) return route;
+    const auth = [rules.values["auth"], users.file.text].filter(Boolean).join(",");
+    return { ...route, rules: { ...rules, values: { ...rules.values, auth } } };
   });
+  return {
+    ...service,
+    profile: profileOf(
+      service.settings,
+      routes.some(({ rules }) => hasRules(rules)),
+    ),
+    routes,
+    files: Object.fromEntries(ofServers.map(({ path, file }) => [path, file])),
+  };
 }
 
-/** The files that settings name. */
-function filesOf({ settings }: Pick<Service, "settings">) {
-  return Object.entries(settings)
-    .filter(([key]) => isErrorLabel(key))
-    .map(([key, path]) => ({ key, path, most: LARGEST_PAGE }));
+function problemOf({ label, path, kind }: Named, problem: string): string {
+  const name = `${label}=${JSON.stringify(path)}`;
+  return kind.protects
+    ? `${name}: ${problem}: the route answers 503 until it is right`
+    : `${name} counts for nothing: ${problem}`;
+}
+
+/** The labels of a service that name files. */
+function namedBy({ name, settings, routes }: Service, labelPrefix: string): Named[] {
+  const prefix = labelsOf(name, labelPrefix);
+  const ofServers = Object.entries(settings).flatMap(([key, path]): Named[] => {
+    const kind = isErrorLabel(key) ? PAGE : key === "https.ca" ? CERTIFICATES : undefined;
+    return kind === undefined ? [] : [{ key, label: prefix + key, path, kind, rules: undefined }];
+  });
+  const ofRules = [...new Set(routes.map(({ rules }) => rules))].flatMap((rules): Named[] => {
+    const key = "auth.file";
+    const path = rules.values[key];
+    return path === undefined ? [] : [{ key, label: rules.prefix + key, path, kind: USERS, rules }];
+  });
+  return [...ofServers, ...ofRules];
 }

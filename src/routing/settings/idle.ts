@@ -2,16 +2,16 @@
 
 import type { Rules } from "../../model.ts";
 
-/** Labels that mean nothing without another one. */
-const NEEDS: Readonly<Record<string, string>> = {
-  "auth.forward": "auth",
-  "redirect.code": "redirect",
-  "rate.burst": "rate",
-  "body.unknown": "body",
-  "cors.methods": "cors",
-  "cors.headers": "cors",
-  "cors.credentials": "cors",
-  "cors.maxage": "cors",
+/** Labels that mean nothing without another one, or one of several. */
+const NEEDS: Readonly<Record<string, readonly string[]>> = {
+  "auth.forward": ["auth", "auth.file"],
+  "redirect.code": ["redirect"],
+  "rate.burst": ["rate"],
+  "body.unknown": ["body"],
+  "cors.methods": ["cors"],
+  "cors.headers": ["cors"],
+  "cors.credentials": ["cors"],
+  "cors.maxage": ["cors"],
 };
 /** What is so without a label, too. */
 const USUAL: Readonly<Record<string, string>> = {
@@ -32,7 +32,7 @@ export function withoutIdleRules(
   const entries = Object.entries(values);
   const isIdle = (key: string): boolean => {
     const needed = NEEDS[key];
-    return needed !== undefined && values[needed] === undefined;
+    return needed !== undefined && needed.every((each) => values[each] === undefined);
   };
   // Any page at all could act for whoever is logged in.
   if (values["cors"] === "*" && values["cors.credentials"] === "true") {
@@ -48,7 +48,8 @@ export function withoutIdleRules(
     warnings: entries
       .filter(([key]) => isIdle(key))
       .map(
-        ([key]) => `label ${prefix}${key} counts for nothing without label ${prefix}${NEEDS[key]}`,
+        ([key]) =>
+          `label ${prefix}${key} counts for nothing without label ${prefix}${NEEDS[key]?.[0]}`,
       ),
   };
 }

@@ -24,7 +24,7 @@ export function profileOf(settings: Settings, withRules = false): string {
 
 /** The path of a file may be too long for a name. */
 function shortened(key: string, value: string): string {
-  return isErrorLabel(key) ? digestOf(value) : value;
+  return isErrorLabel(key) || key === "https.ca" ? digestOf(value) : value;
 }
 
 /** A value as a part of a name. A slash becomes a colon, and what no name may have becomes a number. */

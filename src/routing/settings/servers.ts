@@ -69,11 +69,6 @@ export function parseFlag(text: string): string | undefined {
   return parseSwitch(text)?.toString();
 }
 
-/** That something is not so, as text. */
-export function parseNo(text: string): string | undefined {
-  return parseSwitch(text) === false ? "false" : undefined;
-}
-
 /** What settings are without a label, if that can be said. */
 const USUAL: Readonly<Record<string, string>> = {
   balance: "roundrobin",
@@ -90,6 +85,7 @@ const NEEDS: Readonly<
   "check.status": { label: "check" },
   "check.host": { label: "check" },
   "https.verify": { label: "scheme", values: ["https", "h2"] },
+  "https.ca": { label: "https.verify", values: ["true"] },
   "https.sni": { label: "scheme", values: ["https", "h2"] },
   "sticky.secure": { label: "sticky" },
   "sticky.samesite": { label: "sticky" },
