@@ -31,6 +31,7 @@ export type Operation =
     }
   | { readonly do: "add server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "remove server"; readonly backend: string; readonly server: ServerLine }
+  | { readonly do: "weigh server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "add backend"; readonly backend: string; readonly defaults: string }
   | { readonly do: "publish backend"; readonly backend: string }
   | { readonly do: "remove backend"; readonly backend: string; readonly defaults: string }

@@ -1,6 +1,7 @@
 // The servers of a configuration, each with the settings from its section and its defaults.
 
 import { isIP } from "node:net";
+import { sameItems } from "../lib/lists.ts";
 import { splitWords, type Section } from "./sections.ts";
 import { WAITING_ROOM, type ServerLine } from "./operations.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
@@ -106,6 +107,21 @@ export function isServerLine(line: string): boolean {
 /** Whether HAProxy checks a server. Only such a server can be down until its first good check. */
 export function isChecked({ settings }: ServerLine): boolean {
   return settings.lastIndexOf("check") > settings.lastIndexOf("no-check");
+}
+
+/** The weight of a server as HAProxy has it. Source: configuration manual, section 5.2 (`weight`). */
+export function weightOf({ settings }: ServerLine): string {
+  const index = settings.lastIndexOf("weight");
+  return index < 0 ? "1" : (settings[index + 1] ?? "1");
+}
+
+/** Whether two servers differ in nothing but their weights, if at all. */
+export function haveSameSettings(one: ServerLine, other: ServerLine): boolean {
+  return sameItems(withoutWeight(one), withoutWeight(other));
+}
+
+function withoutWeight({ settings }: ServerLine): readonly string[] {
+  return settings.filter((word, index) => word !== "weight" && settings[index - 1] !== "weight");
 }
 
 /** The address of a server, without the brackets of IPv6. */

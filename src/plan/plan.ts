@@ -171,6 +171,7 @@ const RUNTIME_ORDER: readonly Operation["do"][] = [
   "disable server",
   ...BRING_UP,
   "drain server",
+  "weigh server",
   "publish backend",
   "add entry",
   "set entry",

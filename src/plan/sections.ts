@@ -6,7 +6,14 @@ import { WeakCache } from "../lib/weak-cache.ts";
 import { shortVersion } from "../lib/text.ts";
 import { isSpare, whySettingRefused } from "../config/operations.ts";
 import type { Capabilities, Operation, ServerLine } from "../config/operations.ts";
-import { hasIpAndPort, isServerLine, serversOf, type DefaultsLookup } from "../config/servers.ts";
+import {
+  hasIpAndPort,
+  haveSameSettings,
+  isServerLine,
+  serversOf,
+  weightOf,
+  type DefaultsLookup,
+} from "../config/servers.ts";
 
 /** The way from one version to another. If there are reasons, it takes a reload. */
 export interface Change {
@@ -243,7 +250,10 @@ function planServers(
     const isSamePlace = old?.address === address && old.port === port;
     const isOverridden = overridden.has(`${backend}/${name}`);
     const isRenewed = renewed.has(`${address}:${port}`);
-    if (old !== undefined && !sameItems(old.settings, server.settings)) {
+    if (old !== undefined && weightOf(old) !== weightOf(server)) {
+      operations.push({ do: "weigh server", backend, server });
+    }
+    if (old !== undefined && !haveSameSettings(old, server)) {
       reasons.push(`${title} changed (the settings of server ${name})`);
     } else if (!isSamePlace && !hasIpAndPort(server)) {
       // At run time HAProxy accepts a host name, but never resolves it.

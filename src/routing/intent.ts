@@ -42,6 +42,8 @@ export interface RouteIntent {
 export interface ServerWishes {
   /** Its share of the requests, 1 being the usual; undefined: no label says so. */
   readonly weight: number | undefined;
+  /** The share that all containers of its service with such a label get together, in per cent. */
+  readonly split: number | undefined;
   /** Whether it serves only while no other server does that is none. */
   readonly backup: boolean;
   /** How many requests it gets at a time; undefined: any number. */
@@ -119,7 +121,13 @@ const DEFAULTS: IntentOptions = {
   compat: "all",
   defaultRule: undefined,
 };
-const NO_WISHES: ServerWishes = { weight: undefined, backup: false, maxconn: undefined, said: [] };
+const NO_WISHES: ServerWishes = {
+  weight: undefined,
+  split: undefined,
+  backup: false,
+  maxconn: undefined,
+  said: [],
+};
 export const STRIPPED: Treatment = { strip: true, rewrite: "", source: "" };
 /** One container asks for no more. Each is an entry of HAProxy's map. */
 const MOST_ROUTES = 100;
@@ -403,12 +411,14 @@ function fromLabels(
 }
 
 /** What the labels want of the container's servers. */
-function wishesOf({ weight, backup, maxconn }: Labels["values"], prefix: string): PartialIntent {
-  const said = Object.entries({ weight, backup, maxconn })
+function wishesOf(values: Labels["values"], prefix: string): PartialIntent {
+  const { weight, split, backup, maxconn } = values;
+  const share = split === undefined ? undefined : `${split}%`;
+  const said = Object.entries({ weight, split: share, backup, maxconn })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${value}, from label ${prefix}${name}`);
   if (said.length === 0) return {};
-  return { server: { weight, backup: backup === true, maxconn, said } };
+  return { server: { weight, split, backup: backup === true, maxconn, said } };
 }
 
 /** The route that a container has by itself. */

@@ -35,6 +35,7 @@ import {
   parsePort,
   parseQueue,
   parseServiceName,
+  parseShare,
   parseSwitch,
   parseText,
   parseWeight,
@@ -79,6 +80,7 @@ const OF_CONTAINER = {
   ),
   weight: row(one(parseWeight), "a weight (0 to 256)", "setting"),
   backup: row(one(parseSwitch), "true or false", "setting"),
+  split: row(one(parseShare), "a share of the requests (1% to 99%)", "container"),
   maxconn: row(one(parseMaxconn), "a number of requests (1 to 1000000)", "setting"),
 };
 

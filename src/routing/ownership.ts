@@ -71,7 +71,10 @@ function byAge(a: Contender, b: Contender): number {
 function reasonFor({ name, ask: { container } }: Contender, ask: Ask): string {
   const place = `${nameOf(ask)} belongs to service ${titleOf(name)}`;
   const isOlder = container.created < ask.container.created;
-  return isOlder
+  const why = isOlder
     ? `${place}, whose container ${container.name} is older than ${ask.container.name}`
     : `${place}, which comes first by name: ${container.name} and ${ask.container.name} are as old`;
+  return ask.isShared
+    ? `${why}; to share its requests, both need one service: the same image name or label service`
+    : why;
 }

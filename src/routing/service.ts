@@ -11,7 +11,8 @@ import {
 } from "../model.ts";
 import type { RoutedContainer } from "./container.ts";
 import { profileOf } from "./settings/profile.ts";
-import type { Ask } from "./standing.ts";
+import { withShares } from "./split.ts";
+import { byAge, type Ask } from "./standing.ts";
 
 /** The containers of one service. */
 export interface ServiceGroup {
@@ -53,7 +54,7 @@ export function toService(
     ),
     settings,
     routes,
-    servers: serversOf(members),
+    servers: withShares(members.toSorted(byAge), serversOf(members)),
     waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
     hold: "",
   };

@@ -9,11 +9,14 @@ import { keyOf, nameOf } from "../lib/places.ts";
 import type { ServiceGroup } from "./service.ts";
 import { agree } from "./settings/profile.ts";
 import { ruleDifferences } from "./settings/rules.ts";
+import { shareWarnings } from "./split.ts";
 
 /** A route that a service asks for, with the oldest of its containers that does. */
 export interface Ask extends RouteIntent {
   readonly key: string;
   readonly container: Container;
+  /** Whether that container only wants a share of the requests. */
+  readonly isShared: boolean;
 }
 
 /** A container that does not get what it asks for. */
@@ -65,8 +68,10 @@ export function standingOf(
       const key = keyOf(place);
       const first = asks.get(key);
       if (isDenied.has(nameOf(place))) continue;
-      if (first === undefined) asks.set(key, { ...place, key, container });
-      else {
+      if (first === undefined) {
+        const isShared = member.intent.server.split !== undefined;
+        asks.set(key, { ...place, key, container, isShared });
+      } else {
         warnings.push(...differenceOf(first, place, container, labelPrefix));
         ruleWarnings.push(...ruleDifferences(first, place, container));
       }
@@ -81,7 +86,12 @@ export function standingOf(
     denials,
     isLabelled: isNamed(name) || [...asks.values()].some(({ isDefault }) => !isDefault),
     settings: agreed.settings,
-    warnings: [...warnings.slice(0, 1), ...ruleWarnings.slice(0, 1), ...agreed.warnings],
+    warnings: [
+      ...warnings.slice(0, 1),
+      ...ruleWarnings.slice(0, 1),
+      ...agreed.warnings,
+      ...shareWarnings(name, kept.toSorted(byAge), labelPrefix),
+    ],
   };
 }
 
@@ -140,8 +150,11 @@ function inOrder(
   return [...all.filter(({ holds }) => holds), ...all.filter(({ holds }) => !holds)];
 }
 
-/** Of two as old, the first by name comes first. */
-function byAge({ container: a }: RoutedContainer, { container: b }: RoutedContainer): number {
+/** The oldest comes first. Of two as old, the first by name does. */
+export function byAge(
+  { container: a }: RoutedContainer,
+  { container: b }: RoutedContainer,
+): number {
   return a.created - b.created || compare(a.name, b.name) || compare(a.id, b.id);
 }
 

@@ -98,6 +98,11 @@ export function parseWeight(text: string): number | undefined {
   return wholeNumber(text, 0, 256);
 }
 
+/** A share of the requests, in per cent. */
+export function parseShare(text: string): number | undefined {
+  return /^\d{1,2} ?%$/.test(text) ? wholeNumber(text.replace(/ ?%$/, ""), 1, 99) : undefined;
+}
+
 const parseWait = durationOf(1, 3_600_000);
 
 /** How long a request waits for its turn, or how many do. */

@@ -23,7 +23,7 @@ let engine: Engine;
 
 beforeAll(async () => {
   engine = await sharedEngine();
-  for (const name of ["acme/shop:1", "acme/api:1"]) {
+  for (const name of ["acme/shop:1", "acme/shop:2", "acme/api:1"]) {
     await importImage(engine, name, { expose: [8000] });
   }
 });
@@ -65,6 +65,37 @@ describe.each(haproxyVersions())(`settings by label, ${testFlavour()}, HAProxy %
     const plain = await run(engine, "acme/shop:1");
     await gateway.served("/acme/shop/", plain.name);
     expect((await gateway.get("/acme/shop/slow?ms=600")).status).toBe(200);
+  });
+
+  test("a canary gets its share of the requests, all of them where it is alone, and costs no reload", async () => {
+    await start();
+    const old = await run(engine, "acme/shop:1");
+    await gateway.served("/acme/shop/", old.name);
+    await gateway.logged(/^routed \/acme\/shop/);
+    const before = gateway.count(/^reload: /);
+    const next = await run(engine, "acme/shop:2", { labels: labels({ split: "20%" }) });
+    await gateway.served("/acme/shop/", next.name);
+    const countOf = async (): Promise<number> => {
+      const names: string[] = [];
+      for (let count = 0; count < 100; count++) {
+        names.push(parseAnswer((await gateway.get("/acme/shop/")).body).name);
+      }
+      return names.filter((name) => name === next.name).length;
+    };
+    await countOf();
+    expect(Math.abs((await countOf()) - 20)).toBeLessThanOrEqual(2);
+    const more = await run(engine, "acme/shop:1");
+    await gateway.served("/acme/shop/", more.name);
+    await countOf();
+    expect(Math.abs((await countOf()) - 20)).toBeLessThanOrEqual(3);
+    await old.remove();
+    await more.remove();
+    await gateway.served("/acme/shop/", next.name);
+    expect(await countOf()).toBe(100);
+    expect(gateway.count(/^reload: /)).toBe(before);
+    expect(await explained(next.name, flags)).toContain(
+      "setting    split=20%, from label gateway.split",
+    );
   });
 
   test("a client keeps its container until that is told to end, and no request fails", async () => {

@@ -117,7 +117,7 @@ describe("a reload with any capabilities", () => {
     [
       "a server's settings",
       files(`${BASE}backend b from d\n  server x 1.1.1.1:1 weight 1\n`),
-      files(`${BASE}backend b from d\n  server x 1.1.1.1:1 weight 2\n`),
+      files(`${BASE}backend b from d\n  server x 1.1.1.1:1 maxconn 2\n`),
       ['backend "b" changed (the settings of server x)'],
     ],
     [

@@ -75,7 +75,7 @@ test("an image and labels", () => {
     network: { value: "back", source: "label gateway.network" },
     settings: {},
     branches: [],
-    server: { weight: undefined, backup: false, maxconn: undefined, said: [] },
+    server: { weight: undefined, split: undefined, backup: false, maxconn: undefined, said: [] },
     registry: "reg.example.com",
     translatedFrom: undefined,
     warnings: ["container web: label gateway.prot is unknown, gateway.port was probably meant"],

@@ -27,6 +27,7 @@ const KEYS = [
   "weight",
   "backup",
   "maxconn",
+  "split",
 ];
 /** Those about the servers of a service, which a `defaults` section has. */
 const SETTINGS_OF_SERVERS = [
@@ -100,7 +101,7 @@ const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "https://a.org https://b.org:81/ PUT x-a 10m allow 5/1m 1000000/1s 301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "https://a.org https://b.org:81/ PUT x-a 10m allow 5/1m 1000000/1s 301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms 20% 1% a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )

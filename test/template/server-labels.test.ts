@@ -60,6 +60,37 @@ describe.each(haproxyVersions())("labels of a server, HAProxy %s", (version) => 
     expect(running.applier.applied.doubt).toBeUndefined();
   });
 
+  test("with split its containers share the requests with the others, and take over from them", async () => {
+    await serve();
+    const next = of(other, "next", { "gateway.split": "20%" });
+    await serve(of(one, "old"), next);
+    // Servers that are new need some requests to come into step.
+    await askForty();
+    one.forget();
+    other.forget();
+    await askForty();
+    expect([one.received.length, other.received.length]).toEqual([32, 8]);
+    // One more of the others is no more of their share.
+    await serve(of(one, "old"), of(one, "old-2"), next);
+    await askForty();
+    one.forget();
+    other.forget();
+    await askForty();
+    expect(Math.abs(other.received.length - 8)).toBeLessThanOrEqual(1);
+    await running.verify();
+    expect(running.applier.applied.doubt).toBeUndefined();
+    // The weights are those after a reload, too, which HAProxy does not take from its files alone.
+    await running.reloadByHand();
+    await running.verify();
+    expect(running.applier.applied.doubt).toBeUndefined();
+    await serve(next);
+    other.forget();
+    await askForty();
+    expect(other.received).toHaveLength(40);
+    await running.verify();
+    expect(running.applier.applied.doubt).toBeUndefined();
+  });
+
   test("it is gone with its container", async () => {
     await serve();
     await serve(of(one, "c"), of(other, "d"));

@@ -6,7 +6,7 @@ import { forEachLimited } from "../../lib/async.ts";
 import { serverStateFile, type Section } from "../../config/sections.ts";
 import { errorMessage } from "../../lib/errors.ts";
 import type { ServerLine } from "../../config/operations.ts";
-import { bareAddress, isChecked, hasIpAndPort, serversIn } from "../../config/servers.ts";
+import { bareAddress, isChecked, hasIpAndPort, serversIn, weightOf } from "../../config/servers.ts";
 import { answers } from "../runtime/readiness.ts";
 import { askHaproxy } from "../runtime/socket.ts";
 
@@ -15,6 +15,8 @@ export interface ServerState {
   readonly fields: readonly string[];
   readonly address: string;
   readonly port: string;
+  /** From 0 to 256. */
+  readonly weight: string;
   /** Whether it is drained or in maintenance, for whatever reason. */
   readonly withoutRequests: boolean;
   /** Whether it was told so at run time, or by its line. Not even bound clients come to it then. */
@@ -27,6 +29,9 @@ const WAS_DISABLED = 4;
 /** Source: management guide, `show servers state`, `srv_admin_state`: SRV_ADMF_FMAINT. */
 const IN_MAINTENANCE = 1;
 
+/** The numbers of the fields with a server's weight now, and as its line had it. */
+const WEIGHT_FIELD = 7;
+const FIRST_WEIGHT_FIELD = 8;
 /** The number of the field that says whether a server is spoken to by TLS (`srv_use_ssl`). */
 const TLS_FIELD = 20;
 
@@ -66,7 +71,13 @@ export async function saveServerStates(
     const state = known.get(`${runningName(backend)}/${name}`);
     const same = state?.address === address && state.port === port && !state.withoutRequests;
     if (same) {
-      const fields = state.fields.with(1, backend).with(TLS_FIELD, tlsOf(server));
+      // HAProxy takes a changed weight back if its line says what it said at first.
+      const weight = weightOf(server);
+      const fields = state.fields
+        .with(1, backend)
+        .with(WEIGHT_FIELD, weight)
+        .with(FIRST_WEIGHT_FIELD, weight)
+        .with(TLS_FIELD, tlsOf(server));
       lines.push(fields.join(" "));
     }
     // An open port is not enough if the server's check asks for more. A server without requests may be
@@ -108,7 +119,15 @@ export function readServerStates(answer: string): Map<string, ServerState> {
     const port = fields[18] ?? "0";
     const withoutRequests = (Number(admin) & ~WAS_DISABLED) !== 0;
     const inMaintenance = (Number(admin) & IN_MAINTENANCE) !== 0;
-    states.set(`${backend}/${name}`, { fields, address, port, withoutRequests, inMaintenance });
+    const weight = fields[WEIGHT_FIELD] ?? "";
+    states.set(`${backend}/${name}`, {
+      weight,
+      fields,
+      address,
+      port,
+      withoutRequests,
+      inMaintenance,
+    });
   }
   return states;
 }

@@ -2,7 +2,7 @@
 
 import { GatewayError } from "../../lib/errors.ts";
 import type { Operation, ServerLine } from "../../config/operations.ts";
-import { bareAddress, isChecked } from "../../config/servers.ts";
+import { bareAddress, isChecked, weightOf } from "../../config/servers.ts";
 import { compareVersions } from "../../lib/text.ts";
 
 /** HAProxy reads at most `tune.bufsize` bytes of a line (16,384 by default). Some room is left. */
@@ -32,6 +32,8 @@ export function toCommands(operation: Operation, version: string): string[] {
       const move = setServer(operation, target);
       return disabled ? [drain, move] : [drain, move, ...enable(operation)];
     }
+    case "weigh server":
+      return [setServer(operation, `weight ${word(weightOf(operation.server))}`)];
     case "add server":
       return add(operation, version);
     case "add backend":

@@ -11,7 +11,7 @@ import {
 } from "../../config/map-file.ts";
 import type { Files } from "../../model.ts";
 import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
-import { bareAddress, serversIn, hasIpAndPort } from "../../config/servers.ts";
+import { bareAddress, serversIn, hasIpAndPort, weightOf } from "../../config/servers.ts";
 import { readServerStates } from "../process/server-states.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -80,6 +80,9 @@ async function serverDifferences(
       const moved = address !== state.address || server.port !== state.port;
       if (hasIpAndPort(server) && moved) {
         differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
+      }
+      if (state.weight !== weightOf(server)) {
+        differences.push(`HAProxy has server ${key} with weight ${state.weight}`);
       }
       if (server.disabled !== state.withoutRequests && !runtime.overridden.has(key)) {
         differences.push(`HAProxy ${state.withoutRequests ? "disabled" : "enabled"} server ${key}`);

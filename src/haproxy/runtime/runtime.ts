@@ -2,6 +2,7 @@
 // (files/). It may import config, lib and model.ts, and knows nothing of Docker and of routes. This file
 // changes a running HAProxy through its runtime API: no reload, no new worker.
 
+import { haveSameSettings } from "../../config/servers.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import {
@@ -252,14 +253,14 @@ export class Runtime {
     // must stay noted as taken out.
     await this.#overrides.sent();
     const commands: string[] = [];
-    for (const operation of operations.map((each) => this.#reuse(each))) {
-      if (operation === undefined) continue;
+    for (const operation of operations.flatMap((each) => this.#reuse(each))) {
       if (operation.do !== "replace map") commands.push(...toCommands(operation, version));
       else {
         await this.#send(commands.splice(0));
         await this.#replaceMap(operation.map, operation.entries);
       }
-      if ("server" in operation) this.#overrides.forget(operation.backend, operation.server.name);
+      if ("server" in operation && operation.do !== "weigh server")
+        this.#overrides.forget(operation.backend, operation.server.name);
     }
     await this.#send([...commands, ...ready.map(setUp)]);
     this.#tellAnswers(ready);
@@ -337,20 +338,23 @@ export class Runtime {
   }
 
   /** Cancels the removal of what is wanted again, instead of adding it anew. */
-  #reuse(operation: Operation): Operation | undefined {
+  #reuse(operation: Operation): readonly Operation[] {
     if (operation.do === "add backend") {
       const { backend, defaults } = operation;
       const kept = this.#removals.cancelBackend(backend);
-      if (kept === undefined) return operation;
-      if (kept === defaults) return undefined;
+      if (kept === undefined) return [operation];
+      if (kept === defaults) return [];
       throw refusal(`backend ${backend} is on its way out, with other defaults`);
     }
-    if (operation.do !== "add server") return operation;
+    if (operation.do !== "add server") return [operation];
     const { backend, server } = operation;
     const kept = this.#removals.cancelServer(backend, server.name);
-    if (kept === undefined) return operation;
-    if (kept.settings.join(" ") === server.settings.join(" ")) {
-      return { do: "move server", backend, server, from: kept };
+    if (kept === undefined) return [operation];
+    if (haveSameSettings(kept, server)) {
+      return [
+        { do: "weigh server", backend, server },
+        { do: "move server", backend, server, from: kept },
+      ];
     }
     throw refusal(`server ${backend}/${server.name} is on its way out, with other settings`);
   }

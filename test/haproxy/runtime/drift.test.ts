@@ -62,6 +62,7 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
         (one) => `set server ${one} addr 127.0.0.9 port 9`,
         /one at 127\.0\.0\.9:9$/,
       ],
+      ["a server weighed", (one) => `set server ${one} weight 9`, /one with weight 9$/],
       [
         "a server removed",
         (_, three) => `set server ${three} state maint;del server ${three}`,
