@@ -2,8 +2,9 @@
 // wait for the next container. After that, requests get 503 at once as long as Docker has one of its
 // containers, and then the service is gone.
 
-import { listDifference, sameItems } from "../lib/lists.ts";
+import { listDifference } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
+import { Heirs, type KeptService } from "./heirs.ts";
 import { ABOUT_TO_START, type Hold, type Server, type Service } from "../model.ts";
 
 /** What the hold of a service depends on besides the service itself. */
@@ -22,8 +23,8 @@ interface Facts {
 interface Held {
   /** The service as its running containers make it, or without any if none runs. */
   readonly service: Service;
-  /** Whether a container of it runs. */
-  readonly runs: boolean;
+  /** When its last container ended, in milliseconds since 1970; undefined while one runs. */
+  readonly goneSince: number | undefined;
   /** Whether one has run: it was not only about to start. */
   readonly hasRun: boolean;
   /** The IDs of the containers that it has had and that Docker still has. */
@@ -63,7 +64,7 @@ function nextHeld(
   if (own.length === 0 && rest.length === 0 && now >= until) return undefined;
   return {
     service: current,
-    runs: service !== undefined,
+    goneSince: service === undefined ? (before?.goneSince ?? now) : undefined,
     hasRun: before?.hasRun === true || !isOnlyComing(current),
     containers: [...own, ...rest],
     answers: doesAnswer,
@@ -106,8 +107,9 @@ export class Holds {
   readonly #held = new Map<string, Held>();
   /** What is served of each service that is held, by the name of the service. */
   readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
-  /** What is left of services that are held and have lost routes, by the name of the service. */
-  readonly #robbed = new Map<string, { readonly from: Service; readonly rest: Service }>();
+  readonly #heirs = new Heirs();
+  /** When a service that is kept loses routes to another one, in milliseconds since 1970. */
+  #handsOverAt: number | undefined;
   /** The services that do not answer, by name. They change without a change of their containers. */
   readonly #silent = new Set<string>();
   /** When requests for a service no longer wait, in milliseconds since 1970, by its name. */
@@ -132,9 +134,16 @@ export class Holds {
     private readonly remains: (id: string) => boolean,
   ) {}
 
-  /** When requests for a service no longer wait, in milliseconds since 1970; undefined: none wait. */
+  /**
+   * When something changes by itself, in milliseconds since 1970: requests for a service no longer wait, or
+   * their route is another one's. Undefined: nothing does.
+   */
   get dueAt(): number | undefined {
-    const at = Math.min(...this.#ends.values(), ...this.#early.values());
+    const at = Math.min(
+      ...this.#ends.values(),
+      ...this.#early.values(),
+      this.#handsOverAt ?? Infinity,
+    );
     return Number.isFinite(at) ? at : undefined;
   }
 
@@ -178,14 +187,15 @@ export class Holds {
     const gone = new Set(old.map(({ name }) => name).filter((name) => !changed.has(name)));
     for (const name of new Set([...changed.keys(), ...gone, ...this.#silent])) {
       const held = this.#held.get(name);
-      const unchanged = held?.runs === true && !gone.has(name) ? held.service : undefined;
+      const runs = held !== undefined && held.goneSince === undefined && !gone.has(name);
+      const unchanged = runs ? held.service : undefined;
       const service = changed.get(name) ?? unchanged;
       this.#remember(name, nextHeld(held, service, factsOf(service)), now);
     }
     this.#last = services;
     this.#lostEarly.clear();
     this.#early.clear();
-    return this.#withHeld(services);
+    return this.#withHeld(services, now);
   }
 
   /** The servers of held services that may answer soon, by name. */
@@ -259,6 +269,7 @@ export class Holds {
   expire(now: number): readonly string[] {
     const names = [...this.#ends].filter(([, until]) => until <= now).map(([name]) => name);
     for (const name of names) this.#ends.delete(name);
+    if (this.#handsOverAt !== undefined && this.#handsOverAt <= now) this.#handsOverAt = undefined;
     const early = [...this.#early].filter(([, until]) => until <= now).map(([name]) => name);
     for (const name of early) this.#early.set(name, Infinity);
     return [...names.flatMap((name) => this.#held.get(name)?.service.backend ?? []), ...early];
@@ -266,21 +277,16 @@ export class Holds {
 
   #forgetAll(): void {
     this.#last = undefined;
-    for (const all of [
-      this.#held,
-      this.#served,
-      this.#robbed,
-      this.#ends,
-      this.#silent,
-      this.#answering,
-    ]) {
+    this.#handsOverAt = undefined;
+    this.#heirs.forget();
+    for (const all of [this.#held, this.#served, this.#ends, this.#silent, this.#answering]) {
       all.clear();
     }
   }
 
   #remember(name: string, held: Held | undefined, now: number): void {
     if (held === undefined) {
-      for (const map of [this.#held, this.#served, this.#robbed, this.#ends]) map.delete(name);
+      for (const map of [this.#held, this.#served, this.#ends]) map.delete(name);
       this.#silent.delete(name);
       return;
     }
@@ -298,30 +304,24 @@ export class Holds {
     }
   }
 
-  #withHeld(services: readonly Service[]): readonly Service[] {
-    if (this.#served.size === 0) return services;
+  #withHeld(services: readonly Service[], now: number): readonly Service[] {
+    this.#handsOverAt = undefined;
+    if (this.#served.size === 0) {
+      this.#heirs.forget();
+      return services;
+    }
     const all = services.map((each) => this.#served.get(each.name)?.service ?? each);
-    const kept = [...this.#served.values()]
-      .map(({ service }) => service)
-      .filter(({ name }) => this.#held.get(name)?.runs === false);
-    if (kept.length === 0) return all;
-    // A route of a service may have become another one's.
-    const taken = new Set(all.flatMap(({ routes }) => routes).map(({ key }) => key));
-    const own = kept.flatMap((each) => this.#withoutTaken(each, taken));
-    return [...all, ...own].toSorted((a, b) => compare(a.name, b.name));
-  }
-
-  /** A service without the routes that others have now; nothing if none is left. */
-  #withoutTaken(service: Service, taken: ReadonlySet<string>): readonly Service[] {
-    const routes = service.routes.filter(({ key }) => !taken.has(key));
-    if (routes.length === service.routes.length) return [service];
-    if (routes.length === 0) return [];
-    const { from, rest } = this.#robbed.get(service.name) ?? {};
-    if (from === service && sameItems(rest?.routes ?? [], routes) && rest !== undefined)
-      return [rest];
-    const left = { ...service, routes };
-    this.#robbed.set(service.name, { from: service, rest: left });
-    return [left];
+    const kept = [...this.#served].flatMap(([name, { service }]): KeptService[] => {
+      const { goneSince, containers = [] } = this.#held.get(name) ?? {};
+      if (goneSince === undefined) return [];
+      return [{ service, goneSince, mayReturn: containers.length > 0 }];
+    });
+    if (kept.length === 0) {
+      this.#heirs.forget();
+      return all;
+    }
+    this.#handsOverAt = this.#heirs.dueAt(all, kept, now);
+    return this.#heirs.share(all, kept, now).toSorted((a, b) => compare(a.name, b.name));
   }
 }
 

@@ -253,7 +253,9 @@ export class Complaints {
 function places(services: readonly Service[]): Map<string, Place> {
   const found = new Map<string, Place>();
   for (const service of services) {
-    const { name, servers, waiting } = service;
+    const { name, routes, servers, waiting } = service;
+    // Its servers are another service's, for requests that have waited for its own.
+    if (routes.length === 0) continue;
     const route = routeOf(service);
     for (const { id, container, why } of servers) {
       const ofContainer = servers.filter((server) => server.id === id);
