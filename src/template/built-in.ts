@@ -9,6 +9,7 @@ import backends from "../../templates/backends.hbs" with { type: "text" };
 import errors from "../../templates/errors.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
 import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: "text" };
+import entrance from "../../templates/entrance.hbs" with { type: "text" };
 import frontend from "../../templates/frontend.hbs" with { type: "text" };
 import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
@@ -19,6 +20,7 @@ import reply from "../../templates/reply.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
 import answers from "../../templates/answers.hbs" with { type: "text" };
 import auth from "../../templates/auth.hbs" with { type: "text" };
+import upgrades from "../../templates/upgrades.hbs" with { type: "text" };
 import users from "../../templates/users.hbs" with { type: "text" };
 import headers from "../../templates/headers.hbs" with { type: "text" };
 import redirect from "../../templates/redirect.hbs" with { type: "text" };
@@ -49,6 +51,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   climbing,
   cookies,
   cors,
+  entrance,
   errors,
   "forgotten-prefix": forgottenPrefix,
   headers,
@@ -64,6 +67,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   rules,
   trusted,
   unanswered,
+  upgrades,
   users,
   waiting,
   "way-back": wayBack,
