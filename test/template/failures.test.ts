@@ -96,6 +96,22 @@ describe.each(haproxyVersions())("failures, HAProxy %s", (version) => {
     },
   );
 
+  test("one that closes without an answer: a GET that is counted by a rate goes elsewhere, too", async () => {
+    const mute = await startApp({ name: "foo", answerer: (_, socket) => void socket.end() });
+    const labels = { "gateway.rate": "1000/1m" };
+    try {
+      await start([serviceOf(mute, { labels }), serviceOf(live, { labels })]);
+      const statuses = [];
+      for (let count = 0; count < EACH; count++) {
+        statuses.push((await site.ask({ target: `/foo/${count}` })).status);
+      }
+      expect(statuses).toEqual(statuses.map(() => 200));
+      expect(mute.received.length).toBeGreaterThan(0);
+    } finally {
+      await mute.stop();
+    }
+  });
+
   test.each(HANG_UP)(
     "one that accepts and %s without an answer among four: two get a GET at the most, ever",
     async (_, answerer) => {
