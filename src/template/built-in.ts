@@ -15,6 +15,7 @@ import global from "../../templates/global.hbs" with { type: "text" };
 import unanswered from "../../templates/unanswered.hbs" with { type: "text" };
 import networks from "../../templates/networks.hbs" with { type: "text" };
 import index from "../../templates/index.hbs" with { type: "text" };
+import once from "../../templates/once.hbs" with { type: "text" };
 import ownErrors from "../../templates/own-errors.hbs" with { type: "text" };
 import reply from "../../templates/reply.hbs" with { type: "text" };
 import rules from "../../templates/rules.hbs" with { type: "text" };
@@ -59,6 +60,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   kept,
   mended,
   networks,
+  once,
   "own-errors": ownErrors,
   profile,
   rate,
