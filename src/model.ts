@@ -207,6 +207,16 @@ export interface Route {
   readonly key: string;
   readonly backend: string;
   readonly rules: Rules;
+  /**
+   * The port of the gateway from which bytes are forwarded as they are, for the `host` that a client asks
+   * for by TLS; undefined: it is HTTP. See `Place`.
+   */
+  readonly tcp?: number;
+}
+
+/** Whether the bytes of a service are forwarded as they are. All routes of one are so, or none is. */
+export function isForwarded({ routes }: Pick<Service, "routes">): boolean {
+  return routes[0]?.tcp !== undefined;
 }
 
 /**

@@ -60,7 +60,7 @@ async function runGateway(
   signals: Signals,
 ): Promise<void> {
   const setup = await prepare(options, env, log);
-  const { paths, client, files, settings, template } = setup;
+  const { paths, client, files, settings, template, tcpPorts } = setup;
   if (paths.managed) makeOutputFolder(paths);
   const lock = await lockOutput(paths.output, (message) => log.warn(message));
   const folderIsSystemds = unitOf(env) !== undefined;
@@ -105,6 +105,7 @@ async function runGateway(
       applier,
       runtime,
       desired,
+      tcpPorts,
       wait: options.reload.wait,
       hold: options.hold,
       labelPrefix: options.routing.labelPrefix,

@@ -21,6 +21,7 @@ import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { ErrorDir } from "../gateway/error-dir.ts";
 import { LabelFiles } from "../gateway/label-files.ts";
+import { TcpPorts } from "../gateway/tcp-ports.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
 import { holdOptions, proxyOptions } from "../template/context.ts";
 import { compareVersions } from "../lib/text.ts";
@@ -31,6 +32,7 @@ export interface Setup {
   readonly files: ConfigFiles;
   readonly settings: DesiredSettings;
   readonly template: TemplateSlot;
+  readonly tcpPorts: TcpPorts;
 }
 
 /** The built-in templates write configurations for this version of HAProxy and later ones. */
@@ -52,12 +54,14 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   }
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
+  const tcpPorts = new TcpPorts();
   const isRemote = client.transport.remoteHost !== undefined;
   return {
     paths,
     client,
     files,
     template,
+    tcpPorts,
     settings: {
       routing,
       template: {
@@ -73,6 +77,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       pathOf: files.pathOf,
       labelFiles: new LabelFiles(options.labelFiles),
       errorDir: new ErrorDir(options.errorDir),
+      tcpPorts,
     },
   };
 }

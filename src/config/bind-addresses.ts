@@ -34,6 +34,7 @@ export function newAddresses(running: readonly Section[], desired: readonly Sect
   return bindAddresses(desired).filter((address) => !ports.has(portOf(address)));
 }
 
-function portOf(address: string): string {
+/** The port of an address, as text. */
+export function portOf(address: string): string {
   return address.slice(address.lastIndexOf(":") + 1);
 }

@@ -407,7 +407,7 @@ export class Applier {
   /**
    * Makes sure that new addresses are free. `haproxy -c` does not try them, and while HAProxy tries
    * them at a reload, it pauses what it serves.
-   * @throws RefusedConfig if one is not free
+   * @throws AddressTaken if one is not free
    */
   async #checkAddresses(desired: Files): Promise<void> {
     const { files, haproxy } = this.parts;
@@ -425,7 +425,7 @@ export class Applier {
       const conflict = await whyNotFree(address, isOurs);
       if (conflict === undefined) continue;
       const { problem, hint } = conflict;
-      throw new RefusedConfig("config", `Cannot listen on ${address}: ${problem}`, { hint });
+      throw new AddressTaken(address, problem, hint);
     }
   }
 
@@ -473,6 +473,17 @@ export class Applier {
     }
     if (problem !== undefined && problem !== this.#stateProblem) this.parts.log.warn(problem);
     this.#stateProblem = problem;
+  }
+}
+
+/** An address to listen on that somebody else has, or that this machine has not. */
+export class AddressTaken extends RefusedConfig {
+  constructor(
+    readonly address: string,
+    readonly problem: string,
+    hint: string,
+  ) {
+    super("config", `Cannot listen on ${address}: ${problem}`, { hint });
   }
 }
 

@@ -23,6 +23,7 @@ import { currentReach } from "./host.ts";
 import type { ErrorDir } from "./error-dir.ts";
 import type { LabelFiles } from "./label-files.ts";
 import type { TemplateSlot } from "./template-file.ts";
+import { notForwarded, takenAtHost, withoutTaken, type TcpPorts } from "./tcp-ports.ts";
 
 /** Everything besides Docker's containers that decides what is in the files. */
 export interface DesiredSettings {
@@ -34,6 +35,8 @@ export interface DesiredSettings {
   readonly labelFiles: Pick<LabelFiles, "areUsed" | "begin" | "haveChanged" | "read">;
   /** The pages for the gateway's own errors. */
   readonly errorDir: Pick<ErrorDir, "isUsed" | "hasChanged" | "read">;
+  /** The ports from which bytes are forwarded that cannot be had. */
+  readonly tcpPorts: Pick<TcpPorts, "taken">;
 }
 
 export interface Desired {
@@ -196,19 +199,23 @@ export function makeDesired(
   hold: HoldServices = (services) => services,
 ): Desired {
   const excluded: Record<string, string> = {};
-  const { labelFiles, errorDir, routing } = settings;
+  const { labelFiles, errorDir, routing, tcpPorts } = settings;
+  let { taken } = tcpPorts;
   labelFiles.begin();
   const { pages, warnings } = errorDir.read();
   const options = { ...settings.template, ...errorOptions(pages) };
   for (;;) {
-    const routed = withFiles(
-      router(snapshot, reach, { ...routing, excluded }),
-      labelFiles.read,
-      routing.labelPrefix,
-    );
+    const made = router(snapshot, reach, { ...routing, excluded, taken });
+    const atHost = takenAtHost(made, reach);
+    if (Object.keys(atHost).length > 0) {
+      // None of these is asked for any more then.
+      taken = { ...taken, ...atHost };
+      continue;
+    }
+    const routed = withFiles(made, labelFiles.read, routing.labelPrefix);
     const model = {
       ...routed,
-      services: hold(routed.services),
+      services: withoutTaken(hold(routed.services), taken),
       warnings: [...routed.warnings, ...warnings],
     };
     if (last?.pages === pages && sameItems(last.model.services, model.services)) {
@@ -217,7 +224,12 @@ export function makeDesired(
     const context = toContext(model, options, settings.haproxy, time, titleOf);
     try {
       const files = template.render(context, settings.pathOf);
-      const open = template.isOwn ? letIn(model.services, files, template.name) : {};
+      const open = template.isOwn
+        ? {
+            ...letIn(model.services, files, template.name),
+            ...notForwarded(model.services, files, template.name),
+          }
+        : {};
       const isNew = Object.keys(open).some((id) => excluded[id] === undefined);
       if (!isNew) return { model, files, pages };
       Object.assign(excluded, open);

@@ -4,6 +4,8 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { WAITING_ROOM, type BackendServer } from "../config/operations.ts";
+import { portOf } from "../config/bind-addresses.ts";
+import { sectionsOf } from "../config/sections.ts";
 import { bareAddress, hasWaitingRooms } from "../config/servers.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
@@ -12,6 +14,7 @@ import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import {
   ABOUT_TO_START,
+  isForwarded,
   type Container,
   type Files,
   type Model,
@@ -21,7 +24,7 @@ import {
 } from "../model.ts";
 import type { Owners } from "../config/owners.ts";
 import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
-import type { Applier } from "./apply.ts";
+import { AddressTaken, type Applier } from "./apply.ts";
 import { Fence } from "./fence.ts";
 import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./clock.ts";
 import type { Desired, DesiredState } from "./desired.ts";
@@ -29,6 +32,7 @@ import { Holds } from "./hold.ts";
 import { Observations } from "./observations.ts";
 import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
+import { newTcpPorts, tcpPortsOf, type TcpPorts } from "./tcp-ports.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
 import { firstState, withChanges, type Change, type State } from "./state.ts";
 import {
@@ -48,6 +52,8 @@ interface GatewayParts {
   readonly applier: Applier;
   readonly runtime: Runtime;
   readonly desired: DesiredState;
+  /** Remembers ports of TCP that cannot be had. */
+  readonly tcpPorts: TcpPorts;
   /** The quiet period before a reload and the longest that a change waits, in milliseconds. */
   readonly wait: { readonly min: number; readonly max: number };
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
@@ -356,11 +362,13 @@ export class Gateway {
     let { lastReload } = quiet;
     // The new worker knows nothing of what this one noticed. One that hangs must not hold it up.
     await Promise.race([this.#observe(), pause(OBSERVE_LIMIT)]);
+    const { files: running } = this.parts.applier.applied;
     try {
       await this.parts.applier.reload(desired.files);
       this.#observations.restart();
       lastReload = Date.now();
     } catch (error) {
+      if (this.#blamePorts(error, desired.model, running)) return "again";
       if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) {
         lastReload = Date.now();
         throw error;
@@ -375,6 +383,29 @@ export class Gateway {
     this.parts.applier.awaitAnswers(this.#holds.awaited);
     this.#count("reloads");
     return this.#done(desired.model, [{ event: "reload", reasons, ms: now - started, at: now }]);
+  }
+
+  /**
+   * Notes which ports of TCP a reload failed with. The next pass does without them, so that they hold up
+   * nothing else.
+   * @param running the files that HAProxy had before
+   * @returns whether there are any
+   */
+  #blamePorts(error: unknown, { services }: Model, running: Files | undefined): boolean {
+    const { tcpPorts, log } = this.parts;
+    if (error instanceof AddressTaken) {
+      const isTcp = tcpPortsOf(services).includes(portOf(error.address));
+      if (isTcp) tcpPorts.note(error.address, error.problem);
+      return isTcp;
+    }
+    if (!(error instanceof GatewayError) || error instanceof RefusedConfig) return false;
+    const ports = newTcpPorts(services, running === undefined ? [] : sectionsOf(running));
+    if (ports.length === 0) return false;
+    const lines = error.lines.join("\n");
+    const named = ports.filter((port) => lines.includes(`_tcp_${port}`));
+    tcpPorts.blame(named.length > 0 ? named : ports, error, Date.now());
+    log.failure(error, "tried again without the new ports of TCP");
+    return true;
   }
 
   /** Notes that HAProxy runs what it should. @param reloads the reload that was needed, if any */
@@ -534,17 +565,30 @@ export class Gateway {
   /** Looks at the files that labels name. What has changed is for the next pass. */
   #lookAtFiles(now: number): void {
     if (this.parts.desired.filesChanged()) this.#wake();
+    // Beside the passes.
+    inBackground(this.#lookAtPorts(now), (error) => this.parts.log.failure(error));
     this.#watchFiles(now);
   }
 
-  #watchFiles(now: number): void {
-    this.#reschedule({ filesAt: this.parts.desired.hasFiles ? now + FILES_INTERVAL : undefined });
+  async #lookAtPorts(now: number): Promise<void> {
+    if (await this.parts.tcpPorts.look(now)) this.#wake();
   }
 
-  /** Whether the template has what it takes for requests to wait, as far as it has shown. */
+  #watchFiles(now: number): void {
+    const { desired, tcpPorts } = this.parts;
+    const mayChange = desired.hasFiles || Object.keys(tcpPorts.taken).length > 0;
+    this.#reschedule({ filesAt: mayChange ? now + FILES_INTERVAL : undefined });
+  }
+
+  /**
+   * Whether the template has what it takes for requests to wait, as far as it has shown. A port from which
+   * bytes are forwarded is kept open for a while, though nobody waits there: to close it takes a reload.
+   */
   get #canWait(): boolean {
     const { model, files } = this.#desired ?? {};
-    return files === undefined || model?.services.length === 0 || hasWaitingRooms(files);
+    return (
+      files === undefined || model?.services.every(isForwarded) === true || hasWaitingRooms(files)
+    );
   }
 
   /** What is served. */

@@ -4,7 +4,7 @@ import { Damper } from "./damper.ts";
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
-import { ABOUT_TO_START, type Model, type Server, type Service } from "../model.ts";
+import { ABOUT_TO_START, isForwarded, type Model, type Server, type Service } from "../model.ts";
 import { nameOf } from "../lib/places.ts";
 import {
   changesSince,
@@ -80,7 +80,11 @@ export function changesBetween(
 export function holdsBetween(before: Model | undefined, after: Model): HoldChange[] {
   const old = new Map((before?.services ?? []).filter(isWithoutServer).map(byName));
   const now = new Map(after.services.filter(isWithoutServer).map(byName));
-  const begun = [...now.values()].filter(({ name, hold }) => old.get(name)?.hold !== hold);
+  const begun = [...now.values()].filter((service) => {
+    const was = old.get(service.name);
+    // Nobody waits where bytes are forwarded, so the end of it is no news.
+    return was === undefined || (was.hold !== service.hold && !isForwarded(service));
+  });
   const names = new Set(old.size === 0 ? [] : after.services.map(({ name }) => name));
   const taken = new Set(
     old.size === 0 ? [] : after.services.flatMap(({ routes }) => routes.map(({ key }) => key)),
@@ -95,7 +99,8 @@ export function holdsBetween(before: Model | undefined, after: Model): HoldChang
     .filter(({ routes }) => routes.length > 0);
   return [
     ...begun.map((service): HoldChange => {
-      const event = service.hold === "waiting" ? "waiting for a container" : "no container";
+      const waits = service.hold === "waiting" && !isForwarded(service);
+      const event = waits ? "waiting for a container" : "no container";
       return { event, route: routeOf(service) };
     }),
     ...gone.map((service): HoldChange => ({ event: "no route", route: routeOf(service) })),
@@ -134,9 +139,15 @@ export function logState(log: Logger, labelPrefix: string): (state: State, befor
   };
 }
 
+/** Where bytes are forwarded nobody waits, and nothing is answered. */
+const TCP = "tcp port ";
+
 const HOLD_MEANING: Readonly<Record<HoldChange["event"], (route: string) => string>> = {
   "waiting for a container": (route) => `requests for ${route} wait`,
-  "no container": (route) => `requests for ${route} are answered 503`,
+  "no container": (route) =>
+    route.startsWith(TCP)
+      ? `connections to ${route} are closed`
+      : `requests for ${route} are answered 503`,
   "no route": (route) => `nothing is served at ${route} any more`,
 };
 

@@ -153,6 +153,52 @@ export function choosePorts(
 }
 
 /**
+ * Chooses the port to which bytes are forwarded.
+ * @param label the port in the container's label `gateway.port`
+ * @param tcp the port of the gateway
+ */
+export function chooseTcpPorts(
+  container: Container,
+  label: number | undefined,
+  tcp: number,
+  address: Address,
+  options: AddressOptions,
+): Ports | Unreachable {
+  const { exposed } = container;
+  const found =
+    knownTcpPort(exposed, label, tcp, options) ?? choosePorts(container, label, address, options);
+  if ("reason" in found) {
+    const names = `label ${options.labelPrefix}port names the one that is meant`;
+    return {
+      reason: `it exposes the ports ${exposed.join(", ")}, and ${tcp} is none of them: ${names}`,
+    };
+  }
+  if (address.host !== "own") return found;
+  // HAProxy would be its own server.
+  const ports = found.ports.filter((port) => port !== tcp && !options.ownPorts.includes(port));
+  if (ports.length > 0) return { ...found, ports };
+  return {
+    reason: `it uses the host's network, and port ${found.ports.join(", ")} of the host is the gateway's own`,
+  };
+}
+
+/** The port that a label or the exposed ports tell; undefined if that takes more. */
+function knownTcpPort(
+  exposed: readonly number[],
+  label: number | undefined,
+  tcp: number,
+  { labelPrefix }: AddressOptions,
+): Ports | undefined {
+  if (label !== undefined) return { ports: [label], why: `label ${labelPrefix}port names it` };
+  if (exposed.length === 1) return { ports: exposed, why: "the only one that is exposed" };
+  if (exposed.includes(tcp))
+    return { ports: [tcp], why: `exposed, and that of label ${labelPrefix}tcp` };
+  return exposed.length === 0
+    ? { ports: [tcp], why: `nothing is exposed: that of label ${labelPrefix}tcp` }
+    : undefined;
+}
+
+/**
  * The ports that a label or the exposed ports tell; undefined if neither does. Of the exposed ports
  * that are not in `--ports`, those of other protocols than HTTP are left alone.
  */
@@ -167,7 +213,7 @@ function knownPorts(
   if (expected.length > 0) return { ports: expected, why: "exposed, and one of --ports" };
   if (exposed.length === 0) return undefined;
   const lowest = exposed.find((port) => otherProtocolAt(port, exposed) === undefined);
-  if (lowest === undefined) return { reason: whyNotHttp(exposed, name), expected: true };
+  if (lowest === undefined) return { reason: whyNotHttp(exposed, labelPrefix), expected: true };
   const lower = exposed.filter((port) => port < lowest);
   const others = lower.length === 0 ? "" : ` (${whosePorts(lower, exposed)})`;
   return { ports: [lowest], why: `the lowest that is exposed${others}` };
@@ -175,13 +221,14 @@ function knownPorts(
 
 /**
  * Why a container is not routed that exposes only ports of other protocols.
- * @param label the one that names a port
+ * @param labelPrefix what labels begin with
  */
-function whyNotHttp(exposed: readonly number[], label: string): string {
+function whyNotHttp(exposed: readonly number[], labelPrefix: string): string {
+  const [port, which] =
+    exposed.length === 1 ? [exposed.join(), "it does"] : ["PORT", "one of them does"];
   const help =
-    exposed.length === 1
-      ? `label ${label}=${exposed.join()} if it does speak HTTP`
-      : `label ${label}=PORT if one of them does speak HTTP`;
+    `label ${labelPrefix}port=${port} if ${which} speak HTTP, ` +
+    `label ${labelPrefix}tcp=${port} to forward its bytes`;
   return `${whosePorts(exposed, exposed)}; ${help}`;
 }
 

@@ -65,7 +65,9 @@ export function holdsClaim(
   );
 }
 
-function isAbout(claim: Claim, { host, path }: Place): boolean {
+function isAbout(claim: Claim, { host, path, tcp }: Place): boolean {
+  // A claim of a path without a host is one of HTTP.
+  if (tcp !== undefined && claim.host === "") return false;
   const isHost = claim.host === "" ? host === "" : covers(claim.host, host);
   return isHost && isWithin(path, claim.path);
 }

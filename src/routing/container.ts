@@ -1,7 +1,14 @@
 // Decides for one container whether it is routed, and which servers it has.
 
-import { createAddressChooser, choosePorts, type Address, type AddressOptions } from "./address.ts";
 import {
+  createAddressChooser,
+  choosePorts,
+  chooseTcpPorts,
+  type Address,
+  type AddressOptions,
+} from "./address.ts";
+import {
+  forwardedFrom,
   intentOf,
   readIntent,
   titleOf,
@@ -49,6 +56,7 @@ interface Decision {
     | "service"
     | "host"
     | "path"
+    | "tcp"
     | "address"
     | "port"
     | "health"
@@ -117,7 +125,11 @@ export function createContainerRouter(
         : unrouted(address.reason);
     }
     decided(() => [{ about: "address", text: `${address.address}, ${address.why}` }]);
-    const candidates = choosePorts(container, intent.port?.value, address, options);
+    const [tcp, port] = [forwardedFrom(intent), intent.port?.value];
+    const candidates =
+      tcp === undefined
+        ? choosePorts(container, port, address, options)
+        : chooseTcpPorts(container, port, tcp, address, options);
     if ("reason" in candidates) return unrouted(candidates.reason, candidates);
     decided(() => [
       { about: "port", text: `${candidates.ports.join(", then ")}, ${candidates.why}` },
@@ -129,9 +141,9 @@ export function createContainerRouter(
     const branches = intent.branches.flatMap((branch): RoutedContainer[] => {
       const own = intentOf(branch, intent);
       const found =
-        branch.port === undefined
+        branch.port === undefined && tcp === undefined
           ? candidates
-          : choosePorts(container, branch.port.value, address, options);
+          : choosePorts(container, branch.port?.value, address, options);
       const about = `for route ${branch.name}`;
       if ("reason" in found) {
         const text = `none ${about}: ${found.reason}`;
@@ -142,6 +154,9 @@ export function createContainerRouter(
       if (branch.port !== undefined) {
         const { value, source } = branch.port;
         decided(() => [{ about: "port", text: `${value} ${about}, ${source} names it` }]);
+      } else if (tcp !== undefined) {
+        const text = `${found.ports.join(", then ")} ${about}, ${found.why}`;
+        decided(() => [{ about: "port", text }]);
       }
       const ofBranch = toServers(container, own, branch.name, address, found.ports);
       return [{ container, intent: own, servers: ofBranch, branches: [] }];
@@ -181,7 +196,7 @@ function describeIntent(
       if (route.isDefault && domain !== undefined) {
         return { about: "host", text: `a name below ${domain}, from ${service.source}` };
       }
-      const about = route.host === "" ? "path" : "host";
+      const about = route.tcp !== undefined ? "tcp" : route.host === "" ? "path" : "host";
       return { about, text: `${nameOf(route)}, from ${route.source}` };
     }),
   ];

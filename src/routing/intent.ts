@@ -6,9 +6,19 @@ import type { DefaultRule } from "./default-rule.ts";
 import { createSourceFinder } from "./compat/sources.ts";
 import { toServiceName } from "./compat/vocabulary.ts";
 import { parseImage } from "./image.ts";
-import { isServed, LABEL_PREFIX, readLabels, type Labels, type RouteLabels } from "./labels.ts";
+import {
+  CLOSED,
+  isServed,
+  LABEL_PREFIX,
+  readLabels,
+  type Labels,
+  type RouteLabels,
+} from "./labels.ts";
 import { withoutIdle } from "./settings/servers.ts";
-import { keyOf } from "../lib/places.ts";
+import { tcpSettingsOf } from "./settings/tcp.ts";
+import { digestOf } from "../lib/digest.ts";
+import { ANY_NAME, keyOf } from "../lib/places.ts";
+import { compare } from "../lib/text.ts";
 
 /** A value and its source, such as `image acme/shop:1.2` or `label gateway.port`. */
 interface Sourced<T> {
@@ -36,6 +46,8 @@ export interface RouteIntent {
   readonly isDefault: boolean;
   readonly treatment: Treatment;
   readonly rules: Rules;
+  /** The port of the gateway that leads there; undefined: it is HTTP. See `Place`. */
+  readonly tcp?: number;
 }
 
 /** What a container wants of its servers in HAProxy. */
@@ -148,12 +160,20 @@ export function readIntent(
   const isPlaced = all.at(-1)?.routes !== undefined;
   const known = isPlaced ? all.filter((part) => part.isDefaultRule !== true) : all;
   const intent: PartialIntent = Object.assign({}, ...known);
-  const { service, port, network, server = NO_WISHES, registry = "", translatedFrom } = intent;
+  const {
+    service: base,
+    port,
+    network,
+    server = NO_WISHES,
+    registry = "",
+    translatedFrom,
+  } = intent;
   const problems = known.flatMap(({ problem }) => problem ?? []);
   const asked = [...routesOf(known), ...known.flatMap(({ further = [] }) => further)];
   const own = [...new Map(asked.map((each) => [keyOf(each), each])).values()];
   const routes = own.slice(0, MOST_ROUTES);
   const wanted = known.flatMap((part) => part.branches ?? []);
+  const service = base && { ...base, value: forwardedAs(base.value, routes) };
   const asks = [...own, ...wanted.flatMap((branch) => branch.routes)];
   const branches = withRoutes(wanted, MOST_ROUTES - routes.length);
   if (service === undefined || routes.length === 0) {
@@ -201,7 +221,8 @@ function withRoutes(branches: readonly Branch[], most: number): Branch[] {
 /** The intent of a branch, which is served as another container's. */
 export function intentOf(branch: Branch, whole: Intent): Intent {
   const { name, routes, port, settings } = branch;
-  const service = { value: branchOf(whole.service.value, name), source: whole.service.source };
+  const { value, source } = whole.service;
+  const service = { value: branchOf(value.replace(FORWARDED, "$1"), name), source };
   return {
     ...whole,
     service,
@@ -293,6 +314,31 @@ const NAMED = "service::";
 /** A service that is a route with servers of its own: the name of its container's, and the route's. */
 const BRANCH = /^(.*)::route:([A-Za-z0-9_-]+)$/;
 
+/** A service whose bytes are forwarded: the name of its image or label, and where, if that counts. */
+const FORWARDED = /^(.*)::tcp(?::(.+))?$/;
+/** Longer names of TLS are told by a digest. The name of a service is that of a backend, too. */
+const LONGEST_NAMES = 100;
+
+/**
+ * The name of a service with these routes. Two databases of one image are two services if they are asked
+ * for at two ports, or by other names. Where a label names the service, they are one.
+ */
+function forwardedAs(service: string, routes: readonly RouteIntent[]): string {
+  const tcp = routes[0]?.tcp;
+  if (tcp === undefined) return service;
+  if (service.startsWith(NAMED)) return `${service}::tcp`;
+  // No name of a backend has a star.
+  const names = routes.map(({ host }) => (host === ANY_NAME ? "." : host.replace("*", "")));
+  const text = names.toSorted(compare).join(":");
+  const shown = text.length > LONGEST_NAMES ? digestOf(text) : text;
+  return `${service}::tcp:${tcp}${shown === "" ? "" : `:${shown}`}`;
+}
+
+/** The port of the gateway from which a container's bytes are forwarded; undefined: it speaks HTTP. */
+export function forwardedFrom({ routes }: Pick<Intent, "routes">): number | undefined {
+  return routes[0]?.tcp;
+}
+
 /** The name of the service that a route with servers of its own is. */
 function branchOf(service: string, route: string): string {
   return `${service}::route:${route}`;
@@ -320,7 +366,9 @@ export function labelsOf(service: string, labelPrefix: string): string {
 export function titleOf(service: string): string {
   const [, whole = service, route] = BRANCH.exec(service) ?? [];
   const start = [NAMED, BY_RULE].find((each) => whole.startsWith(each)) ?? "";
-  const title = whole.slice(start.length);
+  const title = whole
+    .slice(start.length)
+    .replace(FORWARDED, (_, name: string, at = "") => `${name} (tcp${at === "" ? "" : ` ${at}`})`);
   return route === undefined ? title : `${title} (route ${route})`;
 }
 
@@ -386,8 +434,12 @@ function fromLabels(
   if (onlyEnabled && values.enable !== true) {
     return { reason: `${label("enable")} is not true, and --only-enabled`, optedOut: true };
   }
-  const others = further.map(readFurther);
-  const own = withoutIdle({ ...route.settings }, labelPrefix);
+  const { tcp } = values;
+  const others = further.map((each) => readFurther(each, tcp !== undefined));
+  const own =
+    tcp === undefined ? readHttp(route) : readTcp(tcp, values["tcp.sni"], route, warnings);
+  if ("reason" in own) return { reason: own.reason, optedOut: false };
+  const alone = tcp === undefined && values["tcp.sni"] !== undefined;
   return {
     ...(values.port === undefined ? {} : { port: { value: values.port, source: label("port") } }),
     ...(values.network === undefined
@@ -396,17 +448,50 @@ function fromLabels(
     ...(values.service === undefined
       ? {}
       : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),
-    settings: own.settings,
+    ...own,
     ...wishesOf(values, labelPrefix),
-    ...readOwn(route),
     further: others.flatMap(({ branch, routes }) => (branch === undefined ? routes : [])),
     branches: others.flatMap(({ branch }) => branch ?? []),
     warnings: [
       ...warnings,
       ...others.flatMap((each) => each.warnings),
-      ...contradiction(route),
       ...own.warnings,
+      ...(alone ? [`${label("tcp.sni")} counts for nothing without ${label("tcp")}`] : []),
     ],
+  };
+}
+
+/** What is asked for by HTTP: the route that a container has by itself, and how it is served. */
+function readHttp(route: RouteLabels): OwnIntent {
+  const { settings, warnings } = withoutIdle({ ...route.settings }, route.prefix);
+  return { ...readOwn(route), settings, warnings: [...contradiction(route), ...warnings] };
+}
+
+type OwnIntent = PartialIntent & Required<Pick<PartialIntent, "warnings">>;
+
+/**
+ * What is asked for where bytes are forwarded.
+ * @param port that of the gateway
+ * @param names those of TLS; undefined: the whole port
+ * @param warnings what is wrong with the labels
+ */
+function readTcp(
+  port: number,
+  names: readonly string[] | undefined,
+  route: RouteLabels,
+  warnings: readonly string[],
+): OwnIntent | { readonly reason: string } {
+  const { prefix } = route;
+  const problems = warnings.map((each) => each.replace(CLOSED, ""));
+  const read = tcpSettingsOf({ ...route, settings: { ...route.settings } }, problems);
+  if ("reason" in read) return read;
+  const { settings, rules } = read;
+  const source = `label ${prefix}tcp${names === undefined ? "" : ` and label ${prefix}tcp.sni`}`;
+  const rest = { path: "/", source, isDefault: false, treatment: STRIPPED, rules };
+  return {
+    routes: (names ?? [""]).map((host) => ({ host, tcp: port, ...rest })),
+    settings,
+    warnings: read.warnings,
   };
 }
 
@@ -435,8 +520,14 @@ function readOwn(labels: RouteLabels): PartialIntent {
   return { routes: placesOf(labels, treatment) };
 }
 
-/** A further route of a container. */
-function readFurther(labels: RouteLabels): {
+/**
+ * A further route of a container.
+ * @param isApart whether it has servers of its own anyway, as the container's own speak no HTTP
+ */
+function readFurther(
+  labels: RouteLabels,
+  isApart: boolean,
+): {
   readonly routes: readonly RouteIntent[];
   /** If it has servers of its own. */
   readonly branch?: Branch;
@@ -454,7 +545,8 @@ function readFurther(labels: RouteLabels): {
   const { name, port: value } = labels;
   const { settings, warnings } = withoutIdle({ ...labels.settings }, prefix);
   const about = [...contradiction(labels), ...warnings];
-  if (value === undefined && Object.keys(settings).length === 0) return { routes, warnings: about };
+  const isShared = value === undefined && Object.keys(settings).length === 0;
+  if (isShared && !isApart) return { routes, warnings: about };
   const port = value === undefined ? undefined : { value, source: `label ${prefix}port` };
   return { routes, warnings: about, branch: { name, routes, port, settings } };
 }

@@ -22,6 +22,7 @@ import { parseHeaderName, parseMaxAge, parseMethod, parseOrigins } from "./setti
 import { isErrorLabel } from "./settings/errors.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
+import { parseTlsName } from "./settings/tcp.ts";
 import { trustOf } from "./settings/trust.ts";
 import { parseNetwork } from "../lib/networks.ts";
 import { hasRules, NO_RULES, type Rules, type Settings } from "../model.ts";
@@ -47,6 +48,9 @@ import {
 export const LABEL_PREFIX = "gateway.";
 
 const NETWORKS = "an address or a network, such as 10.0.0.0/8 or fd00::/8";
+
+/** The end of a warning about a label that keeps somebody out, and is wrong. */
+export const CLOSED = ": the route answers 503 until it is right";
 
 /** In milliseconds. */
 const HOUR = 3_600_000;
@@ -82,6 +86,12 @@ const OF_CONTAINER = {
   backup: row(one(parseSwitch), "true or false", "setting"),
   split: row(one(parseShare), "a share of the requests (1% to 99%)", "container"),
   maxconn: row(one(parseMaxconn), "a number of requests (1 to 1000000)", "setting"),
+  tcp: row(one(parsePort), "a port number (1 to 65535)", "container"),
+  "tcp.sni": row(
+    several(parseTlsName),
+    "a name of TLS, such as db.example.com, a wildcard, such as *.example.com, or * for any other",
+    "container",
+  ),
 };
 
 /** The labels of a route. A further route has the same ones, as `route.NAME.host` and so on. */
@@ -322,7 +332,7 @@ class Reading {
     );
     if (entry.cost === "answer" && problems.length > 0) {
       this.#closed = key;
-      return problems.map((problem) => `${problem}: the route answers 503 until it is right`);
+      return problems.map((problem) => `${problem}${CLOSED}`);
     }
     if (value !== undefined) this.values[key] = value;
     else if (entry.cost !== "setting") {

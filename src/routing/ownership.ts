@@ -32,15 +32,49 @@ interface Contender {
  */
 export function lossesOf(claimants: readonly Claimant[]): ReadonlyMap<string, readonly Loss[]> {
   const losses = new Map<string, Loss[]>();
+  const lose = ({ name, ask }: Contender, reason: string): void => {
+    losses.set(name, [...(losses.get(name) ?? []), { ask, reason }]);
+  };
+  const out = new Set<Ask>();
+  for (const { contender, reason } of sharedPorts(claimants)) {
+    out.add(contender.ask);
+    lose(contender, reason);
+  }
   for (const contenders of contestedRoutes(claimants)) {
-    const [owner, ...others] = contenders.toSorted(byAge);
+    const [owner, ...others] = contenders.filter(({ ask }) => !out.has(ask)).toSorted(byAge);
     if (owner === undefined) continue;
-    for (const { name, ask } of others) {
-      const loss = { ask, reason: reasonFor(owner, ask) };
-      losses.set(name, [...(losses.get(name) ?? []), loss]);
-    }
+    for (const other of others) lose(other, reasonFor(owner, other.ask));
   }
   return losses;
+}
+
+/**
+ * Those who ask for a port of TCP in another way than the oldest container that asks for it: as a whole,
+ * where names share it, or for a name, where one service has the whole port.
+ */
+function sharedPorts(
+  claimants: readonly Claimant[],
+): readonly { readonly contender: Contender; readonly reason: string }[] {
+  const all = claimants.flatMap(({ name, asks }) =>
+    asks.flatMap((ask): Contender[] => (ask.tcp === undefined ? [] : [{ name, ask }])),
+  );
+  const byPort = Map.groupBy(all, ({ ask }) => ask.tcp);
+  return [...byPort.values()].flatMap((contenders) => {
+    const [oldest] = contenders.toSorted(byAge);
+    if (oldest === undefined) return [];
+    const { container, host, tcp } = oldest.ask;
+    const service = `service ${titleOf(oldest.name)}`;
+    return contenders
+      .filter(({ ask }) => (ask.host === "") !== (host === ""))
+      .map((contender) => {
+        const older = `whose container ${container.name} is older than ${contender.ask.container.name}`;
+        const reason =
+          host === ""
+            ? `tcp port ${tcp} belongs to ${service} as a whole, ${older}`
+            : `tcp port ${tcp} is shared by names of TLS, as ${service} wants it, ${older}`;
+        return { contender, reason };
+      });
+  });
 }
 
 /** Those who ask for a route that others ask for, too. Of thousands of routes there are few. */

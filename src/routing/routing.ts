@@ -18,13 +18,15 @@ import { assignHosts } from "./hosts.ts";
 import { lossesOf, type Loss } from "./ownership.ts";
 import { reuse, serve, toRejection, type Candidate, type Served } from "./served.ts";
 import { toGroup, type ServiceGroup } from "./service.ts";
-import { standingOf, type Standing } from "./standing.ts";
+import { standingOf, type Standing, type WhyTaken } from "./standing.ts";
 
 export interface RoutingOptions extends ContainerOptions {
   /** Who may have which host or path. */
   readonly claims: readonly Claim[];
   /** Containers that are not routed for a reason from outside: the reason by container ID. */
   readonly excluded?: Readonly<Record<string, string>>;
+  /** Why the gateway cannot listen at ports that labels name, by port. */
+  readonly taken?: Readonly<Record<string, string>>;
 }
 
 /** Decides which containers are served, and where. The same containers give the same model. */
@@ -46,6 +48,7 @@ export function createRouter(): Router {
 
   return (snapshot, reach, options) => {
     const { domain, excluded = {}, claims, labelPrefix } = options;
+    const whyTaken = createPortCheck(options);
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
     const context = JSON.stringify([reach, snapshot.drivers, { ...options, excluded: {} }]);
@@ -69,7 +72,9 @@ export function createRouter(): Router {
     const hosts = domain === undefined ? undefined : assignHosts(claimantsOf(groups), domain);
     const standing = groups.map((group) => {
       const names = hosts === undefined ? undefined : (hosts.names.get(group.name) ?? []);
-      return candidates.get(group, names, () => standingOf(group, names, claims, labelPrefix));
+      return candidates.get(group, names, () =>
+        standingOf(group, names, claims, labelPrefix, whyTaken),
+      );
     });
     const losses = lossesOf(standing);
     const replaced = new Map(replacedBy(standing, last.served).map((each) => [each.name, each]));
@@ -92,6 +97,12 @@ export function createRouter(): Router {
       warnings: [...served.flatMap(({ warnings }) => warnings), ...(hosts?.warnings ?? [])],
     };
   };
+}
+
+/** Makes the function that says why the gateway cannot listen at a port that a label names. */
+function createPortCheck({ ownPorts, taken = {} }: RoutingOptions): WhyTaken {
+  return (port) =>
+    ownPorts.includes(port) ? "--listen has that port for HTTP" : taken[String(port)];
 }
 
 const NO_LOSSES: readonly Loss[] = [];

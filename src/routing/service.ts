@@ -3,6 +3,7 @@
 import { compare } from "../lib/text.ts";
 import {
   hasRules,
+  isForwarded,
   type Route,
   type Server,
   type Service,
@@ -10,9 +11,9 @@ import {
   type WaitingContainer,
 } from "../model.ts";
 import type { RoutedContainer } from "./container.ts";
-import { profileOf } from "./settings/profile.ts";
 import { withShares } from "./split.ts";
 import { byAge, type Ask } from "./standing.ts";
+import { forwardingProfileOf, profileOf } from "./settings/profile.ts";
 
 /** The containers of one service. */
 export interface ServiceGroup {
@@ -48,10 +49,12 @@ export function toService(
   return {
     name,
     backend,
-    profile: profileOf(
-      settings,
-      routes.some(({ rules }) => hasRules(rules)),
-    ),
+    profile: isForwarded({ routes })
+      ? forwardingProfileOf(settings)
+      : profileOf(
+          settings,
+          routes.some(({ rules }) => hasRules(rules)),
+        ),
     settings,
     routes,
     servers: withShares(members.toSorted(byAge), serversOf(members)),
@@ -65,8 +68,11 @@ export function warningsOf(name: string, members: readonly RoutedContainer[]): r
   return [...members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(name, members)];
 }
 
-function toRoute({ host, path, key, treatment, rules }: Ask, backend: string): Route {
+function toRoute({ host, path, tcp, key, treatment, rules }: Ask, backend: string): Route {
   const { strip: isStripped, rewrite } = treatment;
+  if (tcp !== undefined) {
+    return { host, path, strip: false, rewrite: "", key, backend, rules, tcp };
+  }
   const strip = isStripped && (path !== "/" || rewrite !== "");
   return { host, path, strip, rewrite, key, backend, rules };
 }

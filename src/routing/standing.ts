@@ -46,12 +46,14 @@ export interface Standing {
  * of the service, by a claim, is no server of it.
  * @param hosts the host names that it has without a label; undefined: it has its image's path
  * @param labelPrefix what all labels begin with
+ * @param whyTaken why the gateway cannot listen at a port
  */
 export function standingOf(
   { name, members }: ServiceGroup,
   hosts: readonly string[] | undefined,
   claims: readonly Claim[],
   labelPrefix: string,
+  whyTaken: WhyTaken = () => undefined,
 ): Standing {
   const asks = new Map<string, Ask>();
   const kept: RoutedContainer[] = [];
@@ -60,7 +62,8 @@ export function standingOf(
   const ruleWarnings: string[] = [];
   for (const { member, wanted } of inOrder(members, hosts, claims)) {
     const { container } = member;
-    const denied = claims.length === 0 ? [] : deniedTo(member, name, wanted, asks, kept, claims);
+    const claimed = claims.length === 0 ? [] : deniedTo(member, name, wanted, asks, kept, claims);
+    const denied = [...claimed, ...withoutPort(member, wanted, whyTaken)];
     denials.push(...denied);
     if (denied.some(({ route }) => route === undefined)) continue;
     const isDenied = new Set(denied.map(({ route }) => route));
@@ -93,6 +96,23 @@ export function standingOf(
       ...shareWarnings(name, kept.toSorted(byAge), labelPrefix),
     ],
   };
+}
+
+/** Why the gateway cannot listen at one of its ports; undefined if it can. */
+export type WhyTaken = (port: number) => string | undefined;
+
+/** A container whose bytes are forwarded asks for one port. If that cannot be had, it is not routed. */
+function withoutPort(
+  { container }: RoutedContainer,
+  wanted: readonly RouteIntent[],
+  whyTaken: WhyTaken,
+): readonly Denial[] {
+  const tcp = wanted[0]?.tcp;
+  const why = tcp === undefined ? undefined : whyTaken(tcp);
+  if (why === undefined) return [];
+  return [
+    { container, route: undefined, reason: `it cannot be served at tcp port ${tcp}: ${why}` },
+  ];
 }
 
 /**

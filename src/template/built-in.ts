@@ -29,6 +29,8 @@ import kept from "../../templates/kept.hbs" with { type: "text" };
 import rate from "../../templates/rate.hbs" with { type: "text" };
 import body from "../../templates/body.hbs" with { type: "text" };
 import cors from "../../templates/cors.hbs" with { type: "text" };
+import tcp from "../../templates/tcp.hbs" with { type: "text" };
+import tcpProfile from "../../templates/tcp-profile.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
@@ -67,6 +69,8 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   redirect,
   reply,
   rules,
+  tcp,
+  "tcp-profile": tcpProfile,
   trusted,
   unanswered,
   upgrades,

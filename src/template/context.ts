@@ -1,16 +1,17 @@
 // The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
 import { WeakCache } from "../lib/weak-cache.ts";
-import type { Model, Server, Service } from "../model.ts";
+import { isForwarded, type Model, type Server, type Service } from "../model.ts";
 import { compare, compareVersions } from "../lib/text.ts";
-import { isWildcard } from "../lib/places.ts";
+import { isWildcard, nameOf, wildcardKey } from "../lib/places.ts";
 import type { ErrorPage } from "./error-pages.ts";
 import { traceLabels } from "./origin.ts";
 import { pageFilesOf, type PageFile } from "./pages.ts";
 import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
 import { markRoutes, toRulesContext, type MarkedRoute, type RulesContext } from "./rules.ts";
 import { indexOf, type IndexPiece } from "./route-index.ts";
-import { inheritedRoutes, wildcardKey } from "./wildcards.ts";
+import { toTcpContext, type TcpContext } from "./tcp.ts";
+import { inheritedRoutes } from "./wildcards.ts";
 
 /** The part of the options that a template sees. */
 export interface ContextOptions {
@@ -129,6 +130,8 @@ interface Backend {
   readonly servers: readonly Server[];
   /** `on` while requests wait for a container, else `off`; empty if they never do. */
   readonly hold: "on" | "off" | "";
+  /** Whether bytes are forwarded to its servers as they are. */
+  readonly tcp: boolean;
 }
 
 export interface Context {
@@ -153,6 +156,8 @@ export interface Context {
   /** What the rules of a route look up by its ID. */
   readonly ruleOptions: RulesContext["options"];
   readonly backends: readonly Backend[];
+  /** The ports from which bytes are forwarded as they are; empty: none, and so are all of its rules. */
+  readonly tcp: TcpContext;
   /** The routes in pieces, for the page that lists them. */
   readonly index: readonly IndexPiece[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
@@ -195,7 +200,10 @@ export function toContext(
 ): Context {
   const memory = options.hold > 0 ? holding : notHolding;
   const backends = memory.getAll(model.services, (service) => toBackend(service, options.hold));
-  const own = model.services.flatMap((service) => service.routes);
+  const forwarded = model.services.filter(isForwarded);
+  const served =
+    forwarded.length === 0 ? model.services : model.services.filter((each) => !isForwarded(each));
+  const own = served.flatMap((service) => service.routes);
   const hosts = new Set(own.map(({ host }) => host).filter(isWildcard));
   const all = [...own, ...inheritedRoutes(own)];
   const rules = toRulesContext(all);
@@ -213,6 +221,7 @@ export function toContext(
     headers: rules.headers,
     ruleOptions: rules.options,
     backends,
+    tcp: toTcpContext(forwarded, options.listen),
     profiles: profilesOf(model.services, options),
     files: pageFilesOf(model.services),
     options,
@@ -221,7 +230,7 @@ export function toContext(
     cookies: compareVersions(haproxy.version, "3.0") < 0 ? COOKIE_COUNT : [],
     // Getters, so that only templates that use these fields cause the work.
     get index() {
-      return indexOf(model.services, titleOf);
+      return indexOf(served, titleOf);
     },
     get Time() {
       return time();
@@ -234,16 +243,21 @@ export function toContext(
 
 function toBackend(service: Service, holdLength: number): Backend {
   const { name, backend, profile, settings, routes, servers, hold } = service;
+  const tcp = isForwarded(service);
   return {
     name: backend,
     service: name,
     repository: name,
     profile,
     settings,
-    path: routes.find(({ host }) => host === "")?.path ?? `/${name}`,
-    hosts: routes.map(({ host }) => host).filter((host) => host !== ""),
+    path: tcp
+      ? routes.map(nameOf).join(", ")
+      : (routes.find(({ host }) => host === "")?.path ?? `/${name}`),
+    hosts: tcp ? [] : routes.map(({ host }) => host).filter((host) => host !== ""),
     servers: servers.map(traceLabels),
-    hold: holdLength === 0 ? "" : hold === "waiting" ? "on" : "off",
+    // Only HTTP tells that a client is content to wait.
+    hold: holdLength === 0 || tcp ? "" : hold === "waiting" ? "on" : "off",
+    tcp,
   };
 }
 

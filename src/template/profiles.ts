@@ -3,7 +3,7 @@
 import { millisecondsOf } from "../lib/durations.ts";
 import { compare } from "../lib/text.ts";
 import { nameOf, pagesOf, textOf, type Page } from "./pages.ts";
-import { hasRules, type Service, type Settings } from "../model.ts";
+import { hasRules, isForwarded, type Service, type Settings } from "../model.ts";
 
 /** How long requests may wait for a container, and how HAProxy tries again. */
 export interface Retrying {
@@ -71,6 +71,8 @@ export interface Profile {
   readonly pages: readonly Page[];
   /** Whether routes of its services have rules. */
   readonly rules: boolean;
+  /** Whether bytes are forwarded as they are. */
+  readonly tcp: boolean;
 }
 
 /** So many servers may have died at once without a request being lost. */
@@ -91,7 +93,7 @@ const SAME_SITE: Readonly<Record<string, string>> = { lax: "Lax", strict: "Stric
 
 /** The profiles of these services, beginning with that of services without settings. */
 export function profilesOf(services: readonly Service[], retrying: Retrying): readonly Profile[] {
-  const usual = toProfile("_backend", { settings: {} }, false, [], retrying);
+  const usual = toProfile("_backend", { settings: {}, routes: [] }, false, [], retrying);
   const used = new Map<string, Service>();
   for (const service of services) {
     if (service.profile !== usual.name) used.set(service.profile, service);
@@ -100,7 +102,8 @@ export function profilesOf(services: readonly Service[], retrying: Retrying): re
   return [
     usual,
     ...others.map(([name, service]) => {
-      const rules = service.routes.some((route) => hasRules(route.rules));
+      const isHttp = !isForwarded(service);
+      const rules = isHttp && service.routes.some((route) => hasRules(route.rules));
       return toProfile(name, service, rules, sparesOf(name), retrying);
     }),
   ];
@@ -113,13 +116,14 @@ function sparesOf(profile: string): string[] {
 
 function toProfile(
   name: string,
-  service: Pick<Service, "settings" | "files">,
+  service: Pick<Service, "settings" | "files" | "routes">,
   rules: boolean,
   spares: readonly string[],
   retrying: Retrying,
 ): Profile {
   const { settings } = service;
   const { queue = "" } = settings;
+  const tcp = isForwarded(service);
   const isCount = /^\d+$/.test(queue);
   return {
     name,
@@ -130,13 +134,15 @@ function toProfile(
     ...balancing(settings["balance"] ?? "roundrobin"),
     ...connecting(settings["timeout.connect"], retrying),
     timeout: settings["timeout"] ?? "1h",
-    tunnelTimeout: settings["timeout.tunnel"] ?? "1h",
+    // A pool of connections to a database may be idle overnight.
+    tunnelTimeout: settings["timeout.tunnel"] ?? (tcp ? "1d" : "1h"),
     queueTimeout: isCount || queue === "" ? "5s" : queue,
     queueLength: isCount ? queue : "",
     slowstart: settings["slowstart"] ?? "",
     compress: settings["compress"] === "true",
     pages: pagesOf(service),
     rules,
+    tcp,
     ...checking(settings),
     ...speaking(service),
     cookie: settings["sticky"] ?? "",

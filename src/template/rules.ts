@@ -76,7 +76,8 @@ export function markRoutes(routes: readonly Route[]): readonly MarkedRoute[] {
   return marked.getAll(routes, (route) => ({ ...route, mark: markOf(route) }));
 }
 
-function markOf(route: Route): string {
+/** What stands behind the backend of a route in a map; empty if the route has no rules. */
+export function markOf(route: Route): string {
   const words = marksOf(route);
   return words.length === 0 ? "" : `~${[idOf(route), ...words].join("~")}~`;
 }
@@ -214,6 +215,6 @@ function marksOf({ rules: { values, closed } }: Route): Mark[] {
 }
 
 /** Stands for a route in maps and names. */
-function idOf({ key }: Route): string {
+export function idOf({ key }: Route): string {
   return digestOf(key);
 }

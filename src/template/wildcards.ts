@@ -27,15 +27,3 @@ export function inheritedRoutes(routes: readonly Route[]): readonly Route[] {
     return known.slice(own.length);
   });
 }
-
-/**
- * A wildcard as HAProxy's map has it: its labels from the last to the first, with a dot after each. So
- * a longer wildcard is a longer prefix.
- */
-export function wildcardKey(host: string): string {
-  const labels = host.split(".").slice(1);
-  return labels
-    .toReversed()
-    .map((label) => `${label}.`)
-    .join("");
-}

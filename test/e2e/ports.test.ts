@@ -46,7 +46,8 @@ describe.each(haproxyVersions())("ports, HAProxy %s", (version) => {
 
   test("nothing ever connects to a database, and to an unknown port once", async () => {
     const redis = await run(engine, "ports/redis:7");
-    const reason = "6379 is Redis's port; label gateway.port=6379 if it does speak HTTP";
+    const reason =
+      "6379 is Redis's port; label gateway.port=6379 if it does speak HTTP, label gateway.tcp=6379 to forward its bytes";
     const line = await gateway.logged(`not routed: container ${redis.name} `);
     expect(line).toMatchObject({ level: "info", reason });
     const odd = await run(engine, "ports/odd:1");

@@ -230,7 +230,7 @@ test("complaints are told once, and again when they come back", () => {
   // A database is no web server.
   expect(tell(bad, container("db", { image: "postgres:16", exposed: [5432] }))).toEqual([
     "info not routed: container db (image postgres:16): " +
-      "5432 is PostgreSQL's port; label gateway.port=5432 if it does speak HTTP",
+      "5432 is PostgreSQL's port; label gateway.port=5432 if it does speak HTTP, label gateway.tcp=5432 to forward its bytes",
   ]);
   expect(tell(odd)).toEqual([
     "warn container odd: label gateway.prot is unknown, gateway.port was probably meant",

@@ -97,6 +97,7 @@ function readCase(name: string): GoldenCase {
         pathOf,
         labelFiles: readerOf(labelFiles),
         errorDir: new ErrorDir(existsSync(pages) ? pages : undefined),
+        tcpPorts: { taken: {} },
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
     },

@@ -55,6 +55,7 @@ export const SETTINGS: DesiredSettings = {
   pathOf: (file) => `/x/${file}`,
   labelFiles: new LabelFiles([]),
   errorDir: new ErrorDir(undefined),
+  tcpPorts: { taken: {} },
 };
 
 /** The addresses of a container in a network. */

@@ -8,6 +8,7 @@ import { Applier } from "../../src/gateway/apply.ts";
 import { DesiredState, type DesiredSettings } from "../../src/gateway/desired.ts";
 import { createOwnersFile } from "../../src/gateway/owners.ts";
 import { Gateway } from "../../src/gateway/gateway.ts";
+import { TcpPorts } from "../../src/gateway/tcp-ports.ts";
 import { openTemplate } from "../../src/gateway/template-file.ts";
 import { FormerWorkers } from "../../src/haproxy/process/former.ts";
 import { ConfigFiles } from "../../src/haproxy/files/files.ts";
@@ -77,6 +78,7 @@ export class PlayedGateway {
     this.files = new ConfigFiles(join(dir, "haproxy.cfg"), isOwnConfig, log);
     this.haproxy.output = this.files.output;
     const { statsSocket, program, version } = this.haproxy;
+    const tcpPorts = new TcpPorts();
     const settings: DesiredSettings = {
       routing: ROUTING,
       template: {
@@ -101,6 +103,7 @@ export class PlayedGateway {
       pathOf: this.files.pathOf,
       labelFiles: new LabelFiles([]),
       errorDir: new ErrorDir(undefined),
+      tcpPorts,
     };
     const { files, haproxy } = this;
     this.runtime = new Runtime(
@@ -124,6 +127,7 @@ export class PlayedGateway {
         createOwnersFile(files.ownersPath),
         log,
       ),
+      tcpPorts,
       wait: WAIT,
       hold,
       log,

@@ -1,8 +1,7 @@
 // Places as text: names, keys of maps, what a pattern stands for.
 
 import { expect, test } from "bun:test";
-import { covers, isWithin, keyOf, nameOf, placeOf } from "../../src/lib/places.ts";
-import { wildcardKey } from "../../src/template/wildcards.ts";
+import { covers, isWithin, keyOf, nameOf, placeOf, wildcardKey } from "../../src/lib/places.ts";
 
 test.each([
   ["", "/foo/bar", "/foo/bar", "/foo/bar/"],
@@ -44,4 +43,21 @@ test.each([
 test("a wildcard's key has its labels from the last to the first", () => {
   expect(wildcardKey("*.eu.example.com")).toBe("com.example.eu.");
   expect(wildcardKey("*.com")).toBe("com.");
+});
+
+test.each([
+  ["", "tcp port 5432", ":5432/"],
+  ["db.a.org", "tcp port 5432 for db.a.org", ":5432=db.a.org"],
+  ["*.a.org", "tcp port 5432 for *.a.org", ":5432/org.a."],
+])("TCP for %p is %s, with the key %s", (host, name, key) => {
+  const place = { host, path: "/", tcp: 5432 };
+  expect(nameOf(place)).toBe(name);
+  expect(keyOf(place)).toBe(key);
+  expect(placeOf(key)).toEqual(place);
+});
+
+test("what no other name has is the whole port for HAProxy", () => {
+  const place = { host: "*", path: "/", tcp: 5432 };
+  expect(nameOf(place)).toBe("tcp port 5432 for any other name");
+  expect(keyOf(place)).toBe(":5432/");
 });

@@ -87,13 +87,14 @@ describe("a port of another protocol than HTTP", () => {
     const reasonOf = (exposed: number[]): unknown =>
       choosePorts(container("c", { exposed }), undefined, address, ROUTING);
     expect(reasonOf([5432])).toEqual({
-      reason: "5432 is PostgreSQL's port; label gateway.port=5432 if it does speak HTTP",
+      reason:
+        "5432 is PostgreSQL's port; label gateway.port=5432 if it does speak HTTP, label gateway.tcp=5432 to forward its bytes",
       expected: true,
     });
     expect(reasonOf([7000, 7001, 7199, 9042, 9160])).toEqual({
       reason:
         "7000, 7001, 7199, 9042 and 9160 are Cassandra's ports; " +
-        "label gateway.port=PORT if one of them does speak HTTP",
+        "label gateway.port=PORT if one of them does speak HTTP, label gateway.tcp=PORT to forward its bytes",
       expected: true,
     });
     expect(reasonOf([25, 143])).toMatchObject({

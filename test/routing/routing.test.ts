@@ -255,7 +255,7 @@ test.each<[string, Partial<Container>, string]>([
   [
     "no web server",
     { exposed: [5432] },
-    "5432 is PostgreSQL's port; label gateway.port=5432 if it does speak HTTP",
+    "5432 is PostgreSQL's port; label gateway.port=5432 if it does speak HTTP, label gateway.tcp=5432 to forward its bytes",
   ],
 ])("a bad container is not routed, and the others are: %s", (_, rest, reason) => {
   const bad = container("bad", rest);

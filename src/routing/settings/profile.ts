@@ -22,6 +22,12 @@ export function profileOf(settings: Settings, withRules = false): string {
   return start + all.map(([key, value]) => `_${key}:${plain(shortened(key, value))}`).join("");
 }
 
+/** The name of the `defaults` section with these settings for services whose bytes are forwarded. */
+export function forwardingProfileOf(settings: Settings): string {
+  const all = entriesOf(settings);
+  return `_tcp${all.map(([key, value]) => `_${key}:${plain(value)}`).join("")}`;
+}
+
 /** The path of a file may be too long for a name. */
 function shortened(key: string, value: string): string {
   return isErrorLabel(key) || key === "https.ca" ? digestOf(value) : value;
