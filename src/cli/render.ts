@@ -3,6 +3,7 @@
 import { createTwoFilesPatch } from "diff";
 import type { Command } from "./command.ts";
 import { readOnce } from "../docker/source.ts";
+import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Files } from "../model.ts";
 import { parseOptions } from "./options.ts";
@@ -47,10 +48,17 @@ interface Rendered {
  * @throws GatewayError
  */
 async function render(setup: Setup, log: Logger, diff: boolean): Promise<Rendered> {
-  const { client, files } = setup;
+  const { client, files, settings } = setup;
   try {
-    const desired = desiredFor(setup, await readOnce(client, log));
-    const onDisk = await files.read(desired.files.assets);
+    const snapshot = await readOnce(client, log);
+    const first = desiredFor(setup, snapshot);
+    const onDisk = await files.read(first.files.assets);
+    const { listen } = settings.template;
+    const taken = await findTaken(first.model.services, listen, onDisk?.config ?? "");
+    const desired =
+      Object.keys(taken).length === 0
+        ? first
+        : desiredFor({ ...setup, settings: { ...settings, tcpPorts: { taken } } }, snapshot);
     const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
     const text = diff
       ? differs

@@ -12,10 +12,10 @@ import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-fi
 import { parseOptions, type Options } from "./options.ts";
 import { parseOwners } from "../config/owners.ts";
 import { ownersPathOf } from "../haproxy/files/files.ts";
-import { createRouter } from "../routing/routing.ts";
 import { dockerClient, preparePaths } from "./setup.ts";
 import { compare, formatDuration, formatTable } from "../lib/text.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+import { routeBeside } from "./beside.ts";
 import { findRunning } from "./running.ts";
 
 /** How often `--watch` asks HAProxy again, in milliseconds. */
@@ -63,7 +63,7 @@ export const routesCommand: Command = {
     };
     if (watch !== true) {
       const table = await show(new AbortController().signal);
-      const refusals = json === true ? [] : await readRefusals(options, io);
+      const refusals = json === true ? [] : await readRefusals(options, output, io);
       io.write([table, ...refusals].join(""));
       return 0;
     }
@@ -77,17 +77,15 @@ export const routesCommand: Command = {
  * Tells which containers are not routed, and which routes they do not get. HAProxy does not know of these, Docker's
  * containers do. Nothing if Docker cannot be asked: the table needs only HAProxy.
  */
-async function readRefusals(
-  { dockerHost, routing, log }: Options,
-  io: CommandIo,
-): Promise<string[]> {
+async function readRefusals(options: Options, output: string, io: CommandIo): Promise<string[]> {
+  const { dockerHost, log } = options;
   const signal = AbortSignal.timeout(DOCKER_PATIENCE);
   try {
     const client = dockerClient(dockerHost, io.env);
     try {
       const snapshot = await readOnce(client, io.logger({ ...log, level: "error" }), { signal });
       const reach = currentReach(snapshot, client.transport.remoteHost);
-      const { rejections, refusals } = createRouter()(snapshot, reach, routing);
+      const { rejections, refusals } = await routeBeside(snapshot, reach, options, output);
       const wrong = rejections.filter(({ expected, ending }) => !expected && !ending);
       const isOut = new Set(wrong.map(({ id }) => id));
       const reasons = new Set([

@@ -2,7 +2,7 @@
 // `templates/path.hbs`, which this file must say again for those who ask beforehand.
 
 import type { Route } from "../model.ts";
-import { covers, isWildcard, isWithin } from "../lib/places.ts";
+import { ANY_NAME, covers, isWildcard, isWithin } from "../lib/places.ts";
 
 /**
  * The route of a request; undefined if there is none. The narrowest host that has a route for the path
@@ -20,8 +20,25 @@ export function findRoute<R extends Route>(
   return matching.toSorted((a, b) => rankOf(b) - rankOf(a) || b.path.length - a.path.length)[0];
 }
 
+/**
+ * The route of a connection to a port of TCP; undefined if there is none. The narrowest name wins, and what
+ * no name has is that of `*`, or of the whole port. The rules are those of `templates/tcp.hbs`.
+ * @param name the one that is asked for by TLS, in lower case; empty: none is
+ */
+export function findTcpRoute<R extends Route>(
+  routes: readonly R[],
+  port: number,
+  name: string,
+): R | undefined {
+  const matching = routes.filter(
+    ({ tcp, host }) =>
+      tcp === port && (host === "" || host === ANY_NAME || (name !== "" && covers(host, name))),
+  );
+  return matching.toSorted((a, b) => rankOf(b) - rankOf(a))[0];
+}
+
 /** An exact host is narrower than a wildcard, a long wildcard than a short one, and that than none. */
 function rankOf({ host }: Route): number {
-  if (host === "") return 0;
+  if (host === "" || host === ANY_NAME) return 0;
   return isWildcard(host) ? host.length : Number.MAX_SAFE_INTEGER;
 }

@@ -1,6 +1,6 @@
 // Explains a container: every decision about it, its routes, and how HAProxy has it.
 
-import { keyOf, nameOf } from "../../lib/places.ts";
+import { ANY_NAME, keyOf, nameOf } from "../../lib/places.ts";
 import type { Container, Model, Reach, Route, Service, Snapshot } from "../../model.ts";
 import { createContainerRouter } from "../../routing/container.ts";
 import type { Intent } from "../../routing/intent.ts";
@@ -129,7 +129,12 @@ function examplesOf({ routes }: Service, intent: Intent): Line[] {
   ];
 }
 
-function exampleOf({ host, path, strip, rewrite, key }: Route, { routes }: Intent): Line {
+function exampleOf({ host, path, strip, rewrite, key, tcp }: Route, { routes }: Intent): Line {
+  if (tcp !== undefined) {
+    const others = host === ANY_NAME ? "any name that nobody else has" : `the name ${host}`;
+    const named = host === "" ? "" : ` that asks for ${others} by TLS`;
+    return { about: "request", text: `each to port ${tcp}${named} goes there, byte by byte` };
+  }
   const url = `http://${host || "HOST"}${path === "/" ? "" : path}/x`;
   if (path === "/" && rewrite === "") return { about: "request", text: `${url} goes there as /x` };
   const sent = strip ? `${rewrite}/x` : `${path}/x`;

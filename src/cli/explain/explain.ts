@@ -9,14 +9,15 @@ import { GatewayError } from "../../lib/errors.ts";
 import type { Container, Snapshot } from "../../model.ts";
 import { parseImage } from "../../routing/image.ts";
 import { withFiles } from "../../routing/settings/files.ts";
-import { route } from "../../routing/routing.ts";
 import type { Command } from "../command.ts";
 import { GATEWAY_FLAGS } from "../gateway-flags.ts";
 import { parseOptions } from "../options.ts";
+import { routeBeside } from "../beside.ts";
 import { dockerClient, preparePaths } from "../setup.ts";
 import { describeAsLabels } from "./as-labels.ts";
 import { explainContainer, explainServers } from "./container.ts";
 import { toText } from "./line.ts";
+import { explainTcp, isTcpUrl } from "./tcp.ts";
 import { readSeen, readServers } from "./seen.ts";
 import { explainUrl } from "./url.ts";
 
@@ -46,6 +47,7 @@ export const explainCommand: Command = {
     ["docker-api-gateway explain acme/shop", "all containers of an image"],
     ["docker-api-gateway explain web-1 --as-labels", "Traefik's labels, say, as the gateway's own"],
     ["docker-api-gateway explain '/acme/shop/cart?id=1'", "a URL, with or without its host"],
+    ["docker-api-gateway explain tcp://db.example.com:5432", "a port, and a name asked for by TLS"],
   ],
   async run({ values, argument: what = "" }, io) {
     const { "as-labels": asLabels, ...raw } = values;
@@ -57,13 +59,17 @@ export const explainCommand: Command = {
       const snapshot = await readOnce(client, io.logger({ ...options.log, level: "warn" }));
       const reach = currentReach(snapshot, client.transport.remoteHost);
       const model = withFiles(
-        route(snapshot, reach, routing),
+        await routeBeside(snapshot, reach, options, output),
         new LabelFiles(options.labelFiles).read,
         routing.labelPrefix,
       );
       if (asLabels === true) {
         const containers = await findContainers(what, snapshot, client);
         io.write(containers.map((each) => describeAsLabels(each, routing)).join("\n"));
+        return 0;
+      }
+      if (isTcpUrl(what)) {
+        io.write(toText(explainTcp(what, model, await readSeen(output), routing.labelPrefix)));
         return 0;
       }
       if (isUrl(what)) {
@@ -115,7 +121,7 @@ async function findContainers(
   throw new GatewayError(
     "usage",
     `Cannot explain "${word}": there is no such container, and none runs of such an image`,
-    { hint: "a URL begins with / or http://; docker ps -a lists all containers" },
+    { hint: "a URL begins with /, http:// or tcp://; docker ps -a lists all containers" },
   );
 }
 

@@ -1,7 +1,7 @@
 // Explains a URL: its route, its path there, and who answers.
 
 import { covers, isWildcard, isWithin, nameOf } from "../../lib/places.ts";
-import type { Model, Route, Server } from "../../model.ts";
+import { isForwarded, type Model, type Route, type Server, type Service } from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
 import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
@@ -17,7 +17,9 @@ import type { Seen } from "./seen.ts";
  */
 export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: string): Line[] {
   const { host, path, query } = takeApart(url);
-  const routed = model.services.flatMap((service) => service.routes);
+  const routed = model.services
+    .filter((each) => !isForwarded(each))
+    .flatMap((service) => service.routes);
   const keys = new Set([...routed, ...inheritedRoutes(routed)].map(({ key }) => key));
   const all = [...routed, ...seen.routes.filter(({ key }) => !keys.has(key))];
   const refused = model.refusals
@@ -62,14 +64,33 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
       { about: "answer", text: "503: a setting is not right that keeps somebody out" },
     ];
   }
-  const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
   const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
   const waits = { about: "answer", text: "waits for a container; 503 if none comes" };
-  if (usable.length === 0) {
+  const { servers, silent, usable } = whoAnswers(service, seen, labelPrefix);
+  if (usable === 0) {
     return isWaiting
       ? [...lines, waits]
       : [...lines, { about: "answer", text: "503: no container of it can be used now" }];
   }
+  if (servers.length > 0) return [...lines, ...servers, ...silent];
+  const unavailable = { about: "answer", text: "503: no container of it answers" };
+  return [...lines, isWaiting ? waits : unavailable, ...silent];
+}
+
+/**
+ * Tells to which servers of a service requests go, and to which not.
+ * @returns those that answer and those that do not, as lines, and how many of both may be used
+ */
+export function whoAnswers(
+  service: Pick<Service, "servers"> | undefined,
+  seen: Seen,
+  labelPrefix: string,
+): {
+  readonly servers: readonly Line[];
+  readonly silent: readonly Line[];
+  readonly usable: number;
+} {
+  const usable = (service?.servers ?? []).filter(({ disabled }) => !disabled);
   const down = new Map(
     seen.servers.filter(({ state }) => state === "down").map((each) => [each.name, each]),
   );
@@ -79,15 +100,12 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
     return [{ about: "not to", text: `${describeServer(server)}, ${describeStats(stats)}` }];
   });
   const answering = usable.filter(({ name }) => !down.has(name));
-  if (answering.length > 0) {
-    const to = answering.map(describeServer).join(", or ");
-    const odd = answering.flatMap((server) =>
-      explainAnswers(server.name, `container ${server.container}`, seen.oddities, labelPrefix),
-    );
-    return [...lines, { about: "to", text: to }, ...odd, ...silent];
-  }
-  const unavailable = { about: "answer", text: "503: no container of it answers" };
-  return [...lines, isWaiting ? waits : unavailable, ...silent];
+  if (answering.length === 0) return { servers: [], silent, usable: usable.length };
+  const to = answering.map(describeServer).join(", or ");
+  const odd = answering.flatMap((server) =>
+    explainAnswers(server.name, `container ${server.container}`, seen.oddities, labelPrefix),
+  );
+  return { servers: [{ about: "to", text: to }, ...odd], silent, usable: usable.length };
 }
 
 /** Why a route is the one of a request. */
@@ -110,6 +128,8 @@ function describeServer({ container, address, port, backup, second }: Server): s
 /** Whether a route leads to a URL. @param route as a person reads it, such as `http://a.org/` */
 function leadsTo(route: string, host: string, path: string): boolean {
   const [, itsHost = "", itsPath = ""] = /^(?:http:\/\/([^/]*))?(\/.*)$/.exec(route) ?? [];
+  // One of TCP has none.
+  if (itsPath === "") return false;
   return (itsHost === "" || covers(itsHost, host)) && isWithin(path, itsPath);
 }
 
