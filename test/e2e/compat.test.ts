@@ -14,6 +14,7 @@ import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { request } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
+import { freePort } from "../lab/ports.ts";
 import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
@@ -147,16 +148,19 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
       return found;
     });
     expect(parseAnswer(answer.body).target).toBe("/x");
+    const port = await freePort();
     const bytes = await run(engine, "acme/api:1", {
       labels: {
         "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+        "traefik.tcp.routers.db.entrypoints": `tcp-${port}`,
         "traefik.tcp.services.db.loadbalancer.server.port": "8000",
       },
     });
-    const line = await gateway.logged(`not routed: container ${bytes.name} `);
-    expect(line.reason).toStartWith(
-      "its labels for traefik ask for gateway.tcp (it stands for traefik.tcp.services.db.loadbalancer.server.port)",
-    );
+    await gateway.logged(`routed tcp port ${port} `);
+    await gateway.until(async () => {
+      const { body } = await request({ port, target: "/" });
+      expect(parseAnswer(body).name).toBe(bytes.name);
+    });
     await gone(shop, "t.test");
   });
 

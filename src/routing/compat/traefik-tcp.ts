@@ -1,12 +1,13 @@
 // Translates Traefik's TCP routers, which forward bytes.
 
+import { ANY_NAME } from "../../lib/places.ts";
 import { parsePort } from "../values.ts";
 import type { Notes, Theirs } from "./notes.ts";
 import type { Draft } from "./routes.ts";
 import type { Options, TraefikLabels } from "./traefik-labels.ts";
 import { parseRule, TCP_MATCHERS } from "./traefik-rule.ts";
 import { toList } from "./vocabulary.ts";
-import { toSwitch } from "./values.ts";
+import { splitList, toSwitch } from "./values.ts";
 
 export interface TcpRouters {
   readonly drafts: readonly Draft[];
@@ -33,10 +34,27 @@ export function readTcpRouters(
   }
   const drafts = [...routers].flatMap(([name, options]) => readRouter(name, options, ports, notes));
   return {
-    drafts,
+    drafts: together(drafts),
     isAsked: routers.size > 0 || services.size > 0,
     service: [...services.keys()][0],
   };
+}
+
+/** Drafts with the names of all that lead from one port to another: that is one route of ours. */
+function together(drafts: readonly Draft[]): readonly Draft[] {
+  const groups = Map.groupBy(drafts, ({ settings: { tcp, port } }) => `${tcp} ${port}`);
+  return [...groups.values()].flatMap(([first, ...more]) => {
+    if (first === undefined) return [];
+    const all = [first, ...more];
+    const isWhole = all.some((draft) => namesOf(draft).length === 0);
+    const { "tcp.sni": _, ...settings } = first.settings;
+    const sni = isWhole ? {} : { "tcp.sni": toList(new Set(all.flatMap(namesOf))) };
+    return { ...first, settings: { ...settings, ...sni } };
+  });
+}
+
+function namesOf({ settings }: Draft): readonly string[] {
+  return splitList(settings["tcp.sni"] ?? "");
 }
 
 function readRouter(
@@ -66,13 +84,49 @@ function readRouter(
     return [];
   }
   if (!isForwarded(options, names, notes)) return [];
-  const entry = options.get("entrypoints");
-  if (entry !== undefined && theirs !== undefined) {
-    notes.warn(entry, `its port is not known here, and taken to be ${port}`, "tcp");
+  const listens = listensAt(options.get("entrypoints"), notes);
+  if (listens === undefined) return [];
+  if (listens === "anywhere") {
+    const what = `without an entry point Traefik listens at all of its ports, here at ${port}`;
+    notes.warn(subject, what, "tcp");
   }
-  const sni = names.length === 0 ? {} : { "tcp.sni": toList(names) };
-  const settings = { tcp: String(port), port: String(port), ...sni };
+  // Whatever name is asked for by TLS, where others may have some, is another thing than the whole port.
+  const passes = toSwitch(options.get("tls.passthrough")?.value ?? "false") ?? false;
+  const asked = names.length === 0 && passes ? [ANY_NAME] : names;
+  const sni = asked.length === 0 ? {} : { "tcp.sni": toList(asked) };
+  const tcp = String(listens === "anywhere" ? port : listens);
+  const settings = { tcp, port: String(port), ...sni };
   return [{ name, host: "", path: "", target: "", settings }];
+}
+
+/** The ports of Traefik's usual names. */
+const USUAL_PORTS: Readonly<Record<string, number>> = {
+  web: 80,
+  http: 80,
+  websecure: 443,
+  "web-secure": 443,
+  https: 443,
+};
+
+/**
+ * The port of an entry point. It is in Traefik's own configuration; only its name can tell it here, as
+ * `websecure` or `tcp-5432` does.
+ * @returns undefined if it is not known: whoever guessed it might open a port to everybody
+ */
+function listensAt(entry: Theirs | undefined, notes: Notes): number | "anywhere" | undefined {
+  if (entry === undefined) return "anywhere";
+  const [name = "", ...more] = splitList(entry.value);
+  const [, digits = ""] = /(?:^|[^0-9.])(\d{2,5})$/.exec(name) ?? [];
+  const known = Object.hasOwn(USUAL_PORTS, name.toLowerCase())
+    ? USUAL_PORTS[name.toLowerCase()]
+    : parsePort(digits);
+  if (known !== undefined && more.length === 0) return known;
+  const what =
+    more.length > 0
+      ? "a container has one port of TCP here, so its router is left out"
+      : "its port is in Traefik's own configuration and not known here, so its router is left out";
+  notes.warn(entry, what, "tcp");
+  return undefined;
 }
 
 /** The TLS server names of a rule; empty: all, and also what is no TLS. */

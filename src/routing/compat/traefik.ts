@@ -35,7 +35,8 @@ export function translateTraefik(subject: Subject, notes: Notes): Translated {
   const service = isAlone
     ? { service: toServiceName(tcp.service ?? defaultServiceOf(subject)) }
     : {};
-  const all = isAlone ? tcp.drafts : [...http.drafts, ...tcp.drafts];
+  // A port of TCP is the container's own, and routes of HTTP are further ones beside it.
+  const all = isAlone ? tcp.drafts : [...tcp.drafts, ...http.drafts];
   return all.length > 0
     ? { container: { ...http.container, ...service }, drafts: all }
     : { container: { ...container, enable: "false" }, drafts: [] };

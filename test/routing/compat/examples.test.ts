@@ -304,7 +304,7 @@ services:
       - "traefik.tcp.services.db.loadbalancer.server.port=5432"
 `;
     expect(served(compose)).toEqual({
-      db: { service: "db", tcp: "5432", port: "5432", "tcp.sni": "db.example.com", warnings: 0 },
+      db: { service: "db", tcp: "5432", port: "5432", "tcp.sni": "db.example.com", warnings: 1 },
     });
   });
 });

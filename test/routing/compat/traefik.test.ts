@@ -324,8 +324,12 @@ describe("routers with the same route", () => {
 describe("TCP", () => {
   const TCP = "traefik.tcp.routers.db";
   const PORT = { "traefik.tcp.services.db.loadbalancer.server.port": "5432" };
-  const any = { ...PORT, [`${TCP}.rule`]: "HostSNI(`*`)" };
-  const named = { ...PORT, [`${TCP}.rule`]: "HostSNI(`db.example.com`)" };
+  const any = {
+    ...PORT,
+    [`${TCP}.rule`]: "HostSNI(`*`)",
+    [`${TCP}.entrypoints`]: "tcp-5432",
+  };
+  const named = { ...any, [`${TCP}.rule`]: "HostSNI(`db.example.com`)" };
   const passed = { ...named, [`${TCP}.tls.passthrough`]: "true" };
 
   test.each<[string, Texts, Texts]>([
@@ -341,9 +345,35 @@ describe("TCP", () => {
       { service: "db", tcp: "5432", port: "5432", "tcp.sni": "a,b,*.c" },
     ],
     [
-      "beside HTTP",
+      "any name of TLS",
+      { ...passed, [`${TCP}.rule`]: "HostSNI(`*`)" },
+      { service: "db", tcp: "5432", port: "5432", "tcp.sni": "*" },
+    ],
+    [
+      "two routers to one port",
+      {
+        ...passed,
+        "traefik.tcp.routers.b.rule": "HostSNI(`b.org`)",
+        "traefik.tcp.routers.b.tls.passthrough": "true",
+        "traefik.tcp.routers.b.entrypoints": "port5432",
+      },
+      { service: "db", tcp: "5432", port: "5432", "tcp.sni": "b.org,db.example.com" },
+    ],
+    [
+      "from Traefik's usual port for TLS",
+      { ...passed, [`${TCP}.entrypoints`]: "websecure" },
+      { service: "db", tcp: "443", port: "5432", "tcp.sni": "db.example.com" },
+    ],
+    [
+      "beside HTTP, which is a further route then",
       { ...RULE, ...any },
-      { ...SERVED, "route.db.tcp": "5432", "route.db.port": "5432" },
+      {
+        service: SERVED["service"] ?? "",
+        tcp: "5432",
+        port: "5432",
+        "route.web.host": SERVED["host"] ?? "",
+        "route.web.path": SERVED["path"] ?? "",
+      },
     ],
   ])("%s", (_, labels, expected) => {
     expect(labelsOf(labels)).toEqual(expected);
@@ -362,9 +392,23 @@ describe("TCP", () => {
     expect(warningsOf(labels)).toEqual([expect.stringContaining(what)]);
   });
 
-  test("the port that Traefik listens on is not known", () => {
-    expect(warningsOf({ ...any, [`${TCP}.entrypoints`]: "postgres" })).toEqual([
-      'traefik.tcp.routers.db.entrypoints="postgres": its port is not known here, and taken to be 5432; use gateway.tcp',
+  test.each([
+    ["postgres", "its port is in Traefik's own configuration and not known here"],
+    ["postgres,websecure", "a container has one port of TCP here"],
+    ["v1.5", "its port is in Traefik's own configuration and not known here"],
+  ])("an entry point %s is left out", (entrypoints, what) => {
+    const labels = { ...any, [`${TCP}.entrypoints`]: entrypoints };
+    expect(labelsOf(labels)).toEqual({ enable: "false" });
+    expect(warningsOf(labels)).toEqual([
+      `traefik.tcp.routers.db.entrypoints="${entrypoints}": ${what}, so its router is left out; use gateway.tcp`,
+    ]);
+  });
+
+  test("without an entry point it is the port of the container, with a warning", () => {
+    const { [`${TCP}.entrypoints`]: _, ...labels } = any;
+    expect(labelsOf(labels)).toEqual({ service: "db", tcp: "5432", port: "5432" });
+    expect(warningsOf(labels)).toEqual([
+      'traefik.tcp.routers.db.rule="HostSNI(`*`)": without an entry point Traefik listens at all of its ports, here at 5432; use gateway.tcp',
     ]);
   });
 });
