@@ -7,7 +7,7 @@ import { run, type Container } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
 import { labDir } from "../lab/leftovers.ts";
-import { cached } from "./cache.ts";
+import { cached } from "../lab/cache.ts";
 
 type Kind = "shop" | "desk" | "guestbook";
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { chromium, type BrowserContext, type Page, type Response } from "playwright-core";
 import type { Gateway } from "../e2e/gateway.ts";
 import { labDir } from "../lab/leftovers.ts";
-import { cached } from "./cache.ts";
+import { cached } from "../lab/cache.ts";
 
 /** As a user types it. It is a name, as browsers take addresses for something special. */
 const HOST = "gateway.test";

@@ -29,6 +29,8 @@ const KEYS = [
   "maxconn",
   "split",
 ];
+/** Those of a container whose bytes are forwarded. */
+const TCP = ["tcp", "tcp", "tcp.sni"];
 /** Those about the servers of a service, which a `defaults` section has. */
 const SETTINGS_OF_SERVERS = [
   "timeout",
@@ -78,6 +80,7 @@ const RULES = [
 ];
 const NAMES = [
   ...KEYS,
+  ...TCP,
   ...KEYS.map((key) => `route.a.${key}`),
   ...KEYS.map((key) => `route.b-1.${key}`),
   ...SETTINGS_OF_SERVERS,
@@ -138,8 +141,13 @@ function randomLabels(random: () => number): Record<string, string> {
   );
 }
 
-/** Right values of labels about requests and answers. */
+/** Right values of labels about requests, answers and connections. */
 const RULE_EXAMPLES = [
+  { "gateway.tcp": "5432" },
+  { "gateway.tcp": "5432", "gateway.allow": "10.0.0.0/8" },
+  { "gateway.tcp": "5432", "gateway.deny": "10.0.0.0/8" },
+  { "gateway.tcp": "5432", "gateway.tcp.sni": "a.org" },
+  { "gateway.tcp": "5432", "gateway.tcp.sni": "a.org", "gateway.allow": "10.0.0.0/8" },
   { "gateway.allow": "10.0.0.0/8" },
   { "gateway.deny": "10.0.0.0/8" },
   { "gateway.deny": "x" },
@@ -196,9 +204,19 @@ function render(containers: readonly Container[], version: string, domain?: stri
 }
 
 const PATH = String.raw`(?:/[A-Za-z0-9._~!$&'()*+;=:@%-]+)+|/`;
-const BACKEND = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*(?:::route:[A-Za-z0-9_-]+)?";
+const NAME = "(?:service::)?[A-Za-z0-9][A-Za-z0-9._-]*";
+const BACKEND = `${NAME}(?:::route:[A-Za-z0-9_-]+|::tcp(?::\\d+(?::[A-Za-z0-9._:-]+)?)?)?`;
 const PROFILE = "_[A-Za-z0-9_.:-]{1,400}";
 const OWN_LINES = [
+  // A port from which bytes are forwarded.
+  /^# '(?:(?:, )?tcp port \d+(?: for (?:any other name|[a-z0-9._*-]+))?)+'$/,
+  /^frontend _tcp_\d+ from _tcp_frontend$/,
+  /^ {4}bind \*:\d+$/,
+  /^ {4}tcp-request content set-var\(txn\.route\) str\(:\d+=\),concat\(,txn\.name\),map\(\/x\/tcp\.map\)$/,
+  /^ {4}tcp-request content set-var\(txn\.route\) str\(:\d+\/\),concat\(,txn\.reversed\),map_beg\(\/x\/tcp\.map\) unless \{ var\(txn\.route\) -m found \}$/,
+  /^ {4}tcp-request content set-var\(txn\.route\) str\(:\d+\/\),map\(\/x\/tcp\.map\)$/,
+  /^ {4}tcp-request content reject if \{ be_conn_free 0 \} \{ queue ge \d+ \}$/,
+  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1(?: slowstart \d+[smh])?$/,
   // A path in a comment, in quotes where it would need them elsewhere.
   /^# [A-Za-z0-9._~!$&'()*+;=:@%/\\-]+$/,
   new RegExp(`^backend ${BACKEND} from ${PROFILE}$`),
@@ -234,6 +252,10 @@ const OWN_LINES = [
   /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];
 const MAP_LINES = [
+  // Where bytes go: a port, and perhaps a name of TLS or the labels of a wildcard.
+  new RegExp(
+    `^:\\d+(?:=[a-z0-9_.-]+|/(?:[a-z0-9_-]+\\.)*) ${BACKEND}(?:~[\\w-]{12}~(?:allow~)?(?:deny~)?)?$`,
+  ),
   new RegExp(
     `^(?:(?:\\*\\.)?[a-z0-9_.-]+)?(?:${PATH})?/? ${BACKEND}(?:~[\\w-]{12}~(?:[a-z]+~)+)?\\|(?:>(?:${PATH})\\|(?:${PATH})?|\\|?(?:${PATH}))$`,
   ),
@@ -263,18 +285,19 @@ function strangeLines(files: Files, harmless: ReadonlySet<string>): string[] {
 function templateLines(version: string): ReadonlySet<string> {
   const on = { "gateway.host": "a.org", "gateway.rewrite": "/x" };
   const containers = [container("c0", { image: "img0", labels: on })];
-  const all = [[], containers].flatMap((each) => [
+  const configs = [[], containers].flatMap((each) => [
     render(each, version).files.config,
     render(each, version, "ex.org").files.config,
   ]);
   const rewriteOnly = [container("c0", { image: "img0", labels: { "gateway.rewrite": "/x" } })];
   const hostOnly = [container("c0", { image: "img0", labels: { "gateway.host": "a.org" } })];
   // Each of the rules alone, and all of them.
-  const rules = [...RULE_EXAMPLES, Object.assign({}, ...RULE_EXAMPLES)].map((labels) => [
+  const all = RULE_EXAMPLES.filter((labels) => !("gateway.tcp" in labels));
+  const rules = [...RULE_EXAMPLES, Object.assign({}, ...all)].map((labels) => [
     container("c0", { image: "img0", labels }),
   ]);
   const more = [rewriteOnly, hostOnly, ...rules].map((each) => render(each, version).files.config);
-  return new Set([...all, ...more].flatMap((config) => config.split("\n")));
+  return new Set([...configs, ...more].flatMap((config) => config.split("\n")));
 }
 
 describe.each(["2.6.12", "3.4.7"])("labels for HAProxy %s", (version) => {
