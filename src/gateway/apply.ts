@@ -2,7 +2,7 @@
 
 import { newAddresses } from "../config/bind-addresses.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
-import { whyNotFree, type Listener } from "../lib/listeners.ts";
+import { mayListenLow, whyNotFree, type Listener } from "../lib/listeners.ts";
 import type { ConfigFiles } from "../haproxy/files/files.ts";
 import { findAliases, findDrift } from "../haproxy/runtime/drift.ts";
 import type { Haproxy } from "../haproxy/process/external.ts";
@@ -421,8 +421,11 @@ export class Applier {
       if (pid === undefined) return pids.length > 0 && user === process.getuid?.();
       return pids.includes(pid) || pids.includes(ownPid);
     };
+    // While HAProxy fails at a port that it may not have, it pauses what it serves, too.
+    const hasOurRights =
+      pids !== undefined && pids.length > 0 && pids.every((pid) => mayListenLow(pid) === false);
     for (const address of addresses) {
-      const conflict = await whyNotFree(address, isOurs);
+      const conflict = await whyNotFree(address, isOurs, hasOurRights);
       if (conflict === undefined) continue;
       const { problem, hint } = conflict;
       throw new AddressTaken(address, problem, hint);

@@ -398,12 +398,14 @@ export class Gateway {
       if (isTcp) tcpPorts.note(error.address, error.problem);
       return isTcp;
     }
-    if (!(error instanceof GatewayError) || error instanceof RefusedConfig) return false;
+    if (!(error instanceof GatewayError)) return false;
     const ports = newTcpPorts(services, running === undefined ? [] : sectionsOf(running));
-    if (ports.length === 0) return false;
     const lines = error.lines.join("\n");
-    const named = ports.filter((port) => lines.includes(`_tcp_${port}`));
-    tcpPorts.blame(named.length > 0 ? named : ports, error, Date.now());
+    const named = ports.filter((port) => new RegExp(`_tcp_${port}\\b`).test(lines));
+    // Where HAProxy says nothing, it may be any of them. What it refuses before a reload, it names.
+    const blamed = named.length > 0 || error instanceof RefusedConfig ? named : ports;
+    if (blamed.length === 0) return false;
+    tcpPorts.blame(blamed, error, Date.now());
     log.failure(error, "tried again without the new ports of TCP");
     return true;
   }

@@ -63,7 +63,7 @@ export class TcpPorts {
     for (const [port, { addresses, retryAt }] of this.#taken) {
       if (
         retryAt > now &&
-        (addresses.length === 0 || (await firstTaken(addresses)) !== undefined)
+        (addresses.length === 0 || (await firstTaken(addresses, true)) !== undefined)
       ) {
         continue;
       }
@@ -90,9 +90,13 @@ function reasonIn({ message, lines }: GatewayError): string {
   return line.replace(/^\[\w+\]\s*\(\d+\)\s*:\s*/, "");
 }
 
-async function firstTaken(addresses: readonly string[]): Promise<string | undefined> {
+/** @param hasOurRights whether HAProxy may listen at no more ports than this process */
+async function firstTaken(
+  addresses: readonly string[],
+  hasOurRights = false,
+): Promise<string | undefined> {
   for (const address of addresses) {
-    const { problem } = (await whyNotFree(address, () => false)) ?? {};
+    const { problem } = (await whyNotFree(address, () => false, hasOurRights)) ?? {};
     if (problem !== undefined) return problem;
   }
   return undefined;

@@ -50,17 +50,25 @@ export interface NotFree {
  * Tries to listen on an address for a moment.
  * @param address as `host:port`
  * @param isOurs whether a program that listens there already belongs to the gateway
+ * @param hasOurRights whether HAProxy may listen at no more ports than this process
  * @returns undefined if the address can be used
  */
 export async function whyNotFree(
   address: string,
   isOurs: (listener: Listener) => boolean,
+  hasOurRights = false,
 ): Promise<NotFree | undefined> {
   const code = await listenOnce(address);
   if (code === "EADDRNOTAVAIL") {
     return {
       problem: "this machine has no such address",
       hint: "ip address lists what it has; see --listen",
+    };
+  }
+  if (code === "EACCES" && hasOurRights) {
+    return {
+      problem: "ports below 1024 are root's",
+      hint: "run as root, or give it the capability CAP_NET_BIND_SERVICE",
     };
   }
   if (code !== "EADDRINUSE") return undefined;
@@ -71,6 +79,15 @@ export async function whyNotFree(
   );
   const who = names.length === 0 ? "another program" : names.join(", ");
   return { problem: `${who} has it`, hint: "end that program, or use another --listen" };
+}
+
+/** The capability to listen at ports below 1024, as a bit. Source: capabilities(7), `CAP_NET_BIND_SERVICE`. */
+const NET_BIND_SERVICE = 1n << 10n;
+
+/** Whether a process may listen at ports below 1024; undefined if that is not known. */
+export function mayListenLow(pid: number): boolean | undefined {
+  const [, bits] = /^CapEff:\s*([0-9a-f]+)$/m.exec(readText(`/proc/${pid}/status`)) ?? [];
+  return bits === undefined ? undefined : (BigInt(`0x${bits}`) & NET_BIND_SERVICE) !== 0n;
 }
 
 /** Listens for a moment. Gives the system's code if that fails, or an empty text. */

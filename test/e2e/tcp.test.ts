@@ -25,8 +25,12 @@ import { explained, flagsOf, routesOf, statesOf } from "./asking.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { makeCertificates } from "./certificates.ts";
 import { runToEnd } from "./program.ts";
+import { startRelay } from "./relay.ts";
 
 setDefaultTimeout(60_000);
+
+/** A user who may listen at no port below 1024. */
+const NOBODY = 65_534;
 
 let engine: Engine;
 /** A file system with PostgreSQL and openssl, which containers find at the same place. */
@@ -238,5 +242,25 @@ describe.each(haproxyVersions())(`ports of TCP, ${testFlavour()}, HAProxy %s`, (
       expect(parseAnswer(body).name).toBe(db.name);
     });
     expect((await runToEnd(["render", ...flags])).stdout).toContain(`_tcp_${port}`);
+  });
+
+  test("nor does one that HAProxy may not have", async () => {
+    const relay = await startRelay(engine.socket, await freePort());
+    const db = await run(engine, "acme/api:1", { labels: labels({ tcp: "25" }) });
+    const shop = await run(engine, "acme/shop:1");
+    gateway = await startGateway({ dockerHost: relay.dockerHost, version, uid: NOBODY });
+    await gateway.served("/acme/shop/", shop.name);
+    const line = await gateway.logged(`not routed: container ${db.name} `);
+    expect(line.reason).toMatch(/^it cannot be served at tcp port 25: HAProxy fails with it: .*25/);
+    // So it is for one that comes later.
+    const later = await run(engine, "acme/api:1", { labels: labels({ tcp: "26" }) });
+    const next = await run(engine, "acme/shop:1", { labels: labels({ path: "/next" }) });
+    await gateway.served("/next/", next.name);
+    const reason = (await gateway.logged(`not routed: container ${later.name} `)).reason;
+    expect(reason).toBe("it cannot be served at tcp port 26: ports below 1024 are root's");
+    // HAProxy was not even asked to try.
+    expect(gateway.count(/_tcp_26/)).toBe(0);
+    await gateway.served("/acme/shop/", shop.name);
+    await relay.close();
   });
 });

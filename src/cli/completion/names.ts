@@ -4,7 +4,7 @@ import { chooseDocker } from "../../docker/choice.ts";
 import { fromList } from "../../docker/container.ts";
 import { readIntent } from "../../routing/intent.ts";
 import { LABEL_PREFIX } from "../../routing/labels.ts";
-import { nameOf } from "../../lib/places.ts";
+import { nameOf, type Place } from "../../lib/places.ts";
 import type { Environment, RunningNames } from "../command.ts";
 import { dockerClient } from "../setup.ts";
 
@@ -44,10 +44,17 @@ export async function runningNames(
               defaultRule: undefined,
             });
             const routes = "reason" in intent ? [] : intent.routes;
-            return [container.name, container.image, ...routes.map(nameOf)];
+            return [container.name, container.image, ...routes.map(urlOf)];
           });
     return [...new Set(names)].filter((name) => SAFE_NAME.test(name)).toSorted();
   } catch {
     return [];
   }
+}
+
+/** A route as `explain` takes it. */
+function urlOf(place: Place): string {
+  return place.tcp === undefined
+    ? nameOf(place)
+    : `tcp://${place.host || "localhost"}:${place.tcp}`;
 }
