@@ -3,7 +3,7 @@
 // are the requests that wait.
 
 import { sameItems } from "../lib/lists.ts";
-import type { Service } from "../model.ts";
+import { isForwarded, type Service } from "../model.ts";
 
 /**
  * Docker tells within so many milliseconds of a container's end that it is about to run again. Measured: 100
@@ -102,7 +102,9 @@ export class Heirs {
       return [this.#same([service, ...routes], { ...service, routes })];
     }
     const heir = owners.get(service.routes[0]?.key ?? "");
-    const isAwaited = service.hold === "waiting" && !this.#without.has(service.name);
+    // Where bytes are forwarded nobody waits.
+    const mayWait = !isForwarded(service) && !this.#without.has(service.name);
+    const isAwaited = service.hold === "waiting" && mayWait;
     if (heir === undefined || !isAwaited) return [];
     const { servers } = heir;
     return [this.#same([service, servers], { ...service, routes, servers, hold: "" })];
