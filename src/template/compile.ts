@@ -15,6 +15,8 @@ import {
   EACH_REMEMBERED_HELPER,
   ESCAPE_HELPER,
   TemplateRewriter,
+  WITH_VALUES_HELPER,
+  withValues,
 } from "./rewriter.ts";
 
 /** The first line of every configuration that the gateway writes. It marks a file as its own. */
@@ -22,6 +24,9 @@ const HEADER = "# Written by docker-api-gateway: what is changed here is overwri
 
 /** Handlebars' own blocks that test whether a text is empty. */
 const CONDITION_BLOCKS = new Set(["if", "unless", "with"]);
+
+/** A partial that a template defines itself: `{{#*inline "name"}}`. */
+const INLINE_PARTIAL = /\{\{~?#\*/;
 
 /** Whether a configuration was written by the gateway. */
 export function isOwnConfig(config: string): boolean {
@@ -60,7 +65,13 @@ export function compileTemplate(
   partials: Readonly<Record<string, string>>,
 ): Template {
   const environment = Handlebars.create();
-  const rewriter = new TemplateRewriter();
+  const texts = [source.text, ...Object.values(partials)];
+  // One that a template defines itself may have the name of another one.
+  const areKnown = !texts.some((text) => INLINE_PARTIAL.test(text));
+  const rewriter = new TemplateRewriter((name) => {
+    const text = areKnown ? partials[name] : undefined;
+    return text === undefined ? undefined : Handlebars.parse(text);
+  });
   /** The texts of items by the number of their block, for each way to write values. */
   const memories = new Map<EscapeWord, Map<number, BlockMemory>>();
   for (const [name, helper] of Object.entries(HELPERS)) {
@@ -69,6 +80,10 @@ export function compileTemplate(
   for (const [name, block] of Object.entries(Handlebars.helpers)) {
     if (CONDITION_BLOCKS.has(name)) environment.registerHelper(name, keepOriginsInBlock(block));
   }
+  environment.registerHelper(
+    WITH_VALUES_HELPER,
+    (around: unknown, { hash }: Handlebars.HelperOptions) => withValues(around, hash),
+  );
   // {{#each}} gets the result. It would take a text with origins for an object to iterate over.
   environment.registerHelper(DEFINED_HELPER, (value: unknown, message: unknown) =>
     withoutOrigins(requireDefined(value, message)),

@@ -8,6 +8,8 @@ export const ESCAPE_HELPER = "haproxy-escape";
 export const DEFINED_HELPER = "must-be-known";
 /** The `{{#each}}` that reuses the text of an item that it has seen before. */
 export const EACH_REMEMBERED_HELPER = "each-remembered";
+/** The helper that makes what a partial sees of what is around it and the values that it is given. */
+export const WITH_VALUES_HELPER = "with-values";
 
 /** Helpers whose result depends only on their arguments and their blocks. */
 const PURE_HELPERS = new Set(
@@ -21,13 +23,19 @@ const PURE_HELPERS = new Set(
  * Turns every `{{value}}` into `{{{haproxy-escape value}}}`; `{{{value}}}` stays as it is. Handlebars
  * complains of an undefined value that it writes, but not of one that it passes to a helper. So the
  * helpers get a message to complain with. An `{{#each}}` whose block depends only on the item becomes
- * one that reuses texts.
+ * one that reuses texts. And `{{> partial name=value}}` gets what is around it by a helper: Handlebars
+ * would read all fields, also those that cost much and that no partial uses.
  */
 export class TemplateRewriter extends Handlebars.Visitor {
   /** How many blocks have been numbered. */
   #blocks = 0;
   /** How many of the blocks around give names by `as |name|`. They look like fields of an item. */
   #namingBlocks = 0;
+
+  /** @param partialOf returns the partial of a name as it was parsed; undefined if it is not known */
+  constructor(private readonly partialOf: PartialLookup = () => undefined) {
+    super();
+  }
 
   override MustacheStatement(node: hbs.AST.MustacheStatement): void {
     // `{{{value}}}` is not `escaped`, nor is a statement that has been rewritten already.
@@ -47,7 +55,7 @@ export class TemplateRewriter extends Handlebars.Visitor {
       this.#namingBlocks === 0 &&
       isEach(node) &&
       node.inverse === undefined &&
-      dependsOnlyOnItem(node.program);
+      dependsOnlyOnItem(node.program, this.partialOf);
     const isNaming = [node.program, node.inverse].some((block) => block?.blockParams?.length);
     if (isNaming) this.#namingBlocks++;
     super.BlockStatement(node);
@@ -66,6 +74,28 @@ export class TemplateRewriter extends Handlebars.Visitor {
     node.path = pathTo(EACH_REMEMBERED_HELPER, node.loc);
     node.params = [numberLiteral(this.#blocks++, node.loc), checked];
   }
+
+  override PartialStatement(node: hbs.AST.PartialStatement): void {
+    super.PartialStatement(node);
+    const { params, hash, loc } = node;
+    // The grammar knows no hash here where there is none; its type says otherwise.
+    if ((hash as hbs.AST.Hash | undefined) === undefined) return;
+    const [around = { ...pathTo("this", loc), parts: [] }] = params;
+    node.params = [call(pathTo(WITH_VALUES_HELPER, loc), [around], hash, loc)];
+    node.hash = undefined as never;
+  }
+}
+
+/** Returns a partial as it was parsed, by its name; undefined if it is not known. */
+export type PartialLookup = (name: string) => hbs.AST.Program | undefined;
+
+/** What a partial sees: the fields of what is around it, which are not read here, and its values. */
+export function withValues(around: unknown, values: Readonly<Record<string, unknown>>): object {
+  const fields: object = typeof around === "object" && around !== null ? around : {};
+  return Object.defineProperties(
+    {},
+    { ...Object.getOwnPropertyDescriptors(fields), ...Object.getOwnPropertyDescriptors(values) },
+  );
 }
 
 type Location = hbs.AST.SourceLocation;
@@ -104,37 +134,49 @@ function isEach({ path }: hbs.AST.BlockStatement): boolean {
 
 /**
  * Whether the text of a block depends only on the item: there is no `@index`, no `../` that leads out
- * of the block, no partial, and no helper that is not pure.
+ * of the block, no partial with values or one that does not depend on the item only, and no helper that
+ * is not pure.
  * @param depth how many `{{#each}}` inside the block the node is in: so many `../` stay in the block
  */
-function dependsOnlyOnItem(node: object, depth = 0): boolean {
-  if (Array.isArray(node)) return node.every((each: object) => dependsOnlyOnItem(each, depth));
+function dependsOnlyOnItem(node: object, partialOf: PartialLookup, depth = 0): boolean {
+  if (Array.isArray(node)) {
+    return node.every((each: object) => dependsOnlyOnItem(each, partialOf, depth));
+  }
   const fields: Readonly<Record<string, unknown>> = { ...node };
   const type = fields["type"];
-  if (type === "PartialStatement" || type === "PartialBlockStatement") return false;
+  if (type === "PartialStatement") {
+    const name = nameIn(fields["name"]);
+    const partial = hasArguments(fields) ? undefined : partialOf(name);
+    // One that is part of itself is looked at no further.
+    const others: PartialLookup = (each) => (each === name ? undefined : partialOf(each));
+    return partial !== undefined && dependsOnlyOnItem(partial.body, others);
+  }
+  if (type === "PartialBlockStatement") return false;
   if (type === "PathExpression")
     return fields["data"] === false && Number(fields["depth"]) <= depth;
-  const isCall = type === "BlockStatement" || type === "SubExpression" || hasArguments(fields);
-  const name = isCall ? helperName(fields["path"]) : "";
+  const isCall =
+    type === "BlockStatement" ||
+    type === "SubExpression" ||
+    (type === "MustacheStatement" && hasArguments(fields));
+  const name = isCall ? nameIn(fields["path"]) : "";
   if (isCall && !PURE_HELPERS.has(name)) return false;
   return Object.entries(fields).every(([key, value]) => {
     if (typeof value !== "object" || value === null || key === "loc") return true;
     if (isCall && key === "path") return true;
     // Names that a block gives by `as |item|` are not followed here.
     if (key === "blockParams") return false;
-    return dependsOnlyOnItem(value, key === "program" && name === "each" ? depth + 1 : depth);
+    const inner = key === "program" && name === "each" ? depth + 1 : depth;
+    return dependsOnlyOnItem(value, partialOf, inner);
   });
 }
 
-/** Whether a `{{...}}` calls a helper. Without arguments it is a field. */
-function hasArguments({ type, params, hash }: Readonly<Record<string, unknown>>): boolean {
-  return (
-    type === "MustacheStatement" &&
-    (hash !== undefined || (Array.isArray(params) && params.length > 0))
-  );
+/** Whether a `{{...}}` calls a helper, or gives a partial something. Without arguments it is a field. */
+function hasArguments({ params, hash }: Readonly<Record<string, unknown>>): boolean {
+  return hash !== undefined || (Array.isArray(params) && params.length > 0);
 }
 
-function helperName(path: unknown): string {
+/** The name of a helper or a partial; empty if it is found out only while the template is rendered. */
+function nameIn(path: unknown): string {
   const { original } = { original: "", ...(typeof path === "object" ? path : {}) };
   return original;
 }

@@ -123,7 +123,13 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
 describe("a block over a list looks at what is around it", () => {
   const item = { x: "p", xs: [{ q: 1 }] };
   const render = (text: string) => {
-    const template = compileTemplate({ name: "t", text }, { part: "{{z}}", root: "{{@root.z}}" });
+    const partials = {
+      part: "{{z}}",
+      root: "{{@root.z}}",
+      own: "{{x}}",
+      deep: "{{> root}}",
+    };
+    const template = compileTemplate({ name: "t", text }, partials);
     return ["1", "2"].map((z) => {
       // The item is the same object every time, and twice in the list.
       const { config, assets } = template.render({ a: [item, item], b: [item], z }, (name) => name);
@@ -148,6 +154,9 @@ describe("a block over a list looks at what is around it", () => {
     ["{{#each a}}{{#if (eq ../z '2')}}{{x}}{{/if}}{{/each}}", ["", "pp"]],
     ["{{#each a}}{{> part z=../z}}{{/each}}", ["11", "22"]],
     ["{{#each a}}{{> root}}{{/each}}", ["11", "22"]],
+    ["{{#each a}}{{> own}}{{/each}}", ["pp", "pp"]],
+    ["{{#each a}}{{> deep}}{{/each}}", ["11", "22"]],
+    ["{{#*inline 'own'}}{{@root.z}}{{/inline}}{{#each a}}{{> own}}{{/each}}", ["11", "22"]],
     ["{{#each a}}{{#map 'm'}}{{x}} {{../z}}{{/map}}{{/each}}", ["|p 1\n", "|p 2\n"]],
     ["{{#each a}}{{#map 'm'}}{{x}} 1{{/map}}{{/each}}", ["|p 1\n", "|p 1\n"]],
     ["{{#each a}}{{#group ../b 'x'}}{{key}}{{/group}}{{/each}}", ["pp", "pp"]],
