@@ -134,9 +134,7 @@ export class Applier {
       const names = own.map((key) => key.slice(running.length + 1));
       config = config.replace(section.text, () => enableServers(section, new Set(names)));
     }
-    const enabled = { ...files, config };
-    sectionsOf(enabled, sections);
-    this.#keep(enabled);
+    this.#keep({ ...files, config });
   }
 
   /** The name that a backend has in the running HAProxy. */
@@ -219,11 +217,15 @@ export class Applier {
     const { latest } = this.#persist;
     if (files === undefined || latest === undefined) return;
     if (ownersTextOf(latest) === ownersTextOf(desired)) return;
-    this.#applied = { ...this.#applied, files: { ...files, assets: desired.assets } };
+    const kept = { ...files, assets: desired.assets };
+    sectionsOf(kept, sectionsOf(files));
+    this.#applied = { ...this.#applied, files: kept };
     this.#persist.follow(desired);
   }
 
   #keep(files: Files): void {
+    const { files: before } = this.#applied;
+    if (before !== undefined) sectionsOf(files, sectionsOf(before));
     this.#applied = { ...this.#applied, files };
     this.#persist.follow(files);
   }

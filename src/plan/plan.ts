@@ -121,7 +121,11 @@ export function withUnremovedBackends(
     // A backend comes after the defaults that it names.
     .toSorted((a, b) => Number(isPlainBackend(a)) - Number(isPlainBackend(b)))
     .map((section) => [section.head, ...ownLines(section), ""].join("\n"));
-  return { ...desired, config: [desired.config, ...unremoved].join("") };
+  if (unremoved.length === 0) return desired;
+  const files = { ...desired, config: [desired.config, ...unremoved].join("") };
+  // Thousands of sections that are known are not parsed again, nor kept twice.
+  sectionsOf(files, now);
+  return files;
 }
 
 /**
