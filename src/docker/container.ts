@@ -48,6 +48,8 @@ const KEPT_VARIABLES = new Set([
 /** Most containers have none of them, and share this. */
 const NO_VARIABLES: Container["environment"] = Object.freeze({});
 
+const NO_LABELS: Container["labels"] = Object.freeze({});
+
 const STATES: Readonly<Record<string, ContainerState>> = {
   created: "created",
   running: "running",
@@ -70,7 +72,7 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
     image: info.Config.Image,
     imageId: info.Image,
     created: Date.parse(info.Created),
-    labels: info.Config.Labels ?? {},
+    labels: toLabels(info.Config.Labels),
     environment: toEnvironment(info.Config.Env),
     state: STATES[info.State.Status] ?? "dead",
     health: toHealth(info.State.Health?.Status),
@@ -102,7 +104,7 @@ export function fromList(info: ListedContainer): Container {
     image: info.Image ?? "",
     imageId: info.ImageID ?? "",
     created: (info.Created ?? 0) * 1000,
-    labels: info.Labels ?? {},
+    labels: toLabels(info.Labels),
     environment: NO_VARIABLES,
     state: STATES[info.State ?? ""] ?? "dead",
     // `Up 5 minutes (healthy)`, `(unhealthy)`, `(health: starting)`
@@ -126,6 +128,11 @@ function toEnvironment(lines: readonly string[] | null | undefined): Container["
     if (KEPT_VARIABLES.has(name)) (environment ??= {})[name] = line.slice(equals + 1);
   }
   return environment ?? NO_VARIABLES;
+}
+
+/** Containers without labels share that. */
+function toLabels(labels: Container["labels"] | null | undefined): Container["labels"] {
+  return Object.keys(labels ?? {}).length === 0 ? NO_LABELS : (labels ?? NO_LABELS);
 }
 
 /** Whether the list names the image. It has only an ID once the tag belongs to another image. */

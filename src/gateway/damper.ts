@@ -18,10 +18,10 @@ interface Unrest {
   readonly since: number;
   /** How many lines there were. */
   lines: number;
-  /** How many of them were held back since `toldAt`. */
+  /** How many of them were held back since `toldAt`, and the last one: of thousands none is kept. */
   held: number;
+  last: LogLine | undefined;
   toldAt: number;
-  last: LogLine;
   lastAt: number;
 }
 
@@ -34,9 +34,8 @@ export class Damper {
   damp(line: LogLine, now: number): LogLine[] {
     const { id = line.fields["route"] } = line.fields;
     if (typeof id !== "string") return [line];
-    const unrest = this.#unrests.get(id) ?? this.#begin(id, line, now);
+    const unrest = this.#unrests.get(id) ?? this.#begin(id, now);
     unrest.lines++;
-    unrest.last = line;
     unrest.lastAt = now;
     if (unrest.lines < TOLD_LINES) return [line];
     if (unrest.lines === TOLD_LINES) {
@@ -45,36 +44,39 @@ export class Damper {
       const what =
         `${subjectOf(line)} comes and goes: ${TOLD_LINES} changes in ${time}; ` +
         `from now on that is told every ${formatDuration(TELL_EVERY / 1000)}`;
-      return [line, warning(what, unrest)];
+      return [line, warning(what, unrest, line)];
     }
     unrest.held++;
+    unrest.last = line;
     const held: LogLine = { ...line, level: "debug" };
     if (now - unrest.toldAt < TELL_EVERY) return [held];
-    return [held, this.#summary(unrest, now, "still comes and goes")];
+    return [held, this.#summary(unrest, line, now, "still comes and goes")];
   }
 
   /** The lines about containers that have calmed down. */
   settled(now: number): LogLine[] {
     const calm = [...this.#unrests].filter(([, { lastAt }]) => now - lastAt >= CALM_AFTER);
     for (const [id] of calm) this.#unrests.delete(id);
-    return calm
-      .filter(([, { held }]) => held > 0)
-      .map(([, unrest]) => this.#summary(unrest, unrest.lastAt, "has calmed down"));
+    return calm.flatMap(([, unrest]) => {
+      const { held, last, lastAt } = unrest;
+      if (held === 0 || last === undefined) return [];
+      return this.#summary(unrest, last, lastAt, "has calmed down");
+    });
   }
 
-  #begin(id: string, line: LogLine, now: number): Unrest {
-    const unrest = { since: now, lines: 0, held: 0, toldAt: now, last: line, lastAt: now };
+  #begin(id: string, now: number): Unrest {
+    const unrest = { since: now, lines: 0, held: 0, toldAt: now, last: undefined, lastAt: now };
     this.#unrests.set(id, unrest);
     return unrest;
   }
 
-  #summary(unrest: Unrest, now: number, what: string): LogLine {
-    const { held, toldAt, last } = unrest;
+  #summary(unrest: Unrest, last: LogLine, now: number, what: string): LogLine {
+    const { held, toldAt } = unrest;
     const time = formatDuration((now - toldAt) / 1000);
     unrest.held = 0;
     unrest.toldAt = now;
     const message = `${subjectOf(last)} ${what}: ${held} changes in ${time}, the last: ${last.message}`;
-    return warning(message, unrest);
+    return warning(message, unrest, last);
   }
 }
 
@@ -83,7 +85,7 @@ function subjectOf({ fields: { container, route } }: LogLine): string {
   return container === undefined ? `route ${String(route)}` : `container ${String(container)}`;
 }
 
-function warning(message: string, { last, lines }: Unrest): LogLine {
+function warning(message: string, { lines }: Unrest, last: LogLine): LogLine {
   const { container, id, route = "" } = last.fields;
   const about = container === undefined || id === undefined ? { route } : { container, id };
   return { level: "warn", message, fields: { event: "restless", ...about, lines } };

@@ -34,7 +34,7 @@ import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { newTcpPorts, tcpPortsOf, type TcpPorts } from "./tcp-ports.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
-import { firstState, withChanges, type Change, type State } from "./state.ts";
+import { firstState, withChanges, withoutOldChanges, type Change, type State } from "./state.ts";
 import {
   graceOf,
   serversInUse,
@@ -645,6 +645,7 @@ export class Gateway {
     const before = this.#state;
     this.#state = { ...before, ...news };
     for (const listener of this.#listeners) listener(this.#state, before);
+    this.#state = withoutOldChanges(this.#state);
   }
 }
 

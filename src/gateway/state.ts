@@ -91,7 +91,7 @@ export interface State {
   readonly lastChange: number;
 }
 
-/** How many changes are kept. A pass with more of them, such as the first one, is kept whole. */
+/** How many changes are kept. A pass with more of them, such as the first one, is told whole. */
 const CHANGES_KEPT = 1_000;
 
 /** The state of a gateway before its first pass. */
@@ -115,6 +115,14 @@ export function withChanges(state: State, changes: readonly Change[]): State {
     changes: [...state.changes, ...changes].slice(-Math.max(CHANGES_KEPT, changes.length)),
     counters: { ...counters, changes: counters.changes + changes.length },
   };
+}
+
+/** The state without the changes that are too many to keep, once everybody was told of them. */
+export function withoutOldChanges(state: State): State {
+  const { changes } = state;
+  return changes.length <= CHANGES_KEPT
+    ? state
+    : { ...state, changes: changes.slice(-CHANGES_KEPT) };
 }
 
 /** The changes that came after an earlier state, the oldest first. */

@@ -27,6 +27,13 @@ export function listDifference<A, B>(
   return { start, before, after };
 }
 
+const NONE: readonly never[] = Object.freeze([]);
+
+/** The same list; all empty ones are one. Thousands of services have a dozen such lists each. */
+export function shared<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NONE : list;
+}
+
 /** Whether two lists have the same items in the same order. */
 export function sameItems<T>(a: readonly T[], b: readonly T[]): boolean {
   return a.length === b.length && a.every((item, index) => item === b[index]);

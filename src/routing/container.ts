@@ -17,6 +17,7 @@ import {
   type ServerWishes,
 } from "./intent.ts";
 import { whyFiltered, type Filter } from "./filters.ts";
+import { shared } from "../lib/lists.ts";
 import { nameOf } from "../lib/places.ts";
 import { describeSettings } from "./settings/profile.ts";
 import { describeRules } from "./settings/rules.ts";
@@ -162,7 +163,7 @@ export function createContainerRouter(
       return [{ container, intent: own, servers: ofBranch, branches: [] }];
     });
     const told = warnings.length === 0 ? intent : withWarnings(intent, warnings);
-    return { container, intent: told, servers, branches };
+    return { container, intent: told, servers, branches: shared(branches) };
   }
 }
 

@@ -19,6 +19,7 @@ import { tcpSettingsOf } from "./settings/tcp.ts";
 import { digestOf } from "../lib/digest.ts";
 import { ANY_NAME, keyOf } from "../lib/places.ts";
 import { compare } from "../lib/text.ts";
+import { shared } from "../lib/lists.ts";
 
 /** A value and its source, such as `image acme/shop:1.2` or `label gateway.port`. */
 interface Sourced<T> {
@@ -140,6 +141,7 @@ const NO_WISHES: ServerWishes = {
   maxconn: undefined,
   said: [],
 };
+const NO_SETTINGS: Settings = Object.freeze({});
 export const STRIPPED: Treatment = { strip: true, rewrite: "", source: "" };
 /** One container asks for no more. Each is an entry of HAProxy's map. */
 const MOST_ROUTES = 100;
@@ -181,7 +183,8 @@ export function readIntent(
     const help = `; label ${options.labelPrefix}service names the service of such a container`;
     return { reason: routes.length === 0 ? why : `${why}${help}`, optedOut: false };
   }
-  const settings = Object.assign({}, ...known.map((part) => part.settings ?? {}));
+  const said: Settings = Object.assign({}, ...known.map((part) => part.settings ?? {}));
+  const settings = Object.keys(said).length === 0 ? NO_SETTINGS : said;
   const tooMany =
     asks.length > MOST_ROUTES
       ? [`it asks for ${asks.length} routes, and gets the first ${MOST_ROUTES}`]
@@ -198,11 +201,11 @@ export function readIntent(
     port,
     network,
     settings,
-    branches,
+    branches: shared(branches),
     server,
     registry,
     translatedFrom,
-    warnings,
+    warnings: shared(warnings),
   };
 }
 

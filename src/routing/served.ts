@@ -1,6 +1,7 @@
 // What is made of one service: itself, or why it is not served, and what there is to say of it.
 
 import { isDeepStrictEqual } from "node:util";
+import { shared } from "../lib/lists.ts";
 import { keyOf, nameOf } from "../lib/places.ts";
 import type { Rejection, RouteRefusal, Service } from "../model.ts";
 import type { UnroutedContainer } from "./container.ts";
@@ -61,18 +62,20 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
     losses,
     service: isServed ? toService(name, members, own, settings) : undefined,
     // What has no part in a branch is served elsewhere.
-    rejections: isBranch(name)
-      ? []
-      : [
-          ...out.map((each) => toRejection(unrouted(each))),
-          ...(isServed
-            ? []
-            : members.map(({ container }) =>
-                toRejection(unrouted({ container, route: undefined, reason: why })),
-              )),
-        ],
-    refusals,
-    warnings: [
+    rejections: shared(
+      isBranch(name)
+        ? []
+        : [
+            ...out.map((each) => toRejection(unrouted(each))),
+            ...(isServed
+              ? []
+              : members.map(({ container }) =>
+                  toRejection(unrouted({ container, route: undefined, reason: why })),
+                )),
+          ],
+    ),
+    refusals: shared(refusals),
+    warnings: shared([
       ...warningsOf(name, members),
       ...candidate.warnings,
       ...(isBranch(name) ? out : []).map(
@@ -82,7 +85,7 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
       ...(isServed || isBranch(name) ? refusals : []).map(
         ({ route, reason }) => `service ${titleOf(name)} is not served at ${route}: ${reason}`,
       ),
-    ],
+    ]),
   };
 }
 

@@ -1,5 +1,6 @@
 // Makes a service from its containers, with its servers and routes.
 
+import { shared } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
 import {
   hasRules,
@@ -58,7 +59,7 @@ export function toService(
     settings,
     routes,
     servers: withShares(members.toSorted(byAge), serversOf(members)),
-    waiting: members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer),
+    waiting: shared(members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer)),
     hold: "",
   };
 }

@@ -5,6 +5,7 @@ import type { Container, Settings } from "../model.ts";
 import { holdsClaim, whyClaimed, type Claim } from "./claims.ts";
 import type { RoutedContainer } from "./container.ts";
 import { isNamed, STRIPPED, titleOf, type RouteIntent } from "./intent.ts";
+import { shared } from "../lib/lists.ts";
 import { keyOf, nameOf } from "../lib/places.ts";
 import type { ServiceGroup } from "./service.ts";
 import { agree } from "./settings/profile.ts";
@@ -86,15 +87,15 @@ export function standingOf(
   return {
     members: kept.length === members.length ? members : members.filter((each) => isKept.has(each)),
     asks: [...asks.values()],
-    denials,
+    denials: shared(denials),
     isLabelled: isNamed(name) || [...asks.values()].some(({ isDefault }) => !isDefault),
     settings: agreed.settings,
-    warnings: [
+    warnings: shared([
       ...warnings.slice(0, 1),
       ...ruleWarnings.slice(0, 1),
       ...agreed.warnings,
       ...shareWarnings(name, kept.toSorted(byAge), labelPrefix),
-    ],
+    ]),
   };
 }
 

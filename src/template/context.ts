@@ -2,6 +2,7 @@
 
 import { WeakCache } from "../lib/weak-cache.ts";
 import { isForwarded, type Model, type Server, type Service } from "../model.ts";
+import { shared } from "../lib/lists.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard, nameOf, wildcardKey } from "../lib/places.ts";
 import type { ErrorPage } from "./error-pages.ts";
@@ -253,7 +254,7 @@ function toBackend(service: Service, holdLength: number): Backend {
     path: tcp
       ? routes.map(nameOf).join(", ")
       : (routes.find(({ host }) => host === "")?.path ?? `/${name}`),
-    hosts: tcp ? [] : routes.map(({ host }) => host).filter((host) => host !== ""),
+    hosts: shared(tcp ? [] : routes.map(({ host }) => host).filter((host) => host !== "")),
     servers: servers.map(traceLabels),
     // Only HTTP tells that a client is content to wait.
     hold: holdLength === 0 || tcp ? "" : hold === "waiting" ? "on" : "off",
