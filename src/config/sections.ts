@@ -61,25 +61,47 @@ function isEmpty({ kind, lines }: Section): boolean {
   return kind === "" && lines.length === 0;
 }
 
+/** A section that was read. Of thousands few lines are looked at: they are made of the text each time. */
+class ParsedSection implements Section {
+  constructor(
+    readonly text: string,
+    readonly kind: string,
+    readonly name: string,
+    readonly head: string,
+    readonly conditional: boolean,
+  ) {}
+
+  get title(): string {
+    return this.name === "" ? this.kind : `${this.kind} "${this.name}"`;
+  }
+
+  get lines(): readonly string[] {
+    return codeLines(this.text).slice(this.kind === "" ? 0 : 1);
+  }
+}
+
 function parseSection(piece: string): Section {
   // A piece of a text keeps all of that text. Put together of its lines, it is a text of its own.
   const text = piece.split("\n").join("\n");
-  const lines = text
-    .split("\n")
-    .map(scanWords)
-    .filter((words) => words.length > 0);
-  const [word = "", second = ""] = lines[0]?.map(({ value }) => value) ?? [];
-  // The quotes stay: lines that differ only in their quotes count as changed. That costs a reload,
-  // and is rare.
-  const sources = lines.map((words) => words.map(({ source }) => source).join(" "));
-  const conditional = sources.some((line) => line.startsWith("."));
+  const lines = codeLines(text);
+  const [head = ""] = lines;
+  const [word, name = ""] = splitWords(head);
+  const conditional = lines.some((line) => line.startsWith("."));
+  const kind = SECTION_WORDS.find((each) => each === word);
   // HAProxy also reads lines before the first section, such as `.if` or `presetenv`.
-  if (!SECTION_WORDS.includes(word)) {
-    return { text, kind: "", name: "", title: "", head: "", lines: sources, conditional };
-  }
-  const [head = "", ...rest] = sources;
-  const title = second === "" ? word : `${word} "${second}"`;
-  return { text, kind: word, name: second, title, head, lines: rest, conditional };
+  if (kind === undefined) return new ParsedSection(text, "", "", "", conditional);
+  return new ParsedSection(text, kind, name, head, conditional);
+}
+
+/**
+ * The lines of a text without comments, and with one space between words. The quotes stay: lines that
+ * differ only in their quotes count as changed. That costs a reload, and is rare.
+ */
+function codeLines(text: string): string[] {
+  return text
+    .split("\n")
+    .map(withoutComment)
+    .filter((line) => line !== "");
 }
 
 /** The path of the first `stats socket` that is a unix socket; undefined if there is none. */
@@ -132,8 +154,8 @@ export function serverStateFile(sections: readonly Section[]): string | undefine
 
 /** The lines of `global` as words. They are read one by one: it mostly is the first of many sections. */
 function* globalLines(sections: readonly Section[]): Generator<readonly string[]> {
-  for (const { kind, lines } of sections) {
-    if (kind === "global") yield* lines.map(splitWords);
+  for (const section of sections) {
+    if (section.kind === "global") yield* section.lines.map(splitWords);
   }
 }
 

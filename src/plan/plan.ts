@@ -369,13 +369,17 @@ function byTitle(all: readonly Section[]): SectionsByTitle {
   const sections = new Map<string, Section>();
   let unnamed = 0;
   for (const section of all) {
-    const { kind, title, head, lines } = section;
+    const { kind, title } = section;
     const first = sections.get(title);
     if (first === undefined) sections.set(title, section);
     // Several `defaults` without a name are different sections: each is for those after it.
     else if (kind === "defaults") sections.set(`${title} ${++unnamed}`, section);
     // HAProxy reads several `global` sections as one.
-    else sections.set(title, { ...first, lines: [...first.lines, head, ...lines] });
+    else {
+      const { name, head, text, conditional } = first;
+      const lines = [...first.lines, section.head, ...section.lines];
+      sections.set(title, { kind, name, title, head, text, lines, conditional });
+    }
   }
   return sections;
 }

@@ -166,7 +166,9 @@ export function isPlainBackend(section: Section): boolean {
 
 /** The backends that are provided for new services, and have no servers in the configuration. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
-  return [...sections].filter(({ name, lines }) => isSpare(name) && !lines.some(isServerLine));
+  return [...sections].filter(
+    (section) => isSpare(section.name) && !section.lines.some(isServerLine),
+  );
 }
 
 /** Whether two backends differ in nothing but their names and servers. */
