@@ -10,7 +10,7 @@ import {
   type ProcessIdentity,
 } from "../lib/processes.ts";
 import { inOnePiece } from "../lib/text.ts";
-import { WeakCache } from "../lib/weak-cache.ts";
+import { ListCache } from "../lib/weak-cache.ts";
 import type { Files, Holder, Model, Server } from "../model.ts";
 
 /** Where and how long the numbers of processes are valid: in this boot and this PID namespace. */
@@ -21,7 +21,7 @@ function processScope(): string {
 /** Makes the file that says who is behind each server, for the services of each pass. */
 export function createOwnersFile(path: string): (model: Model) => Files["assets"] {
   const scope = processScope();
-  const lines = new WeakCache<Server, string>();
+  const lines = new ListCache<Server, string>();
   return ({ services }) => {
     const servers = services.flatMap((service) => service.servers);
     return { [path]: { kind: "owners", text: ownersText(scope, lines.getAll(servers, lineOf)) } };

@@ -4,7 +4,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { listDifference, sameItems } from "../lib/lists.ts";
-import { WeakCache } from "../lib/weak-cache.ts";
+import { ListCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Snapshot } from "../model.ts";
 import {
@@ -41,7 +41,7 @@ export const route: Router = (...input) => createRouter()(...input);
  */
 export function createRouter(): Router {
   let lastContext = "";
-  let decisionCache = new WeakCache<Container, Decision>();
+  let decisionCache = new ListCache<Container, Decision>();
   let candidates = new CandidateCache();
   const servedBefore = new WeakMap<Candidate, Served>();
   let last: Routed = { decisions: [], groups: [], served: [] };
@@ -53,7 +53,7 @@ export function createRouter(): Router {
     // All that decisions depend on besides the container itself.
     const context = JSON.stringify([reach, snapshot.drivers, { ...options, excluded: {} }]);
     if (context !== lastContext) {
-      decisionCache = new WeakCache();
+      decisionCache = new ListCache();
       candidates = new CandidateCache();
     }
     lastContext = context;

@@ -1,6 +1,6 @@
 // The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
-import { WeakCache } from "../lib/weak-cache.ts";
+import { ListCache } from "../lib/weak-cache.ts";
 import { isForwarded, type Model, type Server, type Service } from "../model.ts";
 import { shared } from "../lib/lists.ts";
 import { compare, compareVersions } from "../lib/text.ts";
@@ -183,8 +183,8 @@ const COOKIE_COUNT = Array.from({ length: 100 }, (_, index) => index + 1);
 
 /** Of services whose requests may wait, and of those whose requests never do. */
 const [holding, notHolding] = [
-  new WeakCache<Service, Backend>(),
-  new WeakCache<Service, Backend>(),
+  new ListCache<Service, Backend>(),
+  new ListCache<Service, Backend>(),
 ];
 
 /**

@@ -3,7 +3,7 @@
 
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
-import { WeakCache } from "../lib/weak-cache.ts";
+import { ListCache } from "../lib/weak-cache.ts";
 import type { Service } from "../model.ts";
 
 /** A piece in the map. */
@@ -27,7 +27,7 @@ interface Row {
   readonly digest: string;
 }
 
-const rows = new WeakCache<Service, readonly Row[]>();
+const rows = new ListCache<Service, readonly Row[]>();
 
 /**
  * The pieces, the last one first: so each is there before another one leads to it, and goes after that does

@@ -1,6 +1,6 @@
 // What the template needs to write the rules of routes: who uses which, and the entries of their maps.
 
-import { WeakCache } from "../lib/weak-cache.ts";
+import { ListCache } from "../lib/weak-cache.ts";
 import { millisecondsOf } from "../lib/durations.ts";
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
@@ -69,7 +69,7 @@ const LABELS: Partial<Record<Mark, string>> = {
   response: "headers.response.",
 };
 
-const marked = new WeakCache<Route, MarkedRoute>();
+const marked = new ListCache<Route, MarkedRoute>();
 
 /** Marks the routes that have rules. */
 export function markRoutes(routes: readonly Route[]): readonly MarkedRoute[] {
