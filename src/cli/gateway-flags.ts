@@ -130,6 +130,17 @@ export const GATEWAY_FLAGS: FlagDefs = {
     valueHint: "FOLDER",
     description: "pages for the gateway's own errors, such as 503.html or 503.http",
   },
+  "access-log": {
+    type: "string",
+    valueHint: "FORMAT:TARGET",
+    description:
+      "a line for each request: json or common, to a file, journal, unix:SOCKET or tcp:HOST:PORT (default: none)",
+  },
+  "access-log-sample": {
+    type: "string",
+    valueHint: "PERCENT",
+    description: "of requests that are no errors, log only so many, such as 10% (default: 100%)",
+  },
   wait: {
     type: "string",
     valueHint: "MIN:MAX",

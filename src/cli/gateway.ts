@@ -2,6 +2,7 @@
 
 import { watch, type FSWatcher } from "node:fs";
 import { basename, dirname } from "node:path";
+import { AccessLog } from "../gateway/access-log/access-log.ts";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
 import type { Command, Environment, Signals } from "./command.ts";
@@ -61,6 +62,7 @@ async function runGateway(
 ): Promise<void> {
   const setup = await prepare(options, env, log);
   const { paths, client, files, settings, template, tcpPorts } = setup;
+  const accessLog = AccessLog.open(options.accessLog, paths, log);
   if (paths.managed) makeOutputFolder(paths);
   const lock = await lockOutput(paths.output, (message) => log.warn(message));
   const folderIsSystemds = unitOf(env) !== undefined;
@@ -99,6 +101,7 @@ async function runGateway(
       program: options.haproxy.program,
       log,
       upkeep: () => upkeep.mend(),
+      reloaded: () => accessLog?.look(),
     });
     const gateway = new Gateway({
       source: new DockerSource(client, log),
@@ -117,6 +120,7 @@ async function runGateway(
       await gateway.once(end);
       return;
     }
+    accessLog?.start(() => applier.statsSocket);
     const notifier = createNotifier(env, log);
     const sendStatus = (): void => notifier.status(statusLine(gateway.state, Date.now()));
     const sending = setInterval(sendStatus, STATUS_EVERY);
@@ -149,6 +153,7 @@ async function runGateway(
     notifier.close();
     upkeep.lost.throwIfAborted();
   } finally {
+    await accessLog?.close();
     client.transport.close();
     lock();
   }

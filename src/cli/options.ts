@@ -2,6 +2,7 @@
 
 import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
+import { parseAccessLog, type AccessLogChoice } from "./access-log-options.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
 import { parseDefaultRule, type DefaultRule } from "../routing/default-rule.ts";
@@ -32,6 +33,8 @@ export interface Options {
   readonly index: boolean;
   /** The folder of pages for the gateway's own errors. */
   readonly errorDir: string | undefined;
+  /** What is logged of requests; undefined: nothing. */
+  readonly accessLog: AccessLogChoice | undefined;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** Whether a link that forgets the prefix of its page is led below it. */
@@ -126,6 +129,7 @@ export function parseOptions(raw: RawOptions): Options {
     index: raw["index"] === true,
     errorDir:
       errorDir === undefined ? undefined : parseFolder("error-dir", errorDir, "/srv/errors"),
+    accessLog: parseAccessLog(text("access-log"), text("access-log-sample")),
     haproxy: {
       program: text("haproxy") ?? "haproxy",
       outputFile: text("output-file"),

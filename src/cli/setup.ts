@@ -23,7 +23,7 @@ import { ErrorDir } from "../gateway/error-dir.ts";
 import { LabelFiles } from "../gateway/label-files.ts";
 import { TcpPorts } from "../gateway/tcp-ports.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
-import { holdOptions, proxyOptions } from "../template/context.ts";
+import { accessLogOptions, holdOptions, proxyOptions } from "../template/context.ts";
 import { compareVersions } from "../lib/text.ts";
 
 export interface Setup {
@@ -70,6 +70,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         ports: routing.ports,
         mendLinks: options.mendLinks,
         index: options.index,
+        accessLog: accessLogOptions(options.accessLog),
         ...proxyOptions(options.trustedProxies, options.proxyProtocol),
         ...holdOptions(options.hold, isRemote),
       },

@@ -42,6 +42,8 @@ interface ApplierParts {
    * @throws GatewayError `config` if it cannot
    */
   readonly upkeep?: () => Promise<void>;
+  /** Called when HAProxy was told to read its files again. */
+  readonly reloaded?: () => void;
 }
 
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
@@ -346,7 +348,10 @@ export class Applier {
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();
-      await haproxy.reload().finally(() => former.note());
+      await haproxy.reload().finally(() => {
+        former.note();
+        this.parts.reloaded?.();
+      });
     } catch (error) {
       // HAProxy may have taken the new files without saying so. Only another reload makes it sure.
       this.#doubt("the last reload failed");

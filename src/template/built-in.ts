@@ -1,5 +1,6 @@
 // The templates and partials that are embedded in the program.
 
+import accessLog from "../../templates/access-log.hbs" with { type: "text" };
 import cookies from "../../templates/cookies.hbs" with { type: "text" };
 import climbing from "../../templates/climbing.hbs" with { type: "text" };
 import mended from "../../templates/mended.hbs" with { type: "text" };
@@ -44,6 +45,7 @@ export const TEMPLATES: Readonly<Record<TemplateName, string>> = { path, host: p
 
 /** The partials that any template may include with `{{> name}}`. */
 export const PARTIALS: Readonly<Record<string, string>> = {
+  "access-log": accessLog,
   global,
   defaults,
   frontend,

@@ -5,11 +5,18 @@ import { isForwarded, type Model, type Server, type Service } from "../model.ts"
 import { shared } from "../lib/lists.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard, nameOf, wildcardKey } from "../lib/places.ts";
+import { containerNames, routeNames, type AccessLogOptions } from "./access-log.ts";
 import type { ErrorPage } from "./error-pages.ts";
 import { traceLabels } from "./origin.ts";
 import { pageFilesOf, type PageFile } from "./pages.ts";
 import { profilesOf, retriesFor, type Profile } from "./profiles.ts";
-import { markRoutes, toRulesContext, type MarkedRoute, type RulesContext } from "./rules.ts";
+import {
+  markRoutes,
+  toRulesContext,
+  type Entry,
+  type MarkedRoute,
+  type RulesContext,
+} from "./rules.ts";
 import { indexOf, type IndexPiece } from "./route-index.ts";
 import { toTcpContext, type TcpContext } from "./tcp.ts";
 import { inheritedRoutes } from "./wildcards.ts";
@@ -29,6 +36,8 @@ export interface ContextOptions {
   readonly proxyProtocol: boolean;
   /** Whether a page at `/` lists the routes. */
   readonly index: boolean;
+  /** What the access log has; false: there is none. */
+  readonly accessLog: AccessLogOptions | false;
   /** What is answered for errors in place of the gateway's own words. */
   readonly errorPages: readonly ErrorPage[];
   /** The same by status. */
@@ -50,6 +59,15 @@ export function proxyOptions(
   proxyProtocol: boolean,
 ): Pick<ContextOptions, "trustedProxies" | "hops" | "proxyProtocol"> {
   return { trustedProxies: networks, hops: networks.length === 0 ? [] : HOPS, proxyProtocol };
+}
+
+/** What templates see of the access log: nothing of where it goes. */
+export function accessLogOptions(
+  choice: AccessLogOptions | undefined,
+): ContextOptions["accessLog"] {
+  if (choice === undefined) return false;
+  const { format, sample, sampled } = choice;
+  return { format, sample, sampled };
 }
 
 /** What templates see of the pages for errors. */
@@ -159,6 +177,10 @@ export interface Context {
   readonly backends: readonly Backend[];
   /** The ports from which bytes are forwarded as they are; empty: none, and so are all of its rules. */
   readonly tcp: TcpContext;
+  /** What an access log says of each route by its ID; empty without one. */
+  readonly names: readonly Entry[];
+  /** The names of containers by those of their servers, for an access log. */
+  readonly containers: readonly Entry[];
   /** The routes in pieces, for the page that lists them. */
   readonly index: readonly IndexPiece[];
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
@@ -209,7 +231,7 @@ export function toContext(
   const all = [...own, ...inheritedRoutes(own)];
   const rules = toRulesContext(all);
   return {
-    routes: markRoutes(all),
+    routes: markRoutes(all, options.accessLog !== false),
     wildcards: [...hosts].toSorted(compare).map((host) => ({ host, key: wildcardKey(host) })),
     uses: {
       hosts: options.domain !== "" || own.some(({ host }) => host !== ""),
@@ -229,6 +251,11 @@ export function toContext(
     haproxy,
     spares: SPARE_NAMES,
     cookies: compareVersions(haproxy.version, "3.0") < 0 ? COOKIE_COUNT : [],
+    names:
+      options.accessLog === false
+        ? []
+        : routeNames(all, model.services, options.accessLog, titleOf),
+    containers: options.accessLog === false ? [] : containerNames(model.services),
     // Getters, so that only templates that use these fields cause the work.
     get index() {
       return indexOf(served, titleOf);

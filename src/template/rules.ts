@@ -69,11 +69,17 @@ const LABELS: Partial<Record<Mark, string>> = {
   response: "headers.response.",
 };
 
-const marked = new ListCache<Route, MarkedRoute>();
+const [marked, allMarked] = [
+  new ListCache<Route, MarkedRoute>(),
+  new ListCache<Route, MarkedRoute>(),
+];
 
-/** Marks the routes that have rules. */
-export function markRoutes(routes: readonly Route[]): readonly MarkedRoute[] {
-  return marked.getAll(routes, (route) => ({ ...route, mark: markOf(route) }));
+/** Marks the routes that have rules. @param all whether the others get a mark, too: `~ID~` */
+export function markRoutes(routes: readonly Route[], all: boolean): readonly MarkedRoute[] {
+  return (all ? allMarked : marked).getAll(routes, (route) => ({
+    ...route,
+    mark: markOf(route) || (all ? `~${idOf(route)}~` : ""),
+  }));
 }
 
 /** What stands behind the backend of a route in a map; empty if the route has no rules. */

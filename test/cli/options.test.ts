@@ -22,6 +22,7 @@ const DEFAULTS: Options = {
   labelFiles: [],
   index: false,
   errorDir: undefined,
+  accessLog: undefined,
   haproxy: {
     program: "haproxy",
     outputFile: undefined,

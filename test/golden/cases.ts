@@ -13,7 +13,7 @@ import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
-import { holdOptions, proxyOptions } from "../../src/template/context.ts";
+import { accessLogOptions, holdOptions, proxyOptions } from "../../src/template/context.ts";
 import { container, HOST } from "../lab/make.ts";
 
 /** What a case may say in its `options.json`. */
@@ -72,7 +72,7 @@ function readCase(name: string): GoldenCase {
     now: () => new Date(),
   });
   const { pathOf } = new ConfigFiles(paths.output, isOwnConfig, log);
-  const { routing, listen, hold, index, trustedProxies, proxyProtocol } = options;
+  const { routing, listen, hold, index, accessLog, trustedProxies, proxyProtocol } = options;
   const pages = place(name, "pages");
   const template = readTemplate(name, options.template.name);
   return {
@@ -90,6 +90,7 @@ function readCase(name: string): GoldenCase {
           ports: routing.ports,
           mendLinks: true,
           index,
+          accessLog: accessLogOptions(accessLog),
           ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
         },

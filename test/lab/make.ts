@@ -39,6 +39,7 @@ export const SETTINGS: DesiredSettings = {
     ports: [8000, 80],
     mendLinks: true,
     index: false,
+    accessLog: false,
     ...proxyOptions([], false),
     ...holdOptions(10_000, false),
   },

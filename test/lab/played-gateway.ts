@@ -87,6 +87,7 @@ export class PlayedGateway {
         ports: [8000, 80],
         mendLinks: true,
         index: false,
+        accessLog: false,
         ...proxyOptions([], false),
         ...holdOptions(hold, false),
       },

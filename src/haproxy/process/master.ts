@@ -86,11 +86,16 @@ export async function formerWorkers(masterSocket: string): Promise<number[]> {
 export async function hasRequests(masterSocket: string): Promise<boolean> {
   const processes = await askHaproxy(masterSocket, "show proc;quit");
   for (const [, pid] of processes.matchAll(/^(\d+)\s+worker\b/gm)) {
-    const sessions = await askHaproxy(masterSocket, `@!${pid} show sess\nquit`);
-    // Sessions of HAProxy's own sockets are no requests.
-    if (/ fe=(?!GLOBAL|MASTER)/.test(sessions)) return true;
+    if (await workerHasRequests(masterSocket, Number(pid))) return true;
   }
   return false;
+}
+
+/** Whether this worker has an open request. @throws GatewayError `haproxy` if it cannot be asked */
+export async function workerHasRequests(masterSocket: string, pid: number): Promise<boolean> {
+  const sessions = await askHaproxy(masterSocket, `@!${pid} show sess\nquit`);
+  // Sessions of HAProxy's own sockets are no requests.
+  return / fe=(?!GLOBAL|MASTER)/.test(sessions);
 }
 
 /** `0d00h01m02s` in seconds. */
