@@ -31,6 +31,8 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   "label-prefix": ["a.b", "c."],
   "label-files": ["/srv/a", "/srv/b"],
   "error-dir": ["/srv/a", "/srv/b"],
+  "access-log": ["json:journal", "common:/var/log/x/y.log"],
+  "access-log-sample": ["10%", "0.5%"],
   filter: ["label=a=b", "name=x"],
   "default-rule": ["/{{container.name}}", "{{image.name}}.a.org"],
   compat: ["none", "traefik,caddy"],

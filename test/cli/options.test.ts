@@ -4,6 +4,9 @@ import { expect, test } from "bun:test";
 import { listenPort, parseOptions, type Options, type RawOptions } from "../../src/cli/options.ts";
 import { failureOf } from "../lab/make.ts";
 
+const ACCESS_LOG =
+  "such as --access-log json:/var/log/gateway/access.log, json:journal, common:unix:/run/x.sock or json:tcp:127.0.0.1:5170";
+
 const DEFAULTS: Options = {
   template: { name: "path", file: undefined },
   routing: {
@@ -210,6 +213,24 @@ test.each<[RawOptions, string, string | undefined]>([
     "such as --error-dir /srv/errors",
   ],
   [
+    { "access-log": "/var/log/x.log" },
+    'Cannot use --access-log "/var/log/x.log": it begins with neither json: nor common:',
+    ACCESS_LOG,
+  ],
+  ...["json:", "json:x.log", "json:/", "json:unix:x", "json:tcp:a", "json:tcp:a:0"].map(
+    (value): [RawOptions, string, string] => [
+      { "access-log": value },
+      `Cannot use --access-log "${value}": after json: there is no path from the root, journal, unix:PATH or tcp:HOST:PORT`,
+      ACCESS_LOG,
+    ],
+  ),
+  ...["0%", "101%", "10", "0.001%", "-1%"].map((value): [RawOptions, string, string] => [
+    { "access-log": "json:journal", "access-log-sample": value },
+    `Cannot use --access-log-sample "${value}": it is no share from 0.01% to 100%`,
+    "such as --access-log-sample 10%; errors have a line in any case",
+  ]),
+  [{ "access-log-sample": "10%" }, "--access-log-sample goes with --access-log", ACCESS_LOG],
+  [
     { "trusted-proxies": "10.0.0.0/8,x" },
     'Cannot use --trusted-proxies: "x" is not an address or a network',
     "such as --trusted-proxies 10.0.0.0/8,fd00::/8",
@@ -243,4 +264,40 @@ test.each([
   ["[::1]:443", 443],
 ])("the port of %s", (address, port) => {
   expect(listenPort(address)).toBe(port);
+});
+
+test.each<[string, string | undefined, object]>([
+  [
+    "json:journal",
+    undefined,
+    { format: "json", target: { kind: "journal" }, sample: 10_000, sampled: false },
+  ],
+  [
+    "common:/a b/c",
+    "12.5%",
+    { format: "common", target: { kind: "file", path: "/a b/c" }, sample: 1250, sampled: true },
+  ],
+  [
+    "json:unix:/run/x",
+    "100%",
+    { format: "json", target: { kind: "unix", path: "/run/x" }, sample: 10_000, sampled: false },
+  ],
+  [
+    "json:tcp:[::1]:5170",
+    "0.01%",
+    { format: "json", target: { kind: "tcp", host: "::1", port: 5170 }, sample: 1, sampled: true },
+  ],
+  [
+    "json:tcp:logs.lan:1",
+    undefined,
+    {
+      format: "json",
+      target: { kind: "tcp", host: "logs.lan", port: 1 },
+      sample: 10_000,
+      sampled: false,
+    },
+  ],
+])("the access log %s, %s", (value, sample, expected) => {
+  const raw = sample === undefined ? {} : { "access-log-sample": sample };
+  expect(parseOptions({ "access-log": value, ...raw }).accessLog).toEqual(expected as never);
 });

@@ -17,7 +17,13 @@ import {
   type Paths,
 } from "../../gateway/paths.ts";
 import { inspectHost } from "../../gateway/host.ts";
-import { listenPort, parseOptions, type RawOptions, type TemplateOptions } from "../options.ts";
+import {
+  listenPort,
+  parseOptions,
+  type Options,
+  type RawOptions,
+  type TemplateOptions,
+} from "../options.ts";
 import { TLS_VARIABLES } from "./context.ts";
 import type { HaproxyService } from "./haproxy-unit.ts";
 import { servicePath } from "./systemd.ts";
@@ -67,7 +73,8 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const { haproxy, template, listen, labelFiles, errorDir, dockerHost } = parseOptions(flags);
+  const { haproxy, template, listen, labelFiles, errorDir, accessLog, dockerHost } =
+    parseOptions(flags);
   const managed = haproxy.manageHaproxy === true;
   const paths = servicePaths(haproxy, env);
   if (managed) refuseOtherPaths(haproxy);
@@ -83,10 +90,12 @@ export function chooseService(
     environment["DOCKER_CERT_PATH"],
     ...labelFiles,
     errorDir,
+    accessLog?.target.kind === "unix" ? accessLog.target.path : undefined,
     host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
   for (const path of managed ? needed : []) refuseRootHome(path);
+  const logging = logFolders(accessLog, managed);
   // The ssh program has its keys in the home.
   const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
@@ -114,7 +123,8 @@ export function chooseService(
       managed,
       groups: managed ? dockerGroups(docker) : fileGroups(paths),
       capabilities: managed ? [] : fileRights(paths.output),
-      writes: managed ? [] : writtenFolders(paths),
+      writes: [...(managed ? [] : writtenFolders(paths)), ...logging.writes],
+      logs: logging.logs,
       readsHome,
       made,
       systemd,
@@ -235,6 +245,33 @@ function writtenFolders({ output, haproxy }: Paths): string[] {
   const state = dirname(haproxy.stateFile);
   // With `-` it may be missing: every boot makes it anew, and only if HAProxy is installed.
   return [...folders, ...(folders.has(state) ? [] : [`-${state}`])];
+}
+
+/** Its own folder below `/var/log`, which systemd makes. */
+const LOGS = /^\/var\/log\/([A-Za-z0-9_.@+-]+(?:\/[A-Za-z0-9_.@+-]+)*)\/[^/]+$/;
+
+/** Where the access log is written. @throws GatewayError `usage` if a service cannot write there */
+function logFolders(
+  choice: Options["accessLog"],
+  managed: boolean,
+): Pick<Service, "writes" | "logs"> {
+  if (choice?.target.kind !== "file") return { writes: [], logs: "" };
+  const { path } = choice.target;
+  refusePrivate(path);
+  const [, logs] = LOGS.exec(path) ?? [];
+  if (logs !== undefined) return { writes: [], logs };
+  const folder = dirname(path);
+  const problem = HOMES.test(path)
+    ? "it may not write there"
+    : !existsSync(folder)
+      ? `there is no folder "${folder}"`
+      : managed && folder === "/var/log"
+        ? `its user ${SERVICE_USER} may not write there`
+        : undefined;
+  if (problem === undefined) return { writes: [folder], logs: "" };
+  throw new GatewayError("usage", `Cannot install a service that logs to "${path}": ${problem}`, {
+    hint: "name a file in a folder of its own, such as json:/var/log/docker-api-gateway/access.log",
+  });
 }
 
 /** The groups of the configuration and of HAProxy's folder for its sockets. */

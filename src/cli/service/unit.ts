@@ -14,6 +14,8 @@ export interface Service {
   readonly capabilities: readonly string[];
   /** The folders to which it writes, without its own in `/run`. */
   readonly writes: readonly string[];
+  /** The folder below `/var/log` that systemd makes for its user; empty: none. */
+  readonly logs: string;
   /** Whether it reads what is below `/home`, `/root` or `/run/user`. */
   readonly readsHome: boolean;
   /** The files and folders that `install` makes. A folder ends in a slash. */
@@ -110,7 +112,7 @@ SystemCallErrorNumber=EPERM
 export const FIRST_WITH_RESTART_STEPS = 254;
 
 /** The part for a gateway with a HAProxy of its own, which has a unit of its own. */
-function managedPart({ groups }: Service): string {
+function managedPart({ groups, writes, logs }: Service): string {
   return `# Neither the gateway nor its HAProxy needs root: they have a user of their own.
 User=${SERVICE_USER}
 ${groups.length === 0 ? "" : "# To use Docker's socket. Who may do that can become root through it.\n"}\
@@ -121,6 +123,8 @@ RuntimeDirectory=${SERVICE_USER}
 RuntimeDirectoryMode=0750
 RuntimeDirectoryPreserve=yes
 Environment=XDG_RUNTIME_DIR=%t
+${logPart(logs)}\
+${lines("ReadWritePaths", writes)}\
 # systemd runs HAProxy.
 Environment=${HAPROXY_UNIT_VARIABLE}=${HAPROXY_UNIT}
 UMask=0027
@@ -130,7 +134,7 @@ OOMPolicy=continue
 }
 
 /** The part for a gateway that uses the HAProxy of the distribution. */
-function packagedPart({ groups, capabilities, writes }: Service): string {
+function packagedPart({ groups, capabilities, writes, logs }: Service): string {
   const rights =
     capabilities.length === 0
       ? "without one capability:\n# it may write what root owns, and of that only these folders."
@@ -140,8 +144,14 @@ function packagedPart({ groups, capabilities, writes }: Service): string {
 CapabilityBoundingSet=${capabilities.join(" ")}
 ${lines("SupplementaryGroups", groups)}\
 ${lines("ReadWritePaths", writes)}\
+${logPart(logs)}\
 UMask=0022
 `;
+}
+
+/** The folder of the access log. */
+function logPart(folder: string): string {
+  return folder === "" ? "" : `LogsDirectory=${folder}\nLogsDirectoryMode=0750\n`;
 }
 
 /** One line for each value. */

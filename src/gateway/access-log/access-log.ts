@@ -47,6 +47,7 @@ export class AccessLog {
   #statsSocket: () => string | undefined = () => undefined;
   #writing: Promise<void> = Promise.resolve();
   readonly #closing = new AbortController();
+  readonly #opened = Date.now();
   readonly #failures: RepeatedFailure;
   #lost = 0;
   #toldLost = 0;
@@ -115,14 +116,14 @@ export class AccessLog {
     }
   }
 
-  /** Reads the ring of a worker. What one has that is younger than the gateway was not read before. */
+  /** Reads the ring of a worker. What one has that is younger than the gateway nobody has read before. */
   async #follow({ pid, uptime }: Worker, socket: string): Promise<void> {
     if (this.#readers.has(pid)) return;
     const lines = new LineReader(this.format);
     const reader = await readRing({
       socket,
       ring: RING,
-      onlyNew: pid === this.#newest || uptime > process.uptime(),
+      onlyNew: pid === this.#newest || uptime * 1000 > Date.now() - this.#opened,
       take: async (chunk) => {
         const { text, count, lost } = lines.read(chunk);
         this.#lost += lost;

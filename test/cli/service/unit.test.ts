@@ -25,6 +25,7 @@ const PACKAGED: Service = {
   groups: ["haproxy"],
   capabilities: [],
   writes: ["/etc/haproxy", "-/run/haproxy"],
+  logs: "",
   readsHome: false,
   made: [],
   systemd: 257,
@@ -220,4 +221,11 @@ test("a unit tells what was made besides it, and that it is one of ours", () => 
   for (const text of ["", "[Service]\nExecStart=/bin/true\n", `\n${unit}`]) {
     expect(isOwnUnit(text)).toBe(false);
   }
+});
+
+test.each([PACKAGED, MANAGED])("the folder of an access log can be written", (service) => {
+  const own = settings({ ...service, logs: "gateway" });
+  expect([own["LogsDirectory"], own["LogsDirectoryMode"]]).toEqual([["gateway"], ["0750"]]);
+  const other = settings({ ...service, writes: ["/srv/logs"] });
+  expect([other["ReadWritePaths"], other["LogsDirectory"]]).toEqual([["/srv/logs"], undefined]);
 });
