@@ -71,5 +71,9 @@ export function containerNames(services: readonly Service[]): readonly Entry[] {
 /** What stands between the quotes of a text, without blanks, which a map cannot have. */
 function inQuotes(text: string, format: AccessLogFormat): string {
   const escaped = JSON.stringify(text).slice(1, -1);
-  return escaped.replaceAll(" ", format === "json" ? String.raw`\u0020` : "%20");
+  return escaped.replaceAll(/\s/gu, (blank) =>
+    format === "json"
+      ? `\\u${blank.charCodeAt(0).toString(16).padStart(4, "0")}`
+      : encodeURIComponent(blank),
+  );
 }
