@@ -111,8 +111,8 @@ function reasonOf(error: unknown): string {
 
 /** Where systemd takes lines of a program. Source: sd_journal_stream_fd(3). */
 const JOURNAL = "/run/systemd/journal/stdout";
-/** The name in the journal, the unit, the priority (informational), and three switches, all of them off. */
-const JOURNAL_START = "docker-api-gateway-access\n\n6\n0\n0\n0\n";
+/** The name in the journal, the unit, the priority (informational), and four switches, all of them off. */
+const JOURNAL_START = "docker-api-gateway-access\n\n6\n0\n0\n0\n0\n";
 /** Who takes nothing for so long will take nothing, in milliseconds. */
 const STUCK = 30_000;
 
