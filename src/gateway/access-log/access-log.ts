@@ -120,9 +120,11 @@ export class AccessLog {
   async #follow({ pid, uptime }: Worker, socket: string): Promise<void> {
     if (this.#readers.has(pid)) return;
     const lines = new LineReader(this.format);
+    let hasEnded = false;
     const reader = await readRing({
       socket,
       ring: RING,
+      pid,
       onlyNew: pid === this.#newest || uptime * 1000 > Date.now() - this.#opened,
       take: async (chunk) => {
         const { text, count, lost } = lines.read(chunk);
@@ -130,10 +132,12 @@ export class AccessLog {
         if (count > 0) await this.#write(text, count);
       },
       closed: () => {
-        if (this.#readers.get(pid) === reader) this.#readers.delete(pid);
+        hasEnded = true;
+        this.#readers.delete(pid);
         this.look();
       },
     });
+    if (hasEnded) return;
     this.#newest = pid;
     this.#readers.set(pid, reader);
   }

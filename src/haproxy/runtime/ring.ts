@@ -14,6 +14,8 @@ export interface RingReader {
 export interface RingOptions {
   readonly socket: string;
   readonly ring: string;
+  /** The process ID of the worker that is meant: around a reload another one may answer. */
+  readonly pid: number;
   /** Whether what is in the ring already is passed over. */
   readonly onlyNew: boolean;
   /** Takes what HAProxy wrote. Until it is done, nothing more is read. */
@@ -32,13 +34,26 @@ const MUCH = 65_536;
 
 /** Begins to read a ring. @throws GatewayError `haproxy` if nobody listens at the socket */
 export async function readRing(options: RingOptions): Promise<RingReader> {
-  const { socket: path, ring, onlyNew, take, closed } = options;
+  const { socket: path, ring, pid, onlyNew, take, closed } = options;
+  /** What the worker says of itself before the lines; undefined when that is read. */
+  let head: string | undefined = "";
   let lastAt = Date.now();
   let last = Promise.resolve();
   const handle = async (socket: Bun.Socket, chunk: Buffer): Promise<void> => {
-    await take(chunk);
+    const lines = afterHead(chunk);
+    if (lines.length > 0) await take(lines);
     if (chunk.length < MUCH) await pause(GATHER);
     socket.resume();
+  };
+  const afterHead = (chunk: Buffer): Buffer => {
+    if (head === undefined) return chunk;
+    head += chunk.toString("latin1");
+    const end = head.indexOf("\n\n");
+    if (end === -1) return Buffer.alloc(0);
+    if (Number(/^Pid: (\d+)$/m.exec(head)?.[1]) !== pid) throw new Error("another worker answered");
+    const rest = Buffer.from(head.slice(end + 2), "latin1");
+    head = undefined;
+    return rest;
   };
   try {
     const connection = await Bun.connect({
@@ -55,7 +70,7 @@ export async function readRing(options: RingOptions): Promise<RingReader> {
         error: (socket) => void socket.end(),
       },
     });
-    connection.write(`show events ${ring} ${onlyNew ? "-nw" : "-w"}\n`);
+    connection.write(`show info;show events ${ring} ${onlyNew ? "-nw" : "-w"}\n`);
     return {
       get lastAt() {
         return lastAt;
