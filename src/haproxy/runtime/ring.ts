@@ -28,7 +28,7 @@ export interface RingOptions {
  * After each chunk it is waited for so long, in milliseconds. What comes meanwhile is one chunk: to be
  * woken for each line would cost both sides more than the line itself.
  */
-const GATHER = 100;
+const GATHER = 200;
 /** There is more to read at once. */
 const MUCH = 65_536;
 
