@@ -105,7 +105,8 @@ export class Heirs {
     // Where bytes are forwarded nobody waits.
     const mayWait = !isForwarded(service) && !this.#without.has(service.name);
     const isAwaited = service.hold === "waiting" && mayWait;
-    if (heir === undefined || !isAwaited) return [];
+    // With other settings its servers may speak another protocol.
+    if (heir === undefined || !isAwaited || heir.profile !== service.profile) return [];
     const { servers } = heir;
     return [this.#same([service, servers], { ...service, routes, servers, hold: "" })];
   }

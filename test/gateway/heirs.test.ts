@@ -88,6 +88,16 @@ test("of one that is removed nothing is kept", () => {
   expect(at(100, other)).toEqual(["other waiting /shop other", "own other"]);
 });
 
+test("one that is spoken to otherwise inherits no requests", () => {
+  const tls = container("tls", {
+    image: "tls",
+    created: 2,
+    labels: { "gateway.path": "/shop", "gateway.scheme": "https" },
+  });
+  at(0, own, tls);
+  expect(at(100, tls)).toEqual(["tls waiting /shop tls"]);
+});
+
 test("who has another route as well keeps that one", () => {
   expect(at(0, own, both)).toEqual(["both /both both", "own /shop own"]);
   stopped.add(own.id);
