@@ -16,6 +16,7 @@ import { measureMemory } from "./memory.ts";
 import { findPeers } from "./peers.ts";
 import { measurePrice } from "./price.ts";
 import { measureRoutes } from "./routes.ts";
+import { measureSettings } from "./settings.ts";
 import { measureStart } from "./start.ts";
 import { measureStop } from "./stop.ts";
 import { toMarkdown, type Bench, type Row } from "./table.ts";
@@ -27,6 +28,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   burst: measureBurst,
   price: measurePrice,
   routes: measureRoutes,
+  settings: measureSettings,
   cost: measureCost,
   memory: measureMemory,
 };

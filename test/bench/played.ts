@@ -11,10 +11,16 @@ export function playedContainer(index: number, port: number): PlayedContainer {
   return { id, name: `app-${index}`, image: `bench/app-${index}:1.0`, ip, port };
 }
 
-/** Plays an Engine on which so many containers run. */
-export function playEngine(containers: number, port: number): PlayedEngine {
+/** Plays an Engine on which so many containers run. @param labelsOf the labels of one, by its number */
+export function playEngine(
+  containers: number,
+  port: number,
+  labelsOf: (index: number) => Record<string, string> = () => ({}),
+): PlayedEngine {
   const engine = patiently(() => new PlayedEngine(join(labDir("p"), "docker.sock")));
-  for (let index = 0; index < containers; index++) engine.add(playedContainer(index, port));
+  for (let index = 0; index < containers; index++) {
+    engine.add({ ...playedContainer(index, port), labels: labelsOf(index) });
+  }
   return engine;
 }
 
