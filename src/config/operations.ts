@@ -100,6 +100,12 @@ export type Aliases = Readonly<Record<string, string>>;
  */
 export const WAITING_ROOM = "_wait";
 
+/**
+ * The server that a backend of FastCGI always has, disabled: HAProxy takes no such backend without a server.
+ * It is none of a container's, and no server as far as the gateway is concerned.
+ */
+export const PLACEHOLDER = "_fcgi";
+
 /** The names of spare backends begin with this. The name of a repository never does. */
 const SPARE_PREFIX = "_spare";
 

@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import { sameItems } from "../lib/lists.ts";
 import { splitWords, type Section } from "./sections.ts";
-import { WAITING_ROOM, type ServerLine } from "./operations.ts";
+import { PLACEHOLDER, WAITING_ROOM, type ServerLine } from "./operations.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files } from "../model.ts";
 
@@ -100,8 +100,19 @@ export function hasWaitingRooms(files: Files): boolean {
   return withWaitingRooms.get(files, ({ config }) => line.test(config));
 }
 
+/** Whether a line is a server that requests can be sent to. */
 export function isServerLine(line: string): boolean {
-  return line.startsWith("server ");
+  return line.startsWith("server ") && !isPlaceholderLine(line);
+}
+
+function isPlaceholderLine(line: string): boolean {
+  return line.startsWith(`server ${PLACEHOLDER} `);
+}
+
+/** The server of a section that is only there as HAProxy wants one; undefined if there is none. */
+export function placeholderOf({ lines }: Section): ServerLine | undefined {
+  const line = lines.find(isPlaceholderLine);
+  return line === undefined ? undefined : { ...toServer(line, [], false), cookieKey: "" };
 }
 
 /** Whether HAProxy checks a server. Only such a server can be down until its first good check. */

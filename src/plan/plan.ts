@@ -130,8 +130,8 @@ export function withUnremovedBackends(
 
 /**
  * Makes the function that says whether a section that is gone from the files stays in HAProxy until the
- * next reload without a change for anybody: a spare backend, or a `defaults` section where all others
- * name theirs. The same settings may come again soon, and need no reload then.
+ * next reload without a change for anybody: a spare backend, its FastCGI, or a `defaults` section where
+ * all others name theirs. The same settings may come again soon, and need no reload then.
  */
 function leftovers(
   before: readonly Section[],
@@ -139,10 +139,13 @@ function leftovers(
 ): (section: Section) => boolean {
   let areNamed: boolean | undefined;
   const allAreNamed = (): boolean => (areNamed ??= [...before, ...after].every(namesItsDefaults));
-  return (section) =>
-    section.kind === "defaults"
+  return (section) => {
+    // Nobody uses it but backends that have it in their own lines.
+    if (section.kind === "fcgi-app") return true;
+    return section.kind === "defaults"
       ? section.name !== "" && allAreNamed()
       : isSpare(section.name) && isPlainBackend(section) && !section.lines.some(isServerLine);
+  };
 }
 
 /** Whether no `defaults` section before it matters to a section by its place. */

@@ -4,12 +4,13 @@ import { splitWords, type Section } from "../config/sections.ts";
 import { sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import { shortVersion } from "../lib/text.ts";
-import { isSpare, whySettingRefused } from "../config/operations.ts";
+import { isSpare, PLACEHOLDER, whySettingRefused } from "../config/operations.ts";
 import type { Capabilities, Operation, ServerLine } from "../config/operations.ts";
 import {
   hasIpAndPort,
   haveSameSettings,
   isServerLine,
+  placeholderOf,
   serversOf,
   weightOf,
   type DefaultsLookup,
@@ -49,9 +50,11 @@ const FIXED_BALANCE = /^balance (static-rr|(source|uri|url_param|hdr|rdp-cookie|
 
 /**
  * Lines that a backend may have beside its servers, and needs no reload for: rules about what a container
- * answers. Spare backends have them too.
+ * answers, and what is about FastCGI. Spare backends have them too.
  */
-const ANSWER_RULE = /^tcp-response /;
+const HARMLESS_LINE = new RegExp(
+  `^(?:tcp-response|use-fcgi-app|http-request (?:wait-for-body|return)|server ${PLACEHOLDER}) `,
+);
 
 /** Lines of `defaults` that HAProxy does not apply to a backend that is added at run time. */
 const IGNORED_AT_RUNTIME = /^compression /;
@@ -151,7 +154,13 @@ export function planRemovedSection(
   // leads to it. So does a spare one: the files have it.
   if (!dynamicBackends || backend !== section.name) return { operations, reasons };
   const { defaults } = plain;
-  return { operations: [...operations, { do: "remove backend", backend, defaults }], reasons };
+  const placeholder = placeholderOf(section);
+  const last: Operation[] =
+    placeholder === undefined ? [] : [{ do: "remove server", backend, server: placeholder }];
+  return {
+    operations: [...operations, ...last, { do: "remove backend", backend, defaults }],
+    reasons,
+  };
 }
 
 const plainBackends = new WeakCache<Section, boolean>();
@@ -164,7 +173,7 @@ export function isPlainBackend(section: Section): boolean {
   return plainBackends.get(section, (each) => parsePlainBackend(each, () => []) !== undefined);
 }
 
-/** The backends that are provided for new services, and have no servers in the configuration. */
+/** The backends that are provided for new services, and have no servers of theirs in the configuration. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
   return [...sections].filter(
     (section) => isSpare(section.name) && !section.lines.some(isServerLine),
@@ -199,7 +208,7 @@ function parsePlainBackend(section: Section, defaultLines: DefaultsLookup) {
   if (kind !== "backend" || from !== "from" || defaults === undefined || rest.length > 0) {
     return undefined;
   }
-  const isPlain = servers !== undefined && others.every((line) => ANSWER_RULE.test(line));
+  const isPlain = servers !== undefined && others.every((line) => HARMLESS_LINE.test(line));
   return isPlain ? { defaults, servers } : undefined;
 }
 

@@ -281,6 +281,46 @@ describe("backends that are added and removed", () => {
     });
   });
 
+  describe("that speak FastCGI", () => {
+    const app = "fcgi-app a\n  docroot /srv\n";
+    const own = "  use-fcgi-app a\n  server _fcgi 127.0.0.1:1 disabled\n";
+    const withApp = (text: string): string => text.replaceAll(" from d\n", ` from d\n${own}`);
+    const before = files(BASE + app + withApp(spare), { "/m": "" });
+    const after = files(BASE + app + withApp(web) + withApp(spare), entry);
+
+    test.each([V26, V34])("are served by a spare one of the same application", (capabilities) => {
+      const done = plan(before, after, capabilities);
+      expect(tell(done)).toEqual(["add server _spare_1/x", "add entry /web/ _spare_1|1"]);
+      expect(tell(plan(after, before, capabilities, { web: "_spare_1" }))).toEqual([
+        "delete entry /web/",
+        "remove server _spare_1/x",
+      ]);
+      const another = files(BASE + app + withApp(spare).replace("-app a", "-app b"), { "/m": "" });
+      expect(plan(another, after, capabilities).kind).toBe("reload");
+    });
+
+    test("are removed by 3.4 with the server that HAProxy wants", () => {
+      expect(tell(plan(after, before, V34))).toEqual([
+        "delete entry /web/",
+        "remove server web/x",
+        "remove server web/_fcgi",
+        "remove backend web",
+      ]);
+    });
+
+    test("an application of which nobody is left stays, and one that is new is a reload", () => {
+      const none = files(BASE, { "/m": "" });
+      expect(plan(before, none, V26).kind).toBe("none");
+      expect(withUnremovedBackends({ files: before, aliases: {} }, none, true).config).toContain(
+        "fcgi-app a\ndocroot /srv\n",
+      );
+      expect(plan(none, files(BASE + app, { "/m": "" }), V34)).toEqual({
+        kind: "reload",
+        reasons: ['fcgi-app "a" is new'],
+      });
+    });
+  });
+
   test("if one change takes a reload there are no operations, and only its reason is given", () => {
     const after = files(BASE.replace(":80", ":81") + web);
     expect(plan(files(BASE), after, V34)).toEqual({
