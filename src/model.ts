@@ -225,6 +225,16 @@ export function isForwarded({ routes }: Pick<Service, "routes">): boolean {
  */
 export type Settings = Readonly<Record<string, string>>;
 
+/** Whether the servers of a service speak FastCGI, and not HTTP. */
+export function speaksFastCgi({ scheme }: Settings): boolean {
+  return scheme === "fcgi";
+}
+
+/** Where the official image of PHP has an application. */
+export const FCGI_ROOT = "/var/www/html";
+/** The script of an application that gets all requests which name none. */
+export const FCGI_INDEX = "index.php";
+
 /** The text of a file that a label names, or why it is of no use. */
 export type LabelFile = { readonly text: string } | { readonly problem: string };
 

@@ -124,21 +124,29 @@ function onNetwork(usable: { network: string; address: string }, why: string): A
   return { address: usable.address, why: `on network ${usable.network}, ${why}`, host: undefined };
 }
 
+/** The port of the official image of PHP, and of whatever else speaks FastCGI. */
+const FASTCGI_PORT = 9_000;
+
 /**
  * Chooses the ports to try.
  * @param label the port in the container's label `gateway.port`
+ * @param isFastCgi whether FastCGI is spoken there, and not HTTP
  */
 export function choosePorts(
   container: Container,
   label: number | undefined,
   address: Address,
   options: AddressOptions,
+  isFastCgi = false,
 ): Ports | Unreachable {
-  const known = knownPorts(container, label, options);
+  const wanted = isFastCgi ? { ...options, ports: [FASTCGI_PORT] } : options;
+  const known = knownPorts(container, label, wanted, isFastCgi ? "FastCGI's" : "one of --ports");
   if (known !== undefined && "reason" in known) return known;
   if (address.host === undefined) {
     const { ports } = options;
-    return known ?? { ports, why: `nothing is exposed: --ports (${ports.join(", ")}) are tried` };
+    if (known !== undefined) return known;
+    if (isFastCgi) return { ports: [FASTCGI_PORT], why: "nothing is exposed: FastCGI's is tried" };
+    return { ports, why: `nothing is exposed: --ports (${ports.join(", ")}) are tried` };
   }
   if (known === undefined) {
     return {
@@ -201,16 +209,18 @@ function knownTcpPort(
 /**
  * The ports that a label or the exposed ports tell; undefined if neither does. Of the exposed ports
  * that are not in `--ports`, those of other protocols than HTTP are left alone.
+ * @param whose what the ports in the options are, as the end of a reason
  */
 function knownPorts(
   { exposed }: Container,
   label: number | undefined,
   { ports, labelPrefix }: AddressOptions,
+  whose: string,
 ): Ports | Unreachable | undefined {
   const name = `${labelPrefix}port`;
   if (label !== undefined) return { ports: [label], why: `label ${name} names it` };
   const expected = ports.filter((port) => exposed.includes(port));
-  if (expected.length > 0) return { ports: expected, why: "exposed, and one of --ports" };
+  if (expected.length > 0) return { ports: expected, why: `exposed, and ${whose}` };
   if (exposed.length === 0) return undefined;
   const lowest = exposed.find((port) => otherProtocolAt(port, exposed) === undefined);
   if (lowest === undefined) return { reason: whyNotHttp(exposed, labelPrefix), expected: true };

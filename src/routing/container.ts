@@ -24,6 +24,7 @@ import { describeRules } from "./settings/rules.ts";
 import {
   ABOUT_TO_START,
   HAS_ENDED,
+  speaksFastCgi,
   type Container,
   type Reach,
   type Server,
@@ -126,11 +127,13 @@ export function createContainerRouter(
         : unrouted(address.reason);
     }
     decided(() => [{ about: "address", text: `${address.address}, ${address.why}` }]);
-    const [tcp, port] = [forwardedFrom(intent), intent.port?.value];
+    const tcp = forwardedFrom(intent);
+    const portsOf = ({ port, settings }: Intent) =>
+      choosePorts(container, port?.value, address, options, speaksFastCgi(settings));
     const candidates =
       tcp === undefined
-        ? choosePorts(container, port, address, options)
-        : chooseTcpPorts(container, port, tcp, address, options);
+        ? portsOf(intent)
+        : chooseTcpPorts(container, intent.port?.value, tcp, address, options);
     if ("reason" in candidates) return unrouted(candidates.reason, candidates);
     decided(() => [
       { about: "port", text: `${candidates.ports.join(", then ")}, ${candidates.why}` },
@@ -142,9 +145,11 @@ export function createContainerRouter(
     const branches = intent.branches.flatMap((branch): RoutedContainer[] => {
       const own = intentOf(branch, intent);
       const found =
-        branch.port === undefined && tcp === undefined
+        branch.port === undefined &&
+        tcp === undefined &&
+        speaksFastCgi(own.settings) === speaksFastCgi(intent.settings)
           ? candidates
-          : choosePorts(container, branch.port?.value, address, options);
+          : portsOf(own);
       const about = `for route ${branch.name}`;
       if ("reason" in found) {
         const text = `none ${about}: ${found.reason}`;

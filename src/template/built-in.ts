@@ -7,6 +7,9 @@ import mended from "../../templates/mended.hbs" with { type: "text" };
 import trusted from "../../templates/trusted.hbs" with { type: "text" };
 import wayBack from "../../templates/way-back.hbs" with { type: "text" };
 import backends from "../../templates/backends.hbs" with { type: "text" };
+import fcgi from "../../templates/fcgi.hbs" with { type: "text" };
+import fcgiApp from "../../templates/fcgi-app.hbs" with { type: "text" };
+import fcgiBackend from "../../templates/fcgi-backend.hbs" with { type: "text" };
 import errors from "../../templates/errors.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
 import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: "text" };
@@ -58,6 +61,9 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   cors,
   entrance,
   errors,
+  fcgi,
+  "fcgi-app": fcgiApp,
+  "fcgi-backend": fcgiBackend,
   "forgotten-prefix": forgottenPrefix,
   headers,
   index,

@@ -1,7 +1,13 @@
 // The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
 import { ListCache } from "../lib/weak-cache.ts";
-import { isForwarded, type Model, type Server, type Service } from "../model.ts";
+import {
+  isForwarded,
+  speaksFastCgi,
+  type Model,
+  type Server,
+  type Service,
+} from "../model.ts";
 import { shared } from "../lib/lists.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard, nameOf, wildcardKey } from "../lib/places.ts";
@@ -151,6 +157,8 @@ interface Backend {
   readonly hold: "on" | "off" | "";
   /** Whether bytes are forwarded to its servers as they are. */
   readonly tcp: boolean;
+  /** Whether its servers speak FastCGI. */
+  readonly fcgi: boolean;
 }
 
 export interface Context {
@@ -286,6 +294,7 @@ function toBackend(service: Service, holdLength: number): Backend {
     // Only HTTP tells that a client is content to wait.
     hold: holdLength === 0 || tcp ? "" : hold === "waiting" ? "on" : "off",
     tcp,
+    fcgi: speaksFastCgi(settings),
   };
 }
 

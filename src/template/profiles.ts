@@ -3,7 +3,15 @@
 import { millisecondsOf } from "../lib/durations.ts";
 import { compare } from "../lib/text.ts";
 import { nameOf, pagesOf, textOf, type Page } from "./pages.ts";
-import { hasRules, isForwarded, type Service, type Settings } from "../model.ts";
+import {
+  FCGI_INDEX,
+  FCGI_ROOT,
+  hasRules,
+  isForwarded,
+  speaksFastCgi,
+  type Service,
+  type Settings,
+} from "../model.ts";
 
 /** How long requests may wait for a container, and how HAProxy tries again. */
 export interface Retrying {
@@ -52,6 +60,10 @@ export interface Profile {
   readonly verified: boolean;
   /** The name of the file beside the configuration with the CAs that are trusted; empty: the system's. */
   readonly caFile: string;
+  /** The folder of the scripts that FastCGI runs; empty: it is not spoken. */
+  readonly fcgiRoot: string;
+  /** The script for all paths that name none, with a slash before it. */
+  readonly fcgiIndex: string;
   /** The name of the cookie that binds a client to a server; empty: none does. */
   readonly cookie: string;
   /** Whether browsers send it over https only. */
@@ -60,6 +72,8 @@ export interface Profile {
   readonly cookieSameSite: string;
   /** What a health check asks for; empty: it only connects. */
   readonly checkTarget: string;
+  /** Whether that is a script of PHP. */
+  readonly checksScript: boolean;
   readonly checkHost: string;
   /** The statuses that it is content with. */
   readonly checkStatus: string;
@@ -88,6 +102,8 @@ const SPARES = 16;
 /** HAProxy pauses no longer between two tries, in milliseconds. Source: its src/backend.c. */
 const LONGEST_PAUSE = 1_000;
 
+/** What HAProxy calls the protocols that are spoken without asking. */
+const PROTOCOLS: Readonly<Record<string, string>> = { h2c: "h2", fcgi: "fcgi" };
 /** As browsers know them. */
 const SAME_SITE: Readonly<Record<string, string>> = { lax: "Lax", strict: "Strict", none: "None" };
 
@@ -164,6 +180,7 @@ function checking(settings: Settings) {
   const isShort = (millisecondsOf(interval) ?? 0) < 200;
   return {
     checkTarget: settings["check"] ?? "",
+    checksScript: /^[^?]*\.php(?:[/?]|$)/.test(settings["check"] ?? ""),
     checkHost: settings["check.host"] ?? "localhost",
     checkStatus: settings["check.status"] ?? "200-399",
     checkInterval: interval,
@@ -176,13 +193,14 @@ function speaking({ settings, files = {} }: Pick<Service, "settings" | "files">)
   return {
     tls: scheme === "https" || scheme === "h2",
     alpn: scheme === "h2" ? "h2" : "",
-    proto: scheme === "h2c" ? "h2" : "",
+    proto: PROTOCOLS[scheme ?? ""] ?? "",
     serverName: settings["https.sni"] ?? "",
     verified: settings["https.verify"] === "true",
     caFile: textOf(files[ca]) === "" ? "" : nameOf(ca),
+    fcgiRoot: speaksFastCgi(settings) ? (settings["fcgi.root"] ?? FCGI_ROOT) : "",
+    fcgiIndex: `/${settings["fcgi.index"] ?? FCGI_INDEX}`,
   };
 }
-
 /** How HAProxy tries again, so that requests wait as long for a container as they always do. */
 function connecting(
   timeout: string | undefined,

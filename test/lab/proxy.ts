@@ -155,7 +155,7 @@ export class Site {
     });
     return Object.fromEntries(
       rows
-        .filter((row) => row.get("type") === "2" && row.get("svname") !== "_wait")
+        .filter((row) => row.get("type") === "2" && !/^_(wait|fcgi)$/.test(row.get("svname") ?? ""))
         .map((row) => {
           const [id = "", port] = row.get("svname")?.split(":") ?? [];
           const stat = {

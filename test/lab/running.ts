@@ -136,8 +136,8 @@ export class Running {
       const values = line.split(",");
       return (name: string): string => values[names.indexOf(name)] ?? "";
     });
-    // The server at which requests wait is no container.
-    const containers = rows.filter((value) => value("svname") !== "_wait");
+    // The server at which requests wait is no container, and neither is the one of FastCGI.
+    const containers = rows.filter((value) => !["_wait", "_fcgi"].includes(value("svname")));
     return Object.fromEntries(
       containers.map((value) => [
         `${value("pxname")}/${value("svname")}`,

@@ -49,6 +49,25 @@ test.each<[string, number[], number | undefined, Address, number[], string]>([
   });
 });
 
+test.each<[string, number[], number | undefined, Address, number[], string]>([
+  ["the label", [9000], 80, alone, [80], label],
+  [
+    "its own one, before others",
+    [80, 443, 9000],
+    undefined,
+    alone,
+    [9000],
+    "exposed, and FastCGI's",
+  ],
+  ["another one", [9001], undefined, alone, [9001], lowest],
+  ["nothing exposed", [], undefined, alone, [9000], "nothing is exposed: FastCGI's is tried"],
+])("FastCGI: %s", (_, exposed, port, address, ports, why) => {
+  expect(choosePorts(container("c", { exposed }), port, address, ROUTING, true)).toEqual({
+    ports,
+    why,
+  });
+});
+
 const broker = [4369, 5671, 5672, 15671, 15672, 15691, 15692, 25672];
 
 describe("a port of another protocol than HTTP", () => {

@@ -47,6 +47,7 @@ test.each([
   ["sticky.samesite", "Lax", "lax"],
   ["scheme", "HTTPS", "https"],
   ["scheme", "h2c", "h2c"],
+  ["scheme", "FCGI", "fcgi"],
   ["https.verify", "no", "false"],
   ["https.sni", "A.org", "a.org"],
   ["slowstart", "30000ms", "30s"],
@@ -99,7 +100,19 @@ test.each([
   ],
   ["sticky.secure", "maybe", "true or false"],
   ["sticky.samesite", "loose", "lax, strict or none"],
-  ["scheme", "ftp", "http, https, h2c or h2"],
+  ["scheme", "ftp", "http, https, h2c, h2 or fcgi"],
+  ["fcgi.root", "var/www", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "/", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "/a/../b", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "/a//b", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "/a b", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "/a%[src]", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "/a\n  log-stderr global", "the path of a folder, such as /var/www/html"],
+  ["fcgi.root", "", "the path of a folder, such as /var/www/html"],
+  ["fcgi.index", "", "the name of a script, such as index.php"],
+  ["fcgi.index", "../x.php", "the name of a script, such as index.php"],
+  ["fcgi.index", "x/", "the name of a script, such as index.php"],
+  ["fcgi.index", "x),y", "the name of a script, such as index.php"],
   ["https.sni", "*.a.org", "a host name, such as shop.example.com"],
   ["slowstart", "500ms", "a time, such as 30s (1s to 1h)"],
   ["compress", "gzip", "true or false"],
@@ -121,6 +134,8 @@ test.each([
   ["https.verify", "false", "scheme=https"],
   ["https.sni", "a.org", "scheme=https"],
   ["sticky.samesite", "lax", "sticky"],
+  ["fcgi.root", "/srv", "scheme=fcgi"],
+  ["fcgi.index", "app.php", "scheme=fcgi"],
 ])("%s=%s means nothing without label gateway.%s", (name, text, needed) => {
   for (const prefix of ["gateway.", "gateway.route.a."]) {
     const labels = { [`${prefix}${name}`]: text, "gateway.route.a.path": "/a" };
@@ -210,6 +225,16 @@ describe("a certificate that is to be verified", () => {
   });
 });
 
+test.each([
+  ["fcgi.root", "/srv/app/", { "fcgi.root": "/srv/app" }],
+  ["fcgi.index", "/public/app.php", { "fcgi.index": "public/app.php" }],
+])("%s=%s with FastCGI is %j", (name, text, setting) => {
+  expect(read({ scheme: "fcgi", [name]: text })).toEqual({
+    settings: { scheme: "fcgi", ...setting },
+    warnings: [],
+  });
+});
+
 test("a length of time has limits", () => {
   const parse = durationOf(10, 1_000);
   expect(["9ms", "10ms", "1s", "1001ms"].map(parse)).toEqual([undefined, "10ms", "1s", undefined]);
@@ -240,6 +265,13 @@ test("what is so anyway is no setting", () => {
     "gateway.sticky.secure": "no",
   };
   expect(model(container("web", { labels })).services[0]?.settings).toEqual({ sticky: "a" });
+  const usual = { scheme: "fcgi", "fcgi.root": "/var/www/html/", "fcgi.index": "/index.php" };
+  const own = Object.fromEntries(
+    Object.entries(usual).map(([name, text]) => [`gateway.${name}`, text]),
+  );
+  expect(model(container("web", { labels: own })).services[0]?.settings).toEqual({
+    scheme: "fcgi",
+  });
 });
 
 test("the oldest container decides, and one warning names both", () => {

@@ -51,6 +51,8 @@ const SETTINGS_OF_SERVERS = [
   "https.verify",
   "https.sni",
   "https.ca",
+  "fcgi.root",
+  "fcgi.index",
   "errors.404",
   "errors.5xx",
 ];
@@ -104,7 +106,7 @@ const HASH = "$2y$05$abcdefghijklmnopqrstuuDIEddBSuRWBBEY6g5zv60IAP5bSSfki";
 
 /** Parts of values: those that are right, and those that mean something to HAProxy or a map. */
 const PARTS = (
-  "https://a.org https://b.org:81/ PUT x-a 10m allow 5/1m 1000000/1s 301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms 20% 1% a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
+  "https://a.org https://b.org:81/ PUT x-a 10m allow 5/1m 1000000/1s 301 https:// 10.0.0.0/8 ::1 fd00::/8 0.0.0.0/0 https h2 h2c lax none id_1 /health?x 200-299,401 200 a.org:80 fcgi fcgi fcgi /srv/www app.php leastconn hash:x-user hash:cookie:id source 7 0 256 1s 5m 90ms 20% 1% a.org *.a.org *.b.a.org /x /x/y /a%20b / /app web true false 8000 " +
   "| || > |> # % %[src] %% ; ' \" ` $ ${HOME} \\ \\\\ { } ( ) < << <<EOF ? & * ~ ! @ : , = .. ../ %2e%2e " +
   "backend frontend global _spare_1 _nowhere _wait server:1 service::web [::1] 0 -1 65536 é 💥"
 )
@@ -162,6 +164,8 @@ const RULE_EXAMPLES = [
   { "gateway.headers.response.X-A": "x" },
   { "gateway.headers.response.Content-Security-Policy": "x" },
   { "gateway.auth": `bob:${HASH}`, "gateway.auth.forward": "true" },
+  { "gateway.scheme": "fcgi" },
+  { "gateway.scheme": "fcgi", "gateway.check": "/x" },
 ];
 
 function randomContainers(count: number, random: () => number): Container[] {
@@ -236,8 +240,14 @@ const OWN_LINES = [
   /^ {4}# One that comes or goes moves only its own share\.$/,
   /^ {4}option httpchk$/,
   /^ {4}http-check send meth GET uri \S+ ver HTTP\/1\.1 hdr Host \S+ hdr Connection close$/,
+  /^ {4}http-check send meth GET uri \S+ ver HTTP\/1\.1 hdr Host \S+ hdr Connection close hdr :fcgi-script_filename (?:\/[A-Za-z0-9._~@+=-]+)+$/,
+  new RegExp(`^fcgi-app ${PROFILE}$`),
+  new RegExp(`^ {4}use-fcgi-app ${PROFILE}$`),
+  /^ {4}docroot (?:\/[A-Za-z0-9._~@+=-]+)+$/,
+  /^ {4}set-param SCRIPT_FILENAME '?(?:\/[A-Za-z0-9._~@+=-]+)+'?%\[var\(txn\.script\)\]$/,
+  /^ {4}http-request set-var\(txn\.script\) str\((?:\/[A-Za-z0-9._~@+=-]+)+\) if \{ var\(txn\.info\) -m found \}$/,
   /^ {4}http-check expect status [\d,-]+$/,
-  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1(?: slowstart \d+[smh])?(?: proto h2)? sni var\(txn\.connection\)/,
+  /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1(?: slowstart \d+[smh])?(?: proto (?:h2|fcgi))? sni var\(txn\.connection\)/,
   /^ {4}default-server inter \d+(?:ms|s|m|h) fastinter \d+ms downinter \d+ms fall 2 rise 1(?: slowstart \d+[smh])? ssl check-ssl verify (?:none|required ca-file (?:@system-ca|\/x\/label-[\w-]{12}\.txt))(?: sni str\([a-z0-9._-]+\) check-sni [a-z0-9._-]+| no-sni-auto no-check-sni-auto)?(?: alpn h2 check-alpn h2)?(?: pool-conn-name var\(txn\.connection\))?$/,
   /^ {4}compression algo gzip$/,
   /^ {4}compression type text\/html [a-z+ /]+$/,

@@ -1,5 +1,7 @@
 // Translates the block of one of Caddy's sites: what is served at which path, and how.
 
+import { FCGI_INDEX } from "../../model.ts";
+import { parseFolder, parseScript } from "../settings/servers.ts";
 import { readHeader } from "./caddy-header.ts";
 import { match, namedMatchers, type Matched, type NamedMatchers } from "./caddy-matchers.ts";
 import { readProxy } from "./caddy-proxy.ts";
@@ -118,7 +120,9 @@ class SiteReader {
   #proxied(directive: Directive, scope: Scope): readonly Draft[] {
     const matched = match(directive, scope.named);
     const isPhp = directive.name === "php_fastcgi";
-    const block = isPhp ? directive.block.filter(({ name }) => name !== "root") : directive.block;
+    const block = isPhp
+      ? directive.block.filter(({ name }) => name !== "root" && name !== "index")
+      : directive.block;
     const settings = readProxy({ ...directive, block }, matched.args, this.#notes);
     if (settings === undefined) {
       // Another server is asked, and by its answer the container.
@@ -132,10 +136,23 @@ class SiteReader {
   }
 
   #fastCgi({ block, theirs }: Directive): Settings {
-    const root = toPath(block.find(({ name }) => name === "root")?.args[0] ?? "");
-    if (root !== undefined) return { scheme: "fcgi", "fcgi.root": root };
-    this.#notes.warn(theirs, "its block does not say the root", "fcgi.root");
-    return { scheme: "fcgi" };
+    const index = block.find(({ name }) => name === "index");
+    const script = parseScript(index?.args[0] ?? FCGI_INDEX);
+    // Without an index, all paths are as they are in Caddy.
+    if (script === undefined || script === "off") {
+      this.#notes.warn(index?.theirs ?? theirs, "it is no name of a script", "fcgi.index");
+    }
+    const root = parseFolder(block.find(({ name }) => name === "root")?.args[0] ?? "");
+    if (root === undefined) {
+      this.#notes.warn(theirs, "its block does not say the root", "fcgi.root");
+    }
+    return {
+      scheme: "fcgi",
+      ...(root !== undefined && { "fcgi.root": root }),
+      ...(index !== undefined && script !== undefined && script !== "off"
+        ? { "fcgi.index": script }
+        : {}),
+    };
   }
 
   #draft(path: string, scope: Scope, settings: Settings): Draft {

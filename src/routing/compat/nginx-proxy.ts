@@ -1,6 +1,7 @@
 // Translates the environment of containers that nginx-proxy serves.
 
 import type Yaml from "yaml";
+import { parseFolder } from "../settings/servers.ts";
 import { parsePort } from "../values.ts";
 import { quoted, type Notes, type Theirs } from "./notes.ts";
 import { CLOSED, mainFirst, withSettings, type Draft } from "./routes.ts";
@@ -246,7 +247,7 @@ function readServer(
 
 function readFastCgi(environment: Subject["environment"], notes: Notes): Settings {
   const theirs = variable("VIRTUAL_ROOT", environment);
-  const root = theirs === undefined ? FASTCGI_ROOT : toPath(theirs.value);
+  const root = theirs === undefined ? FASTCGI_ROOT : parseFolder(theirs.value.trim());
   if (root === undefined && theirs !== undefined) notes.warn(theirs, "it is no path", "fcgi.root");
   return { scheme: "fcgi", "fcgi.root": root ?? FASTCGI_ROOT };
 }

@@ -12,6 +12,7 @@ const ROUTE_LABELS = [
   "scheme",
   "https.verify",
   "fcgi.root",
+  "fcgi.index",
   "strip",
   "rewrite",
   "balance",

@@ -1,6 +1,6 @@
 // Reads the values of the labels about servers. Two values that mean the same give the same text.
 
-import type { Settings } from "../../model.ts";
+import { FCGI_INDEX, FCGI_ROOT, type Settings } from "../../model.ts";
 import { parseHost, parsePort, parseSwitch } from "../values.ts";
 
 const BALANCES = new Set(["roundrobin", "leastconn", "source", "random"]);
@@ -44,7 +44,23 @@ export function parseAuthority(text: string): string | undefined {
 /** How HAProxy speaks to servers. */
 export function parseScheme(text: string): string | undefined {
   const word = text.toLowerCase();
-  return ["http", "https", "h2c", "h2"].includes(word) ? word : undefined;
+  return ["http", "https", "h2c", "h2", "fcgi"].includes(word) ? word : undefined;
+}
+
+/** Segments of a path of files. HAProxy writes all of these as they are. */
+const FILES = /^\/[A-Za-z0-9._~@+=-]+(?:\/[A-Za-z0-9._~@+=-]+)*$/;
+
+/** The absolute path of a folder. A slash at its end does not count. */
+export function parseFolder(text: string): string | undefined {
+  const path = text.replace(/(?<=[^/])\/$/, "");
+  return path.length <= 200 && FILES.test(path) && !/\/\.{1,2}(?:\/|$)/.test(path)
+    ? path
+    : undefined;
+}
+
+/** The path of a script below a folder. A slash before it does not count. */
+export function parseScript(text: string): string | undefined {
+  return text.endsWith("/") ? undefined : parseFolder(`/${text.replace(/^\//, "")}`)?.slice(1);
 }
 
 /** The name of one host. */
@@ -73,6 +89,8 @@ export function parseFlag(text: string): string | undefined {
 const USUAL: Readonly<Record<string, string>> = {
   balance: "roundrobin",
   compress: "false",
+  "fcgi.index": FCGI_INDEX,
+  "fcgi.root": FCGI_ROOT,
   scheme: "http",
   "https.verify": "false",
   "sticky.secure": "false",
@@ -84,6 +102,8 @@ const NEEDS: Readonly<
 > = {
   "check.status": { label: "check" },
   "check.host": { label: "check" },
+  "fcgi.index": { label: "scheme", values: ["fcgi"] },
+  "fcgi.root": { label: "scheme", values: ["fcgi"] },
   "https.verify": { label: "scheme", values: ["https", "h2"] },
   "https.ca": { label: "https.verify", values: ["true"] },
   "https.sni": { label: "scheme", values: ["https", "h2"] },

@@ -208,6 +208,14 @@ describe("reverse_proxy", () => {
     expect(warningsOf(base)).toEqual([
       'caddy.php_fastcgi="{{upstreams 9000}}": its block does not say the root; use gateway.fcgi.root',
     ]);
+    const indexed = { ...rooted, "caddy.php_fastcgi.index": "app.php" };
+    expect(labelsOf(indexed)).toEqual({ ...php, "fcgi.root": "/srv", "fcgi.index": "app.php" });
+    expect(warningsOf(indexed)).toEqual([]);
+    const without = { ...rooted, "caddy.php_fastcgi.index": "off" };
+    expect(labelsOf(without)).toEqual({ ...php, "fcgi.root": "/srv" });
+    expect(warningsOf(without)).toEqual([
+      'caddy.php_fastcgi.index="off": it is no name of a script; use gateway.fcgi.index',
+    ]);
   });
 });
 

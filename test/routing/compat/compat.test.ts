@@ -213,19 +213,31 @@ describe("as readers of what a container asks for", () => {
   });
 
   test("what is not served yet is not served by halves", () => {
-    const web = container("web", {
-      environment: { ...NGINX_PROXY, VIRTUAL_PROTO: "fastcgi" },
-    });
+    const labels = {
+      "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+      "traefik.tcp.services.db.loadbalancer.server.port": "5432",
+    };
+    const web = container("web", { labels });
     expect(readIntent(web)).toEqual({
-      reason:
-        "its labels for nginx-proxy ask for gateway.fcgi.root (it stands for VIRTUAL_PROTO), which is not served yet",
+      reason: expect.stringContaining("which is not served yet"),
       optedOut: false,
+    });
+  });
+
+  test("what asks for FastCGI is served by it", () => {
+    const web = container("web", { environment: { ...NGINX_PROXY, VIRTUAL_PROTO: "fastcgi" } });
+    expect(readIntent(web)).toMatchObject({
+      routes: [{ host: "n.example.com" }],
+      settings: { scheme: "fcgi", "fcgi.root": "/var/www/public" },
+      warnings: [],
     });
     // Who says it himself is told as with any label of ours.
     const own = { ...web, labels: { "gateway.scheme": "http", "gateway.fcgi.root": "/x" } };
     expect(readIntent(own)).toMatchObject({
-      routes: [{ host: "n.example.com" }],
-      warnings: ["container web: label gateway.fcgi.root is unknown"],
+      settings: {},
+      warnings: [
+        "container web: label gateway.fcgi.root counts for nothing without label gateway.scheme=fcgi",
+      ],
     });
   });
 
