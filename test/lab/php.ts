@@ -59,14 +59,12 @@ export interface PhpOptions {
   readonly scripts?: Readonly<Record<string, string>>;
   /** How many requests it works on at a time. */
   readonly processes?: number;
-  /** A free one by default. */
-  readonly port?: number;
 }
 
 /** Starts PHP on loopback. */
 export async function startPhp(options: PhpOptions = {}): Promise<Php> {
   const dir = labDir("php");
-  const [port, root] = [options.port ?? (await freePort()), join(dir, "www")];
+  const [port, root] = [await freePort(), join(dir, "www")];
   writeScripts(root, options);
   writeFileSync(join(dir, "fpm.conf"), config(`127.0.0.1:${port}`, options));
   const program = join(phpRoot(), PROGRAM);

@@ -1,6 +1,7 @@
 // Proves gateway.scheme=fcgi with a real PHP: what an application is told, and what it never is.
 
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { connect as connectHttp2, type ClientHttp2Session } from "node:http2";
 import { join } from "node:path";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually, type RawRequest, type RawResponse } from "../lab/http.ts";
@@ -18,6 +19,30 @@ const SCRIPTS = {
   "text.php": "<?php header('Content-Type: text/plain'); echo str_repeat('x', 5000);",
   "static.txt": "as it is",
 };
+
+/** Sends a body in pieces, and returns what the application said of its length. */
+function byHttp2(
+  session: ClientHttp2Session,
+  method: string,
+  pieces: readonly string[],
+): Promise<{ status: number; length: number | undefined }> {
+  return new Promise((resolve, reject) => {
+    const stream = session.request({
+      ":method": method,
+      ":path": "/shop/x",
+      ":authority": "a.org",
+    });
+    let [status, text] = [0, ""];
+    stream.on("response", (headers) => (status = Number(headers[":status"])));
+    stream.on("data", (data: Buffer) => (text += data.toString()));
+    stream.on("error", reject);
+    stream.on("end", () => {
+      resolve({ status, length: status === 200 ? (JSON.parse(text) as Told).length : undefined });
+    });
+    for (const piece of pieces) stream.write(piece);
+    stream.end();
+  });
+}
 
 /** A request with a body in chunks. */
 const chunked = (body: string): Partial<RawRequest> => ({
@@ -255,6 +280,16 @@ describe.each(haproxyVersions())("FastCGI, HAProxy %s", (version) => {
     expect((await ask("/shop/x", chunked("y".repeat(60_000)))).status).toBe(411);
   });
 
+  test("requests by HTTP/2, whose bodies need not name a length", async () => {
+    await serve();
+    const session = connectHttp2(`http://127.0.0.1:${site.port}`);
+    expect(await byHttp2(session, "GET", [])).toMatchObject({ status: 200, length: 0 });
+    expect(await byHttp2(session, "POST", ["a=", "b"])).toMatchObject({ status: 200, length: 3 });
+    const large = Array.from({ length: 50 }, () => "x".repeat(2_000));
+    expect((await byHttp2(session, "POST", large)).status).toBe(411);
+    session.close();
+  });
+
   test("answers: statuses, headers, large ones, HEAD, and compressed ones", async () => {
     await serve({ compress: "true" });
     const none = await ask("/shop/status.php");
@@ -288,7 +323,7 @@ describe.each(haproxyVersions())("FastCGI, HAProxy %s", (version) => {
     for (const method of ["POST", "GET", "DELETE"]) {
       const since = Date.now();
       const all = await Promise.all(
-        Array.from({ length: 6 }, () => told("/shop/x", { method, body: "" })),
+        Array.from({ length: 6 }, () => told("/shop/x?ms=50", { method, body: "" })),
       );
       expect(new Set(all.map(({ pid }) => pid)).size).toBe(2);
       expect(Date.now() - since).toBeLessThan(2_000);
@@ -305,16 +340,16 @@ describe.each(haproxyVersions())("FastCGI, HAProxy %s", (version) => {
   test("a request that waited for its container is told the same", async () => {
     await running.serve([]);
     const port = await freePort();
-    const labels = { "fcgi.root": php.root };
-    await running.serve([{ ...container("late", labels), port, hold: "waiting" }]);
-    const [early, escaping] = [ask("/late/x?q"), ask("/late/a/../x.php")];
-    expect((await escaping).status).toBe(400);
-    await Bun.sleep(700);
-    const late = await startPhp({ scripts: SCRIPTS, port });
-    // The scripts of the other one are the same, but in another folder.
-    await running.serve([{ ...container("late", { "fcgi.root": late.root }), port }]);
+    const waiting: Service = { ...container("late"), hold: "waiting" };
+    await running.serve([{ ...waiting, port }]);
+    const posted = { method: "POST", body: "a=b" };
+    const [early, posting] = [ask("/late/x?q"), ask("/late/x", posted)];
+    expect((await ask("/late/a/../x.php")).status).toBe(400);
+    // For half a second a script of Lua waits, and then HAProxy itself.
+    await Bun.sleep(900);
+    expect(await running.serve([waiting])).toBe("commands");
+    expect((JSON.parse((await posting).body) as Told).body).toBe("a=b");
     const { status, body } = await early;
-    await late.stop();
     expect(status).toBe(200);
     expect((JSON.parse(body) as Told).server).toMatchObject({
       SCRIPT_NAME: "/late/index.php",

@@ -164,6 +164,7 @@ const RULE_EXAMPLES = [
   { "gateway.headers.response.X-A": "x" },
   { "gateway.headers.response.Content-Security-Policy": "x" },
   { "gateway.auth": `bob:${HASH}`, "gateway.auth.forward": "true" },
+  { "gateway.scheme": "h2c" },
   { "gateway.scheme": "fcgi" },
   { "gateway.scheme": "fcgi", "gateway.check": "/x" },
 ];
