@@ -43,6 +43,7 @@ describe.each(haproxyVersions())(`PHP, ${testFlavour()}, HAProxy %s`, (version) 
       PATH_INFO: "/cart",
       REQUEST_URI: "/acme/php/cart?a=b",
     });
+    await gateway.logged(/^routed \/acme\/php/);
     const before = gateway.count(/^reload: /);
     const other = { scheme: "fcgi", path: "/other", service: "other" };
     const second = await runPhp(engine, "acme/php:8-fpm", { labels: labels(other) });
