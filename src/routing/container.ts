@@ -128,7 +128,7 @@ export function createContainerRouter(
     }
     decided(() => [{ about: "address", text: `${address.address}, ${address.why}` }]);
     const tcp = forwardedFrom(intent);
-    const portsOf = ({ port, settings }: Intent) =>
+    const portsOf = ({ port, settings }: Pick<Intent, "port" | "settings">) =>
       choosePorts(container, port?.value, address, options, speaksFastCgi(settings));
     const candidates =
       tcp === undefined
@@ -149,7 +149,8 @@ export function createContainerRouter(
         tcp === undefined &&
         speaksFastCgi(own.settings) === speaksFastCgi(intent.settings)
           ? candidates
-          : portsOf(own);
+          : // The label for the container's port is about the one from which bytes are forwarded.
+            portsOf(tcp === undefined ? own : branch);
       const about = `for route ${branch.name}`;
       if ("reason" in found) {
         const text = `none ${about}: ${found.reason}`;

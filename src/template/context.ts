@@ -1,13 +1,7 @@
 // The data that a template sees: services, options, HAProxy's paths, and the fields of 2018.
 
 import { ListCache } from "../lib/weak-cache.ts";
-import {
-  isForwarded,
-  speaksFastCgi,
-  type Model,
-  type Server,
-  type Service,
-} from "../model.ts";
+import { isForwarded, speaksFastCgi, type Model, type Server, type Service } from "../model.ts";
 import { shared } from "../lib/lists.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard, nameOf, wildcardKey } from "../lib/places.ts";

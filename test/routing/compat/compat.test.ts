@@ -215,7 +215,11 @@ describe("as readers of what a container asks for", () => {
   test("what is not served yet is not served by halves", () => {
     const labels = {
       "traefik.tcp.routers.db.rule": "HostSNI(`*`)",
+      "traefik.tcp.routers.db.service": "db",
       "traefik.tcp.services.db.loadbalancer.server.port": "5432",
+      "traefik.tcp.routers.other.rule": "HostSNI(`*`)",
+      "traefik.tcp.routers.other.service": "other",
+      "traefik.tcp.services.other.loadbalancer.server.port": "6379",
     };
     const web = container("web", { labels });
     expect(readIntent(web)).toEqual({
