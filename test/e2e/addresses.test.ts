@@ -49,7 +49,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const clients = new Clients(gateway.port, "/foo", 4);
     writeFileSync(
       file,
-      stdout.replace("{{> frontend}}", `{{> frontend}}\n    bind 127.0.0.1:${port}`),
+      stdout.replace("{{> entrance}}", `{{> entrance}}\n    bind 127.0.0.1:${port}`),
     );
     const { message, details } = await gateway.logged(/Cannot listen on/);
     expect(message).toContain(`Cannot listen on 127.0.0.1:${port}: `);

@@ -105,7 +105,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       file,
       stdout
         .replace("{{> global}}", "{{> global}}\n    presetenv ADDRESS 127.0.0.1")
-        .replace("{{> frontend}}", `{{> frontend}}\n    bind "$\{ADDRESS}:${taken}"`),
+        .replace("{{> entrance}}", `{{> entrance}}\n    bind "$\{ADDRESS}:${taken}"`),
     );
     const second = await startGateway({
       ...options,

@@ -88,7 +88,7 @@ describe.each(haproxyVersions())("the template changes, HAProxy %s", (version) =
   /** Writes the template so that HAProxy sends this number to its clients. */
   async function write(count: number): Promise<void> {
     const builtIn = (await runToEnd(["template", "path"])).stdout;
-    const place = "{{> frontend}}\n";
+    const place = "{{> entrance}}\n";
     if (!builtIn.includes(place)) throw new Error("the template has no frontend any more");
     const line = `    http-after-response set-header X-Reloads ${count}\n`;
     writeFileSync(template, builtIn.replace(place, place + line));

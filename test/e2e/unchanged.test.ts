@@ -81,8 +81,8 @@ test("the time alone is no change, wherever a template has it", async () => {
   writeFileSync(
     file,
     stdout.replace(
-      "{{> frontend}}",
-      "{{> frontend}}\n    http-response set-header X-Made {{Time}}\n# Made {{Time}}\n",
+      "{{> entrance}}",
+      "{{> entrance}}\n    http-response set-header X-Made {{Time}}\n# Made {{Time}}\n",
     ),
   );
   const master = join(options.dir, "master.sock");
