@@ -339,7 +339,11 @@ export class Applier {
   }
 
   /** Writes the files and makes HAProxy read them. @throws GatewayError if that fails; rolled back */
-  async #load(desired: Files): Promise<void> {
+  #load(desired: Files): Promise<void> {
+    return this.#persist.alone(() => this.#loadNow(desired));
+  }
+
+  async #loadNow(desired: Files): Promise<void> {
     const { files, former, haproxy, runtime } = this.parts;
     await this.#persist.replace(desired);
     try {

@@ -12,7 +12,7 @@ import { GatewayError } from "../../src/lib/errors.ts";
 import type { Files } from "../../src/model.ts";
 import { planChange, type Plan } from "../../src/plan/plan.ts";
 import { isOwnConfig } from "../../src/template/compile.ts";
-import { until, useFakeClock } from "../lab/fake-clock.ts";
+import { elapse, until, useFakeClock } from "../lab/fake-clock.ts";
 import { failure } from "../lab/folder.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { PlayedHaproxy } from "../lab/played-haproxy.ts";
@@ -308,6 +308,34 @@ describe("servers that must go at once", () => {
     const { files: now } = applier.applied;
     expect(now?.config).toContain("backend c from d\n    server s 127.0.0.4:8000\n");
     expect(now?.config).toContain("server s 127.0.0.2:8000 disabled\n");
+  });
+
+  test("are written down beside a reload, and neither takes away the other's new files", async () => {
+    let [writers, most] = [0, 0];
+    const [stage, discard] = [files.stage.bind(files), files.discard.bind(files)];
+    const isStaged = Promise.withResolvers<void>();
+    const mayGoOn = Promise.withResolvers<void>();
+    spyOn(files, "stage").mockImplementation(async (each) => {
+      most = Math.max(most, ++writers);
+      isStaged.resolve();
+      await mayGoOn.promise;
+      return stage(each);
+    });
+    spyOn(files, "discard").mockImplementation((each) => {
+      writers--;
+      return discard(each);
+    });
+    const { config, assets } = apart();
+    const reloading = applier.reload({ config: `${config}backend c from d\n`, assets });
+    await isStaged.promise;
+    await applier.takeOut(isOfA);
+    // So long after a change files are written at the latest.
+    await elapse(100);
+    mayGoOn.resolve();
+    await reloading;
+    await applier.close();
+    expect([most, writers]).toEqual([1, 0]);
+    expect(log.filter((line) => !line.startsWith("debug: "))).toEqual([]);
   });
 
   test("are reloaded away if HAProxy cannot be told otherwise", async () => {

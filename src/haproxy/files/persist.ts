@@ -83,6 +83,24 @@ export class Persist {
   }
 
   /**
+   * Runs a task that replaces the files itself. Nothing else is written meanwhile: two that write at once
+   * would take each other's new files away.
+   * @throws what the task throws
+   */
+  alone<T>(task: () => Promise<T>): Promise<T> {
+    this.#hurry.abort();
+    const done = this.#writing.then(() => {
+      this.#hurry = new AbortController();
+      return task();
+    });
+    this.#writing = done.then(
+      () => undefined,
+      () => undefined,
+    );
+    return done;
+  }
+
+  /**
    * Checks the files and replaces those on disk. The caller confirms them.
    * @throws GatewayError `config` if HAProxy refuses them or they cannot be written
    */
