@@ -3,7 +3,7 @@
 import { readOnce } from "../docker/source.ts";
 import { currentReach } from "../gateway/host.ts";
 import { pause } from "../lib/async.ts";
-import { nameOf as routeNameOf, placeOf } from "../lib/places.ts";
+import { nameOf as routeNameOf, isPlaceKey, placeOf } from "../lib/places.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
 import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
@@ -154,7 +154,7 @@ async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow
   const nameOf = await readNames(output);
   const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
   // A template may use other maps too, with values that are not backends.
-  const backends = new Set((await ask("show backend")).split("\n"));
+  const backends = new Set((await ask("show backend")).split("\n").filter(Boolean));
   const rows: RouteRow[] = [];
   const mapped = new Set<string>();
   for (const path of mapPathsOf(config)) {
@@ -164,7 +164,7 @@ async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow
       mapEntries(((await file.exists()) ? await file.text() : "").split("\n")),
     );
     for (const { key, backend } of await readMap(ask, path)) {
-      if (!backends.has(backend)) continue;
+      if (!backends.has(backend) || !isPlaceKey(key)) continue;
       mapped.add(backend);
       const name = backendOf(configured.get(key) ?? backend);
       rows.push(toRow(routeNameOf(placeOf(key)), name, nameOf, servers.get(backend)));

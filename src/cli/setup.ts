@@ -20,7 +20,7 @@ import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { ErrorDir } from "../gateway/error-dir.ts";
-import { LabelFiles } from "../gateway/label-files.ts";
+import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { TcpPorts } from "../gateway/tcp-ports.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
 import { accessLogOptions, holdOptions, proxyOptions } from "../template/context.ts";
@@ -44,6 +44,7 @@ const OLDEST_HAPROXY = "2.6";
  */
 export async function prepare(options: Options, env: Environment, log: Logger): Promise<Setup> {
   const { routing, listen } = options;
+  requireFolders(options.labelFiles);
   const template = openTemplate(options.template.name, options.template.file);
   const paths = preparePaths(options.haproxy, env);
   const build = await usableHaproxy(options.haproxy.program);

@@ -9,8 +9,9 @@ import {
   readFileSync,
   readlinkSync,
   realpathSync,
+  statSync,
 } from "node:fs";
-import { errorMessage, systemCode } from "../lib/errors.ts";
+import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import type { LabelFile } from "../model.ts";
 import type { ReadLabelFile } from "../routing/settings/files.ts";
 
@@ -27,6 +28,20 @@ interface Reading {
   /** Differs once the file does. */
   readonly stamp: string;
   readonly file: LabelFile;
+}
+
+/** Makes sure that folders are there. @throws GatewayError `usage` if one is not */
+export function requireFolders(folders: readonly string[]): void {
+  for (const folder of folders) {
+    if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true) continue;
+    throw new GatewayError(
+      "usage",
+      `Cannot use --label-files "${folder}": there is no such folder`,
+      {
+        hint: "make it first, or name another one",
+      },
+    );
+  }
 }
 
 /** The files that labels name, each read again once it has changed. */

@@ -1,5 +1,7 @@
 // Warns of containers that are routed and do not answer, after a while: many are slow to start.
 
+import { describeCheck, type Asked } from "./checks.ts";
+import { labelsOf } from "../routing/intent.ts";
 import { readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
 import type { Logger } from "../lib/log.ts";
@@ -45,7 +47,7 @@ export class Readiness {
     // At once and not at the end: a container may be routed again meanwhile.
     for (const id of ids) this.#routedAt.delete(id);
     const isDue = ({ id, disabled }: Server): boolean => ids.has(id) && !disabled;
-    for (const { backend, servers } of services) {
+    for (const { name, backend, servers, settings } of services) {
       if (!servers.some(isDue)) continue;
       const own = servers.filter(isDue);
       let stats: readonly ServerStats[];
@@ -59,20 +61,29 @@ export class Readiness {
         ids.delete(id);
         const addresses = candidates.map(addressOf);
         const seen = stats.filter(({ address }) => addresses.includes(address));
-        if (seen.length > 0 && seen.every(hasNeverAnswered)) this.#warn(candidates);
+        if (seen.length > 0 && seen.every(hasNeverAnswered)) {
+          this.#warn(candidates, seen, { settings, prefix: labelsOf(name, this.labelPrefix) });
+        }
       }
     }
   }
 
-  /** Warns of one container. @param servers its candidate ports */
-  #warn(servers: readonly Server[]): void {
+  /** Warns of one container. @param servers its candidate ports @param seen how HAProxy has them */
+  #warn(servers: readonly Server[], seen: readonly ServerStats[], asked: Asked): void {
     const { container = "", id = "" } = servers[0] ?? {};
     const addresses = servers.map(addressOf).join(" or ");
-    this.log.warn(
-      `container ${container} does not answer at ${addresses} and gets no requests until it does: ` +
-        `is that its port? (label ${this.labelPrefix}port)`,
-      { event: "no answer", container, id, server: addresses },
-    );
+    const answering = seen.find(({ check }) => /^L[67]/.test(check));
+    const what =
+      answering === undefined
+        ? `does not answer at ${addresses} and gets no requests until it does: ` +
+          `is that its port? (label ${asked.prefix}port)`
+        : `gets no requests at ${addresses}: ${describeCheck(answering, asked)}`;
+    this.log.warn(`container ${container} ${what}`, {
+      event: "no answer",
+      container,
+      id,
+      server: addresses,
+    });
   }
 }
 

@@ -64,6 +64,11 @@ export function placeOf(key: string): Place {
   return { host: key.slice(0, slash), path: key.slice(slash).replace(/\/$/, "") || "/" };
 }
 
+/** Whether the key of a map may stand for a place. Other maps have other keys, such as `fd00::/8`. */
+export function isPlaceKey(key: string): boolean {
+  return /^:\d+[=/]|^[^/:]*\//.test(key);
+}
+
 /** Whether a pattern such as `*.example.com` stands for hosts below a name. */
 export function isWildcard(host: string): boolean {
   return host.startsWith("*.");

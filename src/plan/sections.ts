@@ -217,8 +217,9 @@ function parsePlainBackend(section: Section, defaultLines: DefaultsLookup) {
  * @param has the verb for what it has or had
  */
 function whyNotPlain(section: Section, has: "has" | "had"): string {
-  const { kind, head } = section;
-  if (kind !== "backend") return "";
+  const { kind, name, head } = section;
+  // Those of the built-in templates are nothing that a user could change.
+  if (kind !== "backend" || name.startsWith("_")) return "";
   const [, , from, defaults] = splitWords(head);
   if (from !== "from" || defaults === undefined) return ` and ${has} no defaults named with "from"`;
   const others = new Set(ownLines(section).map(keywordOf));

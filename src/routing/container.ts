@@ -28,6 +28,7 @@ import {
   type Container,
   type Reach,
   type Server,
+  type Settings,
   type Snapshot,
 } from "../model.ts";
 
@@ -137,7 +138,7 @@ export function createContainerRouter(
     if ("reason" in candidates) return unrouted(candidates.reason, candidates);
     decided(() => [
       { about: "port", text: `${candidates.ports.join(", then ")}, ${candidates.why}` },
-      { about: "health", text: describeHealth(container) },
+      { about: "health", text: describeHealth(container, intent.settings) },
       ...intent.server.said.map(toSetting),
     ]);
     const servers = toServers(container, intent, "", address, candidates.ports);
@@ -216,8 +217,15 @@ function describeState({ state, stopping }: Container): string {
   return stopping > 0 ? "told to stop: no new requests while others serve" : state;
 }
 
-function describeHealth({ health }: Container): string {
-  if (health === "none") return "no HEALTHCHECK: it gets requests while its port answers";
+function describeHealth(
+  { health }: Container,
+  { check, "check.status": status }: Settings,
+): string {
+  if (health === "none") {
+    const how =
+      check === undefined ? "its port answers" : `GET ${check} is answered ${status ?? "200-399"}`;
+    return `no HEALTHCHECK: it gets requests while ${how}`;
+  }
   return health === "healthy" ? "healthy" : `${health}: it gets no requests`;
 }
 

@@ -180,7 +180,7 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
       );
       for (let count = 0; count < 6; count++) await served(gateway, "a.test", "/", first);
       expect((await explain(thief.name, flags))["not routed"]).toBe(reason(thief.name));
-      expect((await explain(half.name, flags))["not there"]).toBe(reason(half.name));
+      expect((await explain(half.name, flags))["refused"]).toBe(reason(half.name));
       const { stdout } = await runToEnd(["routes", ...flags]);
       expect(stdout).toContain(`\nnot routed: container ${thief.name}: ${reason(thief.name)}\n`);
     };
@@ -224,7 +224,7 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
     expect(said).toMatch(/^request +and so on for 2 more$/m);
     const url = await explain("http://a.test/x", flags);
     expect(url["route"]).toStartWith("http://a.test/");
-    expect(url["not there"]).toBe(
+    expect(url["refused"]).toBe(
       `http://a.test/ belongs to service acme/shop, whose container ${first.name} is older than ${second.name}`,
     );
   });

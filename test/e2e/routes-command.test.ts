@@ -14,6 +14,7 @@ import { join } from "node:path";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
+import { labels } from "../lab/labels.ts";
 import { cellsOf, flagsOf, routesOf, statesOf } from "./asking.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { isAlive } from "./processes.ts";
@@ -58,6 +59,14 @@ test("routes by host name are URLs", async () => {
     expect(Object.keys(rows)).toContain("http://one.api.example.com/");
     expect(statesOf(rows["http://one.api.example.com/"])).toEqual({ named: "up" });
   });
+});
+
+test("networks that may use a route are no routes themselves", async () => {
+  const gateway = await startGateway({ dockerHost: engine.dockerHost });
+  const own = labels({ allow: "127.0.0.1,10.0.0.0/8", "headers.response.x-a": "1" });
+  await run(engine, "ask/one:1", { name: "kept", labels: own });
+  await gateway.served("/ask/one/", "kept");
+  expect(Object.keys(await routesOf(flagsOf(gateway, engine)))).toEqual(["/ask/one"]);
 });
 
 test("a template without a map has its backends shown, and no other map's values", async () => {

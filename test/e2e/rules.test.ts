@@ -120,7 +120,7 @@ describe.each(haproxyVersions())(`rules by label, ${testFlavour()}, HAProxy %s`,
     const headers = { Authorization: `Basic ${Buffer.from("bob:secret").toString("base64")}` };
     expect((await gateway.get("/acme/shop/", { headers })).status).toBe(503);
     expect(await explained("/acme/shop/", flags)).toContain(
-      "answer   503: a setting is not right that keeps somebody out",
+      "answer   503: label gateway.auth keeps somebody out and is not right, so nobody comes in",
     );
   });
 });

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { freePort, startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { labels } from "../lab/labels.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
@@ -100,6 +101,9 @@ test("a container that does not answer after a while is a warning, one that does
     stage.start("breaks", { image: "breaks", ip: broken.address, port: broken.port });
     await gateway.answers("/breaks/", 200);
     stage.start("mute", { image: "mute", ip: "127.0.0.1", port });
+    // It answers, but not what its check wants.
+    const own = labels({ check: "/x", "check.status": "204" });
+    stage.start("checked", { image: "checked", ip: app.address, port: app.port, labels: own });
     // What answered and does no more is told by HAProxy itself.
     await Bun.sleep(BREAKS_AFTER_MS);
     await broken.stop();
@@ -108,6 +112,11 @@ test("a container that does not answer after a while is a warning, one that does
     expect(level).toBe("warn");
     expect(message).toStartWith(`container mute does not answer at 127.0.0.1:${port} and gets no`);
     expect(gateway.count(/does not answer/)).toBe(1);
+    const about = await gateway.logged(/^container checked /);
+    expect(about.message).toBe(
+      `container checked gets no requests at ${app.address}:${app.port}: its check, GET /x, ` +
+        "is answered 200, and 204 is wanted (label gateway.check.status)",
+    );
   } finally {
     closeGateways();
     await stage.stop();

@@ -13,6 +13,7 @@ export interface Part {
   /** In seconds. */
   stopTimeout?: number;
   stopSignal?: string;
+  labels?: Record<string, string>;
 }
 
 const NETWORK_ID = "b".repeat(64);
@@ -180,13 +181,13 @@ function imageOf(name: string): string {
   return `sha256:${idOf(`image of ${name}`)}`;
 }
 
-function listing(name: string, { image, status = "running" }: Part) {
+function listing(name: string, { image, status = "running", labels = {} }: Part) {
   return {
     Id: idOf(name),
     Names: [`/${name}`],
     Image: image,
     ImageID: imageOf(name),
-    Labels: {},
+    Labels: labels,
     State: status,
     HostConfig: { NetworkMode: "bridge" },
     NetworkSettings: { Networks: { bridge: { IPAddress: "", GlobalIPv6Address: "" } } },
@@ -204,7 +205,7 @@ function inspection(name: string, part: Part) {
     State: { Status: status, ...(health && { Health: { Status: health } }) },
     Config: {
       Image: image,
-      Labels: {},
+      Labels: part.labels ?? {},
       ExposedPorts: { [`${port}/tcp`]: {} },
       ...(stopTimeout !== undefined && { StopTimeout: stopTimeout }),
       ...(stopSignal !== undefined && { StopSignal: stopSignal }),

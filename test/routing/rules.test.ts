@@ -262,6 +262,6 @@ test("explain tells them with the labels that they come from", () => {
   });
   expect(explainUrl("/a/x", found, seen, "gateway.").at(-1)).toEqual({
     about: "answer",
-    text: "503: a setting is not right that keeps somebody out",
+    text: "503: label gateway.route.a.deny keeps somebody out and is not right, so nobody comes in",
   });
 });

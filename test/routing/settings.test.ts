@@ -358,7 +358,7 @@ test("a file that is of no use is told, and what it is about is served without i
   expect(after.services[1]).toBe(before.services[1] as Service);
   expect(withFiles(before, readFile, "gateway.").services[0]).toBe(after.services[0] as Service);
   expect(after.warnings).toEqual([
-    'service foo/bar: label gateway.errors.503="/srv/b" counts for nothing: there is no such file',
+    'service foo/bar (container web): label gateway.errors.503="/srv/b" counts for nothing: there is no such file',
   ]);
   const lines = explainContainer(
     container("web", { labels }),
@@ -367,7 +367,7 @@ test("a file that is of no use is told, and what it is about is served without i
     ROUTING,
     after,
   );
-  expect(lines.map(({ text }) => text)).toContain(told);
+  expect(lines.map(({ text }) => text)).toContain(`label ${told}`);
   const seen = { servers: [], oddities: [], routes: [] };
   expect(explainUrl("/foo/bar", after, seen, "gateway.").map(({ text }) => text)).toContain(
     "errors.404=/srv/a, from label gateway.errors.404",
@@ -429,7 +429,7 @@ describe("files that keep somebody out", () => {
     expect(services[0]?.profile).toBe("_rules");
     const told = `gateway.auth.file="/srv/users": ${problem}: the route answers 503 until it is right`;
     expect([warnings, services[0]?.fileProblems]).toEqual([
-      [`service foo/bar: label ${told}`],
+      [`service foo/bar (container web): label ${told}`],
       [told],
     ]);
   });
@@ -447,7 +447,7 @@ describe("files that keep somebody out", () => {
       ["https.ca", "https.ca"],
     ]);
     expect(warnings).toEqual([
-      `service foo/bar: label gateway.https.ca="/srv/ca.pem": ${problem}: the route answers 503 until it is right`,
+      `service foo/bar (container web): label gateway.https.ca="/srv/ca.pem": ${problem}: the route answers 503 until it is right`,
     ]);
   });
 

@@ -6,9 +6,10 @@ import { createContainerRouter } from "../../routing/container.ts";
 import type { Intent } from "../../routing/intent.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
 import { differences } from "../../routing/settings/profile.ts";
-import { describeStats, explainAnswers, type Line } from "./line.ts";
+import { askedOf, describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Known } from "./seen.ts";
 import { createNamer } from "./theirs.ts";
+import { whyClosed } from "./url.ts";
 
 /** So many routes of a service are explained by an example. */
 const EXAMPLES = 5;
@@ -45,12 +46,12 @@ export function explainContainer(
     ...decisions,
     ...served.flatMap(({ intent, service }) => explainDifferences(intent, service)),
     ...served.flatMap(({ service: { fileProblems = [] } }) =>
-      fileProblems.map((text) => ({ about: "setting", text })),
+      fileProblems.map((text) => ({ about: "warning", text: `label ${text}` })),
     ),
     ...served.flatMap(({ service }) => service.routes.map((each) => explainRoute(each, service))),
     ...model.refusals
       .filter(({ ids }) => ids.includes(id))
-      .map(({ reason }) => ({ about: "not there", text: reason })),
+      .map(({ reason }) => ({ about: "refused", text: reason })),
     ...decision.intent.warnings.map((text) => ({ about: "warning", text })),
     ...served.flatMap(({ intent, service }) => examplesOf(service, intent)).map(named),
   ];
@@ -66,10 +67,14 @@ export function explainServers(
   model: Model,
   labelPrefix: string,
 ): Line[] {
-  const wanted = model.services
-    .flatMap((service) => service.servers)
-    .filter((server) => server.id === id)
-    .map(({ name }) => name);
+  const services = new Map(
+    model.services.flatMap((service) =>
+      service.servers
+        .filter((server) => server.id === id)
+        .map((server) => [server.name, service] as const),
+    ),
+  );
+  const wanted = [...services.keys()];
   const own = servers
     .filter(({ name }) => isServerOf(name, id))
     // The server of the preferred port comes first.
@@ -80,7 +85,10 @@ export function explainServers(
   return own.flatMap((server): Line[] => {
     const before = partOf(server.name);
     return [
-      { about: "haproxy", text: before + describeStats(server) },
+      {
+        about: "haproxy",
+        text: before + describeStats(server, askedOf(services.get(server.name), labelPrefix)),
+      },
       ...explainAnswers(server.name, `${before}it`, oddities, labelPrefix),
     ];
   });
@@ -129,7 +137,9 @@ function examplesOf({ routes }: Service, intent: Intent): Line[] {
   ];
 }
 
-function exampleOf({ host, path, strip, rewrite, key, tcp }: Route, { routes }: Intent): Line {
+function exampleOf(route: Route, { routes }: Intent): Line {
+  const { host, path, strip, rewrite, key, tcp } = route;
+  if (route.rules.closed !== "") return { about: "answer", text: whyClosed(route) };
   if (tcp !== undefined) {
     const others = host === ANY_NAME ? "any name that nobody else has" : `the name ${host}`;
     const named = host === "" ? "" : ` that asks for ${others} by TLS`;

@@ -4,7 +4,7 @@ import { toContainer } from "../../docker/container.ts";
 import type { DockerClient } from "../../docker/client.ts";
 import { readOnce } from "../../docker/source.ts";
 import { currentReach } from "../../gateway/host.ts";
-import { LabelFiles } from "../../gateway/label-files.ts";
+import { LabelFiles, requireFolders } from "../../gateway/label-files.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Container, Snapshot } from "../../model.ts";
 import { parseImage } from "../../routing/image.ts";
@@ -53,6 +53,7 @@ export const explainCommand: Command = {
     const { "as-labels": asLabels, ...raw } = values;
     const options = parseOptions(raw);
     const { routing } = options;
+    requireFolders(options.labelFiles);
     const { output } = preparePaths(options.haproxy, io.env);
     const client = dockerClient(options.dockerHost, io.env);
     try {

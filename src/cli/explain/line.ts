@@ -1,9 +1,12 @@
 // A line of an explanation, and what several explanations say of servers.
 
+import { describeCheck, type Asked } from "../../gateway/checks.ts";
 import { describeOddAnswers } from "../../gateway/report.ts";
 import type { Oddity } from "../../haproxy/runtime/oddities.ts";
 import type { ServerStats } from "../../haproxy/runtime/stats.ts";
 import { formatDuration } from "../../lib/text.ts";
+import type { Service } from "../../model.ts";
+import { labelsOf } from "../../routing/intent.ts";
 
 /** One line of an explanation. */
 export interface Line {
@@ -31,11 +34,19 @@ export function explainAnswers(
     });
 }
 
-/** How HAProxy has a server. */
-export function describeStats({ state, since, requests, check }: ServerStats): string {
+/** How HAProxy has a server. @param asked what it is asked by checks */
+export function describeStats(stats: ServerStats, asked: Asked): string {
+  const { state, since, requests } = stats;
   const text = `${state} for ${formatDuration(since)}`;
   if (state !== "down") return `${text}, ${requests} request${requests === 1 ? "" : "s"}`;
-  if (check.startsWith("L4")) return `${text}: its port does not answer`;
-  if (check.startsWith("L")) return `${text}: its port answers, but not as it should (${check})`;
-  return `${text}: it was not checked yet`;
+  return `${text}: ${describeCheck(stats, asked)}`;
+}
+
+/** What the servers of a service are asked by checks; undefined: it is not known which service they are. */
+export function askedOf(
+  service: Pick<Service, "name" | "settings"> | undefined,
+  labelPrefix: string,
+): Asked {
+  const prefix = service === undefined ? labelPrefix : labelsOf(service.name, labelPrefix);
+  return { settings: service?.settings ?? {}, prefix };
 }

@@ -30,7 +30,7 @@ export function explainTcp(url: string, model: Model, seen: Seen, labelPrefix: s
   const title = { about: "url", text: `${host}:${port}` };
   const refused = model.refusals
     .filter(({ route }) => new RegExp(`^tcp port ${port}\\b`).test(route))
-    .map(({ reason }) => ({ about: "not there", text: reason }));
+    .map(({ reason }) => ({ about: "refused", text: reason }));
   const best = findTcpRoute(routes, port, name);
   const service = services.find((each) => best !== undefined && each.routes.includes(best));
   if (best === undefined || service === undefined) {

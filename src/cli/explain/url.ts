@@ -7,7 +7,7 @@ import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
 import { describeSettings } from "../../routing/settings/profile.ts";
 import { describeRules } from "../../routing/settings/rules.ts";
-import { describeStats, explainAnswers, type Line } from "./line.ts";
+import { askedOf, describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Seen } from "./seen.ts";
 
 /**
@@ -24,7 +24,7 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
   const all = [...routed, ...seen.routes.filter(({ key }) => !keys.has(key))];
   const refused = model.refusals
     .filter(({ route }) => leadsTo(route, host.toLowerCase(), path))
-    .map(({ reason }) => ({ about: "not there", text: reason }));
+    .map(({ reason }) => ({ about: "refused", text: reason }));
   const best = findRoute(all, host.toLowerCase(), path);
   const title = { about: "url", text: `${host}${path}${query}` };
   if (best === undefined) {
@@ -49,7 +49,7 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
       ? []
       : [
           ...describeSettings(service.name, service.settings, labelPrefix),
-          ...(service.fileProblems ?? []),
+          ...(service.fileProblems ?? []).map((text) => `label ${text}`),
         ];
   const lines = [
     title,
@@ -58,23 +58,27 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
     { about: "sent as", text: `${sent}${query}` },
     ...[...settings, ...describeRules(best.rules)].map((text) => ({ about: "setting", text })),
   ];
-  if (best.rules.closed !== "") {
-    return [
-      ...lines,
-      { about: "answer", text: "503: a setting is not right that keeps somebody out" },
-    ];
+  if (best.rules.closed !== "") return [...lines, { about: "answer", text: whyClosed(best) }];
+  const { redirect, "redirect.code": code = "307" } = best.rules.values;
+  if (redirect !== undefined) {
+    const text = `${code}, to ${redirect} (label ${best.rules.prefix}redirect); what is asked for there goes on:`;
+    lines.push({ about: "answer", text });
   }
   const isWaiting = seen.routes.some(({ key, waiting }) => key === best.key && waiting);
   const waits = { about: "answer", text: "waits for a container; 503 if none comes" };
   const { servers, silent, usable } = whoAnswers(service, seen, labelPrefix);
   if (usable === 0) {
-    return isWaiting
-      ? [...lines, waits]
-      : [...lines, { about: "answer", text: "503: no container of it can be used now" }];
+    const none = { about: "answer", text: "503: no container of it can be used now" };
+    return [...lines, isWaiting ? waits : none, ...silent];
   }
   if (servers.length > 0) return [...lines, ...servers, ...silent];
   const unavailable = { about: "answer", text: "503: no container of it answers" };
   return [...lines, isWaiting ? waits : unavailable, ...silent];
+}
+
+/** What everybody is answered at a route that a label keeps somebody out of, and that is not right. */
+export function whyClosed({ rules }: Pick<Route, "rules">): string {
+  return `503: label ${rules.prefix}${rules.closed} keeps somebody out and is not right, so nobody comes in`;
 }
 
 /**
@@ -82,7 +86,7 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
  * @returns those that answer and those that do not, as lines, and how many of both may be used
  */
 export function whoAnswers(
-  service: Pick<Service, "servers"> | undefined,
+  service: Pick<Service, "name" | "settings" | "servers"> | undefined,
   seen: Seen,
   labelPrefix: string,
 ): {
@@ -97,10 +101,16 @@ export function whoAnswers(
   const silent = usable.flatMap((server) => {
     const stats = down.get(server.name);
     if (stats === undefined) return [];
-    return [{ about: "not to", text: `${describeServer(server)}, ${describeStats(stats)}` }];
+    const how = describeStats(stats, askedOf(service, labelPrefix));
+    return [{ about: "not to", text: `${describeServer(server)}, ${how}` }];
   });
+  const unused = (service?.servers ?? [])
+    .filter(({ disabled }) => disabled)
+    .map((server) => ({ about: "not to", text: `${describeServer(server)}, ${server.why}` }));
   const answering = usable.filter(({ name }) => !down.has(name));
-  if (answering.length === 0) return { servers: [], silent, usable: usable.length };
+  if (answering.length === 0) {
+    return { servers: [], silent: [...silent, ...unused], usable: usable.length };
+  }
   const to = answering.map(describeServer).join(", or ");
   const odd = answering.flatMap((server) =>
     explainAnswers(server.name, `container ${server.container}`, seen.oddities, labelPrefix),

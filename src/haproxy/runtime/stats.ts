@@ -17,6 +17,8 @@ export interface ServerStats {
   readonly requests: number;
   /** The result of its last check in HAProxy's words, such as `L4CON`; empty without checks. */
   readonly check: string;
+  /** The status of the last check's answer; 0 if there was none. */
+  readonly checkedStatus: number;
   /** Failed connections, broken answers, and answers of status 500 to 599. */
   readonly errors: number;
   /** How many proper answers it gave, whatever their status. */
@@ -94,6 +96,7 @@ function parseStats(csv: string): ServerStats[] {
       requests: number("stot"),
       // While the next check runs, a star stands before it.
       check: text("check_status").replace(/^\* /, ""),
+      checkedStatus: number("check_code"),
       errors: number("econ") + number("eresp") + number("hrsp_5xx"),
       answers: ANSWERS.reduce((sum, column) => sum + number(column), 0),
       failures: number("eresp") + number("dresp"),

@@ -31,6 +31,9 @@ const CERTIFICATES: Kind = { most: 1_000_000, parse: parseCertificates, protects
 /** HAProxy reads each user when it starts. */
 const USERS: Kind = { most: 100_000, parse: parseUserFile, protects: true };
 
+/** So many containers of a service are named. */
+const MOST_NAMED = 3;
+
 /** A label that names a file. */
 interface Named {
   /** Without what stands before all labels of its route. */
@@ -89,9 +92,17 @@ function fill(service: Service, read: ReadLabelFile, labelPrefix: string): Fille
   memory.last = {
     files,
     service: { ...completed(service, found), fileProblems },
-    warnings: fileProblems.map((text) => `service ${titleOf(service.name)}: label ${text}`),
+    warnings: fileProblems.map((text) => `${describeMembers(service)}: label ${text}`),
   };
   return memory.last;
+}
+
+/** A service with its containers, such as `service shop (container web)`. Of many, three are named. */
+function describeMembers({ name, servers, waiting }: Service): string {
+  const all = [...new Set([...servers, ...waiting].map(({ container }) => container))];
+  const named =
+    all.slice(0, MOST_NAMED).join(", ") + (all.length > MOST_NAMED ? " and others" : "");
+  return `service ${titleOf(name)} (container${all.length === 1 ? "" : "s"} ${named})`;
 }
 
 function parse(file: LabelFile, kind: Kind): LabelFile {

@@ -42,10 +42,13 @@ export function describeRules(rules: Rules): string[] {
 }
 
 function valuesOf({ values, closed }: Rules): Rules["values"] {
-  return closed === "" ? values : { ...values, [closed]: "(none: answered 503)" };
+  return closed === "" ? values : { ...values, [closed]: CLOSED };
 }
+
+/** What is told of a label whose value is not right. */
+const CLOSED = "(none: answered 503)";
 
 /** A value as a person may see it. */
 function shown(key: string, value: string): string {
-  return key === "auth" ? usersOf(value) : value;
+  return key === "auth" && value !== CLOSED ? usersOf(value) : value;
 }

@@ -95,6 +95,7 @@ describe("by what HAProxy counts, a server that only closes connections", () => 
     since: 60,
     requests: 145,
     check: "L4OK",
+    checkedStatus: 0,
     errors: 2,
     answers: 0,
     failures: 2,
