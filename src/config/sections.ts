@@ -45,15 +45,17 @@ export function sectionsOf(files: Files, previous?: readonly Section[]): readonl
 
 /**
  * Splits a configuration into its sections, in their order.
- * @param previous sections of an earlier version. Those at the start and at the end that did not
- * change are taken over, so that only the sections between them are parsed
+ * @param previous sections of an earlier version. Those that did not change are taken over, so that only
+ * the others are parsed
  */
 export function parseConfig(text: string, previous: readonly Section[] = []): readonly Section[] {
   const pieces = text.split(SECTION_START);
   // Most configurations have nothing but comments before the first section.
   if (isEmpty(parseSection(pieces[0] ?? ""))) pieces.shift();
   const { start, before, after } = listDifference(previous, pieces, (a, b) => a?.text === b);
-  const between = pieces.slice(start, after).map(parseSection);
+  // Of thousands mostly one or two changed, and those that were left over are at the end.
+  const known = new Map(previous.slice(start, before).map((section) => [section.text, section]));
+  const between = pieces.slice(start, after).map((each) => known.get(each) ?? parseSection(each));
   return [...previous.slice(0, start), ...between, ...previous.slice(before)];
 }
 

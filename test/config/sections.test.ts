@@ -219,3 +219,17 @@ test.each([
 ])("the stats socket of %j is spelled otherwise: %j", (config, respelled) => {
   expect(respellStatsSocket(config)).toBe(respelled);
 });
+
+function withServer(name: string): string {
+  return `backend ${name}\n    server s 127.0.0.1:1\n`;
+}
+
+test("sections that did not change are taken over, wherever others did", () => {
+  const before = parseConfig(["a", "b", "c", "d", "e"].map(withServer).join(""));
+  const after = parseConfig(["new", "a", "c", "d", "more"].map(withServer).join(""), before);
+  const kept = after.filter((section) => before.includes(section)).map(({ name }) => name);
+  expect([after.map(({ name }) => name), kept]).toEqual([
+    ["new", "a", "c", "d", "more"],
+    ["a", "c", "d"],
+  ]);
+});
