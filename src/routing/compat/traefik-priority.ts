@@ -64,11 +64,20 @@ function goesBefore(other: RouterDrafts, router: RouterDrafts): boolean {
   return isShared || other.listeners.values().some((each) => listeners.has(each));
 }
 
+/** Whether another router listens wherever a router does. */
+function listensWherever({ listeners }: RouterDrafts, router: RouterDrafts): boolean {
+  if (listeners.size === 0) return true;
+  return (
+    router.listeners.size > 0 && router.listeners.values().every((each) => listeners.has(each))
+  );
+}
+
 /** Whether another router takes all requests of a draft. */
 function isCovered(draft: Draft, router: RouterDrafts, routers: readonly RouterDrafts[]): boolean {
   return routers.some(
     (other) =>
       goesBefore(other, router) &&
+      listensWherever(other, router) &&
       other.drafts.some(
         (wider) =>
           wider.derived !== true &&

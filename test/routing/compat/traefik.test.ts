@@ -309,6 +309,17 @@ describe("routers with the same route", () => {
     });
   });
 
+  test("so it does beside a longer rule, whose router listens for https alone", () => {
+    const { "traefik.http.routers.other.entrypoints": _, ...anywhere } = otherRouter("https");
+    const labels = {
+      ...secure,
+      ...anywhere,
+      [`${ROUTER}.rule`]: "Host(`a.example.com`) || HostRegexp(`^[a-z]+\\.lan$`)",
+      [`${ROUTER}.entrypoints`]: "websecure",
+    };
+    expect(labelsOf(labels)).toMatchObject({ redirect: "https", "redirect.code": "308" });
+  });
+
   test("the one that protects is served", () => {
     // By their names alone, it would be the other one.
     const first = { "traefik.http.routers.a.rule": "Host(`a.example.com`)" };
