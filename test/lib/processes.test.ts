@@ -64,7 +64,7 @@ test("the program's name may hold anything", async () => {
 
 test("a process that only waits for its parent to notice its end is gone", async () => {
   // The shell is the parent, and becomes a program that never asks for its child.
-  const child = Bun.spawn(["sh", "-c", "sleep 0 & echo $!; exec sleep 60"], { stdout: "pipe" });
+  const child = Bun.spawn(["sh", "-c", "sleep 0.1 & echo $!; exec sleep 60"], { stdout: "pipe" });
   children.push(child);
   const { value } = await child.stdout.getReader().read();
   const pid = Number(new TextDecoder().decode(value));
