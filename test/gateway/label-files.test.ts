@@ -3,7 +3,7 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { LabelFiles } from "../../src/gateway/label-files.ts";
+import { LabelFiles, requireFolders } from "../../src/gateway/label-files.ts";
 import { labDir } from "../lab/leftovers.ts";
 
 let dir: string;
@@ -124,4 +124,14 @@ test("the same file is the same object, and each change is seen", () => {
   files.begin();
   expect(files.areUsed).toBe(false);
   expect(files.haveChanged()).toBe(false);
+});
+
+test("a folder that is not there is refused, and so is a file", () => {
+  writeFileSync(join(folder, "file"), "x");
+  expect(() => requireFolders([folder])).not.toThrow();
+  for (const path of [join(folder, "none"), join(folder, "file")]) {
+    expect(() => requireFolders([folder, path])).toThrow(
+      `Cannot use --label-files "${path}": there is no such folder`,
+    );
+  }
 });

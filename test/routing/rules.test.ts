@@ -265,3 +265,36 @@ test("explain tells them with the labels that they come from", () => {
     text: "503: label gateway.route.a.deny keeps somebody out and is not right, so nobody comes in",
   });
 });
+
+test("explain tells of a route that nobody may use, and of one that leads elsewhere", () => {
+  const labels = { auth: "bob:secret", "route.a.path": "/a", "route.a.redirect": "b.example.com" };
+  const one = container("one", { labels: prefixed(labels) });
+  const found = model(one);
+  const lines = explainContainer(one, snapshot([one]), HOST, ROUTING, found);
+  const why = "503: label gateway.auth keeps somebody out and is not right, so nobody comes in";
+  expect(lines).toContainEqual({ about: "answer", text: why });
+  expect(lines).toContainEqual({
+    about: "setting",
+    text: "auth=(none: answered 503), from label gateway.auth",
+  });
+  const seen = { routes: [], servers: [], oddities: [] };
+  expect(explainUrl("/a/x", found, seen, "gateway.")).toContainEqual({
+    about: "answer",
+    text: "307, to b.example.com (label gateway.route.a.redirect); what is asked for there goes on:",
+  });
+});
+
+test("explain tells what a container's check asks for", () => {
+  for (const [own, text] of [
+    [{ check: "/up" }, "GET /up is answered 200-399"],
+    [{ check: "/up", "check.status": "204" }, "GET /up is answered 204"],
+    [{}, "its port answers"],
+  ] as const) {
+    const one = container("one", { labels: prefixed(own) });
+    const lines = explainContainer(one, snapshot([one]), HOST, ROUTING, model(one));
+    expect(lines).toContainEqual({
+      about: "health",
+      text: `no HEALTHCHECK: it gets requests while ${text}`,
+    });
+  }
+});
