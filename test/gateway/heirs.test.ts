@@ -98,6 +98,23 @@ test("one that is spoken to otherwise inherits no requests", () => {
   expect(at(100, tls)).toEqual(["tls waiting /shop tls"]);
 });
 
+/** Whose servers each service has. */
+function names(...all: readonly Service[]): string[] {
+  return all.map(({ servers }) => servers.map((each) => each.container).join());
+}
+
+test("where bytes are forwarded nobody waits, and nobody inherits", () => {
+  const [first, second] = ["first", "second"].map((name, index) =>
+    container(name, { image: name, created: index, labels: { "gateway.tcp": "5432" } }),
+  ) as [Container, Container];
+  expect(names(...apply(0, first, second))).toEqual(["first"]);
+  stopped.add(first.id);
+  apply(100, second);
+  const after = apply(100 + STAYS, second);
+  expect(after.map(({ routes }) => routes.length)).toEqual([1]);
+  expect(names(...after)).toEqual(["second"]);
+});
+
 test("who has another route as well keeps that one", () => {
   expect(at(0, own, both)).toEqual(["both /both both", "own /shop own"]);
   stopped.add(own.id);

@@ -3,7 +3,11 @@
 import { describe, expect, test } from "bun:test";
 import { UnsafeValueError } from "../../src/template/escape.ts";
 import { compileTemplate, isOwnConfig } from "../../src/template/compile.ts";
-import { failureOf } from "../lab/make.ts";
+import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { errorOptions, toContext } from "../../src/template/context.ts";
+import { titleOf } from "../../src/routing/intent.ts";
+import { route } from "../../src/routing/routing.ts";
+import { container, failureOf, HOST, ROUTING, SETTINGS, snapshot } from "../lab/make.ts";
 
 const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.\n";
 
@@ -206,4 +210,31 @@ test.each([
   ["{{#each a}}{{this}};{{/each}}", { a: null }, ""],
 ])("a list may be an object, empty or nothing: %s", (text, data, expected) => {
   expect(render(text, data).config).toBe(expected);
+});
+
+test("the built-in template makes the text of a service and of a route once", () => {
+  const containers = [container("one"), container("two", { image: "two" })];
+  const model = route(snapshot(containers), HOST, ROUTING);
+  const options = { ...SETTINGS.template, ...errorOptions([]) };
+  const context = toContext(model, options, SETTINGS.haproxy, () => "", titleOf);
+  let reads = 0;
+  const counting = <T extends object>(item: T, key: keyof T): T =>
+    Object.defineProperty({ ...item }, key, {
+      enumerable: true,
+      get() {
+        reads++;
+        return item[key];
+      },
+    });
+  const counted = Object.defineProperties({}, Object.getOwnPropertyDescriptors(context));
+  Object.defineProperties(counted, {
+    backends: { value: context.backends.map((each) => counting(each, "profile")) },
+    routes: { value: context.routes.map((each) => counting(each, "key")) },
+  });
+  const template = compileTemplate({ name: "path", text: TEMPLATES.path }, PARTIALS);
+  const first = template.render(counted, SETTINGS.pathOf);
+  expect(reads).toBeGreaterThan(3);
+  const before = reads;
+  expect(template.render(counted, SETTINGS.pathOf)).toEqual(first);
+  expect(reads).toBe(before);
 });
