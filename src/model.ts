@@ -292,6 +292,36 @@ export interface RouteRefusal {
   readonly reason: string;
 }
 
+/** A certificate with its key, in a file that HAProxy can read. */
+export interface Certificate {
+  /** The path of that file. It has the key, too. */
+  readonly path: string;
+  /** The names that it is for, in lower case, wildcards such as `*.example.com` among them. */
+  readonly names: readonly string[];
+  /** The kind of its key, such as `rsa` or `ec`. */
+  readonly kind: string;
+  /** From when until when it is valid, in milliseconds since 1970. */
+  readonly notBefore: number;
+  readonly notAfter: number;
+  /** Whether it is not valid now. */
+  readonly expired: boolean;
+  readonly issuer: string;
+  /** Where it comes from, as a person knows it: the path of a file, perhaps with that of its key. */
+  readonly source: string;
+  /** Whether it is for clients that ask for no name, or for one that no certificate has. */
+  readonly isDefault: boolean;
+}
+
+/** What serves HTTPS besides the routes. */
+export interface TlsFiles {
+  /** Those of the user, in the order of their folders. */
+  readonly certificates: readonly Certificate[];
+  /** The one for clients that ask for no name or an unknown one: its key and certificate in PEM. */
+  readonly fallback: string;
+  /** The keys of session tickets, a line each. */
+  readonly ticketKeys: string;
+}
+
 /** The desired services, and the containers that are not routed. */
 export interface Model {
   readonly services: readonly Service[];
@@ -303,9 +333,20 @@ export interface Model {
 
 /**
  * The kinds of files beside the configuration. It names the maps and scripts, and the copies of other
- * `file`s. `owners` is for the gateway alone: it says which container is behind each server.
+ * `file`s. A `crtlist` says which certificate is for which names. `owners` is for the gateway alone: it says
+ * which container is behind each server.
  */
-export type AssetKind = "map" | "script" | "file" | "owners";
+export type AssetKind =
+  | "map"
+  | "script"
+  | "file"
+  | "crtlist"
+  | "certificate"
+  | "ticketkeys"
+  | "owners";
+
+/** The kinds of files that nobody but HAProxy may read. */
+export const SECRET_KINDS: readonly AssetKind[] = ["certificate", "ticketkeys"];
 
 /** A file beside the configuration. */
 export interface Asset {

@@ -6,6 +6,8 @@ import { describe, expect, test } from "bun:test";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { namedFiles } from "./lab/named-files.ts";
+import { certificateOf, crtListsOf, listLines } from "../src/config/crt-list.ts";
+import { makeSelfSigned } from "../src/gateway/certificates/self-signed.ts";
 import type { Files } from "../src/model.ts";
 import {
   byName,
@@ -19,10 +21,11 @@ import { haproxyProgram, haproxyVersions } from "./lab/haproxy.ts";
 import { labDir } from "./lab/leftovers.ts";
 import { randomNumbers, shuffle } from "./lab/make.ts";
 
+const selfSigned = makeSelfSigned(Date.now());
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
 
 /** Lets HAProxy check files as if they were where they belong. */
-function check(program: string, files: Files, { paths }: GoldenCase) {
+async function check(program: string, files: Files, { paths }: GoldenCase) {
   const dir = labDir("golden");
   const moved = (text: string): string =>
     foldersOf(paths).reduce(
@@ -34,6 +37,11 @@ function check(program: string, files: Files, { paths }: GoldenCase) {
     const place = join(dir, path);
     mkdirSync(dirname(place), { recursive: true });
     writeFileSync(place, moved(text));
+  }
+  const pem = await selfSigned;
+  for (const path of Object.values(crtListsOf(files)).flatMap(listLines).map(certificateOf)) {
+    mkdirSync(dirname(join(dir, path)), { recursive: true });
+    writeFileSync(join(dir, path), pem);
   }
   // Which the gateway writes before HAProxy reads its files.
   const stateFile = join(dir, paths.haproxy.stateFile);
@@ -61,9 +69,9 @@ describe.each(goldenCases().map((each) => [each.name, each] as const))("%s", (na
     }
   });
 
-  test.each(haproxyVersions())("HAProxy %s has nothing against it", (haproxy) => {
+  test.each(haproxyVersions())("HAProxy %s has nothing against it", async (haproxy) => {
     const rendered = golden.render(containers, haproxy).files;
-    const { exitCode, said } = check(haproxyProgram(haproxy), rendered, golden);
+    const { exitCode, said } = await check(haproxyProgram(haproxy), rendered, golden);
     expect({ exitCode, said: said.match(/.*(?:WARNING|ALERT).*/g) ?? [] }).toEqual({
       exitCode: 0,
       said: [],
@@ -71,12 +79,12 @@ describe.each(goldenCases().map((each) => [each.name, each] as const))("%s", (na
   });
 });
 
-test("HAProxy does say something where something is wrong", () => {
+test("HAProxy does say something where something is wrong", async () => {
   const [golden] = goldenCases();
   if (golden === undefined) throw new Error("there are no cases");
   const wrong = { config: "global\n  bogus\n", assets: {} };
   for (const haproxy of haproxyVersions()) {
-    const { exitCode, said } = check(haproxyProgram(haproxy), wrong, golden);
+    const { exitCode, said } = await check(haproxyProgram(haproxy), wrong, golden);
     expect(exitCode).toBe(1);
     expect(said).toContain("ALERT");
   }

@@ -24,6 +24,33 @@ export const GATEWAY_FLAGS: FlagDefs = {
     multiple: true,
     description: "where HAProxy listens; may be repeated (default: *:80)",
   },
+  "listen-https": {
+    type: "string",
+    valueHint: "ADDRESS:PORT",
+    multiple: true,
+    description:
+      "where HAProxy listens for HTTPS; may be repeated (default: *:443 with --certs, else nowhere)",
+  },
+  certs: {
+    type: "string",
+    valueHint: "FOLDER",
+    multiple: true,
+    description: "where certificates and their keys are; may be repeated (default: nowhere)",
+  },
+  tls: {
+    type: "string",
+    valueHint: "intermediate|modern",
+    description:
+      "Mozilla's profile of versions and ciphers; modern is TLS 1.3 alone (default: intermediate)",
+  },
+  "strict-sni": {
+    type: "boolean",
+    description: "refuse connections for names that no certificate is for",
+  },
+  "no-redirect": {
+    type: "boolean",
+    description: "serve hosts that have a certificate without TLS, too, instead of redirecting",
+  },
   "trusted-proxies": {
     type: "string",
     valueHint: "NETWORK,...",

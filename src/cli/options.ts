@@ -14,6 +14,7 @@ import { parsePort } from "../routing/values.ts";
 import { parseNetwork } from "../lib/networks.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
 import { TEMPLATE_NAMES, type TemplateName } from "../template/built-in.ts";
+import { TLS_PROFILES, type TlsOptions } from "../template/tls.ts";
 import { splitCommand } from "../lib/command-line.ts";
 
 /** The values of flags and variables, by the name of the flag. A repeated flag has a list. */
@@ -27,6 +28,8 @@ export interface Options {
   readonly listen: readonly string[];
   readonly haproxy: HaproxyOptions;
   readonly reload: ReloadOptions;
+  /** How HTTPS is served; undefined: it is not. */
+  readonly tls: TlsChoice | undefined;
   /** The folders in which labels may name files. */
   readonly labelFiles: readonly string[];
   /** Whether a page at `/` lists the routes. */
@@ -47,6 +50,12 @@ export interface Options {
   readonly dockerHost: string;
   readonly once: boolean;
   readonly log: LogOptions;
+}
+
+/** How HTTPS is served. */
+interface TlsChoice extends TlsOptions {
+  /** The folders of certificates. */
+  readonly certs: readonly string[];
 }
 
 export interface TemplateOptions {
@@ -105,13 +114,14 @@ export function parseOptions(raw: RawOptions): Options {
   }
   const errorDir = text("error-dir");
   const listen = list(raw["listen"], "*:80").map(parseListen);
+  const tls = tlsOf(raw, listen);
   return {
     template: { name: template, file: templateFile },
     routing: {
       ports: list(raw["ports"], "8000,80").map(parsePortOption),
       network: text("network"),
       domain,
-      ownPorts: listen.map(listenPort),
+      ownPorts: [...listen, ...(tls?.listen ?? [])].map(listenPort),
       labelPrefix: parseLabelPrefix(text("label-prefix")),
       onlyEnabled: raw["only-enabled"] === true,
       compat: parseCompat(list(text("compat"), "all")),
@@ -120,6 +130,7 @@ export function parseOptions(raw: RawOptions): Options {
       defaultRule: defaultRuleOf(text("default-rule"), domain),
     },
     listen,
+    tls,
     labelFiles:
       raw["label-files"] === undefined
         ? []
@@ -152,6 +163,43 @@ export function parseOptions(raw: RawOptions): Options {
       level: oneOf("log-level", text("log-level"), LOG_LEVELS) ?? "info",
       format: oneOf("log-format", text("log-format"), LOG_FORMATS) ?? "text",
     },
+  };
+}
+
+/** Only what needs TLS asks for it. @param listen where HTTP is served */
+function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefined {
+  const certs =
+    raw["certs"] === undefined
+      ? []
+      : list(raw["certs"], "").map((folder) => parseFolder("certs", folder, "/etc/certs"));
+  const profile = oneOf(
+    "tls",
+    typeof raw["tls"] === "string" ? raw["tls"] : undefined,
+    TLS_PROFILES,
+  );
+  const isUsed = raw["listen-https"] !== undefined || certs.length > 0;
+  if (!isUsed) {
+    const lonely = ["tls", "strict-sni", "no-redirect"].find((flag) => raw[flag] !== undefined);
+    if (lonely === undefined) return undefined;
+    throw usage(
+      `Cannot use --${lonely} alone: nothing is served by HTTPS`,
+      "add --certs FOLDER or --listen-https '*:443'",
+    );
+  }
+  const own = list(raw["listen-https"], "*:443").map(parseListen);
+  const both = own.find((address) => listen.includes(address));
+  if (both !== undefined) {
+    throw usage(
+      `Cannot listen on "${both}" for both HTTP and HTTPS`,
+      "give each a port of its own",
+    );
+  }
+  return {
+    listen: own,
+    certs,
+    profile: profile ?? "intermediate",
+    strictSni: raw["strict-sni"] === true,
+    redirect: raw["no-redirect"] !== true,
   };
 }
 

@@ -3,9 +3,10 @@
 import { createTwoFilesPatch } from "diff";
 import type { Command } from "./command.ts";
 import { readOnce } from "../docker/source.ts";
+import { digestOf } from "../lib/digest.ts";
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Logger } from "../lib/log.ts";
-import type { Files } from "../model.ts";
+import { SECRET_KINDS, type Files } from "../model.ts";
 import { parseOptions } from "./options.ts";
 import { sameFiles } from "../plan/plan.ts";
 import { desiredFor, prepare, type Setup } from "./setup.ts";
@@ -88,6 +89,10 @@ function difference(output: string, before: Files, after: Files): string {
 
 /** The text of each file by its path, the configuration first. */
 function textsOf(output: string, { config, assets }: Files): [path: string, text: string][] {
-  const named = Object.entries(assets).map(([path, { text }]): [string, string] => [path, text]);
+  // Who may run this may not be who may see keys. Whether one differs is all that is told of it.
+  const named = Object.entries(assets).map(([path, { kind, text }]): [string, string] => [
+    path,
+    SECRET_KINDS.includes(kind) ? `# secret (SHA-256 ${digestOf(text)})\n` : text,
+  ]);
   return [[output, config], ...named];
 }

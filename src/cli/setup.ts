@@ -19,11 +19,13 @@ import { currentReach, inspectHost } from "../gateway/host.ts";
 import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
+import { Certificates } from "../gateway/certificates/certificates.ts";
 import { ErrorDir } from "../gateway/error-dir.ts";
 import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { TcpPorts } from "../gateway/tcp-ports.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
 import { accessLogOptions, holdOptions, proxyOptions } from "../template/context.ts";
+import { tlsOptions } from "../template/tls.ts";
 import { compareVersions } from "../lib/text.ts";
 
 export interface Setup {
@@ -56,6 +58,16 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
   const tcpPorts = new TcpPorts();
+  const certificates = new Certificates(
+    options.tls !== undefined,
+    (options.tls?.certs ?? []).map((path) => ({ path, isOptional: false })),
+    {
+      store: files.pathOf("certificates"),
+      fallback: files.pathOf("default.pem"),
+      ticketKeys: files.pathOf("tickets.keys"),
+    },
+  );
+  await certificates.look(Date.now());
   const isRemote = client.transport.remoteHost !== undefined;
   return {
     paths,
@@ -71,6 +83,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         ports: routing.ports,
         mendLinks: options.mendLinks,
         index: options.index,
+        tls: tlsOptions(options.tls),
         accessLog: accessLogOptions(options.accessLog),
         ...proxyOptions(options.trustedProxies, options.proxyProtocol),
         ...holdOptions(options.hold, isRemote),
@@ -78,6 +91,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       haproxy: { ...build, ...paths.haproxy },
       pathOf: files.pathOf,
       labelFiles: new LabelFiles(options.labelFiles),
+      certificates,
       errorDir: new ErrorDir(options.errorDir),
       tcpPorts,
     },

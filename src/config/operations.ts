@@ -38,6 +38,13 @@ export type Operation =
   | { readonly do: "set entry"; readonly map: string; readonly key: string; readonly value: string }
   | { readonly do: "add entry"; readonly map: string; readonly key: string; readonly value: string }
   | { readonly do: "delete entry"; readonly map: string; readonly key: string }
+  /** A line of a list of certificates: the file of one, and the names that it is shown for. */
+  | { readonly do: "add certificate"; readonly list: string; readonly line: string }
+  | { readonly do: "remove certificate"; readonly list: string; readonly line: string }
+  /** Another certificate, with its key, in place of the one in a file. */
+  | { readonly do: "set certificate"; readonly file: string; readonly text: string }
+  /** The next key of session tickets. The first one of the file goes. */
+  | { readonly do: "turn ticket keys"; readonly file: string; readonly key: string }
   | {
       readonly do: "replace map";
       readonly map: string;

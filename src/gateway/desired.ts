@@ -5,7 +5,9 @@ import { UnsafeValueError } from "../template/escape.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { sameItems } from "../lib/lists.ts";
-import type { Files, Model, Reach, Service, Snapshot } from "../model.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
+import type { Files, Model, Reach, Service, Snapshot, TlsFiles } from "../model.ts";
+import { chooseCertificates } from "../routing/certificates.ts";
 import { withFiles } from "../routing/settings/files.ts";
 import { titleOf } from "../routing/intent.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
@@ -19,11 +21,22 @@ import {
   type ContextOptions,
   type HaproxyContext,
 } from "../template/context.ts";
+import type { TlsMaterial } from "../template/tls.ts";
+import type { Certificates } from "./certificates/certificates.ts";
 import { currentReach } from "./host.ts";
 import type { ErrorDir } from "./error-dir.ts";
 import type { LabelFiles } from "./label-files.ts";
 import type { TemplateSlot } from "./template-file.ts";
 import { notForwarded, takenAtHost, withoutTaken, type TcpPorts } from "./tcp-ports.ts";
+
+const materials = new WeakCache<TlsFiles, TlsMaterial>();
+
+/** What is served by HTTPS: it is the same object for the same certificates. */
+function materialOf(files: TlsFiles): TlsMaterial {
+  return materials.get(files, ({ certificates, fallback, ticketKeys }) => {
+    return { ...chooseCertificates(certificates), fallback, ticketKeys };
+  });
+}
 
 /** Everything besides Docker's containers that decides what is in the files. */
 export interface DesiredSettings {
@@ -35,6 +48,11 @@ export interface DesiredSettings {
   readonly labelFiles: Pick<LabelFiles, "areUsed" | "begin" | "haveChanged" | "read">;
   /** The pages for the gateway's own errors. */
   readonly errorDir: Pick<ErrorDir, "isUsed" | "hasChanged" | "read">;
+  /** The certificates that are served. */
+  readonly certificates: Pick<
+    Certificates,
+    "files" | "hasChanged" | "isUsed" | "refresh" | "warnings"
+  >;
   /** The ports from which bytes are forwarded that cannot be had. */
   readonly tcpPorts: Pick<TcpPorts, "taken">;
 }
@@ -44,6 +62,8 @@ export interface Desired {
   readonly files: Files;
   /** The pages for errors that are in the files. */
   readonly pages: readonly ErrorPage[];
+  /** What is served by HTTPS in the files. */
+  readonly tls: TlsMaterial;
 }
 
 /** Makes the services to serve of those of running containers. */
@@ -75,12 +95,30 @@ export class DesiredState {
 
   /** Whether labels or flags name files of this machine, which may change by themselves. */
   get hasFiles(): boolean {
-    return this.settings.labelFiles.areUsed || this.settings.errorDir.isUsed;
+    const { certificates, errorDir, labelFiles } = this.settings;
+    return labelFiles.areUsed || errorDir.isUsed || certificates.isUsed;
   }
 
-  /** Whether one of these files is another one than in the last desired state. */
-  filesChanged(): boolean {
-    return this.settings.labelFiles.haveChanged() || this.settings.errorDir.hasChanged();
+  /** Whether there are certificates, which are to be served soon once they have changed. */
+  get hasCertificates(): boolean {
+    return this.settings.certificates.isUsed;
+  }
+
+  /**
+   * Whether one of these files is another one than in the last desired state.
+   * @param now in milliseconds since 1970
+   */
+  filesChanged(now: number): boolean {
+    const { certificates, errorDir, labelFiles } = this.settings;
+    return labelFiles.haveChanged() || errorDir.hasChanged() || certificates.hasChanged(now);
+  }
+
+  /**
+   * Reads the certificates that have changed, and keeps them where HAProxy reads them.
+   * @param now in milliseconds since 1970
+   */
+  async readCertificates(now: number): Promise<void> {
+    await this.settings.certificates.refresh(now);
   }
 
   /** Notes that HAProxy took the last desired state. */
@@ -149,8 +187,8 @@ export class DesiredState {
     throw failure;
   }
 
-  #withOwners({ model, files: { config, assets }, pages }: Desired): Desired {
-    return { model, pages, files: { config, assets: { ...assets, ...this.owners(model) } } };
+  #withOwners({ model, files: { config, assets }, pages, tls }: Desired): Desired {
+    return { model, pages, tls, files: { config, assets: { ...assets, ...this.owners(model) } } };
   }
 }
 
@@ -199,10 +237,11 @@ export function makeDesired(
   hold: HoldServices = (services) => services,
 ): Desired {
   const excluded: Record<string, string> = {};
-  const { labelFiles, errorDir, routing, tcpPorts } = settings;
+  const { certificates, labelFiles, errorDir, routing, tcpPorts } = settings;
   let { taken } = tcpPorts;
   labelFiles.begin();
   const { pages, warnings } = errorDir.read();
+  const tls = materialOf(certificates.files);
   const options = { ...settings.template, ...errorOptions(pages) };
   for (;;) {
     const made = router(snapshot, reach, { ...routing, excluded, taken });
@@ -216,12 +255,13 @@ export function makeDesired(
     const model = {
       ...routed,
       services: withoutTaken(hold(routed.services), taken),
-      warnings: [...routed.warnings, ...warnings],
+      warnings: [...routed.warnings, ...warnings, ...certificates.warnings],
     };
-    if (last?.pages === pages && sameItems(last.model.services, model.services)) {
-      return { model, files: last.files, pages };
+    const isSame = last?.pages === pages && last.tls === tls;
+    if (isSame && sameItems(last.model.services, model.services)) {
+      return { model, files: last.files, pages, tls };
     }
-    const context = toContext(model, options, settings.haproxy, time, titleOf);
+    const context = toContext(model, options, settings.haproxy, time, titleOf, tls);
     try {
       const files = template.render(context, settings.pathOf);
       const open = template.isOwn
@@ -231,7 +271,7 @@ export function makeDesired(
           }
         : {};
       const isNew = Object.keys(open).some((id) => excluded[id] === undefined);
-      if (!isNew) return { model, files, pages };
+      if (!isNew) return { model, files, pages, tls };
       Object.assign(excluded, open);
     } catch (error) {
       if (!(error instanceof UnsafeValueError)) throw error;

@@ -72,6 +72,9 @@ const LONGEST_RETRY = 60_000;
 /** How often the files are looked at that labels name, in milliseconds. */
 const FILES_INTERVAL = 2_000;
 
+/** The same for certificates, which are read when they have not changed for a while. */
+const CERTIFICATES_INTERVAL = 800;
+
 /** So long HAProxy is asked before a reload what it noticed, in milliseconds. It takes one or two. */
 const OBSERVE_LIMIT = 200;
 
@@ -268,6 +271,7 @@ export class Gateway {
     const now = Date.now();
     const hold = (services: Model["services"]): Model["services"] =>
       this.#holds.apply(services, now, this.#canWait);
+    await this.parts.desired.readCertificates(now);
     const desired = this.parts.desired.make(snapshot, isUnchanged, hold);
     if (!this.#recovered) {
       await applier.recover(desired.files.assets);
@@ -566,7 +570,7 @@ export class Gateway {
 
   /** Looks at the files that labels name. What has changed is for the next pass. */
   #lookAtFiles(now: number): void {
-    if (this.parts.desired.filesChanged()) this.#wake();
+    if (this.parts.desired.filesChanged(now)) this.#wake();
     // Beside the passes.
     inBackground(this.#lookAtPorts(now), (error) => this.parts.log.failure(error));
     this.#watchFiles(now);
@@ -579,7 +583,8 @@ export class Gateway {
   #watchFiles(now: number): void {
     const { desired, tcpPorts } = this.parts;
     const mayChange = desired.hasFiles || Object.keys(tcpPorts.taken).length > 0;
-    this.#reschedule({ filesAt: mayChange ? now + FILES_INTERVAL : undefined });
+    const interval = desired.hasCertificates ? CERTIFICATES_INTERVAL : FILES_INTERVAL;
+    this.#reschedule({ filesAt: mayChange ? now + interval : undefined });
   }
 
   /**

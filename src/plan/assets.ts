@@ -2,6 +2,7 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { mapEntries, valuesByKey, runningValue, type MapEntry } from "../config/map-file.ts";
+import { listLines } from "../config/crt-list.ts";
 import type { Aliases, Operation } from "../config/operations.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { Asset, AssetKind, Files } from "../model.ts";
@@ -14,6 +15,9 @@ const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
   map: planMap,
   script: planStatic,
   file: planStatic,
+  crtlist: planCrtList,
+  certificate: planCertificate,
+  ticketkeys: planTicketKeys,
   owners: false,
 };
 
@@ -37,6 +41,53 @@ export function planAssets(before: Files, after: Files, aliases: Aliases): Chang
 function planStatic(path: string, before: Asset, after: Asset): Change {
   const reasons = before.text === after.text ? [] : [`${after.kind} ${path} changed`];
   return { operations: [], reasons };
+}
+
+/** Certificates are shown for names, each by a line. The first one is for all others: it stays. */
+function planCrtList(path: string, before: Asset, after: Asset): Change {
+  const [old, now] = [listLines(before.text), listLines(after.text)];
+  if (old[0] !== now[0]) {
+    return { operations: [], reasons: [`crtlist ${path} has another first certificate`] };
+  }
+  const [had, has] = [new Set(old), new Set(now)];
+  return {
+    operations: [
+      ...now
+        .filter((line) => !had.has(line))
+        .map((line): Operation => ({ do: "add certificate", list: path, line })),
+      ...old
+        .filter((line) => !has.has(line))
+        .map((line): Operation => ({ do: "remove certificate", list: path, line })),
+    ],
+    reasons: [],
+  };
+}
+
+function planCertificate(path: string, before: Asset, after: Asset): Change {
+  const { text } = after;
+  const operations: Operation[] =
+    before.text === text ? [] : [{ do: "set certificate", file: path, text }];
+  return { operations, reasons: [] };
+}
+
+/** Keys move up in the file, and new ones come behind them. */
+function planTicketKeys(path: string, before: Asset, after: Asset): Change {
+  const [old, now] = [keysOf(before), keysOf(after)];
+  if (old.length !== now.length) {
+    return { operations: [], reasons: [`ticketkeys ${path} has more keys, or fewer`] };
+  }
+  const turns = old.findIndex((_, index) =>
+    isDeepStrictEqual(old.slice(index), now.slice(0, old.length - index)),
+  );
+  const fresh = turns < 0 ? now : now.slice(now.length - turns);
+  return {
+    operations: fresh.map((key): Operation => ({ do: "turn ticket keys", file: path, key })),
+    reasons: [],
+  };
+}
+
+function keysOf({ text }: Asset): string[] {
+  return text.split("\n").filter((line) => line !== "");
 }
 
 /** With this many changes or more, a map is replaced as a whole in one transaction. */

@@ -161,6 +161,8 @@ export function serverNames(files: Files): string[] {
 /** The reason for a reload that does the same as an operation. */
 function reasonFor(operation: Operation): string {
   if ("map" in operation) return `map ${operation.map} changed`;
+  if ("list" in operation) return `crtlist ${operation.list} changed`;
+  if ("file" in operation) return `${operation.file} changed`;
   const title = `backend "${operation.backend}"`;
   if (operation.do === "add backend" || operation.do === "publish backend")
     return `${title} is new`;
@@ -180,10 +182,14 @@ const RUNTIME_ORDER: readonly Operation["do"][] = [
   "drain server",
   "weigh server",
   "publish backend",
+  "add certificate",
+  "set certificate",
+  "turn ticket keys",
   "add entry",
   "set entry",
   "replace map",
   "delete entry",
+  "remove certificate",
   "remove server",
   "remove backend",
 ];

@@ -5,6 +5,9 @@ import cookies from "../../templates/cookies.hbs" with { type: "text" };
 import climbing from "../../templates/climbing.hbs" with { type: "text" };
 import mended from "../../templates/mended.hbs" with { type: "text" };
 import trusted from "../../templates/trusted.hbs" with { type: "text" };
+import misdirected from "../../templates/misdirected.hbs" with { type: "text" };
+import tls from "../../templates/tls.hbs" with { type: "text" };
+import toHttps from "../../templates/to-https.hbs" with { type: "text" };
 import wayBack from "../../templates/way-back.hbs" with { type: "text" };
 import backends from "../../templates/backends.hbs" with { type: "text" };
 import fcgi from "../../templates/fcgi.hbs" with { type: "text" };
@@ -69,6 +72,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   index,
   kept,
   mended,
+  misdirected,
   networks,
   once,
   "own-errors": ownErrors,
@@ -79,6 +83,8 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   rules,
   tcp,
   "tcp-profile": tcpProfile,
+  tls,
+  "to-https": toHttps,
   trusted,
   unanswered,
   upgrades,

@@ -4,7 +4,7 @@
 
 import Handlebars from "handlebars";
 import { WeakCache } from "../lib/weak-cache.ts";
-import { configWord, mapWord, scriptWord, UnsafeValueError } from "./escape.ts";
+import { configWord, listWord, mapWord, scriptWord, UnsafeValueError } from "./escape.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { HELPERS } from "./helpers.ts";
 import { inOnePiece } from "../lib/text.ts";
@@ -152,6 +152,9 @@ const NAMED_FILES = [
   { kind: "script", ending: "lua", escape: scriptWord, textOf: String },
   // As it is: HAProxy sends it, and does not read it.
   { kind: "file", ending: "txt", escape: String, textOf: String },
+  { kind: "crtlist", ending: "crt-list", escape: listWord, textOf: mapLines },
+  { kind: "certificate", ending: "pem", escape: String, textOf: String },
+  { kind: "ticketkeys", ending: "keys", escape: String, textOf: String },
 ] as const;
 
 /** Escapes a value. @throws UnsafeValueError with the label that the unsafe text is from, if any */

@@ -18,6 +18,7 @@ import {
   type RulesContext,
 } from "./rules.ts";
 import { indexOf, type IndexPiece } from "./route-index.ts";
+import { toTlsContext, type TlsContext, type TlsMaterial, type TlsOptions } from "./tls.ts";
 import { toTcpContext, type TcpContext } from "./tcp.ts";
 import { inheritedRoutes } from "./wildcards.ts";
 
@@ -44,6 +45,8 @@ export interface ContextOptions {
   readonly errorPageOf: Readonly<Record<string, ErrorPage>>;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
+  /** How HTTPS is served; false: it is not. */
+  readonly tls: TlsOptions | false;
   /** How long HAProxy waits for a connection, and between two tries, in milliseconds. */
   readonly connectTimeout: number;
   /** How often HAProxy tries again. */
@@ -185,6 +188,8 @@ export interface Context {
   readonly containers: readonly Entry[];
   /** The routes in pieces, for the page that lists them. */
   readonly index: readonly IndexPiece[];
+  /** What is served by HTTPS; false: nothing is. */
+  readonly tls: TlsContext | false;
   /** The `defaults` sections of the backends, beginning with that of services without settings. */
   readonly profiles: readonly Profile[];
   /** The files that settings name. */
@@ -215,6 +220,7 @@ const [holding, notHolding] = [
  * Makes the data that a template sees.
  * @param time returns the value of `Time`
  * @param titleOf returns the name of a service as a person knows it
+ * @param material the certificates that are served
  */
 export function toContext(
   model: Model,
@@ -222,6 +228,7 @@ export function toContext(
   haproxy: HaproxyContext,
   time: () => string,
   titleOf: (service: string) => string,
+  material: TlsMaterial,
 ): Context {
   const memory = options.hold > 0 ? holding : notHolding;
   const backends = memory.getAll(model.services, (service) => toBackend(service, options.hold));
@@ -247,6 +254,7 @@ export function toContext(
     ruleOptions: rules.options,
     backends,
     tcp: toTcpContext(forwarded, options.listen),
+    tls: options.tls === false ? false : toTlsContext(options.tls, material),
     profiles: profilesOf(model.services, options),
     files: pageFilesOf(model.services),
     options,

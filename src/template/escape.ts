@@ -56,3 +56,12 @@ export function scriptWord(value: string): string {
   if (/^[A-Za-z0-9_.-]*$/.test(value)) return value;
   throw new UnsafeValueError(value, "cannot be written into a script");
 }
+
+/**
+ * Returns a value as one word of a list of certificates, in which blanks and brackets divide words.
+ * @throws UnsafeValueError if it has one of these, or a character that is special between them
+ */
+export function listWord(value: string): string {
+  if (/^[^\0\s"'#[\]\\]+$/.test(value)) return value;
+  throw new UnsafeValueError(value, "cannot be a word of a list of certificates");
+}

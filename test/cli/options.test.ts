@@ -22,6 +22,7 @@ const DEFAULTS: Options = {
     claims: [],
   },
   listen: ["*:80"],
+  tls: undefined,
   labelFiles: [],
   index: false,
   errorDir: undefined,

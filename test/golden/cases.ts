@@ -2,6 +2,7 @@
 
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { crtListsOf } from "../../src/config/crt-list.ts";
 import { mapsOf } from "../../src/config/map-file.ts";
 import { makeDesired, type Desired, type DesiredSettings } from "../../src/gateway/desired.ts";
 import { ErrorDir } from "../../src/gateway/error-dir.ts";
@@ -9,11 +10,12 @@ import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import type { Host } from "../../src/gateway/host.ts";
-import type { Container, Files, Reach, Snapshot } from "../../src/model.ts";
+import type { Certificate, Container, Files, Reach, Snapshot } from "../../src/model.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { accessLogOptions, holdOptions, proxyOptions } from "../../src/template/context.ts";
+import { tlsOptions } from "../../src/template/tls.ts";
 import { container, HOST } from "../lab/make.ts";
 
 /** What a case may say in its `options.json`. */
@@ -27,6 +29,8 @@ interface CaseOptions {
   readonly version?: string;
   /** The texts of files that labels may name, by path. */
   readonly labelFiles?: Readonly<Record<string, string>>;
+  /** What differs of certificates from one that is valid and has no names. */
+  readonly certificates?: readonly Partial<Certificate>[];
 }
 
 export interface GoldenCase {
@@ -61,7 +65,14 @@ export function goldenCases(): GoldenCase[] {
 function readCase(name: string): GoldenCase {
   const given = readJson(name, "containers.json") as (Partial<Container> & { name: string })[];
   const choices = (readJson(name, "options.json") ?? {}) as CaseOptions;
-  const { flags = {}, machine, reach, version = NEWEST, labelFiles = {} } = choices;
+  const {
+    flags = {},
+    machine,
+    reach,
+    version = NEWEST,
+    labelFiles = {},
+    certificates = [],
+  } = choices;
   const options = parseOptions(flags);
   const paths = choosePaths(options.haproxy, { ...DEBIAN, ...machine });
   const log = createLogger({
@@ -72,7 +83,7 @@ function readCase(name: string): GoldenCase {
     now: () => new Date(),
   });
   const { pathOf } = new ConfigFiles(paths.output, isOwnConfig, log);
-  const { routing, listen, hold, index, accessLog, trustedProxies, proxyProtocol } = options;
+  const { routing, listen, hold, tls, index, accessLog, trustedProxies, proxyProtocol } = options;
   const pages = place(name, "pages");
   const template = readTemplate(name, options.template.name);
   return {
@@ -90,6 +101,7 @@ function readCase(name: string): GoldenCase {
           ports: routing.ports,
           mendLinks: true,
           index,
+          tls: tlsOptions(tls),
           accessLog: accessLogOptions(accessLog),
           ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
@@ -97,11 +109,42 @@ function readCase(name: string): GoldenCase {
         haproxy: { version: haproxy, lua: true, ...paths.haproxy },
         pathOf,
         labelFiles: readerOf(labelFiles),
+        certificates: certificatesOf(tls !== undefined, certificates, pathOf("certificates")),
         errorDir: new ErrorDir(existsSync(pages) ? pages : undefined),
         tcpPorts: { taken: {} },
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");
     },
+  };
+}
+
+/** Certificates with these names, as if they had been read. */
+function certificatesOf(
+  isUsed: boolean,
+  given: readonly Partial<Certificate>[],
+  folder: string,
+): DesiredSettings["certificates"] {
+  const certificates = given.map((each, index): Certificate => {
+    return {
+      path: `${folder}/${index}.pem`,
+      names: [],
+      kind: "ec",
+      notBefore: 0,
+      notAfter: 1,
+      expired: false,
+      issuer: "CA",
+      source: `/certs/${index}.pem`,
+      isDefault: false,
+      ...each,
+    };
+  });
+  const ticketKeys = `${"A".repeat(107)}=\n`.repeat(3);
+  return {
+    isUsed,
+    files: { certificates, fallback: "fallback", ticketKeys },
+    warnings: [],
+    hasChanged: () => false,
+    refresh: () => Promise.resolve(),
   };
 }
 
@@ -140,7 +183,7 @@ export function writeExpected(name: string, files: Record<string, string>): void
 
 /** Files by their names, which for a case are all in one folder. Its scripts are the same in all cases. */
 export function byName(files: Files, { output }: Paths): Record<string, string> {
-  const all = { [output]: files.config, ...mapsOf(files) };
+  const all = { [output]: files.config, ...mapsOf(files), ...crtListsOf(files) };
   return Object.fromEntries(Object.entries(all).map(([path, text]) => [basename(path), text]));
 }
 
@@ -152,7 +195,7 @@ export function foldersOf({ output, haproxy }: Paths): string[] {
 }
 
 function outputNames(name: string): string[] {
-  return readdirSync(place(name, ".")).filter((file) => /\.(cfg|map)$/.test(file));
+  return readdirSync(place(name, ".")).filter((file) => /\.(cfg|map|crt-list)$/.test(file));
 }
 
 /** What a file of a case says; undefined without it. */

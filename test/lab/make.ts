@@ -1,6 +1,7 @@
 // Makes values of the model for the unit tests. What a test does not name has an ordinary value.
 
 import { expect } from "bun:test";
+import { Certificates } from "../../src/gateway/certificates/certificates.ts";
 import { ErrorDir } from "../../src/gateway/error-dir.ts";
 import { LabelFiles } from "../../src/gateway/label-files.ts";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
@@ -30,6 +31,13 @@ export const ROUTING: RoutingOptions = {
   claims: [],
 };
 
+/** Nothing is served by HTTPS. */
+export const NO_CERTIFICATES = new Certificates(false, [], {
+  store: "",
+  fallback: "",
+  ticketKeys: "",
+});
+
 /** The settings that decide the files, together with the containers. */
 export const SETTINGS: DesiredSettings = {
   routing: ROUTING,
@@ -40,6 +48,7 @@ export const SETTINGS: DesiredSettings = {
     mendLinks: true,
     index: false,
     accessLog: false,
+    tls: false,
     ...proxyOptions([], false),
     ...holdOptions(10_000, false),
   },
@@ -55,6 +64,7 @@ export const SETTINGS: DesiredSettings = {
   },
   pathOf: (file) => `/x/${file}`,
   labelFiles: new LabelFiles([]),
+  certificates: NO_CERTIFICATES,
   errorDir: new ErrorDir(undefined),
   tcpPorts: { taken: {} },
 };

@@ -45,6 +45,8 @@ function toText(operation: Operation): string {
     const value = "value" in operation ? ` ${operation.value}` : "";
     return `${operation.do} ${operation.key}${value}`;
   }
+  if ("list" in operation) return `${operation.do} ${operation.line}`;
+  if ("file" in operation) return `${operation.do} ${operation.file}`;
   if (!("server" in operation)) return `${operation.do} ${operation.backend}`;
   const { server } = operation;
   return `${operation.do} ${operation.backend}/${typeof server === "string" ? server : server.name}`;

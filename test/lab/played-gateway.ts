@@ -18,7 +18,7 @@ import { isOwnConfig } from "../../src/template/compile.ts";
 import { holdOptions, proxyOptions } from "../../src/template/context.ts";
 import { elapse, until } from "./fake-clock.ts";
 import { labDir } from "./leftovers.ts";
-import { at, container, ROUTING } from "./make.ts";
+import { at, container, NO_CERTIFICATES, ROUTING } from "./make.ts";
 import { PlayedHaproxy } from "./played-haproxy.ts";
 import { PlayedSource } from "./played-source.ts";
 import { listLogger } from "./proxy.ts";
@@ -88,6 +88,7 @@ export class PlayedGateway {
         mendLinks: true,
         index: false,
         accessLog: false,
+        tls: false,
         ...proxyOptions([], false),
         ...holdOptions(hold, false),
       },
@@ -103,6 +104,7 @@ export class PlayedGateway {
       },
       pathOf: this.files.pathOf,
       labelFiles: new LabelFiles([]),
+      certificates: NO_CERTIFICATES,
       errorDir: new ErrorDir(undefined),
       tcpPorts,
     };

@@ -7,7 +7,16 @@ import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { errorOptions, toContext } from "../../src/template/context.ts";
 import { titleOf } from "../../src/routing/intent.ts";
 import { route } from "../../src/routing/routing.ts";
-import { container, failureOf, HOST, ROUTING, SETTINGS, snapshot } from "../lab/make.ts";
+import { NO_CHOICE } from "../../src/routing/certificates.ts";
+import {
+  container,
+  failureOf,
+  HOST,
+  NO_CERTIFICATES,
+  ROUTING,
+  SETTINGS,
+  snapshot,
+} from "../lab/make.ts";
 
 const HEADER = "# Written by docker-api-gateway: what is changed here is overwritten.\n";
 
@@ -216,7 +225,10 @@ test("the built-in template makes the text of a service and of a route once", ()
   const containers = [container("one"), container("two", { image: "two" })];
   const model = route(snapshot(containers), HOST, ROUTING);
   const options = { ...SETTINGS.template, ...errorOptions([]) };
-  const context = toContext(model, options, SETTINGS.haproxy, () => "", titleOf);
+  const context = toContext(model, options, SETTINGS.haproxy, () => "", titleOf, {
+    ...NO_CHOICE,
+    ...NO_CERTIFICATES.files,
+  });
   let reads = 0;
   const counting = <T extends object>(item: T, key: keyof T): T =>
     Object.defineProperty({ ...item }, key, {

@@ -16,8 +16,8 @@ import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 
 /** The mode of a file that everybody may read. */
 export const PUBLIC_MODE = 0o644;
-/** The mode of a new file until it has the mode and owner of its original. */
-const PRIVATE_MODE = 0o600;
+/** The mode of a secret, and of any new file until it has the mode and owner of its original. */
+export const PRIVATE_MODE = 0o600;
 
 /** The path of a file behind all links, so that a link can stay. The file need not exist. */
 export async function realPath(path: string): Promise<string> {

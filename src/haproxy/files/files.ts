@@ -9,6 +9,7 @@ import type { Asset, AssetKind, Files } from "../../model.ts";
 import {
   keepAs,
   overwrite,
+  PRIVATE_MODE,
   PUBLIC_MODE,
   readIfThere,
   readStart,
@@ -43,6 +44,9 @@ const MODES: Readonly<Record<AssetKind, number>> = {
   map: PUBLIC_MODE,
   script: PUBLIC_MODE,
   file: PUBLIC_MODE,
+  crtlist: PUBLIC_MODE,
+  certificate: PRIVATE_MODE,
+  ticketkeys: PRIVATE_MODE,
   owners: PUBLIC_MODE,
 };
 
@@ -127,12 +131,22 @@ export class ConfigFiles {
    */
   async stage(files: Files): Promise<Candidate> {
     return explain("write", this.output, async () => {
-      let checked = files.config;
+      const staged = new Map<string, string>();
       for (const [path, { kind, text }] of Object.entries(files.assets)) {
-        const staged = sibling(await realPath(path), "new");
-        await writeDurably(staged, text, path, "w", MODES[kind]);
-        checked = checked.replaceAll(path, staged);
+        const to = sibling(await realPath(path), "new");
+        await writeDurably(to, text, path, "w", MODES[kind]);
+        staged.set(path, to);
       }
+      const moved = (text: string): string =>
+        [...staged].reduce((all, [path, to]) => all.replaceAll(path, to), text);
+      // A list of certificates names files, too.
+      for (const [path, { kind, text }] of Object.entries(files.assets)) {
+        if (kind !== "crtlist") continue;
+        const checkPath = sibling(path, "check");
+        await writeDurably(checkPath, moved(text), path);
+        staged.set(path, checkPath);
+      }
+      const checked = moved(files.config);
       await writeDurably(sibling(await realPath(this.output), "new"), files.config, this.output);
       const checkPath = sibling(this.output, "check");
       await writeDurably(checkPath, checked, this.output);
@@ -144,6 +158,7 @@ export class ConfigFiles {
   async discard(files: Files): Promise<void> {
     for (const path of [this.output, ...Object.keys(files.assets)]) {
       await removeIfPossible(sibling(await realPath(path), "new"));
+      if (files.assets[path]?.kind === "crtlist") await removeIfPossible(sibling(path, "check"));
     }
     await removeIfPossible(sibling(this.output, "check"));
   }

@@ -6,7 +6,7 @@ import { bareAddress, isChecked, weightOf } from "../../config/servers.ts";
 import { compareVersions } from "../../lib/text.ts";
 
 /** HAProxy reads at most `tune.bufsize` bytes of a line (16,384 by default). Some room is left. */
-const LONGEST = 15_000;
+export const LONGEST = 15_000;
 
 /**
  * The commands of an operation. A server with checks starts as down. It is up after its first good
@@ -53,6 +53,11 @@ export function toCommands(operation: Operation, version: string): string[] {
       return [`del map ${word(operation.map)} ${word(operation.key)}`];
     case "replace map":
       throw new Error("a map is replaced in several steps");
+    case "add certificate":
+    case "remove certificate":
+    case "set certificate":
+    case "turn ticket keys":
+      throw new Error("certificates are changed in several steps");
   }
 }
 

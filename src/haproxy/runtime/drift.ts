@@ -9,6 +9,7 @@ import {
   runningValue,
   shownEntries,
 } from "../../config/map-file.ts";
+import { crtListsOf, listLines, shownLines } from "../../config/crt-list.ts";
 import type { Files } from "../../model.ts";
 import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
 import { bareAddress, serversIn, hasIpAndPort, weightOf } from "../../config/servers.ts";
@@ -31,6 +32,7 @@ export async function findDrift(
   const differences = [
     ...(await serverDifferences(runtime, files, aliases)),
     ...(await mapDifferences(runtime, files, aliases)),
+    ...(await certificateDifferences(runtime, files)),
     ...(dynamicBackends ? await backendDifferences(runtime, files, aliases) : []),
   ];
   return differences.slice(0, NAMED);
@@ -107,6 +109,18 @@ async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases):
       running.size === expected.size &&
       [...expected].every(([key, value]) => running.get(key) === runningValue(value, aliases));
     if (!isSame) differences.push(`HAProxy has other entries in map ${path}`);
+  }
+  return differences;
+}
+
+async function certificateDifferences(runtime: Runtime, files: Files): Promise<string[]> {
+  const differences: string[] = [];
+  for (const [path, text] of Object.entries(crtListsOf(files))) {
+    const shown = shownLines(await runtime.ask(`show ssl crt-list -n ${path}`));
+    const running = new Set(shown.map(({ line }) => line));
+    const expected = listLines(text);
+    const isSame = running.size === expected.length && expected.every((line) => running.has(line));
+    if (!isSame) differences.push(`HAProxy has other certificates in ${path}`);
   }
   return differences;
 }

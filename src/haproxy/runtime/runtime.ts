@@ -15,6 +15,7 @@ import {
   type Operation,
 } from "../../config/operations.ts";
 import { compareVersions } from "../../lib/text.ts";
+import { changeCertificates, isAboutCertificates } from "./certificates.ts";
 import { enableAsUp, serverPath, toCommands, toLines, toPayloads, word } from "./commands.ts";
 import { GONE, Overrides, Removals } from "./drain.ts";
 import { ReadinessProbes } from "./readiness.ts";
@@ -254,11 +255,13 @@ export class Runtime {
     await this.#overrides.sent();
     const commands: string[] = [];
     for (const operation of operations.flatMap((each) => this.#reuse(each))) {
-      if (operation.do !== "replace map") commands.push(...toCommands(operation, version));
-      else {
+      if (operation.do === "replace map") {
         await this.#send(commands.splice(0));
         await this.#replaceMap(operation.map, operation.entries);
-      }
+      } else if (isAboutCertificates(operation)) {
+        await this.#send(commands.splice(0));
+        await changeCertificates((line) => this.ask(line), operation);
+      } else commands.push(...toCommands(operation, version));
       if ("server" in operation && operation.do !== "weigh server")
         this.#overrides.forget(operation.backend, operation.server.name);
     }

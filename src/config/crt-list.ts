@@ -1,0 +1,36 @@
+// A list of certificates as text: which certificate is shown for which names.
+
+import type { Files } from "../model.ts";
+
+/** The lines of a list, without comments and with single blanks. Source: configuration manual, `crt-list`. */
+export function listLines(text: string): string[] {
+  return text
+    .split("\n")
+    .map((line) => line.trim().replaceAll(/\s+/g, " ").replaceAll("[ ", "[").replaceAll(" ]", "]"))
+    .filter((line) => line !== "" && !line.startsWith("#"));
+}
+
+/** The file of a line's certificate. */
+export function certificateOf(line: string): string {
+  return line.split(" ", 1)[0] ?? "";
+}
+
+/** A line of a running list, with its number there. */
+interface ShownLine {
+  readonly line: string;
+  readonly number: string;
+}
+
+/** The lines of a running list, from HAProxy's answer to `show ssl crt-list -n`. */
+export function shownLines(answer: string): ShownLine[] {
+  return listLines(answer).map((shown) => {
+    const [, file = "", number = "", rest = ""] = /^(\S+):(\d+)(.*)$/.exec(shown) ?? [];
+    return { line: `${file}${rest}`, number };
+  });
+}
+
+/** The text of each list of certificates, by its path. */
+export function crtListsOf({ assets }: Files): Readonly<Record<string, string>> {
+  const lists = Object.entries(assets).filter(([, { kind }]) => kind === "crtlist");
+  return Object.fromEntries(lists.map(([path, { text }]) => [path, text]));
+}
