@@ -51,16 +51,3 @@ export function chooseCertificates(certificates: readonly Certificate[]): Certif
 function isBetter(a: Certificate, b: Certificate): boolean {
   return a.expired === b.expired ? a.notAfter > b.notAfter : !a.expired;
 }
-
-/**
- * The certificates that a client sees who asks for a name: those of the name itself, else of the wildcard for
- * its last but one label. None: the one for unknown names.
- * @param name in lower case, without a port
- */
-export function certificatesFor(
-  name: string,
-  { byName }: CertificateChoice,
-): readonly Certificate[] {
-  const dot = name.indexOf(".");
-  return byName.get(name) ?? (dot < 0 ? [] : (byName.get(`*${name.slice(dot)}`) ?? []));
-}
