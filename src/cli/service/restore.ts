@@ -60,6 +60,8 @@ export function restoreStep({ paths, haproxy }: Served): Step {
         });
         const others = ownFiles(output, config).filter((path) => !text.includes(path));
         for (const path of [...others, stateFile, former]) await rm(path, { force: true });
+        // The copies of certificates, which no configuration names.
+        await rm(`${stemOf(output)}certificates`, { recursive: true, force: true });
         return outcome;
       } finally {
         unlock();
@@ -121,14 +123,27 @@ function newestCopy(output: string): string | undefined {
 }
 
 /** The files of the built-in templates. Not every configuration names them all. */
-const BUILT_IN = ["routes.map", "wildcards.map", "waiting.lua", "index.map", "index.lua"];
+const BUILT_IN = [
+  "routes.map",
+  "wildcards.map",
+  "waiting.lua",
+  "index.map",
+  "index.lua",
+  "default.pem",
+];
 
 /** The maps, scripts and pages of the gateway's configuration, and the maps and scripts of earlier ones. */
 function ownFiles(output: string, config: string): string[] {
-  const stem = join(dirname(output), basename(output).replace(/\.cfg$/, "."));
-  const named = [...config.matchAll(/[^\s"'(),]+\.(?:map|lua|txt)\b/g)].map(([path]) => path);
+  const stem = stemOf(output);
+  const files = /[^\s"'(),]+\.(?:map|lua|txt|crt-list|keys)\b/g;
+  const named = [...config.matchAll(files)].map(([path]) => path);
   const own = named.filter((path) => path.startsWith(stem));
   return [...new Set([...own, ...BUILT_IN.map((name) => stem + name)])];
+}
+
+/** What the paths of all files beside a configuration begin with. */
+function stemOf(output: string): string {
+  return join(dirname(output), basename(output).replace(/\.cfg$/, "."));
 }
 
 /** Tells which configuration HAProxy has now, and where the former one is kept. */
