@@ -21,6 +21,7 @@ const [USUAL_COLUMNS, USUAL_ROWS] = [100, 24];
 const io: CommandIo = {
   env: process.env,
   write: (text) => void process.stdout.write(text),
+  note: (line) => void process.stderr.write(`${line}\n`),
   isTerminal: process.stdout.isTTY,
   screen: () => ({
     columns: process.stdout.columns || USUAL_COLUMNS,
@@ -33,8 +34,20 @@ const io: CommandIo = {
       write: (line) => process.stderr.write(`${line}\n`),
       now: () => new Date(),
     }),
+  keyboard: listenToKeyboard,
   signals: listenToSignals,
 };
+
+function listenToKeyboard(pressed: (key: string) => void, resized: () => void): () => void {
+  const { stdin, stdout } = process;
+  const listen = (bytes: Buffer): void => pressed(bytes.toString());
+  if (stdin.isTTY) stdin.setRawMode(true).on("data", listen).resume();
+  stdout.on("resize", resized);
+  return () => {
+    stdout.off("resize", resized);
+    if (stdin.isTTY) stdin.setRawMode(false).off("data", listen).pause();
+  };
+}
 
 function listenToSignals(): Signals {
   const end = new AbortController();
@@ -66,7 +79,7 @@ async function main(argv: readonly string[]): Promise<number> {
     io.write(`${PROGRAM.name} ${VERSION}\n`);
     return 0;
   }
-  const { values, positionals } = readFlags(rest, command.flags, process.env);
+  const { values, typed, positionals } = readFlags(rest, command.flags, process.env);
   const [argument, extra] =
     command.argument === undefined ? [undefined, ...positionals] : positionals;
   if (extra !== undefined) throw unknownWord(extra, command);
@@ -76,7 +89,7 @@ async function main(argv: readonly string[]): Promise<number> {
       hint: `such as: ${command.examples[0]?.[0]}`,
     });
   }
-  return command.run({ values, argument }, io);
+  return command.run({ values, typed, argument }, io);
 }
 
 function unknownWord(word: string, { name }: Command): GatewayError {

@@ -12,6 +12,7 @@ const FLOORS = [
   ["config", "docker", "routing", "template"],
   ["haproxy", "plan"],
   ["gateway"],
+  ["api"],
   ["cli"],
 ];
 const PURE = ["config", "plan", "routing", "template"];

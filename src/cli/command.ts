@@ -29,8 +29,10 @@ interface Argument {
 }
 
 /** What the user typed after the name of the command. */
-interface Words {
+export interface Words {
   readonly values: RawOptions;
+  /** The names of the flags that were typed. The others are from the environment, or not given. */
+  readonly typed: ReadonlySet<string>;
   readonly argument: string | undefined;
 }
 
@@ -41,9 +43,16 @@ export interface CommandIo {
   readonly env: Environment;
   /** Writes to standard output. */
   write(text: string): void;
+  /** Tells the user something that is no part of the output: a line on standard error. */
+  note(line: string): void;
   readonly isTerminal: boolean;
   /** The size of the terminal as it is now, in characters. */
   screen(): { readonly columns: number; readonly rows: number };
+  /**
+   * Calls back with each key that is pressed, such as `q`, and when the terminal has another size.
+   * @returns the function that gives the keyboard back
+   */
+  keyboard(pressed: (key: string) => void, resized: () => void): () => void;
   logger(options: LogOptions): Logger;
   signals(): Signals;
 }

@@ -6,10 +6,11 @@ import manifest from "../../package.json" with { type: "json" };
 import type { Command } from "./command.ts";
 import { completionCommands } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor/doctor.ts";
-import { explainCommand } from "./explain/explain.ts";
+import { explainCommand } from "./explain.ts";
 import { fenceCommand } from "./fence.ts";
 import { flagNames } from "./flags.ts";
 import { gatewayCommand } from "./gateway.ts";
+import { logsCommand } from "./logs.ts";
 import { manualCommand } from "./manual.ts";
 import { renderCommand } from "./render.ts";
 import { routesCommand } from "./routes.ts";
@@ -17,6 +18,7 @@ import { installCommand } from "./service/install.ts";
 import { uninstallCommand } from "./service/uninstall.ts";
 import { upgradeCommand } from "./service/upgrade.ts";
 import { templateCommand } from "./template.ts";
+import { topCommand } from "./top/top.ts";
 
 const { name, version, description } = manifest;
 
@@ -31,6 +33,8 @@ export const COMMANDS: readonly Command[] = [
   gatewayCommand,
   routesCommand,
   explainCommand,
+  topCommand,
+  logsCommand,
   doctorCommand,
   renderCommand,
   templateCommand,

@@ -9,7 +9,7 @@ import type { RawOptions } from "./options.ts";
 
 /** A flag, its value if it takes one, and whether it may be repeated. */
 export type FlagDef =
-  | { readonly type: "boolean"; readonly description: string }
+  | { readonly type: "boolean"; readonly description: string; readonly alias?: string }
   | {
       readonly type: "string";
       readonly description: string;
@@ -35,14 +35,18 @@ export function normalise(words: readonly string[]): string[] {
 /**
  * Reads the flags. A flag that is not given is read from the environment (`GATEWAY_<NAME>`).
  * @param words normalised words, without the command's name
- * @returns the flags' values and the words that are not flags
+ * @returns the flags' values, the names of those that were typed, and the words that are not flags
  * @throws GatewayError `usage` for an unknown flag, a missing value, or a wrong one
  */
 export function readFlags(
   words: readonly string[],
   flags: FlagDefs,
   env: Readonly<Record<string, string | undefined>>,
-): { readonly values: RawOptions; readonly positionals: readonly string[] } {
+): {
+  readonly values: RawOptions;
+  readonly typed: ReadonlySet<string>;
+  readonly positionals: readonly string[];
+} {
   const canonical = new Map(
     Object.entries(flags).flatMap(([name, def]) =>
       flagNames(name, def).map((each) => [each, name] as const),
@@ -71,6 +75,7 @@ export function readFlags(
     const isNextFlag = token.inlineValue === false && token.value.startsWith("--");
     set(name, def, isNextFlag ? undefined : token.value, `--${token.name}`);
   }
+  const typed = new Set(Object.keys(values));
   for (const [name, def] of Object.entries(flags)) {
     const variable = variableName(name);
     const value = env[variable];
@@ -78,7 +83,7 @@ export function readFlags(
       set(name, def, value, variable);
     }
   }
-  return { values, positionals };
+  return { values, typed, positionals };
 
   function set(name: string, def: FlagDef, value: string | undefined, source: string): void {
     if (def.type === "boolean") values[name] = toBoolean(value, source);
@@ -93,7 +98,12 @@ export function readFlags(
 
 /** The name of a flag, and its alias if it has one. */
 export function flagNames(name: string, def: FlagDef): readonly string[] {
-  return def.type === "string" && def.alias !== undefined ? [name, def.alias] : [name];
+  return def.alias === undefined ? [name] : [name, def.alias];
+}
+
+/** A name as it is typed: an alias of one letter has one dash. */
+export function dashed(name: string): string {
+  return name.length === 1 ? `-${name}` : `--${name}`;
 }
 
 /** The environment variable of a flag. */

@@ -1,7 +1,14 @@
 // `docker-api-gateway`: keeps HAProxy in step until it is told to end.
 
-import { watch, type FSWatcher } from "node:fs";
+import { statSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname } from "node:path";
+import manifest from "../../package.json" with { type: "json" };
+import { createApi } from "../api/api.ts";
+import { ownRunning } from "../api/running.ts";
+import { ApiSocket } from "../api/socket.ts";
+import { chooseDocker } from "../docker/choice.ts";
+import { History } from "../gateway/history.ts";
+import { currentReach } from "../gateway/host.ts";
 import { AccessLog } from "../gateway/access-log/access-log.ts";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
@@ -21,7 +28,7 @@ import { HaproxyUnit } from "../haproxy/process/unit.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
 import { lockOutput } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
-import { parseOptions, type Options } from "./options.ts";
+import { parseOptions, type Options, type RawOptions } from "./options.ts";
 import { warnOfLimits } from "../gateway/limits.ts";
 import { createNotifier } from "../gateway/notify.ts";
 import { logState, withContainerName } from "../gateway/report.ts";
@@ -33,6 +40,8 @@ import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
 /** How often the status is sent to systemd, in milliseconds. */
 const STATUS_EVERY = 5_000;
+/** The bits in the mode of a socket that let its group use it. */
+const GROUP_MAY_ASK = 0o060;
 /** systemd waits at most this long until everything is read again, in milliseconds. */
 const REREAD_LIMIT = 5_000;
 
@@ -48,14 +57,19 @@ export const gatewayCommand: Command = {
   ],
   async run({ values }, io) {
     const options = parseOptions(values);
-    await runGateway(options, io.env, io.logger(options.log), io.signals());
+    await runGateway(options, values, io.env, io.logger(options.log), io.signals());
     return 0;
   },
 };
 
-/** Runs the gateway. @throws GatewayError if it cannot start; later failures are logged */
+/**
+ * Runs the gateway.
+ * @param given the options as they were given
+ * @throws GatewayError if it cannot start; later failures are logged
+ */
 async function runGateway(
   options: Options,
+  given: RawOptions,
   env: Environment,
   log: Logger,
   signals: Signals,
@@ -70,6 +84,7 @@ async function runGateway(
   const end = AbortSignal.any([signals.end, upkeep.lost]);
   // HAProxy may have something to say before there is a gateway.
   let served = EMPTY_MODEL;
+  let socket: ApiSocket | undefined;
   try {
     const desired = new DesiredState(
       template,
@@ -114,13 +129,45 @@ async function runGateway(
       labelPrefix: options.routing.labelPrefix,
       log,
     });
-    gateway.onState(logState(log, options.routing.labelPrefix));
+    const history = new History();
+    gateway.onState(logState(log, options.routing.labelPrefix, history));
     gateway.onState(({ applied }) => (served = applied ?? served));
     if (options.once) {
       await gateway.once(end);
       return;
     }
     accessLog?.start(() => applier.statsSocket);
+    const { routing } = options;
+    const api = createApi(
+      {
+        facts: {
+          version: manifest.version,
+          pid: process.pid,
+          started: Date.now(),
+          output: paths.output,
+          masterSocket: paths.masterSocket,
+          managesHaproxy: paths.managed,
+          labelPrefix: routing.labelPrefix,
+          options: given,
+        },
+        history,
+        state: () => gateway.state,
+        files: () => gateway.files,
+        world: () => {
+          const { snapshot } = gateway;
+          const reach = currentReach(snapshot, client.transport.remoteHost);
+          const decided = { ...routing, taken: tcpPorts.taken };
+          return { snapshot, reach, routing: decided, index: options.index, engine: client };
+        },
+        running: (signal) =>
+          ownRunning(paths.output, applier.applied.files, applier.statsSocket, signal),
+        resync: () => gateway.resync(),
+      },
+      log,
+    );
+    socket = new ApiSocket(paths.apiSocket, api, groupOfDocker(options.dockerHost, env), log);
+    await socket.open();
+    upkeep.keep(socket);
     const notifier = createNotifier(env, log);
     const sendStatus = (): void => notifier.status(statusLine(gateway.state, Date.now()));
     const sending = setInterval(sendStatus, STATUS_EVERY);
@@ -153,6 +200,7 @@ async function runGateway(
     notifier.close();
     upkeep.lost.throwIfAborted();
   } finally {
+    await socket?.close();
     await accessLog?.close();
     client.transport.close();
     lock();
@@ -171,6 +219,18 @@ function watchTemplate(
   });
   // Without the watch the template is still read every minute, and at SIGHUP.
   return watching.on("error", (error) => log.debug(`${file} is not watched: ${error.message}`));
+}
+
+/**
+ * The group that may ask Docker: it may ask the gateway, too, which tells less. Undefined: there is none, or only
+ * root may.
+ */
+function groupOfDocker(dockerHost: string, env: Environment): number | undefined {
+  const { host } = chooseDocker(dockerHost, env);
+  const found = host.kind === "unix" ? statSync(host.path, { throwIfNoEntry: false }) : undefined;
+  return found !== undefined && (found.mode & GROUP_MAY_ASK) === GROUP_MAY_ASK
+    ? found.gid
+    : undefined;
 }
 
 function external(options: Options, paths: Paths): Haproxy {

@@ -1,7 +1,8 @@
 // Makes the help of a command from the command tree, and fits it to the width of the terminal.
 
 import type { Command, Environment } from "./command.ts";
-import type { FlagDef } from "./flags.ts";
+import { wantsColour } from "./colour.ts";
+import { dashed, type FlagDef } from "./flags.ts";
 
 /** What the help says about the program. */
 interface Program {
@@ -35,7 +36,9 @@ type Paint = (text: string) => string;
 export function helpOf(command: Command, program: Program, output: Output): string {
   const { argument, description, examples, flags } = command;
   const columns = widthOf(output);
-  const paint: Paint = wantsBold(output) ? (text) => `\u001b[1m${text}\u001b[22m` : (text) => text;
+  const paint: Paint = wantsColour(output)
+    ? (text) => `\u001b[1m${text}\u001b[22m`
+    : (text) => text;
   const name = [program.name, command.name].filter(Boolean).join(" ");
   const options = Object.entries(flags).map(([flag, def]): Row => [
     usageOf(flag, def),
@@ -81,20 +84,14 @@ function usageOf(flag: string, def: FlagDef): string {
   return def.type === "boolean" ? `--${flag}` : `--${flag}=<${def.valueHint}>`;
 }
 
-function meaningOf(def: FlagDef): string {
-  const alias = def.type === "string" ? def.alias : undefined;
-  return alias === undefined ? def.description : `${def.description}; also --${alias}`;
+function meaningOf({ alias, description }: FlagDef): string {
+  return alias === undefined ? description : `${description}; also ${dashed(alias)}`;
 }
 
 /** COLUMNS counts more than the width of the terminal, as in other programs. Source: environ(7). */
 function widthOf({ env, columns }: Output): number {
   const wanted = Number(/^[1-9]\d*$/.exec(env["COLUMNS"] ?? "")?.[0] ?? (columns || USUAL_COLUMNS));
   return Math.min(Math.max(wanted, COLUMNS.least), COLUMNS.most);
-}
-
-/** Source: https://no-color.org. */
-function wantsBold({ env, isTerminal }: Output): boolean {
-  return isTerminal && (env["NO_COLOR"] ?? "") === "" && env["TERM"] !== "dumb";
 }
 
 /** Puts meanings into a column beside the first parts, or below a first part that is too long. */

@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts";
 import { EXIT_STATUS, type ErrorCode } from "../lib/errors.ts";
-import { flagNames, variableName, type FlagDef, type FlagDefs } from "./flags.ts";
+import { dashed, flagNames, variableName, type FlagDef, type FlagDefs } from "./flags.ts";
 
 interface Program {
   readonly name: string;
@@ -82,6 +82,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   config: "the configuration cannot be written, is refused, or is another gateway's",
   haproxy: "HAProxy is missing, does not start, or does not reload",
   release: "a release cannot be fetched or is not what it should be",
+  gateway: "the running gateway cannot be asked",
 };
 
 function exitStatuses(): [number, string][] {
@@ -139,7 +140,7 @@ function exceptions({ name, flags }: Command, shared: FlagDefs): string[] {
 
 function option(flag: string, def: FlagDef, variable?: string): string[] {
   const names = flagNames(flag, def)
-    .map((name) => bold(`--${name}`))
+    .map((name) => bold(dashed(name)))
     .join(", ");
   const also = variable === undefined ? "" : ` (${variable})`;
   return [".TP", `${names}${value(def)}`, roff(`${def.description}${also}`)];

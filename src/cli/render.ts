@@ -1,12 +1,13 @@
 // `docker-api-gateway render`: prints the configuration for what runs now, and writes nothing.
 
 import { createTwoFilesPatch } from "diff";
+import { textsOf } from "../api/files.ts";
+import { GatewayError } from "../lib/errors.ts";
+import { ASK_FLAGS, askedGateway } from "./asked-gateway.ts";
 import type { Command } from "./command.ts";
 import { readOnce } from "../docker/source.ts";
-import { digestOf } from "../lib/digest.ts";
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Logger } from "../lib/log.ts";
-import { SECRET_KINDS, type Files } from "../model.ts";
 import { parseOptions } from "./options.ts";
 import { sameFiles } from "../plan/plan.ts";
 import { desiredFor, prepare, type Setup } from "./setup.ts";
@@ -20,15 +21,29 @@ export const renderCommand: Command = {
   description: "Print the configuration for what runs now",
   flags: {
     diff: { type: "boolean", description: "print what would change; exit status 3 if anything" },
+    ...ASK_FLAGS,
     ...GATEWAY_FLAGS,
   },
   examples: [
     ["docker-api-gateway render", "the configuration and its map files"],
     ["docker-api-gateway render --diff", "what would change against the output file"],
   ],
-  async run({ values }, io) {
-    const { diff, ...raw } = values;
+  async run(words, io) {
+    const { diff, gateway: _, ...raw } = words.values;
     const options = parseOptions(raw);
+    const gateway = await askedGateway(words, io);
+    if (gateway !== undefined) {
+      const { applied, desired, differs } = await gateway.config();
+      if (desired === null)
+        throw new GatewayError(
+          "docker",
+          "Cannot render: the gateway has not read Docker's containers yet",
+        );
+      io.write(
+        diff === true ? (differs ? difference(applied ?? {}, desired) : "") : whole(desired),
+      );
+      return diff === true && differs ? DIFFERS : 0;
+    }
     const log = io.logger({ ...options.log, level: "warn" });
     const setup = await prepare(options, io.env, log);
     const { text, differs } = await render(setup, log, diff === true);
@@ -63,36 +78,31 @@ async function render(setup: Setup, log: Logger, diff: boolean): Promise<Rendere
     const differs = onDisk === undefined || !sameFiles(onDisk, desired.files);
     const text = diff
       ? differs
-        ? difference(files.output, onDisk ?? { config: "", assets: {} }, desired.files)
+        ? difference(
+            onDisk === undefined ? {} : textsOf(files.output, onDisk),
+            textsOf(files.output, desired.files),
+          )
         : ""
-      : whole(files.output, desired.files);
+      : whole(textsOf(files.output, desired.files));
     return { text, differs };
   } finally {
     client.transport.close();
   }
 }
 
-function whole(output: string, files: Files): string {
-  return textsOf(output, files)
+/** The text of each file by its path, the configuration first. */
+type Texts = Readonly<Record<string, string>>;
+
+function whole(files: Texts): string {
+  return Object.entries(files)
     .map(([path, text]) => `# ${path}\n${text}`)
     .join("\n");
 }
 
-function difference(output: string, before: Files, after: Files): string {
-  const [old, now] = [new Map(textsOf(output, before)), new Map(textsOf(output, after))];
-  return [...new Set([...old.keys(), ...now.keys()])]
-    .map((path) => [path, old.get(path) ?? "", now.get(path) ?? ""] as const)
+function difference(before: Texts, after: Texts): string {
+  return Object.keys({ ...before, ...after })
+    .map((path) => [path, before[path] ?? "", after[path] ?? ""] as const)
     .filter(([, one, other]) => one !== other)
     .map(([path, one, other]) => createTwoFilesPatch(path, path, one, other, "now", "then"))
     .join("");
-}
-
-/** The text of each file by its path, the configuration first. */
-function textsOf(output: string, { config, assets }: Files): [path: string, text: string][] {
-  // Who may run this may not be who may see keys. Whether one differs is all that is told of it.
-  const named = Object.entries(assets).map(([path, { kind, text }]): [string, string] => [
-    path,
-    SECRET_KINDS.includes(kind) ? `# secret (SHA-256 ${digestOf(text)})\n` : text,
-  ]);
-  return [[output, config], ...named];
 }

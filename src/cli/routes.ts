@@ -1,22 +1,21 @@
 // `docker-api-gateway routes`: shows what is served, as HAProxy sees it.
 
+import type { GatewayClient } from "../api/client.ts";
+import { describeNotServed, notServedOf, type NotServed } from "../api/not-served.ts";
+import { readRoutes, type RouteRow } from "../api/routes.ts";
+import { findRunning } from "../api/running.ts";
 import { readOnce } from "../docker/source.ts";
 import { currentReach } from "../gateway/host.ts";
 import { pause } from "../lib/async.ts";
-import { nameOf as routeNameOf, isPlaceKey, placeOf } from "../lib/places.ts";
-import type { Command, CommandIo } from "./command.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
-import { readMap, readStats, requestsWait, type ServerStats } from "../haproxy/runtime/stats.ts";
-import { WAITING_ROOM } from "../config/operations.ts";
-import { backendOf, mapEntries, valuesByKey, mapPathsOf } from "../config/map-file.ts";
-import { parseOptions, type Options } from "./options.ts";
-import { parseOwners } from "../config/owners.ts";
-import { ownersPathOf } from "../haproxy/files/files.ts";
-import { dockerClient, preparePaths } from "./setup.ts";
-import { compare, formatDuration, formatTable } from "../lib/text.ts";
-import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+import { formatDuration, formatTable } from "../lib/text.ts";
+import { ASK_FLAGS, askedGateway } from "./asked-gateway.ts";
 import { routeBeside } from "./beside.ts";
-import { findRunning } from "./running.ts";
+import type { CommandIo, Command } from "./command.ts";
+import { GATEWAY_FLAGS } from "./gateway-flags.ts";
+import { parseOptions, type Options } from "./options.ts";
+import { dockerClient, preparePaths } from "./setup.ts";
+import { inPlace } from "./screen.ts";
 
 /** How often `--watch` asks HAProxy again, in milliseconds. */
 const WATCH_EVERY = 1_000;
@@ -24,20 +23,18 @@ const WATCH_EVERY = 1_000;
 const WATCH_PATIENCE = 3_000;
 /** Docker answers within tens of milliseconds. After this time its part is left out. In ms. */
 const DOCKER_PATIENCE = 3_000;
-/** Moves the cursor to the top left; erases the rest of the line; erases the rest below. */
-const [HOME, ERASE_LINE, ERASE_REST] = ["\u001B[H", "\u001B[K", "\u001B[J"];
 
-type ShownStats = Pick<ServerStats, "name" | "address" | "state" | "since" | "requests" | "errors">;
-
-interface RouteRow {
-  /** `/foo/bar` or `http://bar.example.com/`; empty if no map leads to the servers. */
-  readonly route: string;
-  /** The name of the backend in the configuration. */
-  readonly backend: string;
-  /** Whether requests wait for a container. */
-  readonly waiting: boolean;
-  readonly servers: readonly (ShownStats & { readonly container: string })[];
+/** What is shown. */
+interface Shown {
+  readonly routes: readonly RouteRow[];
+  /** Undefined if Docker cannot be asked: the table needs only HAProxy. */
+  readonly notServed: NotServed | undefined;
+  /** Why the gateway's last pass failed; empty if it did not. */
+  readonly problem: string;
 }
+
+/** Reads what is shown. @param isWhole whether it is also asked what is not served */
+type Read = (signal: AbortSignal, isWhole: boolean) => Promise<Shown>;
 
 export const routesCommand: Command = {
   name: "routes",
@@ -45,39 +42,72 @@ export const routesCommand: Command = {
   flags: {
     json: { type: "boolean", description: "as JSON, for programs" },
     watch: { type: "boolean", description: "again every second, in place" },
+    ...ASK_FLAGS,
     ...GATEWAY_FLAGS,
   },
   examples: [
     ["docker-api-gateway routes", "a table of what is served now"],
     ["docker-api-gateway routes --watch", "the same, redrawn in place"],
-    ["docker-api-gateway routes --json | jq -r '.[].route'", "only the routes"],
+    ["docker-api-gateway routes --json | jq -r '.routes[].route'", "only the routes"],
   ],
-  async run({ values }, io) {
-    const { json, watch, ...raw } = values;
+  async run(words, io) {
+    const { json, watch, gateway: _, ...raw } = words.values;
     const options = parseOptions(raw);
-    const { output } = preparePaths(options.haproxy, io.env);
-    const show = async (signal: AbortSignal): Promise<string> => {
-      const rows = await readRoutes(output, signal);
-      if (json === true) return `${JSON.stringify(rows, undefined, 2)}\n`;
-      return toTable(rows, io.isTerminal ? io.screen().columns : Infinity);
+    const gateway = await askedGateway(words, io);
+    const read = gateway === undefined ? readBeside(options, io) : readFrom(gateway);
+    const show = async (signal: AbortSignal, isWhole: boolean): Promise<string> => {
+      const shown = await read(signal, isWhole);
+      return json === true
+        ? toJson(shown)
+        : toText(shown, io.isTerminal ? io.screen().columns : Infinity);
     };
     if (watch !== true) {
-      const table = await show(new AbortController().signal);
-      const refusals = json === true ? [] : await readRefusals(options, output, io);
-      io.write([table, ...refusals].join(""));
+      io.write(await show(new AbortController().signal, true));
       return 0;
     }
     const log = io.logger(options.log);
-    await watchRoutes(show, io, (error) => log.failure(error, "trying again"));
+    await watchRoutes(
+      (signal) => show(signal, json === true),
+      io,
+      (error) => log.failure(error, "trying again"),
+    );
     return 0;
   },
 };
 
+/** Asks a running gateway. */
+function readFrom(gateway: GatewayClient): Read {
+  return async (signal, isWhole) => {
+    const { routes, haproxy, notRouted, refusals, problem } = await gateway.state(signal);
+    if (routes.length === 0 && haproxy.problem !== "")
+      throw new GatewayError("haproxy", haproxy.problem);
+    return {
+      routes,
+      notServed: isWhole ? { notRouted, refusals } : undefined,
+      problem: isWhole ? (problem[0] ?? "") : "",
+    };
+  };
+}
+
+/** Asks HAProxy and Docker. */
+function readBeside(options: Options, io: CommandIo): Read {
+  const { output } = preparePaths(options.haproxy, io.env);
+  return async (signal, isWhole) => ({
+    routes: await readRoutes(await findRunning(output, signal)),
+    notServed: isWhole ? await readNotServed(options, output, io) : undefined,
+    problem: "",
+  });
+}
+
 /**
- * Tells which containers are not routed, and which routes they do not get. HAProxy does not know of these, Docker's
- * containers do. Nothing if Docker cannot be asked: the table needs only HAProxy.
+ * Finds out which containers are not routed, and which routes they do not get. HAProxy does not know of these,
+ * Docker's containers do.
  */
-async function readRefusals(options: Options, output: string, io: CommandIo): Promise<string[]> {
+async function readNotServed(
+  options: Options,
+  output: string,
+  io: CommandIo,
+): Promise<NotServed | undefined> {
   const { dockerHost, log } = options;
   const signal = AbortSignal.timeout(DOCKER_PATIENCE);
   try {
@@ -85,23 +115,12 @@ async function readRefusals(options: Options, output: string, io: CommandIo): Pr
     try {
       const snapshot = await readOnce(client, io.logger({ ...log, level: "error" }), { signal });
       const reach = currentReach(snapshot, client.transport.remoteHost);
-      const { rejections, refusals } = await routeBeside(snapshot, reach, options, output);
-      const wrong = rejections.filter(({ expected, ending }) => !expected && !ending);
-      const isOut = new Set(wrong.map(({ id }) => id));
-      const reasons = new Set([
-        ...wrong.map(({ container, reason }) => `container ${container}: ${reason}`),
-        ...refusals
-          .filter(({ ids }) => !ids.every((id) => isOut.has(id)))
-          .map((each) => each.reason),
-      ]);
-      return [...reasons].map(
-        (reason, index) => `${index === 0 ? "\n" : ""}not routed: ${reason}\n`,
-      );
+      return notServedOf(await routeBeside(snapshot, reach, options, output));
     } finally {
       client.transport.close();
     }
   } catch (error) {
-    if (error instanceof GatewayError || signal.aborted) return [];
+    if (error instanceof GatewayError || signal.aborted) return undefined;
     throw error;
   }
 }
@@ -121,7 +140,7 @@ async function watchRoutes(
     if (end.aborted) return "";
     throw error;
   });
-  if (io.isTerminal) io.write(`${HOME}${ERASE_REST}`);
+  if (io.isTerminal) io.write(inPlace("", io.screen()));
   while (!end.aborted) {
     io.write(io.isTerminal ? inPlace(text, io.screen()) : text);
     await pause(WATCH_EVERY, end);
@@ -135,68 +154,20 @@ async function watchRoutes(
   }
 }
 
-/** Makes the text replace the last one on the screen. Leaves out what does not fit. */
-function inPlace(text: string, { columns, rows }: ReturnType<CommandIo["screen"]>): string {
-  const lines = text.trimEnd().split("\n");
-  // The cursor needs the line after the text.
-  const room = Math.max(1, rows - 1);
-  const shown =
-    lines.length <= room
-      ? lines
-      : [...lines.slice(0, room - 1), `... and ${lines.length - room + 1} more`];
-  const drawn = shown.map((line) => `${line.slice(0, columns)}${ERASE_LINE}\n`);
-  return `${HOME}${drawn.join("")}${ERASE_REST}`;
+function toJson({ routes, notServed }: Shown): string {
+  const { notRouted, refusals } = notServed ?? { notRouted: null, refusals: null };
+  return `${JSON.stringify({ routes, notRouted, refusals }, undefined, 2)}\n`;
 }
 
-/** Reads the routes and their servers from the running HAProxy. @throws GatewayError */
-async function readRoutes(output: string, signal: AbortSignal): Promise<RouteRow[]> {
-  const { config, ask } = await findRunning(output, signal);
-  const nameOf = await readNames(output);
-  const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
-  // A template may use other maps too, with values that are not backends.
-  const backends = new Set((await ask("show backend")).split("\n").filter(Boolean));
-  const rows: RouteRow[] = [];
-  const mapped = new Set<string>();
-  for (const path of mapPathsOf(config)) {
-    // A new service may use a spare backend until the next reload. The file has its real name.
-    const file = Bun.file(path);
-    const configured = valuesByKey(
-      mapEntries(((await file.exists()) ? await file.text() : "").split("\n")),
-    );
-    for (const { key, backend } of await readMap(ask, path)) {
-      if (!backends.has(backend) || !isPlaceKey(key)) continue;
-      mapped.add(backend);
-      const name = backendOf(configured.get(key) ?? backend);
-      rows.push(toRow(routeNameOf(placeOf(key)), name, nameOf, servers.get(backend)));
-    }
-  }
-  const others = [...servers].filter(([backend]) => !mapped.has(backend));
-  return [
-    ...rows.toSorted((a, b) => compare(a.route, b.route)),
-    ...others.map(([backend, own]) => toRow("", backend, nameOf, own)),
+/** The table, and below it what is not served. */
+function toText({ routes, notServed, problem }: Shown, columns: number): string {
+  const below = [
+    ...(notServed === undefined ? [] : describeNotServed(notServed)).map(
+      (each) => `not routed: ${each}\n`,
+    ),
+    ...(problem === "" ? [] : [`not up to date: ${problem}\n`]),
   ];
-}
-
-function toRow(
-  route: string,
-  backend: string,
-  nameOf: NameOf,
-  all: readonly ServerStats[] = [],
-): RouteRow {
-  // The server at which requests wait is no container.
-  const servers = all.filter(({ name }) => name !== WAITING_ROOM);
-  return {
-    route,
-    backend,
-    waiting: requestsWait(all),
-    // HAProxy does not list them in the order of their names.
-    servers: servers
-      .map((server) => {
-        const { name, address, state, since, requests, errors } = server;
-        return { container: nameOf(server), name, address, state, since, requests, errors };
-      })
-      .toSorted((a, b) => compare(a.container, b.container) || compare(a.name, b.name)),
-  };
+  return [toTable(routes, columns), ...(below.length === 0 ? [] : ["\n"]), ...below].join("");
 }
 
 /** Leaves out the column with the backends if the terminal has no room for it. */
@@ -221,20 +192,4 @@ function toTable(rows: readonly RouteRow[], columns: number): string {
     cells.map((row) => row.toSpliced(1, 1)),
     columns,
   );
-}
-
-/** Tells the names of containers by the servers that HAProxy has. */
-type NameOf = (server: ServerStats) => string;
-
-/**
- * Reads the names of containers. One that is on its way out, and the server of a template that is no
- * container's, have the name that HAProxy knows.
- */
-async function readNames(output: string): Promise<NameOf> {
-  const file = Bun.file(ownersPathOf(output));
-  const owners = (await file.exists()) ? parseOwners(await file.text()) : undefined;
-  return ({ name, address }) => {
-    const all = owners?.byPlace.get(address) ?? [];
-    return (all.find(({ id }) => name.startsWith(id.slice(0, 12))) ?? all[0])?.name ?? name;
-  };
 }

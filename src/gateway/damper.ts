@@ -31,7 +31,7 @@ export class Damper {
   readonly #unrests = new Map<string, Unrest>();
 
   /** The lines to log for a line. */
-  damp(line: LogLine, now: number): LogLine[] {
+  damp<Line extends LogLine>(line: Line, now: number): (LogLine | Line)[] {
     const { id = line.fields["route"] } = line.fields;
     if (typeof id !== "string") return [line];
     const unrest = this.#unrests.get(id) ?? this.#begin(id, now);
@@ -48,7 +48,7 @@ export class Damper {
     }
     unrest.held++;
     unrest.last = line;
-    const held: LogLine = { ...line, level: "debug" };
+    const held = { ...line, level: "debug" as const };
     if (now - unrest.toldAt < TELL_EVERY) return [held];
     return [held, this.#summary(unrest, line, now, "still comes and goes")];
   }

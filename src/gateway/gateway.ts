@@ -10,7 +10,7 @@ import { bareAddress, hasWaitingRooms } from "../config/servers.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
 import { Backoff, inBackground, pause, Wakeup } from "../lib/async.ts";
-import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { describeError, errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import {
   ABOUT_TO_START,
@@ -34,7 +34,14 @@ import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { newTcpPorts, tcpPortsOf, type TcpPorts } from "./tcp-ports.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
-import { firstState, withChanges, withoutOldChanges, type Change, type State } from "./state.ts";
+import {
+  firstState,
+  withChanges,
+  withoutOldChanges,
+  type Change,
+  type State,
+  type Way,
+} from "./state.ts";
 import {
   graceOf,
   serversInUse,
@@ -158,6 +165,16 @@ export class Gateway {
     return this.#state;
   }
 
+  /** The containers as they were last read. */
+  get snapshot(): Snapshot {
+    return this.#fence.corrected(this.parts.source.snapshot());
+  }
+
+  /** What HAProxy runs, and what it should run; undefined before the first pass. */
+  get files(): { readonly applied: Files | undefined; readonly desired: Files | undefined } {
+    return { applied: this.parts.applier.applied.files, desired: this.#desired?.files };
+  }
+
   /** Calls back with each new state. */
   onState(listener: StateListener): void {
     this.#listeners.push(listener);
@@ -247,6 +264,7 @@ export class Gateway {
   /** Notes that a pass failed. What is served stays, and a retry is due after the back-off. */
   #fail(error: unknown): void {
     this.#failure.tell(error, "what is served stays as it is; trying again");
+    this.#publish({ problem: describeError(error) });
     const now = Date.now();
     const { retryAt = 0 } = this.#schedule;
     // An event may start a pass before the retry is due. Such a pass does not put the retry off.
@@ -290,7 +308,7 @@ export class Gateway {
     const plan = planChange(applied, desired.files, running);
     if (plan.kind === "none") {
       applier.keep(desired.files);
-      return this.#done(desired.model);
+      return this.#done(desired.model, { how: "none", reasons: [] });
     }
     if (this.#takesUnknown(applied, desired)) return "waiting";
     const { retryAt = 0 } = this.#schedule;
@@ -353,7 +371,7 @@ export class Gateway {
     const done = plan.operations.map((operation) => operation.do).join(", ");
     this.parts.log.debug(`changed without a reload: ${done} (${ms} ms)`);
     this.#count("runtimeChanges");
-    this.#done(desired.model);
+    this.#done(desired.model, { how: "runtime", reasons: [] });
     return undefined;
   }
 
@@ -386,7 +404,8 @@ export class Gateway {
     const now = Date.now();
     this.parts.applier.awaitAnswers(this.#holds.awaited);
     this.#count("reloads");
-    return this.#done(desired.model, [{ event: "reload", reasons, ms: now - started, at: now }]);
+    const reload: Change = { event: "reload", reasons, ms: now - started, at: now };
+    return this.#done(desired.model, { how: "reload", reasons }, [reload]);
   }
 
   /**
@@ -414,8 +433,12 @@ export class Gateway {
     return true;
   }
 
-  /** Notes that HAProxy runs what it should. @param reloads the reload that was needed, if any */
-  #done(model: Model, reloads: readonly Change[] = []): Outcome {
+  /**
+   * Notes that HAProxy runs what it should.
+   * @param way how it got there
+   * @param reloads the reload that was needed, if any
+   */
+  #done(model: Model, way: Way, reloads: readonly Change[] = []): Outcome {
     const { source, desired } = this.parts;
     desired.accepted();
     const at = Date.now();
@@ -425,10 +448,15 @@ export class Gateway {
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
     this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
     this.#backoff.reset();
-    const news = [...routes, ...holdsBetween(applied, model)].map((change) => ({ ...change, at }));
+    const news = [...routes, ...holdsBetween(applied, model)].map((change) => ({
+      ...change,
+      way,
+      at,
+    }));
     this.#publish({
       ...withChanges(this.#state, [...reloads, ...news]),
       applied: model,
+      problem: undefined,
       lastChange: news.length > 0 || applied === undefined ? at : lastChange,
     });
     if (this.parts.runtime.mayChange) this.#prepareStarts(model);

@@ -10,6 +10,20 @@ export const DEFAULT_OUTPUT_FILE = "/etc/haproxy/haproxy.cfg";
 export const DEFAULT_RELOAD_COMMAND = ["/bin/systemctl", "reload", "haproxy.service"];
 export const DEFAULT_MASTER_SOCKET = "/run/haproxy-master.sock";
 
+/** The folder that Debian's HAProxy has for its sockets. */
+const DEBIAN_SOCKETS = "/run/haproxy";
+/** Where root's gateway with a HAProxy of its own has its files, and the service's. */
+const ROOTS_FOLDER = "/run/docker-api-gateway";
+/** How the names of the sockets end at which gateways are asked. */
+export const API_SOCKET_END = ".gateway.sock";
+/** Where the sockets of gateways usually are that serve a whole machine. */
+export const PUBLIC_SOCKET_FOLDERS = [ROOTS_FOLDER, DEBIAN_SOCKETS, dirname(DEFAULT_OUTPUT_FILE)];
+
+/** Where the gateway of an ordinary user has its files. */
+export function ownFolderOf({ runtimeDir }: Pick<Host, "runtimeDir">): string {
+  return join(runtimeDir, "docker-api-gateway");
+}
+
 /** The user's choice of paths, and of who runs HAProxy. */
 export interface PathChoice {
   /** Undefined: it depends on who runs HAProxy. */
@@ -29,6 +43,8 @@ export interface Paths {
   /** The gateway's own folders that other users could make first, the outermost first. */
   readonly privateFolders: readonly string[];
   readonly masterSocket: string;
+  /** The socket at which the gateway itself is asked. */
+  readonly apiSocket: string;
   readonly haproxy: Omit<HaproxyContext, keyof Build>;
 }
 
@@ -41,8 +57,7 @@ const SOCKET_PATH_LIMIT = 90;
  */
 export function choosePaths(choice: PathChoice, host: Host): Paths {
   const managed = choice.manageHaproxy ?? needsOwnHaproxy(choice, host);
-  const ownDir =
-    host.uid === 0 ? "/run/docker-api-gateway" : join(host.runtimeDir, "docker-api-gateway");
+  const ownDir = host.uid === 0 ? ROOTS_FOLDER : ownFolderOf(host);
   const output = resolve(
     choice.outputFile ?? (managed ? join(ownDir, "haproxy.cfg") : DEFAULT_OUTPUT_FILE),
   );
@@ -51,7 +66,9 @@ export function choosePaths(choice: PathChoice, host: Host): Paths {
   const stem = basename(output).replace(/\.cfg$/, "");
   // Debian's HAProxy has a folder for its sockets. Otherwise they are beside the configuration.
   const isDebian = !managed && folder === "/etc/haproxy" && host.hasRunHaproxy;
-  const statsSocket = isDebian ? "/run/haproxy/admin.sock" : join(folder, `${stem}.admin.sock`);
+  const statsSocket = isDebian
+    ? `${DEBIAN_SOCKETS}/admin.sock`
+    : join(folder, `${stem}.admin.sock`);
   const masterSocket =
     choice.masterSocket ?? (managed ? join(folder, `${stem}.master.sock`) : DEFAULT_MASTER_SOCKET);
   for (const path of [output, statsSocket, masterSocket]) checkPath(path);
@@ -63,12 +80,13 @@ export function choosePaths(choice: PathChoice, host: Host): Paths {
     output,
     privateFolders: isShared ? [host.runtimeDir, ownDir] : [],
     masterSocket,
+    apiSocket: join(isDebian ? DEBIAN_SOCKETS : folder, `${stem}${API_SOCKET_END}`),
     haproxy: {
       user: startsAsRoot ? "haproxy" : "",
       group: startsAsRoot ? "haproxy" : "",
       chroot: startsAsRoot ? HAPROXY_CHROOT : "",
       statsSocket,
-      stateFile: join(isDebian ? "/run/haproxy" : folder, `${stem}.state`),
+      stateFile: join(isDebian ? DEBIAN_SOCKETS : folder, `${stem}.state`),
       // The gateway itself logs what its own HAProxy says about servers. Only syslog gets requests.
       log: managed || !host.hasSyslog ? [] : ["/dev/log local0", "/dev/log local1 notice"],
     },

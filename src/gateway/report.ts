@@ -1,6 +1,8 @@
 // Writes to the log what changed between two states, in an operator's words.
 
+import { isDeepStrictEqual } from "node:util";
 import { Damper } from "./damper.ts";
+import type { History } from "./history.ts";
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
@@ -13,6 +15,7 @@ import {
   type OddAnswersChange,
   type RouteChange,
   type State,
+  type Way,
 } from "./state.ts";
 
 /** A server's name in HAProxy's messages: that of its backend, and the ID of its container. */
@@ -117,8 +120,17 @@ function byName(service: Service): [name: string, service: Service] {
   return [service.name, service];
 }
 
-/** Returns a listener that logs what is new in each state. @param labelPrefix what labels begin with */
-export function logState(log: Logger, labelPrefix: string): (state: State, before: State) => void {
+/**
+ * Returns a listener that logs what is new in each state.
+ * @param labelPrefix what labels begin with
+ * @param history keeps what is logged, but what the damper holds back; and why a pass failed, which the
+ *   gateway logs itself
+ */
+export function logState(
+  log: Logger,
+  labelPrefix: string,
+  history?: Pick<History, "add">,
+): (state: State, before: State) => void {
   const complaints = new Complaints();
   const damper = new Damper();
   return (state, before) => {
@@ -129,13 +141,19 @@ export function logState(log: Logger, labelPrefix: string): (state: State, befor
       ...changesSince(before, state).map((change) => lineOf(change, labelPrefix)),
     ];
     const now = Date.now();
-    for (const { level, message, fields } of [
+    for (const line of [
       // There is a new state every minute at least: that of the resync.
       ...damper.settled(now),
-      ...fresh.flatMap((line) => damper.damp(line, now)),
+      ...fresh.flatMap((each) => damper.damp(each, now)),
     ]) {
-      log[level](message, fields);
+      log[line.level](line.message, line.fields);
+      if (line.level !== "debug") history?.add({ ...line, level: line.level }, now);
     }
+    const { problem } = state;
+    if (problem === undefined || isDeepStrictEqual(problem, before.problem)) return;
+    const [message = "", ...details] = problem;
+    const fields = { event: "failure", details: details.map((each) => each.trim()) };
+    history?.add({ level: "error", message, fields }, now);
   };
 }
 
@@ -151,12 +169,17 @@ const HOLD_MEANING: Readonly<Record<HoldChange["event"], (route: string) => stri
   "no route": (route) => `nothing is served at ${route} any more`,
 };
 
+/** The log line for a change, and how HAProxy got it. */
+interface ChangeLine extends LogLine {
+  readonly way?: Way;
+}
+
 /** Makes the log line for a change. @param labelPrefix what labels begin with */
-export function lineOf(change: Change, labelPrefix: string): LogLine {
+export function lineOf(change: Change, labelPrefix: string): ChangeLine {
   if (change.event === "reload") {
     const { event, reasons, ms } = change;
     const message = `reload: ${summarise(reasons)} (${ms} ms)`;
-    return { level: "info", message, fields: { event, reasons, ms } };
+    return { level: "info", message, fields: { event, reasons, ms }, way: { how: event, reasons } };
   }
   if (change.event === "odd answers") return oddAnswersLine(change, labelPrefix);
   if (change.event === "refused request") {
@@ -165,11 +188,11 @@ export function lineOf(change: Change, labelPrefix: string): LogLine {
     return { level: "info", message, fields: { event, client } };
   }
   if (!("container" in change)) {
-    const { event, route } = change;
+    const { event, route, way } = change;
     const message = `${event}: ${HOLD_MEANING[event](route)}`;
-    return { level: "info", message, fields: { event, route } };
+    return { level: "info", message, fields: { event, route }, ...wayOf(way) };
   }
-  const { event, route, server, container, id, reason, ms } = change;
+  const { event, route, server, container, id, reason, ms, way } = change;
   const details = [
     `container ${container}`,
     ...(event === "routed" ? [] : [event === "removed" ? reason : `it is ${reason}`]),
@@ -188,7 +211,12 @@ export function lineOf(change: Change, labelPrefix: string): LogLine {
       ...(reason === "" ? {} : { reason }),
       ...(ms === undefined ? {} : { ms }),
     },
+    ...wayOf(way),
   };
+}
+
+function wayOf(way: Way | undefined): { readonly way?: Way } {
+  return way === undefined ? {} : { way };
 }
 
 function oddAnswersLine(

@@ -4,6 +4,15 @@ import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { Model } from "../model.ts";
 
+/**
+ * How HAProxy got a change. `none`: it had it already. `runtime`: it was told while it ran. `reload`: it read
+ * new files, for these reasons.
+ */
+export interface Way {
+  readonly how: "none" | "runtime" | "reload";
+  readonly reasons: readonly string[];
+}
+
 /** What happened to a container in HAProxy. */
 export interface RouteChange {
   readonly event: "routed" | "no requests for" | "removed";
@@ -19,6 +28,8 @@ export interface RouteChange {
    * no event told of it.
    */
   readonly ms: number | undefined;
+  /** Undefined until HAProxy has it. */
+  readonly way?: Way;
 }
 
 /** What happened to the requests of a service that has no container to answer them. */
@@ -26,6 +37,8 @@ export interface HoldChange {
   /** They wait; they are answered 503; nothing is served there any more. */
   readonly event: "waiting for a container" | "no container" | "no route";
   readonly route: string;
+  /** Undefined until HAProxy has it. */
+  readonly way?: Way;
 }
 
 /** What HAProxy noticed of the answers of a container. */
@@ -73,6 +86,8 @@ export interface State {
     /** Why it is not known what HAProxy runs; undefined if it is known. */
     readonly doubt: string | undefined;
   };
+  /** Why the last pass failed, line by line; undefined if it did not. */
+  readonly problem: readonly string[] | undefined;
   /** What should be served; undefined before the first pass. */
   readonly desired: Model | undefined;
   /** What is served; undefined before the first pass. */
@@ -99,6 +114,7 @@ export function firstState(engine: string, now: number): State {
   return {
     engine: { name: engine, connected: false },
     haproxy: { version: undefined, doubt: undefined },
+    problem: undefined,
     desired: undefined,
     applied: undefined,
     changes: [],

@@ -16,12 +16,20 @@ interface UpkeepOptions {
   readonly folderIsSystemds: boolean;
 }
 
+/** A socket of the gateway's own. */
+interface Socket {
+  readonly path: string;
+  /** Makes it again if it was removed. */
+  mend(): Promise<void>;
+}
+
 export class Upkeep {
   /** What was there when it was last looked. */
   #there = new Set<string>();
   #watching: FSWatcher | undefined;
   #removed: (() => void) | undefined;
   readonly #lost = new AbortController();
+  #socket: Socket | undefined;
 
   constructor(
     private readonly options: UpkeepOptions,
@@ -31,6 +39,11 @@ export class Upkeep {
   /** Aborted, with the reason, when the gateway has to be started anew. */
   get lost(): AbortSignal {
     return this.#lost.signal;
+  }
+
+  /** Looks after the gateway's own socket, too. */
+  keep(socket: Socket): void {
+    this.#socket = socket;
   }
 
   /**
@@ -80,6 +93,7 @@ export class Upkeep {
     if (await lock.renew()) {
       this.log.warn(`the lock of ${paths.output} was removed by somebody else: it is made again`);
     }
+    await this.#socket?.mend();
     if (isGone && this.#removed !== undefined) this.#watch();
   }
 
@@ -92,6 +106,7 @@ export class Upkeep {
       masterSocket,
       haproxy.statsSocket,
       this.options.lock.path,
+      ...(this.#socket === undefined ? [] : [this.#socket.path]),
     ];
     const before = this.#there;
     this.#there = new Set(wanted.filter((path) => existsSync(path)));

@@ -3,7 +3,15 @@
 // the kinds of errors, and the exit status of each.
 
 /** The kinds of failure. Each has its own exit status. */
-export type ErrorCode = "usage" | "docker" | "template" | "config" | "haproxy" | "release" | "bug";
+export type ErrorCode =
+  | "usage"
+  | "docker"
+  | "template"
+  | "config"
+  | "haproxy"
+  | "release"
+  | "gateway"
+  | "bug";
 
 /** The exit status of each kind of failure. The README lists them too. */
 export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -14,7 +22,13 @@ export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   config: 12,
   haproxy: 13,
   release: 14,
+  gateway: 15,
 };
+
+/** Whether a text is the name of a kind of failure. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(EXIT_STATUS, text);
+}
 
 interface ErrorDetails {
   /** The output of the program that failed, line by line. Mostly that is HAProxy. */

@@ -8,7 +8,7 @@ export const LOG_FORMATS = ["text", "json"] as const;
 export type LogFormat = (typeof LOG_FORMATS)[number];
 
 /** The facts of a line for machines. In the text format the message has them already. */
-type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+export type LogFields = Readonly<Record<string, string | number | boolean | readonly string[]>>;
 
 /** A line that is not written yet. */
 export interface LogLine {

@@ -71,7 +71,8 @@ describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
     ["the flag before the environment", [`--${name}=${first}`], { [variable]: second }, first],
     ["an empty variable is none", [`--${name}=${first}`], { [variable]: "" }, first],
   ])("%s", (_, words, env, value) => {
-    expect(read(words, env)).toEqual({ values: only(value), positionals: [] });
+    const typed = new Set(words.length === 0 ? [] : [name]);
+    expect(read(words, env)).toEqual({ values: only(value), typed, positionals: [] });
   });
 
   test("given twice", () => {

@@ -48,6 +48,7 @@ test("Debian's HAProxy", () => {
     output: "/etc/haproxy/haproxy.cfg",
     privateFolders: [],
     masterSocket: "/run/haproxy-master.sock",
+    apiSocket: "/run/haproxy/haproxy.gateway.sock",
     haproxy: {
       ...CONFINED,
       statsSocket: "/run/haproxy/admin.sock",
@@ -63,6 +64,7 @@ test("a HAProxy of its own, as root", () => {
     output: "/run/docker-api-gateway/haproxy.cfg",
     privateFolders: [],
     masterSocket: "/run/docker-api-gateway/haproxy.master.sock",
+    apiSocket: "/run/docker-api-gateway/haproxy.gateway.sock",
     haproxy: {
       ...CONFINED,
       statsSocket: "/run/docker-api-gateway/haproxy.admin.sock",
@@ -78,6 +80,7 @@ test("a HAProxy of its own, as an ordinary user", () => {
     output: "/run/user/1000/docker-api-gateway/haproxy.cfg",
     privateFolders: [],
     masterSocket: "/run/user/1000/docker-api-gateway/haproxy.master.sock",
+    apiSocket: "/run/user/1000/docker-api-gateway/haproxy.gateway.sock",
     haproxy: {
       ...FREE,
       statsSocket: "/run/user/1000/docker-api-gateway/haproxy.admin.sock",

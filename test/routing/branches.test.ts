@@ -1,7 +1,7 @@
 // Further routes of containers with servers of their own: each is a service of its own.
 
 import { describe, expect, test } from "bun:test";
-import { explainContainer } from "../../src/cli/explain/container.ts";
+import { explainContainer } from "../../src/api/explain/container.ts";
 import type { Container } from "../../src/model.ts";
 import { parseClaim } from "../../src/routing/claims.ts";
 import { isNamed, titleOf } from "../../src/routing/intent.ts";

@@ -1,8 +1,8 @@
 // The rules of routes: which labels they come from, what a wrong value costs, and whose count.
 
 import { expect, test } from "bun:test";
-import { explainContainer } from "../../src/cli/explain/container.ts";
-import { explainUrl } from "../../src/cli/explain/url.ts";
+import { explainContainer } from "../../src/api/explain/container.ts";
+import { explainUrl } from "../../src/api/explain/url.ts";
 import { NO_RULES, type Container } from "../../src/model.ts";
 import { readLabels } from "../../src/routing/labels.ts";
 import { route } from "../../src/routing/routing.ts";

@@ -1,8 +1,8 @@
 // The settings of services: which labels they come from, whose count, and how their profile is called.
 
 import { describe, expect, test } from "bun:test";
-import { explainContainer } from "../../src/cli/explain/container.ts";
-import { explainUrl } from "../../src/cli/explain/url.ts";
+import { explainContainer } from "../../src/api/explain/container.ts";
+import { explainUrl } from "../../src/api/explain/url.ts";
 import { durationOf } from "../../src/lib/durations.ts";
 import type { Container, LabelFile, Service } from "../../src/model.ts";
 import { readLabels } from "../../src/routing/labels.ts";

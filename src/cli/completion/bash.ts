@@ -73,7 +73,9 @@ function valueCases(flags: readonly CompletedFlag[]): string[] {
   const pattern = (wanted: CompletedFlag["value"]): string =>
     flags
       .filter(({ value }) => value === wanted)
-      .flatMap(({ name, alias }) => [name, ...(alias === undefined ? [] : [alias])])
+      .flatMap(({ name, alias, letter }) =>
+        [name, alias, letter].filter((each) => each !== undefined),
+      )
       .map((name) => `--${name}`)
       .join("|");
   return [

@@ -67,11 +67,14 @@ export function completedFor({ name, description, flags, argument }: Command): C
 }
 
 function completedFlag(name: string, def: FlagDef): CompletedFlag {
-  const { description } = def;
-  if (def.type === "boolean") return { name, description, repeated: false, value: undefined };
-  const { alias, multiple = false, names, valueHint } = def;
+  const { alias, description } = def;
+  const other = alias?.length === 1 ? { letter: alias } : { alias };
+  if (def.type === "boolean") {
+    return { name, ...other, description, repeated: false, value: undefined };
+  }
+  const { multiple = false, names, valueHint } = def;
   const value = names === undefined ? valueOf(valueHint) : { names };
-  return { name, alias, description, repeated: multiple, value };
+  return { name, ...other, description, repeated: multiple, value };
 }
 
 function valueOf(hint: string): Value {

@@ -66,7 +66,7 @@ function flagSpecifications(flag: CompletedFlag, prefix: string): string[] {
   return [
     quote(`${star}--${name}${behind}`),
     `$one${quote(`${star}-${name}${behind}`)}`,
-    ...(letter === undefined ? [] : [quote(`!-${letter}`)]),
+    ...(letter === undefined ? [] : [quote(`!-${letter}${value}`)]),
     ...(alias === undefined ? [] : ["--", "-"].map((dash) => quote(`!${dash}${alias}${behind}`))),
   ];
 }

@@ -5,11 +5,12 @@
 // program-file.ts. Like all of src/cli they may import every room, but neither
 // main.ts nor dockerode.
 
-import { existsSync, readFileSync, realpathSync, statSync } from "node:fs";
+import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Environment } from "../command.ts";
 import { chooseDocker, type DockerChoice } from "../../docker/choice.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import { groupIds } from "../../lib/groups.ts";
 import {
   choosePaths,
   DEFAULT_MASTER_SOCKET,
@@ -284,10 +285,4 @@ function groupsOf(paths: readonly string[]): string[] {
   const ids = paths.filter((path) => existsSync(path)).map((path) => statSync(path).gid);
   const names = new Map([...groupIds()].map(([name, id]) => [id, name]));
   return [...new Set(ids)].filter((id) => id !== 0).map((id) => names.get(id) ?? String(id));
-}
-
-/** The IDs of this machine's groups, by name. */
-function groupIds(): Map<string, number> {
-  const rows = readFileSync("/etc/group", "utf8").matchAll(/^([^:]+):[^:]*:(\d+):/gm);
-  return new Map([...rows].map(([, name = "", id]) => [name, Number(id)]));
 }

@@ -54,6 +54,40 @@ export async function readStats(ask: Runtime["ask"], backend?: string): Promise<
   return parseStats(await ask(`show stat ${backend === undefined ? "-1" : word(backend)} 4 -1`));
 }
 
+/** What HAProxy counted of all requests for a backend since its last reload. */
+export interface Totals {
+  /** The backend's name in HAProxy. */
+  readonly backend: string;
+  readonly requests: number;
+  /** How many were answered with a status of 500 to 599, by HAProxy itself too. */
+  readonly errors: number;
+  /** How many are under way now, and how many of these wait for a free server. */
+  readonly current: number;
+  readonly queued: number;
+  /**
+   * How long servers took until the headers of their answers came, in milliseconds: the mean of the last 1,024
+   * requests, and the longest. HAProxy has no percentiles. Source: management guide, section 9.1 (`rtime`).
+   */
+  readonly meanTime: number;
+  readonly longestTime: number;
+}
+
+/** Counts the requests of all backends. @throws GatewayError `haproxy` if it does not answer */
+export async function readTotals(ask: Runtime["ask"]): Promise<Totals[]> {
+  return readCsv(await ask("show stat -1 2 -1")).map((text) => {
+    const number = (name: string): number => Number(text(name)) || 0;
+    return {
+      backend: text("pxname"),
+      requests: number("stot"),
+      errors: number("hrsp_5xx"),
+      current: number("scur"),
+      queued: number("qcur"),
+      meanTime: number("rtime"),
+      longestTime: number("rtime_max"),
+    };
+  });
+}
+
 /** Whether the requests for a backend wait for a container. @param servers all of its servers */
 export function requestsWait(servers: readonly ServerStats[]): boolean {
   const up = servers.filter(({ state }) => state === "up");

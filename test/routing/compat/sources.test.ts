@@ -1,7 +1,7 @@
 // Whatever is told of a label of ours names what the person wrote.
 
 import { describe, expect, test } from "bun:test";
-import { explainContainer } from "../../../src/cli/explain/container.ts";
+import { explainContainer } from "../../../src/api/explain/container.ts";
 import { translate } from "../../../src/routing/compat/compat.ts";
 import { createSourceFinder } from "../../../src/routing/compat/sources.ts";
 import { readIntent } from "../../../src/routing/intent.ts";

@@ -14,8 +14,15 @@ import type { Seen } from "./seen.ts";
  * Tells where a request goes, and with which path.
  * @param url a path, with or without `http://` and a host
  * @param seen what HAProxy runs
+ * @param index whether a page at `/` lists the routes, where nothing else is served
  */
-export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: string): Line[] {
+export function explainUrl(
+  url: string,
+  model: Model,
+  seen: Seen,
+  labelPrefix: string,
+  index = false,
+): Line[] {
   const { host, path, query } = takeApart(url);
   const routed = model.services
     .filter((each) => !isForwarded(each))
@@ -29,6 +36,10 @@ export function explainUrl(url: string, model: Model, seen: Seen, labelPrefix: s
   const title = { about: "url", text: `${host}${path}${query}` };
   if (best === undefined) {
     const routes = all.map(nameOf).join(", ") || "nothing";
+    if (index && path === "/") {
+      const text = "200: the page that lists the routes (--index)";
+      return [title, { about: "answer", text }, { about: "served", text: routes }, ...refused];
+    }
     return [
       title,
       { about: "answer", text: "403: no route matches it" },

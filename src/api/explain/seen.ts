@@ -8,10 +8,7 @@ import { readMap, readStats, requestsWait, type ServerStats } from "../../haprox
 import { GatewayError } from "../../lib/errors.ts";
 import { placeOf } from "../../lib/places.ts";
 import { NO_RULES, type Route } from "../../model.ts";
-import { findRunning } from "../running.ts";
-
-/** HAProxy answers within milliseconds, but it may hang. In milliseconds. */
-const HAPROXY_PATIENCE = 2_000;
+import type { Running } from "../running.ts";
 
 /** What HAProxy knows of its servers. */
 export interface Known {
@@ -19,10 +16,13 @@ export interface Known {
   readonly oddities: readonly Oddity[];
 }
 
+/** Finds the running HAProxy. @throws GatewayError if it cannot be asked */
+export type FindRunning = () => Promise<Running> | Running;
+
 /** HAProxy's servers. Undefined if HAProxy cannot be asked: then only their lines are missing. */
-export async function readServers(output: string): Promise<Known | undefined> {
+export async function readServers(find: FindRunning): Promise<Known | undefined> {
   try {
-    const { ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
+    const { ask } = await find();
     return await readKnown(ask);
   } catch (error) {
     if (error instanceof GatewayError) return undefined;
@@ -51,9 +51,9 @@ interface RunningRoute extends Route {
 }
 
 /** What HAProxy runs. Nothing if it cannot be asked. */
-export async function readSeen(output: string): Promise<Seen> {
+export async function readSeen(find: FindRunning): Promise<Seen> {
   try {
-    const { config, ask } = await findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
+    const { config, ask } = await find();
     const known = await readKnown(ask);
     const byBackend = Map.groupBy(known.servers, ({ backend }) => backend);
     const routes: RunningRoute[] = [];

@@ -1,0 +1,167 @@
+// src/api tells others about the running gateway: what it is asked by HTTP, and who asks. It may import every
+// room but cli, and nothing of the gateway waits for it. This file answers requests; where they come in is
+// not its matter (socket.ts has the unix socket).
+
+import { changeEvents, changesDocument } from "./changes.ts";
+import { asText, explain, explainAsLabels, isUrl, KINDS, type World } from "./explain/explain.ts";
+import { configDocument, type AppliedAndDesired } from "./files.ts";
+import { readRoutes } from "./routes.ts";
+import type { Running } from "./running.ts";
+import { stateDocument, type Counted, type Facts } from "./state.ts";
+import type { History } from "../gateway/history.ts";
+import type { State } from "../gateway/state.ts";
+import { GatewayError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
+import type { Model } from "../model.ts";
+
+/** HAProxy answers within milliseconds, but it may hang. In milliseconds. */
+const HAPROXY_PATIENCE = 2_000;
+
+/** The gateway, as far as it is told of. */
+export interface Subject {
+  readonly facts: Facts;
+  readonly history: History;
+  state(): State;
+  files(): AppliedAndDesired;
+  /** What explanations need but the model and HAProxy. */
+  world(): Omit<World, "model" | "running">;
+  /** The HAProxy that it runs. @throws GatewayError `haproxy` if it cannot be asked */
+  running(signal: AbortSignal): Running;
+  /** Reads everything again. Resolves after the pass. */
+  resync(): Promise<void>;
+}
+
+/** Answers a request. */
+export type Handler = (request: Request) => Promise<Response>;
+
+/** What a path is asked by, and what answers. */
+interface Resource {
+  readonly method: "GET" | "POST";
+  answer(subject: Subject, url: URL, request: Request): Promise<Response> | Response;
+}
+
+const RESOURCES: Readonly<Record<string, Resource>> = {
+  "/v1/state": {
+    method: "GET",
+    answer: async (subject) =>
+      json(stateDocument(subject.facts, subject.state(), await countedBy(subject))),
+  },
+  "/v1/explain": {
+    method: "GET",
+    answer: (subject, { searchParams }) => answerExplain(subject, searchParams),
+  },
+  "/v1/changes": {
+    method: "GET",
+    answer({ history }, _, request) {
+      const wantsEvents = request.headers.get("accept")?.includes("text/event-stream") === true;
+      if (!wantsEvents) return json(changesDocument(history));
+      return new Response(changeEvents(history, request.headers.get("last-event-id") ?? ""), {
+        headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
+      });
+    },
+  },
+  "/v1/config": {
+    method: "GET",
+    answer: (subject) => json(configDocument(subject.facts.output, subject.files())),
+  },
+  "/v1/resync": {
+    method: "POST",
+    async answer(subject) {
+      await subject.resync();
+      const { problem = [] } = subject.state();
+      return json({ problem });
+    },
+  },
+};
+
+/** The paths that there are, with their methods. */
+const PATHS: readonly string[] = Object.entries(RESOURCES).map(
+  ([path, { method }]) => `${method} ${path}`,
+);
+
+/** Makes the function that answers requests about a gateway. It never throws. */
+export function createApi(subject: Subject, log: Pick<Logger, "failure">): Handler {
+  return async (request) => {
+    const url = new URL(request.url);
+    const resource = Object.hasOwn(RESOURCES, url.pathname) ? RESOURCES[url.pathname] : undefined;
+    if (resource === undefined) {
+      return refusal(
+        404,
+        "not found",
+        `there is no ${url.pathname}; there are ${PATHS.join(", ")}`,
+      );
+    }
+    const { method } = resource;
+    const isRead = method === "GET" && request.method === "HEAD";
+    if (request.method !== method && !isRead) {
+      const allow = method === "GET" ? "GET, HEAD" : method;
+      const message = `${url.pathname} takes ${method}, not ${request.method}`;
+      return refusal(405, "method not allowed", message, "", { allow });
+    }
+    try {
+      return await resource.answer(subject, url, request);
+    } catch (error) {
+      if (!(error instanceof GatewayError)) {
+        log.failure(error, `an answer to ${request.method} ${url.pathname}`);
+        return refusal(500, "bug", "something went wrong: the gateway's log says what");
+      }
+      const status = error.code === "usage" ? 400 : 503;
+      return refusal(status, error.code, error.message, error.hint);
+    }
+  };
+}
+
+/** What HAProxy counts now. That it cannot be asked is a part of the answer. */
+async function countedBy(subject: Subject): Promise<Counted> {
+  try {
+    const running = subject.running(AbortSignal.timeout(HAPROXY_PATIENCE));
+    return { routes: await readRoutes(running), problem: "" };
+  } catch (error) {
+    if (error instanceof GatewayError) return { routes: [], problem: error.message };
+    throw error;
+  }
+}
+
+async function answerExplain(subject: Subject, asked: URLSearchParams): Promise<Response> {
+  const given = [...asked].filter(([name]) => name !== "as");
+  const [[name, word] = ["", ""]] = given;
+  const kind = KINDS.find((each) => each === name);
+  if (kind === undefined || word === "" || given.length > 1) {
+    throw new GatewayError("usage", "Cannot explain: it is not said what", {
+      hint: `one of ${KINDS.map((each) => `?${each}=...`).join(", ")}`,
+    });
+  }
+  const { applied, desired } = subject.state();
+  const world = (model: Model | undefined): World => {
+    if (model !== undefined) {
+      const running = () => subject.running(AbortSignal.timeout(HAPROXY_PATIENCE));
+      return { ...subject.world(), model, running };
+    }
+    throw new GatewayError(
+      "docker",
+      "Cannot explain: the gateway has not read Docker's containers yet",
+    );
+  };
+  if (asked.get("as") === "labels") {
+    return json({ kind, text: await explainAsLabels(word, kind, world(desired)) });
+  }
+  // A URL goes where HAProxy sends it now; a container is where it should be.
+  const isOfUrl = kind === "url" || (kind === "any" && isUrl(word));
+  const explanations = await explain(word, kind, world(isOfUrl ? applied : desired));
+  return json({ kind, explanations, text: asText(explanations) });
+}
+
+function json(document: object): Response {
+  return Response.json(document, { headers: { "cache-control": "no-store" } });
+}
+
+/** An answer that says what is wrong with the request. */
+function refusal(
+  status: number,
+  code: string,
+  message: string,
+  hint = "",
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return Response.json({ error: { code, message, hint } }, { status, headers });
+}

@@ -1,0 +1,20 @@
+// The flags that a gateway runs with, as others may see them: without what may be secret.
+
+import type { GivenOptions } from "./state.ts";
+import { splitCommand } from "../lib/command-line.ts";
+
+/** Removes the password of a URL, and of the reload command all but its program. */
+const SHOWN: Readonly<Record<string, (value: string) => string>> = {
+  "docker-host": (value) => value.replace(/^([a-z]+:\/\/[^/@:]*):[^/@]*@/i, "$1@"),
+  "reload-cmd": (value) => splitCommand(value, "--reload-cmd")[0] ?? "",
+};
+
+/** The options that were given, without passwords. Of `reload-cmd` only the program is left. */
+export function describeOptions(options: GivenOptions): GivenOptions {
+  return Object.fromEntries(
+    Object.entries(options).map(([name, value]) => {
+      const shown = Object.hasOwn(SHOWN, name) ? SHOWN[name] : undefined;
+      return [name, shown === undefined || typeof value !== "string" ? value : shown(value)];
+    }),
+  );
+}

@@ -1,0 +1,111 @@
+// The routes as the running HAProxy has them: their servers, how these are, and what was counted.
+
+import { backendOf, mapEntries, mapPathsOf, valuesByKey } from "../config/map-file.ts";
+import { WAITING_ROOM } from "../config/operations.ts";
+import { parseOwners } from "../config/owners.ts";
+import {
+  readMap,
+  readStats,
+  readTotals,
+  requestsWait,
+  type ServerStats,
+  type Totals,
+} from "../haproxy/runtime/stats.ts";
+import { isPlaceKey, nameOf as routeNameOf, placeOf } from "../lib/places.ts";
+import { compare } from "../lib/text.ts";
+import type { Running } from "./running.ts";
+
+type ShownStats = Pick<ServerStats, "name" | "address" | "state" | "since" | "requests" | "errors">;
+
+/** A route with its servers. All routes of one backend have the same ones, and the same counts. */
+export interface RouteRow extends Omit<Totals, "backend"> {
+  /** `/foo/bar` or `http://bar.example.com/`; empty if no map leads to the servers. */
+  readonly route: string;
+  /** The name of the backend in the configuration. */
+  readonly backend: string;
+  /** Whether requests wait for a container. */
+  readonly waiting: boolean;
+  readonly servers: readonly (ShownStats & { readonly container: string })[];
+}
+
+/** What was counted of a backend of which HAProxy says nothing. */
+const NOTHING: Omit<Totals, "backend"> = {
+  requests: 0,
+  errors: 0,
+  current: 0,
+  queued: 0,
+  meanTime: 0,
+  longestTime: 0,
+};
+
+/** Reads the routes and their servers. @throws GatewayError if HAProxy does not answer */
+export async function readRoutes({
+  config,
+  ownersPath,
+  read,
+  ask,
+}: Running): Promise<readonly RouteRow[]> {
+  const nameOf = namesOf(await read(ownersPath));
+  const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
+  const totals = new Map((await readTotals(ask)).map((each) => [each.backend, each]));
+  // A template may use other maps too, with values that are not backends.
+  const backends = new Set((await ask("show backend")).split("\n").filter(Boolean));
+  const rows: RouteRow[] = [];
+  const mapped = new Set<string>();
+  const toRow = (route: string, name: string, running: string): RouteRow => {
+    const { backend: _, ...counted } = totals.get(running) ?? { backend: running, ...NOTHING };
+    const all = servers.get(running) ?? [];
+    return {
+      route,
+      backend: name,
+      waiting: requestsWait(all),
+      ...counted,
+      servers: shownServers(all, nameOf),
+    };
+  };
+  for (const path of mapPathsOf(config)) {
+    // A new service may use a spare backend until the next reload. The file has its real name.
+    const configured = valuesByKey(mapEntries((await read(path)).split("\n")));
+    for (const { key, backend } of await readMap(ask, path)) {
+      if (!backends.has(backend) || !isPlaceKey(key)) continue;
+      mapped.add(backend);
+      const name = backendOf(configured.get(key) ?? backend);
+      rows.push(toRow(routeNameOf(placeOf(key)), name, backend));
+    }
+  }
+  const others = [...servers.keys()].filter((backend) => !mapped.has(backend));
+  return [
+    ...rows.toSorted((a, b) => compare(a.route, b.route)),
+    ...others.map((backend) => toRow("", backend, backend)),
+  ];
+}
+
+function shownServers(all: readonly ServerStats[], nameOf: NameOf): RouteRow["servers"] {
+  return (
+    all
+      // The server at which requests wait is no container.
+      .filter(({ name }) => name !== WAITING_ROOM)
+      .map((server) => {
+        const { name, address, state, since, requests, errors } = server;
+        return { container: nameOf(server), name, address, state, since, requests, errors };
+      })
+      // HAProxy does not list them in the order of their names.
+      .toSorted((a, b) => compare(a.container, b.container) || compare(a.name, b.name))
+  );
+}
+
+/** Tells the names of containers by the servers that HAProxy has. */
+type NameOf = (server: ServerStats) => string;
+
+/**
+ * Reads the names of containers. One that is on its way out, and the server of a template that is no
+ * container's, have the name that HAProxy knows.
+ * @param text of the file about owners
+ */
+function namesOf(text: string): NameOf {
+  const owners = parseOwners(text);
+  return ({ name, address }) => {
+    const all = owners?.byPlace.get(address) ?? [];
+    return (all.find(({ id }) => name.startsWith(id.slice(0, 12))) ?? all[0])?.name ?? name;
+  };
+}

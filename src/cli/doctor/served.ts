@@ -1,0 +1,57 @@
+// The doctor's checks of the running gateway, and of what it serves and what not.
+
+import { describeNotServed, notServedOf, type NotServed } from "../../api/not-served.ts";
+import type { StateDocument } from "../../api/state.ts";
+import { readOnce } from "../../docker/source.ts";
+import { currentReach } from "../../gateway/host.ts";
+import type { Paths } from "../../gateway/paths.ts";
+import { GatewayError } from "../../lib/errors.ts";
+import type { Logger } from "../../lib/log.ts";
+import { formatDuration } from "../../lib/text.ts";
+import { routeBeside } from "../beside.ts";
+import type { Environment } from "../command.ts";
+import type { Options } from "../options.ts";
+import { dockerClient } from "../setup.ts";
+import { ok, warning, type Finding } from "./check.ts";
+
+/** Checks that the running gateway could do what it wanted to. */
+export function checkGateway({ gateway, engine, problem }: StateDocument): Finding {
+  const [failure, ...details] = problem;
+  if (failure !== undefined) return { level: "failure", lines: [failure, ...details] };
+  if (!engine.connected) {
+    return warning(`it waits for ${engine.name}`, "what is served stays as it is until then");
+  }
+  const since = formatDuration((Date.now() - Date.parse(gateway.started)) / 1000);
+  return ok(`process ${gateway.pid} runs for ${since}, and HAProxy has all that it wants`);
+}
+
+/** Tells which containers and routes are not served, as a gateway with these options has it. */
+export async function checkServed(
+  options: Options,
+  { output }: Paths,
+  env: Environment,
+  log: Logger,
+): Promise<Finding> {
+  const client = dockerClient(options.dockerHost, env);
+  try {
+    const snapshot = await readOnce(client, log);
+    const reach = currentReach(snapshot, client.transport.remoteHost);
+    return judgeServed(notServedOf(await routeBeside(snapshot, reach, options, output)));
+  } catch (error) {
+    // Another check tells what is wrong with Docker.
+    if (error instanceof GatewayError) return ok("cannot be told without Docker");
+    throw error;
+  } finally {
+    client.transport.close();
+  }
+}
+
+/** Tells which containers and routes are not served. */
+export function judgeServed(notServed: NotServed): Finding {
+  const reasons = describeNotServed(notServed);
+  if (reasons.length === 0) return ok("nothing is left out that asks for a route");
+  return {
+    level: "warning",
+    lines: ["not everything that asks for a route", ...reasons, "explain CONTAINER tells more"],
+  };
+}

@@ -1,0 +1,60 @@
+// Keeps the last changes as the log tells them, for those who ask later or want to hear of new ones.
+
+import type { LogFields } from "../lib/log.ts";
+import type { Way } from "./state.ts";
+
+/** How many changes are kept. */
+const KEPT = 1_000;
+
+/** A change as it was told. */
+export interface Told {
+  readonly level: "info" | "warn" | "error";
+  /** The words of the log. */
+  readonly message: string;
+  /** The facts in it: `event`, `route`, `container` and so on. */
+  readonly fields: LogFields;
+  /** How HAProxy got it; undefined if there was nothing to get. */
+  readonly way?: Way;
+}
+
+/** A change that is kept. */
+export interface Entry extends Told {
+  /** Its number; the first one is 1. */
+  readonly number: number;
+  /** In milliseconds since 1970. */
+  readonly at: number;
+}
+
+/** The last changes. Who reads slowly misses the oldest, and holds up nobody. */
+export class History {
+  #entries: Entry[] = [];
+  #last = 0;
+  #news = Promise.withResolvers<void>();
+
+  /** @param life tells the numbers of this gateway from those of one before it */
+  constructor(readonly life = Date.now().toString(36)) {}
+
+  /** @param at in milliseconds since 1970 */
+  add(told: Told, at: number): void {
+    this.#entries.push({ ...told, number: ++this.#last, at });
+    if (this.#entries.length > KEPT) this.#entries.shift();
+    this.#news.resolve();
+    this.#news = Promise.withResolvers();
+  }
+
+  /** The changes after the one with this number, the oldest first; all for 0. */
+  after(number: number): readonly Entry[] {
+    const first = this.#entries[0]?.number ?? 1;
+    return this.#entries.slice(Math.max(0, number + 1 - first));
+  }
+
+  /** The number of the newest change; 0 if there was none yet. */
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Resolves when there is another change. */
+  get news(): Promise<void> {
+    return this.#news.promise;
+  }
+}
