@@ -87,7 +87,7 @@ export function createApi(subject: Subject, log: Pick<Logger, "failure">): Handl
     if (resource === undefined) {
       return refusal(
         404,
-        "not found",
+        "not-found",
         `there is no ${url.pathname}; there are ${PATHS.join(", ")}`,
       );
     }
@@ -96,7 +96,7 @@ export function createApi(subject: Subject, log: Pick<Logger, "failure">): Handl
     if (request.method !== method && !isRead) {
       const allow = method === "GET" ? "GET, HEAD" : method;
       const message = `${url.pathname} takes ${method}, not ${request.method}`;
-      return refusal(405, "method not allowed", message, "", { allow });
+      return refusal(405, "method-not-allowed", message, "", { allow });
     }
     try {
       return await resource.answer(subject, url, request);

@@ -10,6 +10,7 @@ import { FILTER_KEYS, parseFilter, type Filter } from "../routing/filters.ts";
 import { PEERS, type Compat } from "../routing/compat/compat.ts";
 import { LABEL_PREFIX } from "../routing/labels.ts";
 import type { RoutingOptions } from "../routing/routing.ts";
+import { millisecondsOf } from "../lib/durations.ts";
 import { parsePort } from "../routing/values.ts";
 import { parseNetwork } from "../lib/networks.ts";
 import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from "../lib/log.ts";
@@ -361,7 +362,7 @@ const LONGEST_HOLD = 60_000;
 const HOLD_FORM = "such as --hold 10s (units: ms, s, m); 0: requests do not wait";
 
 function parseHold(value: string): number {
-  const ms = value === "0" ? 0 : parseDuration(value);
+  const ms = value === "0" ? 0 : millisecondsOf(value);
   if (ms === undefined) throw usage(`Cannot use --hold "${value}": it is no duration`, HOLD_FORM);
   if (ms <= LONGEST_HOLD) return ms;
   throw usage(`Cannot use --hold "${value}": it is longer than a minute`, HOLD_FORM);

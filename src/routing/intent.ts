@@ -394,7 +394,8 @@ function fromAllLabels(container: Container, options: IntentOptions): PartialInt
     const reason = `its labels for ${from} ask for ${what}, which is not served yet`;
     return { reason, optedOut: false };
   }
-  const part = fromLabels({ ...container, labels }, options);
+  // Each of another proxy's routes stands alone.
+  const part = fromLabels({ ...container, labels }, options, () => []);
   if ("reason" in part) {
     const isOwn = !part.optedOut || Object.hasOwn(own, "enable");
     if (isOwn) return { ...part, reason: sourced(part.reason) };
@@ -424,10 +425,14 @@ function fromAllLabels(container: Container, options: IntentOptions): PartialInt
   }
 }
 
-/** The labels `gateway.*`. */
+/**
+ * The labels `gateway.*`.
+ * @param compare tells what a further route lacks that the container's own has
+ */
 function fromLabels(
   { labels }: Container,
   { labelPrefix, onlyEnabled }: IntentOptions,
+  compare = missingPassword,
 ): PartialIntent | Refusal {
   const read = readLabels(labels, labelPrefix);
   if ("reason" in read) return { reason: read.reason, optedOut: false };
@@ -458,10 +463,27 @@ function fromLabels(
     warnings: [
       ...warnings,
       ...others.flatMap((each) => each.warnings),
+      ...further.flatMap((each) => compare(route, each)),
       ...own.warnings,
       ...(alone ? [`${label("tcp.sni")} counts for nothing without ${label("tcp")}`] : []),
     ],
   };
+}
+
+/** The labels that ask for a password. */
+const PASSWORDS = ["auth", "auth.file"];
+
+/** A warning if a further route is open to all, and the container's own asks for a password. */
+function missingPassword(own: RouteLabels, further: RouteLabels): string[] {
+  const asks = ({ values, closed }: Rules): string | undefined =>
+    PASSWORDS.find((key) => values[key] !== undefined || closed === key);
+  const { name, prefix, rules, reason } = further;
+  const label = asks(own.rules);
+  if (label === undefined || reason !== undefined || asks(rules) !== undefined) return [];
+  return [
+    `label ${own.prefix}${label} is not for route ${name}, which is open to all ` +
+      `unless label ${prefix}${label} asks for a password there, too`,
+  ];
 }
 
 /** What is asked for by HTTP: the route that a container has by itself, and how it is served. */

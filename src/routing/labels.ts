@@ -21,7 +21,7 @@ import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
 import { parseAllow, parseSize } from "./settings/body.ts";
 import { parseHeaderName, parseMaxAge, parseMethod, parseOrigins } from "./settings/cors.ts";
-import { isErrorLabel } from "./settings/errors.ts";
+import { isErrorLabel, whyNoErrorLabel } from "./settings/errors.ts";
 import { headerKey, parseHeaderValue, whyNoHeader } from "./settings/headers.ts";
 import { withoutIdleRules } from "./settings/idle.ts";
 import { parseTlsName } from "./settings/tcp.ts";
@@ -397,7 +397,9 @@ function takeApart(label: string, prefix: string): { routeName: string; key: str
 function spellingWarnings(label: string, prefix: string): string[] {
   const stem = prefix.slice(0, -1);
   if (!label.startsWith(stem)) return [];
-  const { routeName } = takeApart(label, prefix);
+  const { routeName, key: own } = takeApart(label, prefix);
+  const noPage = label.startsWith(prefix) ? whyNoErrorLabel(own) : undefined;
+  if (noPage !== undefined) return [`label ${plain(label)} counts for nothing: ${noPage}`];
   const ofRoute = Object.keys(OF_ANY_ROUTE);
   const known =
     routeName === ""

@@ -133,9 +133,11 @@ function deniedTo(
   for (const ask of asks.values()) {
     const why = whyClaimed(container, ask, claims);
     if (why === undefined) continue;
-    const reason =
-      `service ${titleOf(service)} has ${nameOf(ask)}, ` +
-      `which is kept from container ${container.name} by ${why}`;
+    const isWanted = wanted.some((place) => keyOf(place) === ask.key);
+    const reason = isWanted
+      ? `${nameOf(ask)} is kept from container ${container.name} by ${why}`
+      : `service ${titleOf(service)} has ${nameOf(ask)}, ` +
+        `which is kept from container ${container.name} by ${why}`;
     return [{ container, route: undefined, reason }];
   }
   const denied = wanted.flatMap((place): Denial[] => {

@@ -55,7 +55,8 @@ describe.each(commands.map((command) => [command.name || "the program", command]
       expect(text).toStartWith(`${description} (${NAME} `);
       if (argument !== undefined) expect(text).toContain(argument.description);
       for (const [flag, def] of Object.entries(flags)) {
-        const alias = def.type === "string" && def.alias ? `; also --${def.alias}` : "";
+        const dashes = def.alias?.length === 1 ? "-" : "--";
+        const alias = def.alias === undefined ? "" : `; also ${dashes}${def.alias}`;
         const hint = def.type === "string" ? `=<${def.valueHint}>` : "";
         expect(text).toContain(` --${flag}${hint} ${def.description}${alias}`);
       }

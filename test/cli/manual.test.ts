@@ -61,7 +61,8 @@ test("it tells of every flag, with the variable of each of the gateway's", () =>
       const shared = flag in (gateway?.flags ?? {});
       const section = sectionOf(shared ? "OPTIONS" : "COMMANDS");
       const hint = def.type === "string" ? ` ${def.valueHint.replaceAll("|", "\\|")}` : "";
-      const alias = def.type === "string" && def.alias ? `, --${def.alias}` : "";
+      const dashes = def.alias?.length === 1 ? "-" : "--";
+      const alias = def.alias === undefined ? "" : `, ${dashes}${def.alias}`;
       expect(section).toMatch(new RegExp(`^ +--${flag}${alias}${hint}( |$)`, "m"));
       if (shared) expect(section).toContain(`(${variableName(flag)})`);
     }

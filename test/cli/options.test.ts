@@ -170,6 +170,7 @@ test.each<[RawOptions, string, string | undefined]>([
   ],
   [{ hold: "10" }, 'Cannot use --hold "10": it is no duration', HOLD_HINT],
   [{ hold: "61s" }, 'Cannot use --hold "61s": it is longer than a minute', HOLD_HINT],
+  [{ hold: "2h" }, 'Cannot use --hold "2h": it is longer than a minute', HOLD_HINT],
   [{ wait: "2s:1s" }, 'Cannot use --wait "2s:1s": 1s is shorter than 2s', undefined],
   [{ wait: "1s:10s:3" }, 'Cannot use --wait "1s:10s:3": it is not min:max', WAIT_HINT],
   [{ wait: "200" }, 'Cannot use --wait "200": "200" is no duration', WAIT_HINT],

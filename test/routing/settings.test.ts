@@ -329,20 +329,29 @@ test("explain tells each with its label, and that the oldest decides", () => {
   });
 });
 
+const OF_ERRORS =
+  "counts for nothing: pages are for 400 to 599, such as errors.404, errors.4xx or errors.5xx";
+const QUESTION =
+  "counts for nothing: in its place a page would take away the question for a password";
 test.each([
-  "errors.200",
-  "errors.401",
-  "errors.407",
-  "errors.3xx",
-  "errors.40",
-  "errors.",
-  "errors",
-])("%s is no label", (name) => {
+  ["errors.200", OF_ERRORS],
+  ["errors.401", QUESTION],
+  ["errors.407", QUESTION],
+  ["errors.3xx", OF_ERRORS],
+  ["errors.40", OF_ERRORS],
+  ["errors.", "is unknown"],
+  ["errors", "is unknown"],
+])("%s is no label", (name, problem) => {
   const { settings, warnings } = read({ [name]: "/srv/x" });
   expect(settings).toEqual({});
   expect(warnings.length).toBe(1);
-  expect(warnings[0]).toContain(`label gateway.${name} is unknown`);
+  expect(warnings[0]).toContain(`label gateway.${name} ${problem}`);
 });
+
+/** What is said of a further route without the password of its container's own. */
+const OPEN_ROUTE =
+  "container web: label gateway.auth.file is not for route api, which is open to all " +
+  "unless label gateway.route.api.auth.file asks for a password there, too";
 
 test("a file that is of no use is told, and what it is about is served without it", () => {
   const labels = { "gateway.errors.404": "/srv/a", "gateway.errors.503": "/srv/b" };
@@ -447,6 +456,7 @@ describe("files that keep somebody out", () => {
       ["https.ca", "https.ca"],
     ]);
     expect(warnings).toEqual([
+      OPEN_ROUTE,
       `service foo/bar (container web): label gateway.https.ca="/srv/ca.pem": ${problem}: the route answers 503 until it is right`,
     ]);
   });

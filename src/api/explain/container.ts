@@ -5,6 +5,7 @@ import type { Container, Model, Reach, Route, Service, Snapshot } from "../../mo
 import { createContainerRouter } from "../../routing/container.ts";
 import type { Intent } from "../../routing/intent.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
+import { byAge } from "../../routing/standing.ts";
 import { differences } from "../../routing/settings/profile.ts";
 import { askedOf, describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Known } from "./seen.ts";
@@ -29,6 +30,7 @@ export function explainContainer(
   const decision = createContainerRouter(snapshot, reach, options, (tell) => {
     decisions.push(...tell().map(named));
   })(container);
+  const route = createContainerRouter(snapshot, reach, options);
   if ("reason" in decision) {
     return [title, ...decisions, { about: "not routed", text: decision.reason }];
   }
@@ -45,6 +47,7 @@ export function explainContainer(
     title,
     ...decisions,
     ...served.flatMap(({ intent, service }) => explainDifferences(intent, service)),
+    ...served.flatMap(({ service }) => explainShare(container, service, snapshot, route)),
     ...served.flatMap(({ service: { fileProblems = [] } }) =>
       fileProblems.map((text) => ({ about: "warning", text: `label ${text}` })),
     ),
@@ -119,6 +122,29 @@ function explainDifferences({ settings }: Intent, service: Service): Line[] {
       text: `it is served ${has}, as the oldest container of the service has it`,
     };
   });
+}
+
+/** How much the containers of a service get together that have a label for a share, if there are several. */
+function explainShare(
+  { id }: Container,
+  { servers, waiting }: Service,
+  { containers }: Snapshot,
+  route: ReturnType<typeof createContainerRouter>,
+): Line[] {
+  const ids = new Set([...servers, ...waiting].map((each) => each.id));
+  const members = containers
+    .filter((each) => ids.has(each.id))
+    .map(route)
+    .filter((each) => "intent" in each)
+    .filter(({ intent }) => intent.server.split !== undefined)
+    .toSorted(byAge);
+  const [first] = members;
+  if (first === undefined || members.length === 1) return [];
+  if (!members.some(({ container }) => container.id === id)) return [];
+  const text =
+    `split=${first.intent.server.split}% is what ${members.length} containers get together, as ` +
+    `${first.container.name} says, the oldest of them`;
+  return [{ about: "setting", text }];
 }
 
 function explainRoute(own: Route, { backend, servers }: Service): Line {

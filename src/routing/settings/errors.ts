@@ -9,3 +9,12 @@ export function isErrorLabel(key: string): boolean {
   const [, status = ""] = STATUS.exec(key) ?? [];
   return status !== "" && !QUESTIONS.has(status);
 }
+
+/** Why a label that looks like one of these is none; undefined if it does not. */
+export function whyNoErrorLabel(key: string): string | undefined {
+  const [, status] = /^errors\.(.+)$/.exec(key) ?? [];
+  if (status === undefined) return undefined;
+  return QUESTIONS.has(status)
+    ? "in its place a page would take away the question for a password"
+    : "pages are for 400 to 599, such as errors.404, errors.4xx or errors.5xx";
+}
