@@ -5,8 +5,9 @@ import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
-import { runToEnd } from "./program.ts";
+import { binary, cleanEnvironment, runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
+import { runInTerminal } from "./terminal.ts";
 
 setDefaultTimeout(60_000);
 
@@ -295,6 +296,67 @@ describe("commands find the gateway that runs", () => {
     const rendered = await runToEnd(["render"]);
     expect(rendered.stdout).toStartWith(`# ${gateway.output}\n# Written by docker-api-gateway`);
     await gateway.stop();
+  });
+
+  test("top is a live table that letters sort, until q", async () => {
+    const gateway = await startServing();
+    const terminal = await runInTerminal(["top"], { columns: 100, rows: 12 });
+    const text = (): string => terminal.screen.text();
+    await gateway.until(() => expect(text()).toMatch(/\nREQ\/S .*ROUTE\n/));
+    expect(text()).toContain("sorted by REQ/S;");
+    await gateway.until(async () => {
+      for (let count = 0; count < 20; count++) await gateway.get("/zine/");
+      expect(text()).toMatch(/^ *[1-9]\d*(\.\d)? .* 1\/1 +\/zine/m);
+    });
+    terminal.type("n");
+    await gateway.until(() => expect(text()).toContain("sorted by ROUTE;"));
+    terminal.type("n");
+    await gateway.until(() => expect(text()).toContain("sorted by ROUTE, reversed;"));
+    expect(text()).toMatch(/http:\/\/shop[^]*\/zine/);
+    terminal.resize(30, 8);
+    await gateway.until(() => expect(text()).toMatch(/\nREQ\/S /));
+    for (const line of text().split("\n")) expect(line.length).toBeLessThanOrEqual(30);
+    expect(terminal.screen.scrolled).toBe(0);
+    terminal.type("q");
+    expect(await terminal.exited).toBe(0);
+    expect(text()).toBe("");
+
+    const once = await runToEnd(["top"]);
+    expect([once.status, once.stderr]).toEqual([0, ""]);
+    expect(once.stdout).toMatch(/^REQ\/S .*\n.* 1\/1 +/);
+    const rows = JSON.parse((await runToEnd(["top", "--json"])).stdout) as { route: string }[];
+    expect(rows.map(({ route }) => route)).toContain("/zine");
+    await gateway.stop();
+  });
+
+  test("logs follows the changes, also over a restart of the gateway", async () => {
+    const gateway = await startServing();
+    const words = [await binary(), "logs", "-f", "-n", "1"];
+    const following = Bun.spawn(words, { stdout: "pipe", stderr: "pipe", env: cleanEnvironment() });
+    let text = "";
+    const reading = (async () => {
+      const decoder = new TextDecoder();
+      for await (const chunk of following.stdout) text += decoder.decode(chunk, { stream: true });
+    })();
+    await gateway.until(() => expect(text).not.toBe(""));
+    stage.start("tale-1", { image: "acme/tale:1", ip: "127.0.0.5", port: 8000 });
+    await gateway.until(() => expect(text).toMatch(/Z routed \/acme\/tale -> 127\.0\.0\.5:8000 /));
+    await gateway.stop();
+    stage.end("tale-1");
+    const next = await startGateway({
+      dockerHost: stage.dockerHost,
+      dir: gateway.dir,
+      port: gateway.port,
+    });
+    await next.logged(/^(removed|no container|no route).*\/acme\/tale|^routed \/zine/);
+    const before = text.length;
+    stage.start("tale-2", { image: "acme/tale:2", ip: "127.0.0.5", port: 8000 });
+    await next.until(() => expect(text.slice(before)).toMatch(/\/acme\/tale .*tale-2/));
+    following.kill("SIGTERM");
+    expect(await following.exited).toBe(0);
+    await reading;
+    stage.end("tale-2");
+    await next.stop();
   });
 
   test("of two they ask which", async () => {

@@ -41,7 +41,10 @@ export async function routesOf(flags: readonly string[]): Promise<Record<string,
   const { status, stdout, stderr } = await runToEnd(["routes", "--json", ...flags]);
   if (status !== 0) throw new Error(`routes ended with ${status}: ${stderr}`);
   return Object.fromEntries(
-    (JSON.parse(stdout) as RouteRow[]).map((row) => [row.route || row.backend, row]),
+    (JSON.parse(stdout) as { routes: RouteRow[] }).routes.map((row) => [
+      row.route || row.backend,
+      row,
+    ]),
   );
 }
 

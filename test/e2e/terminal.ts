@@ -6,6 +6,11 @@ import { binary, cleanEnvironment } from "./program.ts";
 const HOME = "\u001B[H";
 const ERASE_LINE = "\u001B[K";
 const ERASE_REST = "\u001B[J";
+/** A screen of its own and the former one; the cursor away and back. */
+const SCREENS = ["\u001B[?1049h", "\u001B[?1049l"];
+const CURSOR = ["\u001B[?25l", "\u001B[?25h"];
+/** What text looks like. */
+const LOOK = new RegExp(String.raw`^${"\u001B"}\[\d+m$`);
 /** Any such order, or one character. */
 const PARTS = new RegExp(String.raw`${"\u001B"}\[\??\d*[A-Za-z]|[^]`, "g");
 
@@ -47,6 +52,10 @@ export class Screen {
       this.#lines.length = this.#row + 1;
     } else if (part === "\r") this.#column = 0;
     else if (part === "\n") this.#down();
+    else if (SCREENS.includes(part)) {
+      this.#lines = [""];
+      [this.#row, this.#column] = [0, 0];
+    } else if (CURSOR.includes(part) || LOOK.test(part)) return;
     else if (part.startsWith("\u001B")) throw new Error(`unknown: ${JSON.stringify(part)}`);
     else {
       if (this.#column === this.columns) this.#down();

@@ -144,7 +144,7 @@ test("for a program it is one JSON text after the other, and its complaints are 
     read(child.stdout, (text) => (out += text)),
     read(child.stderr, (text) => (err += text)),
   ];
-  await gateway.until(() => expect(out.split("\n]\n").length).toBeGreaterThan(2));
+  await gateway.until(() => expect(out.split("\n}\n").length).toBeGreaterThan(2));
   const { worker } = await gateway.haproxy();
   process.kill(worker, "SIGSTOP");
   await gateway.until(() => expect(err).toContain("trying again"));
@@ -154,10 +154,10 @@ test("for a program it is one JSON text after the other, and its complaints are 
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
   await Promise.all(reading);
-  const texts = out.split(/(?<=\n\]\n)/);
+  const texts = out.split(/(?<=\n\}\n)/);
   for (const text of texts) {
-    const rows = JSON.parse(text) as RouteRow[];
-    expect(rows.map(({ route }) => route)).toEqual(["/watch/one"]);
+    const { routes } = JSON.parse(text) as { routes: RouteRow[] };
+    expect(routes.map(({ route }) => route)).toEqual(["/watch/one"]);
   }
   for (const line of err.trimEnd().split("\n")) {
     expect(JSON.parse(line)).toMatchObject({ level: expect.stringMatching(/^(warn|error)$/) });
