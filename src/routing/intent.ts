@@ -427,12 +427,12 @@ function fromAllLabels(container: Container, options: IntentOptions): PartialInt
 
 /**
  * The labels `gateway.*`.
- * @param compare tells what a further route lacks that the container's own has
+ * @param lacking tells what a further route lacks that the container's own has
  */
 function fromLabels(
   { labels }: Container,
   { labelPrefix, onlyEnabled }: IntentOptions,
-  compare = missingPassword,
+  lacking = missingPassword,
 ): PartialIntent | Refusal {
   const read = readLabels(labels, labelPrefix);
   if ("reason" in read) return { reason: read.reason, optedOut: false };
@@ -463,7 +463,7 @@ function fromLabels(
     warnings: [
       ...warnings,
       ...others.flatMap((each) => each.warnings),
-      ...further.flatMap((each) => compare(route, each)),
+      ...further.flatMap((each) => lacking(route, each)),
       ...own.warnings,
       ...(alone ? [`${label("tcp.sni")} counts for nothing without ${label("tcp")}`] : []),
     ],
@@ -473,13 +473,16 @@ function fromLabels(
 /** The labels that ask for a password. */
 const PASSWORDS = ["auth", "auth.file"];
 
+/** The label that asks for a password; undefined if none does. */
+function passwordOf({ values, closed }: Rules): string | undefined {
+  return PASSWORDS.find((key) => values[key] !== undefined || closed === key);
+}
+
 /** A warning if a further route is open to all, and the container's own asks for a password. */
 function missingPassword(own: RouteLabels, further: RouteLabels): string[] {
-  const asks = ({ values, closed }: Rules): string | undefined =>
-    PASSWORDS.find((key) => values[key] !== undefined || closed === key);
   const { name, prefix, rules, reason } = further;
-  const label = asks(own.rules);
-  if (label === undefined || reason !== undefined || asks(rules) !== undefined) return [];
+  const label = passwordOf(own.rules);
+  if (label === undefined || reason !== undefined || passwordOf(rules) !== undefined) return [];
   return [
     `label ${own.prefix}${label} is not for route ${name}, which is open to all ` +
       `unless label ${prefix}${label} asks for a password there, too`,

@@ -72,14 +72,17 @@ test("what is not served: not who wants nothing, nor who is about to end, each r
   expect(describeNotServed(found)).toEqual(["container odd: it has no address", "b is another's"]);
 });
 
-test("files: who owns the servers is the gateway's own affair", () => {
-  const files = (config: string, owners: string): Files => ({
+function files(config: string, owners: string): Files {
+  return {
     config,
     assets: {
       "/x/a.map": { kind: "map", text: "/a/ a\n" },
       "/x/a.owners": { kind: "owners", text: owners },
     },
-  });
+  };
+}
+
+test("files: who owns the servers is the gateway's own affair", () => {
   const applied = files("one", "x");
   expect(configDocument("/x/a.cfg", { applied, desired: files("one", "y") })).toEqual({
     output: "/x/a.cfg",

@@ -114,10 +114,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("routes count what HAProxy counts", async () => {
-    const state = async () => (await ask(gateway, "/v1/state")).json() as Promise<State>;
-    const before = rowOf(await state(), "/zine").requests;
+    const before = rowOf(await stateOf(gateway), "/zine").requests;
     for (let count = 0; count < 3; count++) await gateway.get("/zine/");
-    const row = rowOf(await state(), "/zine");
+    const row = rowOf(await stateOf(gateway), "/zine");
     expect(row.requests - before).toBe(3);
     expect(row.servers[0]).toMatchObject({ container: "zine-1", state: "up" });
   });
@@ -157,6 +156,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(text).not.toContain(`id: ${id}\n`);
   });
 });
+
+async function stateOf(gateway: Gateway): Promise<State> {
+  return (await ask(gateway, "/v1/state")).json() as Promise<State>;
+}
 
 interface State {
   routes: { route: string; requests: number; servers: { container: string; state: string }[] }[];

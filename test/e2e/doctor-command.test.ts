@@ -15,9 +15,8 @@ import { freePort } from "../lab/ports.ts";
 
 setDefaultTimeout(60_000);
 
-const TITLES = "Docker HAProxy Output Sockets Reload Listen Configuration Limits Processes".split(
-  " ",
-);
+const TITLES =
+  "Docker HAProxy Output Sockets Reload Listen Configuration Limits Processes Served".split(" ");
 
 let engine: Engine;
 

@@ -8,9 +8,13 @@ import {
   Complaints,
   holdsBetween,
   lineOf,
+  logState,
   withContainerName,
 } from "../../src/gateway/report.ts";
+import { History } from "../../src/gateway/history.ts";
+import { firstState, withChanges, type Change, type State } from "../../src/gateway/state.ts";
 import { route } from "../../src/routing/routing.ts";
+import { listLogger } from "../lab/proxy.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
 function model(containers: readonly Container[], domain?: string): Model {
@@ -277,4 +281,48 @@ test("a held service is gone: only the routes are told that no other service has
   expect(told(model([]))).toEqual(["no route: nothing is served at /a, /b any more"]);
   expect(told(model([servedAt("/a")]))).toEqual(["no route: nothing is served at /b any more"]);
   expect(told(model([servedAt("/a,/b")]))).toEqual([]);
+});
+
+test("what is logged is kept, but what is held back, and with why a pass failed", () => {
+  const log: string[] = [];
+  const history = new History();
+  const listener = logState(listLogger(log), "gateway.", history);
+  const before = firstState("docker", 0);
+  const place = { route: "/a", server: "172.17.0.2:80", container: "a", id: "0123", reason: "" };
+  let state = before;
+  const publish = (next: State): void => {
+    listener(next, state);
+    state = next;
+  };
+  const routed: Change = {
+    event: "routed",
+    ...place,
+    ms: undefined,
+    at: 0,
+    way: { how: "runtime", reasons: [] },
+  };
+  publish(withChanges(state, [routed]));
+  expect(history.after(0)).toEqual([
+    expect.objectContaining({
+      message: "routed /a -> 172.17.0.2:80 (container a)",
+      way: routed.way,
+    }),
+  ]);
+  for (let count = 0; count < 100; count++) publish(withChanges(state, [routed]));
+  expect(history.last).toBe(13);
+
+  const problem = ["Cannot reload HAProxy", "  why"];
+  publish({ ...state, problem });
+  // The same one is told once.
+  publish({ ...state, problem: [...problem] });
+  publish({ ...state, problem: undefined });
+  publish({ ...state, problem });
+  const [one, other, ...more] = history.after(13);
+  expect(more).toEqual([]);
+  expect(other).toMatchObject({ ...one, number: 15, at: expect.any(Number) });
+  expect(one).toMatchObject({
+    level: "error",
+    message: "Cannot reload HAProxy",
+    fields: { event: "failure", details: ["why"] },
+  });
 });

@@ -203,6 +203,17 @@ describe("claims", () => {
     });
   });
 
+  test("what a container asks for itself is the reason, not that its service has it", () => {
+    const all = [
+      of("owner", 1, { host: "a.org", team: "x" }, "x/web"),
+      of("other", 2, { host: "a.org" }, "x/web"),
+    ];
+    const claim = claims("a.org=label:gateway.team=x");
+    expect(served(all, claim).rejected).toEqual({
+      other: "http://a.org/ is kept from container other by --claim a.org=label:gateway.team=x",
+    });
+  });
+
   test("a route that one of its service may not have comes to none of it", () => {
     const all = [
       of("one", 1, { service: "web", host: "a.org", team: "x" }),

@@ -1,6 +1,6 @@
 // The rules of routes: which labels they come from, what a wrong value costs, and whose count.
 
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { explainContainer } from "../../src/api/explain/container.ts";
 import { explainUrl } from "../../src/api/explain/url.ts";
 import { NO_RULES, type Container } from "../../src/model.ts";
@@ -297,4 +297,30 @@ test("explain tells what a container's check asks for", () => {
       text: `no HEALTHCHECK: it gets requests while ${text}`,
     });
   }
+});
+
+/** What is told of a container with labels that are given without their prefix. */
+function toldOf(labels: Record<string, string>): readonly string[] {
+  const all = Object.entries(labels).map(([key, text]) => [`gateway.${key}`, text]);
+  return model(container("web", { labels: Object.fromEntries(all) })).warnings;
+}
+
+describe("a further route without the password of its container's own", () => {
+  const api = { "route.api.path": "/api" };
+  const own = { auth: `bob:${BCRYPT}` };
+  test("is open to all, which is told", () => {
+    expect(toldOf({ ...own, ...api })).toEqual([
+      "container web: label gateway.auth is not for route api, which is open to all " +
+        "unless label gateway.route.api.auth asks for a password there, too",
+    ]);
+  });
+
+  test.each([
+    ["it has one of its own", { ...own, ...api, "route.api.auth": `eve:${BCRYPT}` }],
+    ["it has a file of its own", { ...own, ...api, "route.api.auth.file": "/srv/users" }],
+    ["nobody asks for one", { ...api }],
+    ["only it asks for one", { ...api, "route.api.auth": `bob:${BCRYPT}` }],
+  ])("nothing is told where %s", (_, labels) => {
+    expect(toldOf(labels)).toEqual([]);
+  });
 });

@@ -1,6 +1,7 @@
 // The label split: which weights give the containers that have it their share.
 
 import { describe, expect, test } from "bun:test";
+import { explainContainer } from "../../src/api/explain/container.ts";
 import type { Container } from "../../src/model.ts";
 import { route } from "../../src/routing/routing.ts";
 import { container, HOST, ROUTING, snapshot } from "../lab/make.ts";
@@ -128,5 +129,32 @@ describe("what is no share", () => {
     expect(model(...containers).rejections.map(({ reason }) => reason)).toEqual([
       "/shop belongs to service shop, whose container shop is older than next; to share its requests, both need one service: the same image name or label service",
     ]);
+  });
+});
+
+/** What is told of the share of the last container. */
+function shareTold(...containers: readonly Container[]): string[] {
+  const all = snapshot(containers);
+  const [last] = containers.slice(-1);
+  if (last === undefined) return [];
+  return explainContainer(last, all, HOST, ROUTING, model(...containers))
+    .filter(({ about, text }) => about === "setting" && text.includes(" get together"))
+    .map(({ text }) => text);
+}
+
+describe("explain", () => {
+  const first = made("next-1", { split: "10%" }, { created: 1 });
+
+  test("a second container of a canary gets its part of what the oldest one says", () => {
+    const second = made("next-2", { split: "40%" }, { created: 2 });
+    expect(shareTold(made("old"), first, second)).toEqual([
+      "split=10% is what 2 containers get together, as next-1 says, the oldest of them",
+    ]);
+  });
+
+  test("of one alone, and of those without the label, nothing more is told", () => {
+    expect(shareTold(made("old"), first)).toEqual([]);
+    const second = made("next-2", { split: "40%" }, { created: 2 });
+    expect(shareTold(first, second, made("old"))).toEqual([]);
   });
 });
