@@ -350,8 +350,8 @@ test.each([
 
 /** What is said of a further route without the password of its container's own. */
 const OPEN_ROUTE =
-  "container web: label gateway.auth.file is not for route api, which is open to all " +
-  "unless label gateway.route.api.auth.file asks for a password there, too";
+  "container web: label gateway.auth is not for route a, which is open to all " +
+  "unless label gateway.route.a.auth asks for a password there, too";
 
 test("a file that is of no use is told, and what it is about is served without it", () => {
   const labels = { "gateway.errors.404": "/srv/a", "gateway.errors.503": "/srv/b" };
