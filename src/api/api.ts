@@ -10,12 +10,16 @@ import type { Running } from "./running.ts";
 import { stateDocument, type Counted, type Facts } from "./state.ts";
 import type { History } from "../gateway/history.ts";
 import type { State } from "../gateway/state.ts";
+import { pause } from "../lib/async.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import type { Model } from "../model.ts";
 
 /** HAProxy answers within milliseconds, but it may hang. In milliseconds. */
 const HAPROXY_PATIENCE = 2_000;
+
+/** A pass takes milliseconds, and seconds with a reload on a busy machine. In milliseconds. */
+const RESYNC_PATIENCE = 8_000;
 
 /** The gateway, as far as it is told of. */
 export interface Subject {
@@ -67,7 +71,18 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
   "/v1/resync": {
     method: "POST",
     async answer(subject) {
-      await subject.resync();
+      // While Docker is away a pass does not end.
+      const end = new AbortController();
+      const isDone = await Promise.race([
+        subject.resync().then(() => true),
+        pause(RESYNC_PATIENCE, end.signal).then(() => false),
+      ]);
+      end.abort();
+      if (!isDone) {
+        throw new GatewayError("docker", "Cannot read everything again: Docker does not answer", {
+          hint: "it is done as soon as Docker does",
+        });
+      }
       const { problem = [] } = subject.state();
       return json({ problem });
     },

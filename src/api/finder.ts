@@ -2,7 +2,7 @@
 
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { GatewayError, errorMessage } from "../lib/errors.ts";
+import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
 import { GatewayClient } from "./client.ts";
 import { isDeadSocket } from "../haproxy/runtime/socket.ts";
 import { API_SOCKET_END, PUBLIC_SOCKET_FOLDERS } from "../gateway/paths.ts";
@@ -71,13 +71,13 @@ async function describeGateway(path: string): Promise<string> {
 }
 
 function isTrusted(path: string, folders: readonly string[]): boolean {
-  if (folders.some((folder) => path.startsWith(`${folder}/`))) return true;
+  const isUsual = folders.some((folder) => path.startsWith(`${folder}/`));
   try {
     const { uid } = statSync(path);
-    return uid === 0 || uid === process.getuid?.();
-  } catch {
-    // Its file is gone, or this user may not look there.
-    return false;
+    return isUsual || uid === 0 || uid === process.getuid?.();
+  } catch (error) {
+    // There is no such file, as where a container has it; or this user may not look there, and is told so.
+    return isUsual && systemCode(error) === "EACCES";
   }
 }
 

@@ -47,7 +47,7 @@ export class ApiSocket {
     }
   }
 
-  /** Makes the socket again if somebody removed it. Requests that are under way are answered. */
+  /** Makes the socket again if somebody removed it. Who listens for changes has to come again. */
   async mend(): Promise<void> {
     if (this.#server === undefined || inodeOf(this.path) === this.#inode) return;
     this.log.warn(`${this.path} was removed by somebody else: it is made again`);

@@ -126,6 +126,7 @@ export class Gateway {
   /** Whether HAProxy is another process than at the last comparison. */
   #isAnotherProcess = false;
   #desired: Desired | undefined;
+  #snapshot: Snapshot = { containers: [], drivers: {}, gateways: [] };
 
   constructor(private readonly parts: GatewayParts) {
     const { source, applier, runtime, wait, hold, labelPrefix, log } = parts;
@@ -165,9 +166,9 @@ export class Gateway {
     return this.#state;
   }
 
-  /** The containers as they were last read. */
+  /** The containers that the last pass decided about. */
   get snapshot(): Snapshot {
-    return this.#fence.corrected(this.parts.source.snapshot());
+    return this.#snapshot;
   }
 
   /** What HAProxy runs, and what it should run; undefined before the first pass. */
@@ -285,6 +286,7 @@ export class Gateway {
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
     const all = this.#fence.corrected(source.snapshot());
+    this.#snapshot = all;
     const snapshot = capabilities === undefined ? withoutStarting(all) : all;
     const now = Date.now();
     const hold = (services: Model["services"]): Model["services"] =>

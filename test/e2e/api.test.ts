@@ -1,10 +1,10 @@
 // What the running gateway answers is what docs/api.md says: the same fields, no less and no more.
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { haproxyVersions } from "../lab/haproxy.ts";
-import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { binary, cleanEnvironment, runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
 import { runInTerminal } from "./terminal.ts";
@@ -161,6 +161,9 @@ async function stateOf(gateway: Gateway): Promise<State> {
   return (await ask(gateway, "/v1/state")).json() as Promise<State>;
 }
 
+/** Any but root's. */
+const DOCKERS_GROUP = 54_321;
+
 interface State {
   routes: { route: string; requests: number; servers: { container: string; state: string }[] }[];
 }
@@ -209,9 +212,13 @@ test("what is asked wrongly is told", async () => {
 });
 
 test("the socket is for the gateway's user and its group, comes back, and goes at the end", async () => {
+  const engine = stage.dockerHost.replace("unix://", "");
+  // As Docker's own socket is.
+  chownSync(engine, 0, DOCKERS_GROUP);
+  chmodSync(engine, 0o660);
   const gateway = await startServing();
   const socket = join(gateway.dir, "haproxy.gateway.sock");
-  expect(statSync(socket).mode & 0o777).toBe(0o660);
+  expect([statSync(socket).mode & 0o777, statSync(socket).gid]).toEqual([0o660, DOCKERS_GROUP]);
   rmSync(socket);
   await gateway.until(async () => {
     expect((await ask(gateway, "/v1/state")).status).toBe(200);
@@ -376,8 +383,13 @@ describe("commands find the gateway that runs", () => {
   });
 
   test("where none runs they say so", async () => {
+    // Anybody could make a socket of that name.
+    const strange = join(gatewayDir(), "strange.gateway.sock");
+    const stranger = Bun.serve({ unix: strange, fetch: () => Response.json({}) });
+    chownSync(strange, 65_534, 65_534);
     const { stderr } = await runToEnd(["routes"]);
     expect(stderr).toStartWith("hint: no gateway runs here that could be asked");
+    await stranger.stop(true);
     const logs = await runToEnd(["logs"]);
     expect([logs.status, logs.stdout]).toEqual([15, ""]);
     expect(logs.stderr).toStartWith("Cannot ask the gateway: none runs here");
