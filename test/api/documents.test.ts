@@ -82,6 +82,20 @@ function files(config: string, owners: string): Files {
   };
 }
 
+test("no key is told, but whether it is another one", () => {
+  const withKey = (text: string): Files => ({
+    config: "one",
+    assets: { "/x/a.pem": { kind: "certificate", text } },
+  });
+  const { applied, desired, differs } = configDocument("/x/a.cfg", {
+    applied: withKey("key 1"),
+    desired: withKey("key 2"),
+  });
+  expect(JSON.stringify([applied, desired])).not.toContain("key ");
+  expect(applied?.["/x/a.pem"]).not.toBe(desired?.["/x/a.pem"]);
+  expect(differs).toBe(true);
+});
+
 test("files: who owns the servers is the gateway's own affair", () => {
   const applied = files("one", "x");
   expect(configDocument("/x/a.cfg", { applied, desired: files("one", "y") })).toEqual({
