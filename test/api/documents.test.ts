@@ -82,11 +82,15 @@ function files(config: string, owners: string): Files {
   };
 }
 
-test("no key is told, but whether it is another one", () => {
-  const withKey = (text: string): Files => ({
+/** Files with the keys of tickets. */
+function withKey(text: string): Files {
+  return {
     config: "one",
     assets: { "/x/a.pem": { kind: "certificate", text } },
-  });
+  };
+}
+
+test("no key is told, but whether it is another one", () => {
   const { applied, desired, differs } = configDocument("/x/a.cfg", {
     applied: withKey("key 1"),
     desired: withKey("key 2"),

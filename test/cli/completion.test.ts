@@ -31,7 +31,14 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["uninstall --re", ["--restore-haproxy"]],
   [
     "--template path --l",
-    ["--listen", "--label-prefix", "--label-files", "--log-level", "--log-format"],
+    [
+      "--listen",
+      "--listen-https",
+      "--label-prefix",
+      "--label-files",
+      "--log-level",
+      "--log-format",
+    ],
   ],
   ["routes --listen 127.0.0.1:80 --j", ["--json"]],
   // The command comes first.

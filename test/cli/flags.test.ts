@@ -18,6 +18,9 @@ const STRINGS = Object.entries(GATEWAY_FLAGS)
 const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   template: ["path", "host"],
   "template-file": ["/a.hbs", "b.hbs"],
+  "listen-https": ["*:443", "*:8443"],
+  certs: ["/a", "/b"],
+  tls: ["modern", "intermediate"],
   domain: ["a.example.com", "b.example.com"],
   listen: ["*:81", "127.0.0.1:82"],
   "trusted-proxies": ["10.0.0.0/8", "::1"],
@@ -51,15 +54,28 @@ test("every flag of the program of 2018 and every other one is there", () => {
     "index",
     "manage-haproxy",
     "no-mend-links",
+    "no-redirect",
     "once",
     "only-enabled",
     "proxy-protocol",
+    "strict-sni",
   ]);
 });
 
+/** The flags that may be repeated. */
+const MULTIPLE = [
+  "listen",
+  "listen-https",
+  "certs",
+  "claim",
+  "filter",
+  "trusted-proxies",
+  "label-files",
+];
+
 describe.each(Object.entries(EXAMPLES))("--%s", (name, [first, second]) => {
   const variable = variableName(name);
-  const multiple = ["listen", "claim", "filter", "trusted-proxies", "label-files"].includes(name);
+  const multiple = MULTIPLE.includes(name);
   const only = (value: string) => ({ [name]: multiple ? [value] : value });
 
   test.each<[string, string[], Record<string, string>, string]>([
