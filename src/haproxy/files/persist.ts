@@ -101,11 +101,12 @@ export class Persist {
   }
 
   /**
-   * Checks the files and replaces those on disk. The caller confirms them.
+   * Checks the files and replaces those on disk that are others. The caller confirms them.
    * @throws GatewayError `config` if HAProxy refuses them or they cannot be written
    */
   async replace(files: Files): Promise<void> {
-    if (this.#files !== undefined && (await this.isEdited())) {
+    const isEdited = await this.isEdited();
+    if (this.#files !== undefined && isEdited) {
       for (const { path, kept } of await this.onDisk.keepEdited(this.#files)) {
         const [what, note] =
           kept === undefined
@@ -114,12 +115,15 @@ export class Persist {
         this.#tell(`${path} was ${what} by somebody else: it is written again${note}`);
       }
     }
+    // Of a dozen files one change changes two or three.
+    const isKnown = !isEdited && !(await this.onDisk.isUnconfirmed());
+    const changed = isKnown ? withoutSame(files, this.#files) : files;
     try {
-      const { checkPath } = await this.onDisk.stage(files);
+      const { checkPath } = await this.onDisk.stage(changed);
       await checkConfig(this.program, checkPath, this.onDisk.output, files.config);
-      await this.onDisk.replace(files);
+      await this.onDisk.replace(changed);
     } finally {
-      await this.onDisk.discard(files);
+      await this.onDisk.discard(changed);
     }
   }
 
@@ -146,4 +150,12 @@ export class Persist {
       }
     });
   }
+}
+
+/** The configuration with those of its files that are not on disk yet. */
+function withoutSame({ config, assets }: Files, onDisk: Files | undefined): Files {
+  const others = Object.entries(assets).filter(
+    ([path, { text }]) => onDisk?.assets[path]?.text !== text,
+  );
+  return { config, assets: Object.fromEntries(others) };
 }
