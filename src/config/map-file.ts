@@ -31,6 +31,12 @@ export function mapEntries(lines: readonly string[]): MapEntry[] {
     });
 }
 
+/** Whether one of these keys is in the text of a map file. */
+export function hasKey(text: string, keys: readonly string[]): boolean {
+  const any = keys.map((key) => RegExp.escape(key)).join("|");
+  return keys.length > 0 && new RegExp(`^[^\\S\\n]*(?:${any})(?:\\s|$)`, "m").test(text);
+}
+
 /** The entries of a running map, from HAProxy's answer to `show map`. */
 export function shownEntries(answer: string): MapEntry[] {
   return [...answer.matchAll(/^0x[0-9a-f]+ (\S+) (.*)$/gm)].map(([, key = "", value = ""]) => [
@@ -57,8 +63,8 @@ export function backendOf(value: string): string {
   return value.split(/[|~]/, 1)[0] ?? "";
 }
 
-/** The backends that maps name. Only such a backend can be served under another name. */
-export function mappedBackends(files: Files): ReadonlySet<string> {
-  const entries = Object.values(mapsOf(files)).flatMap((text) => mapEntries(text.split("\n")));
+/** The backends that the texts of maps name. Only such a backend can be served under another name. */
+export function mappedBackends(texts: readonly string[]): ReadonlySet<string> {
+  const entries = texts.flatMap((text) => mapEntries(text.split("\n")));
   return new Set(entries.map(([, value]) => backendOf(value).trimEnd()));
 }

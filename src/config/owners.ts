@@ -1,8 +1,8 @@
 // The file that says who is behind each server, as text. Docker gives an address to another container
 // as soon as its container has ended. This file tells whether it still is the same one.
 
-import { listDifference } from "../lib/lists.ts";
 import type { ProcessIdentity } from "../lib/processes.ts";
+import { lineDifference } from "../lib/text.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files } from "../model.ts";
 
@@ -74,9 +74,11 @@ export function ownersTextOf({ assets }: Files): string {
  * there is a new one, though its line is the same.
  */
 export function renewedPlaces(before: string, after: string): ReadonlySet<string> {
-  const [old, now] = [before.split("\n"), after.split("\n")];
-  const { start, before: oldEnd, after: newEnd } = listDifference(old, now);
-  const [former, current] = [lives(old.slice(start, oldEnd)), lives(now.slice(start, newEnd))];
+  const { start, before: oldEnd, after: newEnd } = lineDifference(before, after);
+  const [former, current] = [
+    lives(before.slice(start, oldEnd).trimEnd().split("\n")),
+    lives(after.slice(start, newEnd).trimEnd().split("\n")),
+  ];
   const isRenewed = ([place, life]: readonly [string, string]): boolean => {
     const last = former.get(place);
     return (

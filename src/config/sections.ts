@@ -2,7 +2,6 @@
 // the operations that change a running HAProxy. It may import only lib and model.ts, and it only
 // computes: no input or output, no clock, no environment. This file splits a configuration into sections.
 
-import { listDifference } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files } from "../model.ts";
 
@@ -32,6 +31,7 @@ const SECTION_START = new RegExp(
   String.raw`^(?=[ \t]*(?:${SECTION_WORDS.join("|")})(?:\s|$))`,
   "m",
 );
+const STARTS_HERE = new RegExp(SECTION_START, "my");
 
 const parsedFiles = new WeakCache<Files, readonly Section[]>();
 
@@ -49,14 +49,57 @@ export function sectionsOf(files: Files, previous?: readonly Section[]): readonl
  * the others are parsed
  */
 export function parseConfig(text: string, previous: readonly Section[] = []): readonly Section[] {
-  const pieces = text.split(SECTION_START);
+  const sections = text.search(SECTION_START);
+  const first = sections < 0 ? text.length : sections;
   // Most configurations have nothing but comments before the first section.
-  if (isEmpty(parseSection(pieces[0] ?? ""))) pieces.shift();
-  const { start, before, after } = listDifference(previous, pieces, (a, b) => a?.text === b);
-  // Of thousands mostly one or two changed, and those that were left over are at the end.
-  const known = new Map(previous.slice(start, before).map((section) => [section.text, section]));
-  const between = pieces.slice(start, after).map((each) => known.get(each) ?? parseSection(each));
-  return [...previous.slice(0, start), ...between, ...previous.slice(before)];
+  const begin = isEmpty(parseSection(text.slice(0, first))) ? first : 0;
+  // Of thousands mostly one or two changed: only the text between those that are the same is split.
+  const { start, before, left, at, end } = sameSections(text, begin, previous);
+  const others = [...previous.slice(start, before), ...previous.slice(left)];
+  const known = new Map(others.map((section) => [section.text, section]));
+  const pieces = at === end ? [] : text.slice(at, end).split(SECTION_START);
+  const between = pieces.map((each) => known.get(each) ?? parseSection(each));
+  return [...previous.slice(0, start), ...between, ...previous.slice(before, left)];
+}
+
+/** Which sections of an earlier version a text begins and ends with. */
+interface SameSections {
+  /** It begins with so many. */
+  readonly start: number;
+  /** It ends with those from this one on. */
+  readonly before: number;
+  /** ... to this one. Those after it are in the text no more. */
+  readonly left: number;
+  /** Where those that it begins with end in the text, and where those that it ends with begin. */
+  readonly at: number;
+  readonly end: number;
+}
+
+/** @param begin where the first section is */
+function sameSections(text: string, begin: number, previous: readonly Section[]): SameSections {
+  const textOf = (index: number): string => previous[index]?.text ?? "";
+  let [start, at] = [0, begin];
+  while (start < previous.length && text.startsWith(textOf(start), at)) {
+    at += textOf(start++).length;
+  }
+  // The text may go on with lines of the last one.
+  while (start > 0 && !isBoundary(text, at)) at -= textOf(--start).length;
+  let left = previous.length;
+  // What was left over in HAProxy is at the end.
+  while (left > start && !text.endsWith(textOf(left - 1))) left--;
+  let [before, end] = [left, text.length];
+  while (before > start && end - textOf(before - 1).length >= at) {
+    if (!text.endsWith(textOf(before - 1), end)) break;
+    end -= textOf(--before).length;
+  }
+  while (before < left && !isBoundary(text, end)) end += textOf(before++).length;
+  return { start, before, left, at, end };
+}
+
+/** Whether a section begins or the text ends at a place. */
+function isBoundary(text: string, at: number): boolean {
+  STARTS_HERE.lastIndex = at;
+  return at === text.length || STARTS_HERE.test(text);
 }
 
 function isEmpty({ kind, lines }: Section): boolean {

@@ -1,8 +1,44 @@
-// Compares and formats text: order, versions, tables, durations.
+// Compares and formats text: order, differences, versions, tables, durations.
+
+import type { Difference } from "./lists.ts";
 
 /** Compares by code units, so that the order does not depend on the machine's locale. */
 export function compare(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/**
+ * Finds the range of lines in which two texts differ, as places in the texts. Of thousands of lines few
+ * differ, and only those need to be split.
+ */
+export function lineDifference(first: string, second: string): Difference {
+  const shorter = Math.min(first.length, second.length);
+  const common = longest(
+    shorter,
+    (from, to) => first.slice(from, to) === second.slice(from, to),
+  );
+  const start = common === 0 ? 0 : first.lastIndexOf("\n", common - 1) + 1;
+  const commonEnd = longest(
+    shorter - start,
+    (from, to) =>
+      first.slice(first.length - to, first.length - from) ===
+      second.slice(second.length - to, second.length - from),
+  );
+  // Behind a line's end that both have: so a line begins there in both.
+  const newline = first.indexOf("\n", first.length - commonEnd);
+  const end = newline < 0 || commonEnd === 0 ? 0 : first.length - newline - 1;
+  return { start, before: first.length - end, after: second.length - end };
+}
+
+/** The largest number up to which all parts are the same, found by halves. */
+function longest(most: number, isSame: (from: number, to: number) => boolean): number {
+  let [low, high] = [0, most];
+  while (low < high) {
+    const middle = Math.ceil((low + high) / 2);
+    if (isSame(low, middle)) low = middle;
+    else high = middle - 1;
+  }
+  return low;
 }
 
 /** Negative if `a` is older than `b`, 0 if they are the same. Missing parts count as 0. */

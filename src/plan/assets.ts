@@ -1,10 +1,16 @@
 // Plans the changes of assets: the files that a configuration names.
 
 import { isDeepStrictEqual } from "node:util";
-import { mapEntries, valuesByKey, runningValue, type MapEntry } from "../config/map-file.ts";
+import {
+  hasKey,
+  mapEntries,
+  valuesByKey,
+  runningValue,
+  type MapEntry,
+} from "../config/map-file.ts";
 import { listLines } from "../config/crt-list.ts";
 import type { Aliases, Operation } from "../config/operations.ts";
-import { listDifference } from "../lib/lists.ts";
+import { lineDifference } from "../lib/text.ts";
 import type { Asset, AssetKind, Files } from "../model.ts";
 import type { Change } from "./sections.ts";
 
@@ -95,24 +101,24 @@ const REPLACE_WHOLE_FROM = 100;
 
 /** The operations that bring a running map to its new text. */
 function planMap(path: string, before: Asset, after: Asset, aliases: Aliases): Change {
-  const [oldLines, newLines] = [before.text.split("\n"), after.text.split("\n")];
-  const { start, before: oldEnd, after: newEnd } = listDifference(oldLines, newLines);
-  const oldEntries = mapEntries(oldLines.slice(start, oldEnd));
-  const newEntries = mapEntries(newLines.slice(start, newEnd));
+  if (before.text === after.text) return { operations: [], reasons: [] };
+  const { start, before: oldEnd, after: newEnd } = lineDifference(before.text, after.text);
+  const oldEntries = mapEntries(before.text.slice(start, oldEnd).split("\n"));
+  const newEntries = mapEntries(after.text.slice(start, newEnd).split("\n"));
   const [old, now] = [valuesByKey(oldEntries), valuesByKey(newEntries)];
   const changed = [...now].filter(([key, value]) => old.get(key) !== value);
   const removed = [...old.keys()].filter((key) => !now.has(key));
   if (isDeepStrictEqual(oldEntries, newEntries)) return { operations: [], reasons: [] };
-  const commonEntries = (): MapEntry[] =>
-    mapEntries([...oldLines.slice(0, start), ...oldLines.slice(oldEnd)]);
+  const keys = [...new Set([...old.keys(), ...now.keys()])];
+  const common = [before.text.slice(0, start), before.text.slice(oldEnd)];
   // An operation names an entry by its key, so it cannot tell repeated keys apart.
   const replacesWhole =
     changed.length + removed.length >= REPLACE_WHOLE_FROM ||
     oldEntries.length > old.size ||
     newEntries.length > now.size ||
-    commonEntries().some(([key]) => old.has(key) || now.has(key));
+    common.some((text) => hasKey(text, keys));
   if (replacesWhole) {
-    const entries = mapEntries(newLines).map(([key, value]): MapEntry => {
+    const entries = mapEntries(after.text.split("\n")).map(([key, value]): MapEntry => {
       return [key, runningValue(value, aliases)];
     });
     return { operations: [{ do: "replace map", map: path, entries }], reasons: [] };

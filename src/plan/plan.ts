@@ -4,9 +4,10 @@
 
 import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, statsSocketIsAdmin, type Section } from "../config/sections.ts";
-import { mappedBackends } from "../config/map-file.ts";
+import { mappedBackends, mapsOf } from "../config/map-file.ts";
 import { ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
+import { lineDifference } from "../lib/text.ts";
 import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
 import {
@@ -111,12 +112,13 @@ export function withUnremovedBackends(
 ): Files {
   if (before.files === undefined) return desired;
   const [old, now] = [sectionsOf(before.files), sectionsOf(desired)];
-  const heads = new Set(now.map(({ head }) => head));
   const isLeft = leftovers(old, now);
+  const { former, start, after } = sectionDifference(old, now, isLeft);
+  const heads = new Set(now.slice(start, after).map(({ head }) => head));
   const stays = (section: Section): boolean =>
     isLeft(section) ||
     (isPlainBackend(section) && (!removesBackends || before.aliases[section.name] !== undefined));
-  const unremoved = old
+  const unremoved = former
     .filter((section) => !heads.has(section.head) && stays(section))
     // A backend comes after the defaults that it names.
     .toSorted((a, b) => Number(isPlainBackend(a)) - Number(isPlainBackend(b)))
@@ -129,6 +131,23 @@ export function withUnremovedBackends(
 }
 
 /**
+ * The range in which the sections differ, and those of the earlier version that are in it. What was left
+ * over there is at its end: without that, the range would nearly always be most of all sections.
+ */
+function sectionDifference(
+  old: readonly Section[],
+  now: readonly Section[],
+  isLeft: (section: Section) => boolean,
+): { readonly former: readonly Section[]; readonly start: number; readonly after: number } {
+  const last = now.at(-1);
+  let left = old.length;
+  while (left > 0 && old[left - 1] !== last && !dependsOnOrder(old[left - 1], isLeft)) left--;
+  if (left === 0 || old[left - 1] !== last) left = old.length;
+  const { start, before, after } = listDifference(old.slice(0, left), now);
+  return { former: [...old.slice(start, before), ...old.slice(left)], start, after };
+}
+
+/**
  * Makes the function that says whether a section that is gone from the files stays in HAProxy until the
  * next reload without a change for anybody: a spare backend, its FastCGI, or a `defaults` section where
  * all others name theirs. The same settings may come again soon, and need no reload then.
@@ -138,7 +157,9 @@ function leftovers(
   after: readonly Section[],
 ): (section: Section) => boolean {
   let areNamed: boolean | undefined;
-  const allAreNamed = (): boolean => (areNamed ??= [...before, ...after].every(namesItsDefaults));
+  // Nearly all of them are in both.
+  const allAreNamed = (): boolean =>
+    (areNamed ??= after.every(namesItsDefaults) && before.every(namesItsDefaults));
   return (section) => {
     // Nobody uses it but backends that have it in their own lines.
     if (section.kind === "fcgi-app") return true;
@@ -306,8 +327,9 @@ function planSections(
   if (applied.config === desired.config && !isAnew) return [];
   const oldSections = sectionsOf(applied);
   const newSections = sectionsOf(desired, oldSections);
-  const { start, before, after } = listDifference(oldSections, newSections);
-  const old = byTitle(oldSections.slice(start, before));
+  const isLeft = leftovers(oldSections, newSections);
+  const { former, start, after } = sectionDifference(oldSections, newSections, isLeft);
+  const old = byTitle(former);
   const now = byTitle(newSections.slice(start, after));
   const runningName = (name: string): string => aliases[name] ?? name;
   const backends = new Set([...overridden].map((key) => key.slice(0, key.indexOf("/"))));
@@ -320,7 +342,6 @@ function planSections(
   const unchangedButAnew = isAnew
     ? newSections.toSpliced(start, after - start).filter(hasAnew)
     : [];
-  const isLeft = leftovers(oldSections, newSections);
   const isSameOrder = sameOrder(old, now, isLeft);
   const isSame = toCompare.length === 0 && old.size === now.size && isSameOrder;
   if (isSame && unchangedButAnew.length === 0) return [];
@@ -337,8 +358,7 @@ function planSections(
     planChangedSection(section, section, runningName(section.name), newContext),
   );
   let spares: Section[] | undefined;
-  let mapped: ReadonlySet<string> | undefined;
-  const isMapped = (name: string): boolean => (mapped ??= mappedBackends(desired)).has(name);
+  const isMapped = createMappedCheck(applied, desired);
   const newDefaults = new Set(
     toCompare.flatMap(([title, { kind, name }]) =>
       kind === "defaults" && !old.has(title) ? name : [],
@@ -366,6 +386,21 @@ function planSections(
     changes.push(planRemovedSection(section, runningName(section.name), oldContext));
   }
   return changes;
+}
+
+/** Makes the function that says whether a map names a backend. Mostly it is in a line that is new. */
+function createMappedCheck(applied: Files, desired: Files): (name: string) => boolean {
+  const [before, texts] = [mapsOf(applied), mapsOf(desired)];
+  let fresh: ReadonlySet<string> | undefined;
+  let all: ReadonlySet<string> | undefined;
+  const freshLines = (): string[] =>
+    Object.entries(texts).map(([path, text]) => {
+      const { start, after } = lineDifference(before[path] ?? "", text);
+      return text.slice(start, after);
+    });
+  return (name) =>
+    (fresh ??= mappedBackends(freshLines())).has(name) ||
+    (all ??= mappedBackends(Object.values(texts))).has(name);
 }
 
 function isConditional({ conditional }: Section): boolean {
