@@ -197,10 +197,13 @@ export function serverStateFile(sections: readonly Section[]): string | undefine
   return base === undefined ? undefined : `${base}/${path}`;
 }
 
+const wordsOfGlobal = new WeakCache<Section, readonly (readonly string[])[]>();
+
 /** The lines of `global` as words. They are read one by one: it mostly is the first of many sections. */
 function* globalLines(sections: readonly Section[]): Generator<readonly string[]> {
   for (const section of sections) {
-    if (section.kind === "global") yield* section.lines.map(splitWords);
+    if (section.kind !== "global") continue;
+    yield* wordsOfGlobal.get(section, ({ lines }) => lines.map(splitWords));
   }
 }
 

@@ -329,10 +329,11 @@ export class Store {
   /** The running, paused and restarting containers as they were last read. */
   snapshot(): Snapshot {
     // A container that was not read again is the same object: what was made of it is reused.
-    const containers = [...this.#entries].map(([id, { container }]) => {
+    const containers: Container[] = [];
+    for (const [id, { container }] of this.#entries) {
       const stopping = this.#hasEnded(id) ? HAS_ENDED : this.#stopping.get(id)?.at;
-      return stopping === undefined ? container : { ...container, stopping };
-    });
+      containers.push(stopping === undefined ? container : { ...container, stopping });
+    }
     return { containers, ...this.#known };
   }
 

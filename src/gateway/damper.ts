@@ -27,16 +27,18 @@ interface Unrest {
 
 /** Holds back most lines of containers that come and go for ever, such as in a crash loop. */
 export class Damper {
-  /** By the container's ID, or by the route. */
+  /** By the container's ID, or by the route, in the order of their last lines. */
   readonly #unrests = new Map<string, Unrest>();
 
   /** The lines to log for a line. */
   damp<Line extends LogLine>(line: Line, now: number): (LogLine | Line)[] {
     const { id = line.fields["route"] } = line.fields;
     if (typeof id !== "string") return [line];
-    const unrest = this.#unrests.get(id) ?? this.#begin(id, now);
+    const unrest = this.#unrests.get(id) ?? begin(now);
     unrest.lines++;
     unrest.lastAt = now;
+    this.#unrests.delete(id);
+    this.#unrests.set(id, unrest);
     if (unrest.lines < TOLD_LINES) return [line];
     if (unrest.lines === TOLD_LINES) {
       unrest.toldAt = now;
@@ -55,19 +57,15 @@ export class Damper {
 
   /** The lines about containers that have calmed down. */
   settled(now: number): LogLine[] {
-    const calm = [...this.#unrests].filter(([, { lastAt }]) => now - lastAt >= CALM_AFTER);
-    for (const [id] of calm) this.#unrests.delete(id);
-    return calm.flatMap(([, unrest]) => {
+    const lines: LogLine[] = [];
+    for (const [id, unrest] of this.#unrests) {
       const { held, last, lastAt } = unrest;
-      if (held === 0 || last === undefined) return [];
-      return this.#summary(unrest, last, lastAt, "has calmed down");
-    });
-  }
-
-  #begin(id: string, now: number): Unrest {
-    const unrest = { since: now, lines: 0, held: 0, toldAt: now, last: undefined, lastAt: now };
-    this.#unrests.set(id, unrest);
-    return unrest;
+      if (now - lastAt < CALM_AFTER) break;
+      this.#unrests.delete(id);
+      if (held === 0 || last === undefined) continue;
+      lines.push(this.#summary(unrest, last, lastAt, "has calmed down"));
+    }
+    return lines;
   }
 
   #summary(unrest: Unrest, last: LogLine, now: number, what: string): LogLine {
@@ -78,6 +76,10 @@ export class Damper {
     const message = `${subjectOf(last)} ${what}: ${held} changes in ${time}, the last: ${last.message}`;
     return warning(message, unrest, last);
   }
+}
+
+function begin(now: number): Unrest {
+  return { since: now, lines: 0, held: 0, toldAt: now, last: undefined, lastAt: now };
 }
 
 /** What a line is about: a container, or all that is served at a route. */

@@ -17,6 +17,7 @@ import {
   isForwarded,
   type Container,
   type Files,
+  type Holder,
   type Model,
   type Server,
   type Snapshot,
@@ -471,8 +472,12 @@ export class Gateway {
   /** Tells once if the ends of containers cannot be noticed while Docker is away. */
   #lookForProcesses({ services }: Model): void {
     if (this.#hasLooked) return;
-    const holders = services.flatMap(({ servers }) => servers.flatMap((server) => server.holders));
-    const running = holders.filter(({ pid }) => pid !== 0);
+    const running: Holder[] = [];
+    for (const { servers } of services) {
+      for (const { holders } of servers) {
+        for (const holder of holders) if (holder.pid !== 0) running.push(holder);
+      }
+    }
     this.#hasLooked = running.length > 0;
     // One may have ended just now.
     if (running.length === 0 || running.some(isSeen)) return;
@@ -517,8 +522,8 @@ export class Gateway {
   #prepareStarts({ services }: Model): void {
     this.#comingUp.clear();
     for (const { backend, servers } of services) {
+      if (!servers.some(({ why }) => why === ABOUT_TO_START)) continue;
       const starting = servers.filter(({ why }) => why === ABOUT_TO_START);
-      if (starting.length === 0) continue;
       const found = this.parts.applier.inMaintenance(backend, new Set(starting.map(nameOf)));
       for (const each of found) {
         const id = starting.find(({ name }) => name === each.server.name)?.id ?? "";

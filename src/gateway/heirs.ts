@@ -47,11 +47,8 @@ export class Heirs {
     kept: readonly KeptService[],
     now: number,
   ): readonly Service[] {
-    const owners = ownersOf(services);
-    const isContested = kept.some(({ service }) =>
-      service.routes.some(({ key }) => owners.has(key)),
-    );
-    if (!isContested) {
+    const owners = rivalsOf(kept, services);
+    if (owners.size === 0) {
       this.forget();
       return [...services, ...kept.map(({ service }) => service)];
     }
@@ -74,7 +71,7 @@ export class Heirs {
     kept: readonly KeptService[],
     now: number,
   ): number | undefined {
-    const owners = ownersOf(services);
+    const owners = rivalsOf(kept, services);
     const ends = kept
       .filter((each) => each.service.routes.some(({ key }) => owners.has(key)))
       .map(endOf)
@@ -123,9 +120,15 @@ function endOf({ goneSince, mayReturn }: KeptService): number {
   return mayReturn ? goneSince + RETURNS_WITHIN : 0;
 }
 
-/** The services by the keys of their routes. */
-function ownersOf(services: readonly Service[]): ReadonlyMap<string, Service> {
-  return new Map(
-    services.flatMap((service) => service.routes.map(({ key }) => [key, service] as const)),
-  );
+/** The services that have routes of services that are kept, by the keys of these routes. */
+function rivalsOf(
+  kept: readonly KeptService[],
+  services: readonly Service[],
+): ReadonlyMap<string, Service> {
+  const keys = new Set(kept.flatMap(({ service }) => service.routes.map(({ key }) => key)));
+  const owners = new Map<string, Service>();
+  for (const service of services) {
+    for (const { key } of service.routes) if (keys.has(key)) owners.set(key, service);
+  }
+  return owners;
 }

@@ -10,8 +10,11 @@ import type { Model, Server } from "../model.ts";
 /** How long after a container was routed a warning is due, in milliseconds: most start faster. */
 const WARN_AFTER = 10_000;
 
+/** For so many containers it costs less to read the servers of all backends than those of each. */
+const MANY = 50;
+
 export class Readiness {
-  /** When each container was routed, in milliseconds since 1970, by its ID. */
+  /** When each container was routed, in milliseconds since 1970, by its ID. The first one is the oldest. */
   readonly #routedAt = new Map<string, number>();
 
   /**
@@ -28,13 +31,16 @@ export class Readiness {
 
   /** When to call `look`, in milliseconds since 1970; undefined if there is nothing to look at. */
   get dueAt(): number | undefined {
-    const first = Math.min(...this.#routedAt.values());
-    return Number.isFinite(first) ? first + WARN_AFTER : undefined;
+    const [first] = this.#routedAt.values();
+    return first === undefined ? undefined : first + WARN_AFTER;
   }
 
   /** Notes that containers are routed from now on, by their IDs. */
   note(ids: readonly string[]): void {
-    for (const id of ids) this.#routedAt.set(id, Date.now());
+    for (const id of ids) {
+      this.#routedAt.delete(id);
+      this.#routedAt.set(id, Date.now());
+    }
   }
 
   /**
@@ -47,12 +53,13 @@ export class Readiness {
     // At once and not at the end: a container may be routed again meanwhile.
     for (const id of ids) this.#routedAt.delete(id);
     const isDue = ({ id, disabled }: Server): boolean => ids.has(id) && !disabled;
+    const readStatsOf = this.#statsReader(ids.size > MANY);
     for (const { name, backend, servers, settings } of services) {
       if (!servers.some(isDue)) continue;
       const own = servers.filter(isDue);
       let stats: readonly ServerStats[];
       try {
-        stats = await readStats(this.ask, this.runningName(backend));
+        stats = await readStatsOf(this.runningName(backend));
       } catch (error) {
         this.note([...ids].filter((id) => !this.#routedAt.has(id)));
         throw error;
@@ -66,6 +73,16 @@ export class Readiness {
         }
       }
     }
+  }
+
+  /** Makes the function that reads the servers of a backend. @param atOnce whether it reads those of all */
+  #statsReader(atOnce: boolean): (backend: string) => Promise<readonly ServerStats[]> {
+    if (!atOnce) return (backend) => readStats(this.ask, backend);
+    let all: Map<string, ServerStats[]> | undefined;
+    return async (backend) => {
+      all ??= Map.groupBy(await readStats(this.ask), (server) => server.backend);
+      return all.get(backend) ?? [];
+    };
   }
 
   /** Warns of one container. @param servers its candidate ports @param seen how HAProxy has them */

@@ -25,10 +25,12 @@ const SERVER_NAME = /\S+\/([0-9a-f]{12})(?::\d+)?(?= )/;
 export function withContainerName(message: string, { services }: Model): string {
   const [found, id = ""] = SERVER_NAME.exec(message) ?? [];
   if (found === undefined) return message;
-  const servers = services.flatMap((service) => service.servers);
-  const server = servers.find((each) => each.id.startsWith(id));
-  if (server === undefined) return message;
-  return message.replace(found, () => `${found} (container ${server.container})`);
+  for (const { servers } of services) {
+    const server = servers.find((each) => each.id.startsWith(id));
+    if (server === undefined) continue;
+    return message.replace(found, () => `${found} (container ${server.container})`);
+  }
+  return message;
 }
 
 /** A container's place in a service. */
@@ -88,12 +90,13 @@ export function holdsBetween(before: Model | undefined, after: Model): HoldChang
     // Nobody waits where bytes are forwarded, so the end of it is no news.
     return was === undefined || (was.hold !== service.hold && !isForwarded(service));
   });
-  const names = new Set(old.size === 0 ? [] : after.services.map(({ name }) => name));
-  const taken = new Set(
-    old.size === 0 ? [] : after.services.flatMap(({ routes }) => routes.map(({ key }) => key)),
-  );
-  const gone = [...old.values()]
-    .filter(({ name }) => !names.has(name))
+  const ended = new Map(old);
+  if (old.size > 0) for (const { name } of after.services) ended.delete(name);
+  const taken = new Set<string>();
+  if (ended.size > 0) {
+    for (const { routes } of after.services) for (const { key } of routes) taken.add(key);
+  }
+  const gone = [...ended.values()]
     .map((service) => ({
       ...service,
       // Another service may have a route of it now, which its own line tells.
@@ -112,8 +115,8 @@ export function holdsBetween(before: Model | undefined, after: Model): HoldChang
 
 /** Whether a service is held and has no server that may answer. */
 function isWithoutServer({ hold, servers }: Service): boolean {
-  const isComing = servers.some(({ why }) => why === ABOUT_TO_START);
-  return hold !== "" && !isComing && servers.every(({ disabled }) => disabled);
+  if (hold === "") return false;
+  return servers.every(({ disabled, why }) => disabled && why !== ABOUT_TO_START);
 }
 
 function byName(service: Service): [name: string, service: Service] {

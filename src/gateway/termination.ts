@@ -43,9 +43,12 @@ export function serversToStart(model: Model, id: string): ServersOfService[] {
 }
 
 function serversOf({ services }: Model, isMeant: (server: Server) => boolean): ServersOfService[] {
-  return services
-    .filter(({ servers }) => servers.some(isMeant))
-    .map((service) => ({ service, servers: service.servers.filter(isMeant).map(nameOf) }));
+  const own: ServersOfService[] = [];
+  for (const service of services) {
+    if (!service.servers.some(isMeant)) continue;
+    own.push({ service, servers: service.servers.filter(isMeant).map(nameOf) });
+  }
+  return own;
 }
 
 function nameOf({ name }: Server): string {

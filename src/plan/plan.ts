@@ -12,7 +12,6 @@ import { planAssets } from "./assets.ts";
 import type { Files } from "../model.ts";
 import {
   BRING_UP,
-  isSpare,
   WAITING_ROOM,
   type Aliases,
   type BackendServer,
@@ -24,6 +23,7 @@ import {
   areAlike,
   defaultsOf,
   isPlainBackend,
+  isUnusedSpare,
   ownLines,
   planChangedSection,
   planNewSection,
@@ -36,7 +36,6 @@ import {
 import {
   bareAddress,
   createDefaultsLookup,
-  isServerLine,
   placeOf,
   serversIn,
 } from "../config/servers.ts";
@@ -165,7 +164,7 @@ function leftovers(
     if (section.kind === "fcgi-app") return true;
     return section.kind === "defaults"
       ? section.name !== "" && allAreNamed()
-      : isSpare(section.name) && isPlainBackend(section) && !section.lines.some(isServerLine);
+      : isUnusedSpare(section) && isPlainBackend(section);
   };
 }
 

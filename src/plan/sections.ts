@@ -175,8 +175,16 @@ export function isPlainBackend(section: Section): boolean {
 
 /** The backends that are provided for new services, and have no servers of theirs in the configuration. */
 export function spareBackends(sections: Iterable<Section>): Section[] {
-  return [...sections].filter(
-    (section) => isSpare(section.name) && !section.lines.some(isServerLine),
+  return [...sections].filter(isUnusedSpare);
+}
+
+const unusedSpares = new WeakCache<Section, boolean>();
+
+/** Whether a section is a backend for new services that has no servers of its own. */
+export function isUnusedSpare(section: Section): boolean {
+  return (
+    isSpare(section.name) &&
+    unusedSpares.get(section, ({ lines }) => !lines.some(isServerLine))
   );
 }
 

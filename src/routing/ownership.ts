@@ -55,9 +55,10 @@ export function lossesOf(claimants: readonly Claimant[]): ReadonlyMap<string, re
 function sharedPorts(
   claimants: readonly Claimant[],
 ): readonly { readonly contender: Contender; readonly reason: string }[] {
-  const all = claimants.flatMap(({ name, asks }) =>
-    asks.flatMap((ask): Contender[] => (ask.tcp === undefined ? [] : [{ name, ask }])),
-  );
+  const all: Contender[] = [];
+  for (const { name, asks } of claimants) {
+    for (const ask of asks) if (ask.tcp !== undefined) all.push({ name, ask });
+  }
   const byPort = Map.groupBy(all, ({ ask }) => ask.tcp);
   return [...byPort.values()].flatMap((contenders) => {
     const [oldest] = contenders.toSorted(byAge);

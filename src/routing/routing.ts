@@ -59,9 +59,10 @@ export function createRouter(): Router {
     lastContext = context;
 
     const cached = decisionCache.getAll(snapshot.containers, routeContainer);
+    const isExcluding = Object.keys(excluded).length > 0;
     const decisions = cached.map((decision) => {
       const { container } = decision;
-      const reason = excluded[container.id];
+      const reason = isExcluding ? excluded[container.id] : undefined;
       if (reason !== undefined) {
         return { container, reason, expected: false, ending: false };
       }
@@ -143,7 +144,12 @@ function regroup(last: Routed, decisions: readonly Decision[]): readonly Service
   const differing = [...last.decisions.slice(start, before), ...decisions.slice(start, after)];
   const changed = new Set(differing.flatMap(membersOf).map(serviceOf));
   if (changed.size === 0) return last.groups;
-  const members = decisions.flatMap(membersOf).filter((each) => changed.has(serviceOf(each)));
+  const members: RoutedContainer[] = [];
+  for (const decision of decisions) {
+    if ("reason" in decision) continue;
+    if (changed.has(serviceOf(decision))) members.push(decision);
+    for (const branch of decision.branches) if (changed.has(serviceOf(branch))) members.push(branch);
+  }
   const membersByName = Map.groupBy(members, ({ intent }) => intent.service.value);
   const anew = [...membersByName].map(([name, own]) => toGroup(name, own));
   return [...last.groups.filter(({ name }) => !changed.has(name)), ...anew].toSorted((a, b) =>

@@ -216,12 +216,14 @@ function eachRemembered(
 ): string {
   const list = toList(items);
   if (list.length === 0) return inverse({});
-  const objects = list.filter((item) => typeof item === "object" && item !== null);
-  const texts =
-    objects.length === list.length
-      ? memory.getAll(objects, (item) => inOnePiece(fn(item)))
-      : list.map((item) => fn(item));
+  const texts = areObjects(list)
+    ? memory.getAll(list, (item) => inOnePiece(fn(item)))
+    : list.map((item) => fn(item));
   return texts.join("");
+}
+
+function areObjects(list: readonly unknown[]): list is readonly object[] {
+  return list.every((item) => typeof item === "object" && item !== null);
 }
 
 /** What `{{#each}}` iterates over: a list, or the values of an object. Anything else is empty. */

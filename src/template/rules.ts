@@ -4,7 +4,7 @@ import { ListCache } from "../lib/weak-cache.ts";
 import { millisecondsOf } from "../lib/durations.ts";
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
-import type { Files, Route } from "../model.ts";
+import { hasRules, type Files, type Route } from "../model.ts";
 import { networkEntries } from "./networks.ts";
 
 /** A route as templates see it. */
@@ -112,6 +112,7 @@ export function unheededGuards(
 /** What templates need for the rules of these routes. */
 export function toRulesContext(routes: readonly Route[]): RulesContext {
   const own = routes
+    .filter(({ rules }) => hasRules(rules))
     .filter((route) => marksOf(route).length > 0)
     .map((route) => ({ id: idOf(route), ...route.rules, marks: marksOf(route) }))
     .toSorted((a, b) => compare(a.id, b.id));
@@ -208,7 +209,11 @@ function usersOf({ id, values: { auth = "" } }: Ruled): User[] {
   return [...users].map(([name, password]) => ({ name: `${id}>${name}`, password }));
 }
 
-function marksOf({ rules: { values, closed } }: Route): Mark[] {
+const NO_MARKS: readonly Mark[] = [];
+
+function marksOf({ rules }: Route): readonly Mark[] {
+  if (!hasRules(rules)) return NO_MARKS;
+  const { values, closed } = rules;
   // Where nobody may come in, nothing else matters.
   if (closed !== "") return ["closed"];
   const labels = Object.keys(values);

@@ -31,6 +31,9 @@ const CERTIFICATES: Kind = { most: 1_000_000, parse: parseCertificates, protects
 /** HAProxy reads each user when it starts. */
 const USERS: Kind = { most: 100_000, parse: parseUserFile, protects: true };
 
+/** The label that names the file of a route's users. */
+const USER_LABEL = "auth.file";
+
 /** So many containers of a service are named. */
 const MOST_NAMED = 3;
 
@@ -68,6 +71,7 @@ const parsed = new WeakCache<LabelFile, Map<Kind, LabelFile>>();
  * one whose files are the same is the same object as before.
  */
 export function withFiles(model: Model, read: ReadLabelFile, labelPrefix: string): Model {
+  if (!model.services.some(namesFiles)) return model;
   const filled = model.services.map((service) => fill(service, read, labelPrefix));
   const warnings = filled.flatMap((each) => each.warnings);
   return {
@@ -75,6 +79,17 @@ export function withFiles(model: Model, read: ReadLabelFile, labelPrefix: string
     services: filled.map(({ service }) => service),
     warnings: warnings.length === 0 ? model.warnings : [...model.warnings, ...warnings],
   };
+}
+
+/** Whether a label of a service names a file. Of thousands hardly any does. */
+function namesFiles({ settings, routes }: Service): boolean {
+  for (const key in settings) if (kindOf(key) !== undefined) return true;
+  return routes.some(({ rules }) => rules.values[USER_LABEL] !== undefined);
+}
+
+/** The kind of the file that a setting names; undefined if it names none. */
+function kindOf(key: string): Kind | undefined {
+  return isErrorLabel(key) ? PAGE : key === "https.ca" ? CERTIFICATES : undefined;
 }
 
 function fill(service: Service, read: ReadLabelFile, labelPrefix: string): Filled {
@@ -157,12 +172,11 @@ function problemOf({ label, path, kind }: Named, problem: string): string {
 function namedBy({ name, settings, routes }: Service, labelPrefix: string): Named[] {
   const prefix = labelsOf(name, labelPrefix);
   const ofServers = Object.entries(settings).flatMap(([key, path]): Named[] => {
-    const kind = isErrorLabel(key) ? PAGE : key === "https.ca" ? CERTIFICATES : undefined;
+    const kind = kindOf(key);
     return kind === undefined ? [] : [{ key, label: prefix + key, path, kind, rules: undefined }];
   });
   const ofRules = [...new Set(routes.map(({ rules }) => rules))].flatMap((rules): Named[] => {
-    const key = "auth.file";
-    const path = rules.values[key];
+    const [key, path] = [USER_LABEL, rules.values[USER_LABEL]];
     return path === undefined ? [] : [{ key, label: rules.prefix + key, path, kind: USERS, rules }];
   });
   return [...ofServers, ...ofRules];
