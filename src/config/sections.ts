@@ -43,6 +43,15 @@ export function sectionsOf(files: Files, previous?: readonly Section[]): readonl
   return parsedFiles.get(files, ({ config }) => parseConfig(config, previous));
 }
 
+/** The files with more sections at the end of the configuration. The others are not read again. */
+export function withSections(files: Files, text: string): Files {
+  const { config } = files;
+  const begun = config === "" || config.endsWith("\n") ? config : `${config}\n`;
+  const all = { ...files, config: begun + text };
+  parsedFiles.get(all, () => [...sectionsOf(files), ...parseConfig(text)]);
+  return all;
+}
+
 /**
  * Splits a configuration into its sections, in their order.
  * @param previous sections of an earlier version. Those that did not change are taken over, so that only
@@ -106,8 +115,10 @@ function isEmpty({ kind, lines }: Section): boolean {
   return kind === "" && lines.length === 0;
 }
 
-/** A section that was read. Of thousands few lines are looked at: they are made of the text each time. */
+/** A section that was read. */
 class ParsedSection implements Section {
+  #lines: readonly string[] | undefined;
+
   constructor(
     readonly text: string,
     readonly kind: string,
@@ -121,7 +132,11 @@ class ParsedSection implements Section {
   }
 
   get lines(): readonly string[] {
-    return codeLines(this.text).slice(this.kind === "" ? 0 : 1);
+    if (this.#lines !== undefined) return this.#lines;
+    const lines = codeLines(this.text).slice(this.kind === "" ? 0 : 1);
+    // Of thousands of backends few lines are looked at: they are made of the text each time.
+    if (this.kind !== "backend") this.#lines = lines;
+    return lines;
   }
 }
 
@@ -197,13 +212,10 @@ export function serverStateFile(sections: readonly Section[]): string | undefine
   return base === undefined ? undefined : `${base}/${path}`;
 }
 
-const wordsOfGlobal = new WeakCache<Section, readonly (readonly string[])[]>();
-
 /** The lines of `global` as words. They are read one by one: it mostly is the first of many sections. */
 function* globalLines(sections: readonly Section[]): Generator<readonly string[]> {
   for (const section of sections) {
-    if (section.kind !== "global") continue;
-    yield* wordsOfGlobal.get(section, ({ lines }) => lines.map(splitWords));
+    if (section.kind === "global") yield* section.lines.map(splitWords);
   }
 }
 

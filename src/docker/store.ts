@@ -329,12 +329,22 @@ export class Store {
   /** The running, paused and restarting containers as they were last read. */
   snapshot(): Snapshot {
     // A container that was not read again is the same object: what was made of it is reused.
+    const ending = this.#endingSince();
     const containers: Container[] = [];
     for (const [id, { container }] of this.#entries) {
-      const stopping = this.#hasEnded(id) ? HAS_ENDED : this.#stopping.get(id)?.at;
+      const stopping = ending.size === 0 ? undefined : ending.get(id);
       containers.push(stopping === undefined ? container : { ...container, stopping });
     }
     return { containers, ...this.#known };
+  }
+
+  /** The containers that have ended or were told to, by their IDs, with `Container.stopping`. */
+  #endingSince(): ReadonlyMap<string, number> {
+    const ending = new Map<string, number>();
+    for (const [id, { at }] of this.#stopping) ending.set(id, at);
+    for (const id of this.#lifeEvents.keys()) if (this.#hasEnded(id)) ending.set(id, HAS_ENDED);
+    for (const id of this.#lost.keys()) ending.set(id, HAS_ENDED);
+    return ending;
   }
 
   /** Whether a container has ended or was told to, by its ID. */

@@ -3,7 +3,7 @@
 // import only lib, config and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
-import { sectionsOf, statsSocketIsAdmin, type Section } from "../config/sections.ts";
+import { sectionsOf, statsSocketIsAdmin, withSections, type Section } from "../config/sections.ts";
 import { mappedBackends, mapsOf } from "../config/map-file.ts";
 import { ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
@@ -123,10 +123,7 @@ export function withUnremovedBackends(
     .toSorted((a, b) => Number(isPlainBackend(a)) - Number(isPlainBackend(b)))
     .map((section) => [section.head, ...ownLines(section), ""].join("\n"));
   if (unremoved.length === 0) return desired;
-  const files = { ...desired, config: [desired.config, ...unremoved].join("") };
-  // Thousands of sections that are known are not parsed again, nor kept twice.
-  sectionsOf(files, now);
-  return files;
+  return withSections(desired, unremoved.join(""));
 }
 
 /**

@@ -135,7 +135,8 @@ export class ConfigFiles {
       for (const [path, { kind, text }] of Object.entries(files.assets)) {
         const to = sibling(await realPath(path), "new");
         await writeDurably(to, text, path, "w", MODES[kind]);
-        staged.set(path, to);
+        // HAProxy does not read that one.
+        if (kind !== "owners") staged.set(path, to);
       }
       const moved = (text: string): string =>
         [...staged].reduce((all, [path, to]) => all.replaceAll(path, to), text);

@@ -155,7 +155,8 @@ export class Persist {
 /** The configuration with those of its files that are not on disk yet. */
 function withoutSame({ config, assets }: Files, onDisk: Files | undefined): Files {
   const others = Object.entries(assets).filter(
-    ([path, { text }]) => onDisk?.assets[path]?.text !== text,
+    // A list of certificates names files that may be new: it is checked with them.
+    ([path, { kind, text }]) => kind === "crtlist" || onDisk?.assets[path]?.text !== text,
   );
   return { config, assets: Object.fromEntries(others) };
 }
