@@ -13,10 +13,7 @@ export function compare(a: string, b: string): number {
  */
 export function lineDifference(first: string, second: string): Difference {
   const shorter = Math.min(first.length, second.length);
-  const common = longest(
-    shorter,
-    (from, to) => first.slice(from, to) === second.slice(from, to),
-  );
+  const common = longest(shorter, (from, to) => first.slice(from, to) === second.slice(from, to));
   const start = common === 0 ? 0 : first.lastIndexOf("\n", common - 1) + 1;
   const commonEnd = longest(
     shorter - start,

@@ -33,12 +33,7 @@ import {
   type SectionContext,
   type ServersAnew,
 } from "./sections.ts";
-import {
-  bareAddress,
-  createDefaultsLookup,
-  placeOf,
-  serversIn,
-} from "../config/servers.ts";
+import { bareAddress, createDefaultsLookup, placeOf, serversIn } from "../config/servers.ts";
 
 export type Plan =
   | { readonly kind: "none" }

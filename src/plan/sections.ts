@@ -183,8 +183,7 @@ const unusedSpares = new WeakCache<Section, boolean>();
 /** Whether a section is a backend for new services that has no servers of its own. */
 export function isUnusedSpare(section: Section): boolean {
   return (
-    isSpare(section.name) &&
-    unusedSpares.get(section, ({ lines }) => !lines.some(isServerLine))
+    isSpare(section.name) && unusedSpares.get(section, ({ lines }) => !lines.some(isServerLine))
   );
 }
 

@@ -148,7 +148,8 @@ function regroup(last: Routed, decisions: readonly Decision[]): readonly Service
   for (const decision of decisions) {
     if ("reason" in decision) continue;
     if (changed.has(serviceOf(decision))) members.push(decision);
-    for (const branch of decision.branches) if (changed.has(serviceOf(branch))) members.push(branch);
+    for (const branch of decision.branches)
+      if (changed.has(serviceOf(branch))) members.push(branch);
   }
   const membersByName = Map.groupBy(members, ({ intent }) => intent.service.value);
   const anew = [...membersByName].map(([name, own]) => toGroup(name, own));
