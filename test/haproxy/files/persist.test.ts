@@ -1,7 +1,7 @@
 // What is on disk follows what HAProxy runs, and what somebody else wrote there is kept.
 
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Persist } from "../../../src/haproxy/files/persist.ts";
 import { until, useFakeClock } from "../../lab/fake-clock.ts";
@@ -70,6 +70,23 @@ describe("following", () => {
     await put("a");
     await follow("b");
     expect(written()).toBe("b");
+  });
+
+  test("leaves alone what is on disk already, but where somebody else changed it", async () => {
+    await put("a");
+    const map = (): number => statSync(place.map).ino;
+    const before = map();
+    const { assets } = place.wanted("a");
+    persist.follow({ ...place.wanted("b"), assets });
+    await persist.settle();
+    expect([written(), map()]).toEqual(["b", before]);
+    expect(list(place.dir).filter((name) => name.endsWith("last-good")).length).toBe(1);
+
+    writeFileSync(place.map, "other 1\n");
+    persist.follow({ ...place.wanted("c"), assets });
+    await persist.settle();
+    expect(written()).toBe("c");
+    expect(readFileSync(place.map, "utf8")).toBe("a 1\n");
   });
 
   test("that fails is told, ends nothing, and is tried again", async () => {
