@@ -31,6 +31,7 @@ const compileTarget = target === undefined ? undefined : TARGETS[target];
 const result = await Bun.build({
   entrypoints: ["src/main.ts"],
   format: "esm",
+  splitting: true,
   sourcemap: "inline",
   define: {
     GATEWAY_COMMIT: JSON.stringify(commit()),

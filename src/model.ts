@@ -252,6 +252,9 @@ export interface WaitingContainer {
  */
 export type Hold = "" | "waiting" | "over";
 
+/** Which certificates of --acme a service has, where it is not one for each host: one for all, or none. */
+export type CertificateWish = "together" | "off";
+
 /** All containers that are served under one name. */
 export interface Service {
   /** Such as `foo/bar`. It stays the same as long as the service exists. */
@@ -263,6 +266,8 @@ export interface Service {
   readonly settings: Settings;
   /** The files that its settings name, by path. */
   readonly files?: Readonly<Record<string, LabelFile>>;
+  /** Undefined: a certificate for each host. */
+  readonly certificates?: CertificateWish;
   /** What is said of files that its labels name and that are of no use. */
   readonly fileProblems?: readonly string[];
   readonly routes: readonly Route[];
@@ -329,6 +334,25 @@ export interface Model {
   readonly refusals: readonly RouteRefusal[];
   /** Things that work, but are probably a mistake. */
   readonly warnings: readonly string[];
+}
+
+/** How the certificate of --acme for a name is. All times are in milliseconds since 1970. */
+export interface CertificateState {
+  /** A host name, or a wildcard such as `*.example.com`. */
+  readonly name: string;
+  /**
+   * `waiting`: there is none yet, and it is asked for, or it is not time for that yet. `served`: there is one,
+   * and it is valid. `failed`: there is none, or one that is too old, and the last try failed.
+   */
+  readonly state: "waiting" | "served" | "failed";
+  /** Why there is none, or no newer one; empty: nothing is wrong. */
+  readonly reason: string;
+  /** When it is asked for next, or renewed; undefined: never, or just now. */
+  readonly nextTry: number | undefined;
+  /** Until when it is valid; undefined: there is none. */
+  readonly notAfter: number | undefined;
+  /** Who signed it, such as `R11`; empty: there is none. */
+  readonly issuer: string;
 }
 
 /**

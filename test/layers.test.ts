@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dir, "..");
 /** The rooms from the bottom to the top. Those of one floor do not know each other. */
 const FLOORS = [
   ["lib"],
-  ["config", "docker", "routing", "template"],
+  ["acme", "config", "docker", "routing", "template"],
   ["haproxy", "plan"],
   ["gateway"],
   ["api"],

@@ -168,6 +168,41 @@ export const GATEWAY_FLAGS: FlagDefs = {
     valueHint: "PERCENT",
     description: "of requests that are no errors, log only so many, such as 10% (default: 100%)",
   },
+  acme: {
+    type: "string",
+    valueHint: "EMAIL",
+    description:
+      "get certificates for all host names of routes, as the person with this address (default: none)",
+  },
+  "acme-directory": {
+    type: "string",
+    valueHint: "letsencrypt|staging|zerossl|URL",
+    description: "the authority that makes them (default: letsencrypt)",
+  },
+  "acme-eab": {
+    type: "string",
+    valueHint: "KID:HMAC",
+    description: "the key of an account that the authority knows already",
+  },
+  "acme-ca": {
+    type: "string",
+    valueHint: "FILE",
+    description: "the certificate of a private authority's own CA, in PEM",
+  },
+  "acme-dns": {
+    type: "string",
+    valueHint: "COMMAND",
+    description: "prove names by DNS: COMMAND set|unset NAME VALUE changes a TXT record",
+  },
+  "acme-dir": {
+    type: "string",
+    valueHint: "FOLDER",
+    description: "where certificates and keys are (default: /var/lib/docker-api-gateway/acme)",
+  },
+  "no-acme-self-check": {
+    type: "boolean",
+    description: "ask the authority without checking first that a name leads here",
+  },
   wait: {
     type: "string",
     valueHint: "MIN:MAX",

@@ -9,6 +9,7 @@ import { ApiSocket } from "../api/socket.ts";
 import { chooseDocker } from "../docker/choice.ts";
 import { History } from "../gateway/history.ts";
 import { currentReach } from "../gateway/host.ts";
+import type { Acme } from "../acme/acme.ts";
 import { AccessLog } from "../gateway/access-log/access-log.ts";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
@@ -35,6 +36,7 @@ import { logState, withContainerName } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
 import { prepare, usableHaproxy, type Setup } from "./setup.ts";
+import { acmeOptionsOf } from "./acme-options.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
@@ -75,8 +77,9 @@ async function runGateway(
   signals: Signals,
 ): Promise<void> {
   const setup = await prepare(options, env, log);
-  const { paths, client, files, settings, template, tcpPorts } = setup;
+  const { paths, client, files, settings, template, tcpPorts, challenges } = setup;
   const accessLog = AccessLog.open(options.accessLog, paths, log);
+  const acmeOptions = acmeOptionsOf(options.acme, env);
   if (paths.managed) makeOutputFolder(paths);
   const lock = await lockOutput(paths.output, (message) => log.warn(message));
   const folderIsSystemds = unitOf(env) !== undefined;
@@ -85,6 +88,7 @@ async function runGateway(
   // HAProxy may have something to say before there is a gateway.
   let served = EMPTY_MODEL;
   let socket: ApiSocket | undefined;
+  let acme: Acme | undefined;
   try {
     const desired = new DesiredState(
       template,
@@ -168,6 +172,24 @@ async function runGateway(
     socket = new ApiSocket(paths.apiSocket, api, groupOfDocker(options.dockerHost, env), log);
     await socket.open();
     upkeep.keep(socket);
+    if (acmeOptions !== undefined) {
+      challenges.open(
+        () => gateway.refresh(),
+        () => applier.applied.files,
+      );
+      // Who does without it does not load it.
+      const { Acme: Certificates } = await import("../acme/acme.ts");
+      const publish = gateway.noteCertificates.bind(gateway);
+      const certificates = new Certificates({
+        options: acmeOptions,
+        answers: challenges,
+        publish,
+        log,
+      });
+      gateway.onState(({ applied }) => applied && certificates.want(applied.services));
+      certificates.start();
+      acme = certificates;
+    }
     const notifier = createNotifier(env, log);
     const sendStatus = (): void => notifier.status(statusLine(gateway.state, Date.now()));
     const sending = setInterval(sendStatus, STATUS_EVERY);
@@ -201,6 +223,7 @@ async function runGateway(
     upkeep.lost.throwIfAborted();
   } finally {
     await socket?.close();
+    await acme?.close();
     await accessLog?.close();
     client.transport.close();
     lock();

@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
 import { parseAccessLog, type AccessLogChoice } from "./access-log-options.ts";
+import { parseAcme, type AcmeChoice } from "./acme-options.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
 import { parseDefaultRule, type DefaultRule } from "../routing/default-rule.ts";
@@ -41,6 +42,8 @@ export interface Options {
   readonly accessLog: AccessLogChoice | undefined;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
+  /** How certificates are got; undefined: they are not. */
+  readonly acme: AcmeChoice | undefined;
   /** Whether a link that forgets the prefix of its page is led below it. */
   readonly mendLinks: boolean;
   /** The networks of the proxies in front that are believed what they say of their clients. */
@@ -142,6 +145,7 @@ export function parseOptions(raw: RawOptions): Options {
     errorDir:
       errorDir === undefined ? undefined : parseFolder("error-dir", errorDir, "/srv/errors"),
     accessLog: parseAccessLog(text("access-log"), text("access-log-sample")),
+    acme: parseAcme(text, raw["no-acme-self-check"] === true),
     haproxy: {
       program: text("haproxy") ?? "haproxy",
       outputFile: text("output-file"),

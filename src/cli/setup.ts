@@ -20,6 +20,7 @@ import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
 import { Certificates } from "../gateway/certificates/certificates.ts";
+import { Challenges } from "../gateway/challenges.ts";
 import { ErrorDir } from "../gateway/error-dir.ts";
 import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { TcpPorts } from "../gateway/tcp-ports.ts";
@@ -35,6 +36,7 @@ export interface Setup {
   readonly settings: DesiredSettings;
   readonly template: TemplateSlot;
   readonly tcpPorts: TcpPorts;
+  readonly challenges: Challenges;
 }
 
 /** The built-in templates write configurations for this version of HAProxy and later ones. */
@@ -68,6 +70,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
     },
   );
   await certificates.look(Date.now());
+  const challenges = new Challenges();
   const isRemote = client.transport.remoteHost !== undefined;
   return {
     paths,
@@ -75,6 +78,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
     files,
     template,
     tcpPorts,
+    challenges,
     settings: {
       routing,
       template: {
@@ -84,6 +88,8 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         mendLinks: options.mendLinks,
         index: options.index,
         tls: tlsOptions(options.tls),
+        // By DNS-01 nobody asks here.
+        acme: options.acme !== undefined && options.acme.dns === undefined,
         accessLog: accessLogOptions(options.accessLog),
         ...proxyOptions(options.trustedProxies, options.proxyProtocol),
         ...holdOptions(options.hold, isRemote),
@@ -93,6 +99,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       labelFiles: new LabelFiles(options.labelFiles),
       certificates,
       errorDir: new ErrorDir(options.errorDir),
+      challenges,
       tcpPorts,
     },
   };

@@ -24,6 +24,7 @@ import {
 import type { TlsMaterial } from "../template/tls.ts";
 import type { Certificates } from "./certificates/certificates.ts";
 import { currentReach } from "./host.ts";
+import type { Challenges } from "./challenges.ts";
 import type { ErrorDir } from "./error-dir.ts";
 import type { LabelFiles } from "./label-files.ts";
 import type { TemplateSlot } from "./template-file.ts";
@@ -41,7 +42,7 @@ function materialOf(files: TlsFiles): TlsMaterial {
 /** Everything besides Docker's containers that decides what is in the files. */
 export interface DesiredSettings {
   readonly routing: RoutingOptions;
-  readonly template: Omit<ContextOptions, keyof ReturnType<typeof errorOptions>>;
+  readonly template: Omit<ContextOptions, "challenges" | keyof ReturnType<typeof errorOptions>>;
   readonly haproxy: HaproxyContext;
   readonly pathOf: (file: string) => string;
   /** The files of this machine that labels name. */
@@ -53,6 +54,8 @@ export interface DesiredSettings {
     Certificates,
     "files" | "hasChanged" | "isUsed" | "refresh" | "warnings"
   >;
+  /** What authorities ask for. */
+  readonly challenges: Pick<Challenges, "entries">;
   /** The ports from which bytes are forwarded that cannot be had. */
   readonly tcpPorts: Pick<TcpPorts, "taken">;
 }
@@ -64,6 +67,8 @@ export interface Desired {
   readonly pages: readonly ErrorPage[];
   /** What is served by HTTPS in the files. */
   readonly tls: TlsMaterial;
+  /** What authorities ask for that is in the files. */
+  readonly challenges: Challenges["entries"];
 }
 
 /** Makes the services to serve of those of running containers. */
@@ -187,8 +192,9 @@ export class DesiredState {
     throw failure;
   }
 
-  #withOwners({ model, files: { config, assets }, pages, tls }: Desired): Desired {
-    return { model, pages, tls, files: { config, assets: { ...assets, ...this.owners(model) } } };
+  #withOwners({ files: { config, assets }, ...made }: Desired): Desired {
+    const { model } = made;
+    return { ...made, files: { config, assets: { ...assets, ...this.owners(model) } } };
   }
 }
 
@@ -242,7 +248,8 @@ export function makeDesired(
   labelFiles.begin();
   const { pages, warnings } = errorDir.read();
   const tls = materialOf(certificates.files);
-  const options = { ...settings.template, ...errorOptions(pages) };
+  const { entries: challenges } = settings.challenges;
+  const options = { ...settings.template, ...errorOptions(pages), challenges };
   for (;;) {
     const made = router(snapshot, reach, { ...routing, excluded, taken });
     const atHost = takenAtHost(made, reach);
@@ -257,9 +264,10 @@ export function makeDesired(
       services: withoutTaken(hold(routed.services), taken),
       warnings: [...routed.warnings, ...warnings, ...certificates.warnings],
     };
-    const isSame = last?.pages === pages && last.tls === tls;
+    const isSame =
+      last?.pages === pages && last.tls === tls && last.challenges === challenges;
     if (isSame && sameItems(last.model.services, model.services)) {
-      return { model, files: last.files, pages, tls };
+      return { model, files: last.files, pages, tls, challenges };
     }
     const context = toContext(model, options, settings.haproxy, time, titleOf, tls);
     try {
@@ -271,7 +279,7 @@ export function makeDesired(
           }
         : {};
       const isNew = Object.keys(open).some((id) => excluded[id] === undefined);
-      if (!isNew) return { model, files, pages, tls };
+      if (!isNew) return { model, files, pages, tls, challenges };
       Object.assign(excluded, open);
     } catch (error) {
       if (!(error instanceof UnsafeValueError)) throw error;

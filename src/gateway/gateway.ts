@@ -114,8 +114,8 @@ export class Gateway {
   readonly #comingUp = new Map<string, readonly BackendServer[]>();
   /** One for each container that has started since the last pass. */
   readonly #starts: Promise<void>[] = [];
-  /** Called after the next pass: each resolves a promise that `resync` returned. */
-  readonly #afterResync: (() => void)[] = [];
+  /** Called after the next pass: each resolves a promise that `resync` or `refresh` returned. */
+  readonly #afterPass: (() => void)[] = [];
   #schedule: Schedule;
   #state: State;
   /** Whether the files that an earlier gateway left have been looked at. */
@@ -219,9 +219,22 @@ export class Gateway {
    */
   resync(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    this.#afterResync.push(resolve);
+    this.#afterPass.push(resolve);
     this.#markAll();
     return promise;
+  }
+
+  /** Has a pass begin soon, with what is known. Resolves after it. */
+  refresh(): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#afterPass.push(resolve);
+    this.#wake();
+    return promise;
+  }
+
+  /** Notes how the certificates of --acme are. */
+  noteCertificates(certificates: State["certificates"]): void {
+    this.#publish({ certificates });
   }
 
   /** How long a server's connections may last after it is removed, in milliseconds. */
@@ -247,7 +260,7 @@ export class Gateway {
 
   async #tryReconcile(signal: AbortSignal): Promise<void> {
     this.#reschedule({ awake: false });
-    const afterResync = this.#afterResync.splice(0);
+    const afterPass = this.#afterPass.splice(0);
     await this.#startFirst();
     try {
       if ((await this.#reconcile(signal)) === "again") this.#wake();
@@ -260,7 +273,7 @@ export class Gateway {
       this.#raiseFence();
       this.#fence.repeat();
     }
-    for (const resolve of afterResync) resolve();
+    for (const resolve of afterPass) resolve();
   }
 
   /** Notes that a pass failed. What is served stays, and a retry is due after the back-off. */

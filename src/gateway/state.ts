@@ -2,7 +2,7 @@
 
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { formatDuration } from "../lib/text.ts";
-import type { Model } from "../model.ts";
+import type { CertificateState, Model } from "../model.ts";
 
 /**
  * How HAProxy got a change. `none`: it had it already. `runtime`: it was told while it ran. `reload`: it read
@@ -92,6 +92,8 @@ export interface State {
   readonly desired: Model | undefined;
   /** What is served; undefined before the first pass. */
   readonly applied: Model | undefined;
+  /** How the certificates of --acme are; empty without it. */
+  readonly certificates: readonly CertificateState[];
   /** The last changes, the oldest first. */
   readonly changes: readonly Change[];
   readonly counters: {
@@ -117,6 +119,7 @@ export function firstState(engine: string, now: number): State {
     problem: undefined,
     desired: undefined,
     applied: undefined,
+    certificates: [],
     changes: [],
     counters: { changes: 0, reloads: 0, runtimeChanges: 0, failures: 0 },
     lastChange: now,

@@ -1,6 +1,12 @@
 // Reads what a container asks for, from its image and its labels.
 
-import { NO_RULES, type Container, type Rules, type Settings } from "../model.ts";
+import {
+  NO_RULES,
+  type CertificateWish,
+  type Container,
+  type Rules,
+  type Settings,
+} from "../model.ts";
 import { mergeLabels, ownLabels, translate, type Compat } from "./compat/compat.ts";
 import type { DefaultRule } from "./default-rule.ts";
 import { createSourceFinder } from "./compat/sources.ts";
@@ -74,6 +80,8 @@ export interface Intent {
   readonly settings: Settings;
   readonly branches: readonly Branch[];
   readonly server: ServerWishes;
+  /** Which certificates of --acme its service has; undefined: one for each host. */
+  readonly certificates: CertificateWish | undefined;
   /** The registry in the image reference; empty if the reference names none. */
   readonly registry: string;
   /** The other proxy whose labels are read; undefined: none is. */
@@ -167,6 +175,7 @@ export function readIntent(
     port,
     network,
     server = NO_WISHES,
+    certificates,
     registry = "",
     translatedFrom,
   } = intent;
@@ -203,6 +212,7 @@ export function readIntent(
     settings,
     branches: shared(branches),
     server,
+    certificates,
     registry,
     translatedFrom,
     warnings: shared(warnings),
@@ -525,13 +535,16 @@ function readTcp(
 
 /** What the labels want of the container's servers. */
 function wishesOf(values: Labels["values"], prefix: string): PartialIntent {
-  const { weight, split, backup, maxconn } = values;
+  const { weight, split, backup, maxconn, acme } = values;
   const share = split === undefined ? undefined : `${split}%`;
-  const said = Object.entries({ weight, split: share, backup, maxconn })
+  const said = Object.entries({ weight, split: share, backup, maxconn, acme })
     .filter(([, value]) => value !== undefined)
     .map(([name, value]) => `${name}=${value}, from label ${prefix}${name}`);
   if (said.length === 0) return {};
-  return { server: { weight, split, backup: backup === true, maxconn, said } };
+  return {
+    server: { weight, split, backup: backup === true, maxconn, said },
+    ...(acme === undefined ? {} : { certificates: acme }),
+  };
 }
 
 /** The route that a container has by itself. */

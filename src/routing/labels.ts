@@ -31,6 +31,7 @@ import { hasRules, NO_RULES, type Rules, type Settings } from "../model.ts";
 import {
   listed,
   one,
+  parseCertificates,
   parseFile,
   parseHost,
   parseMaxconn,
@@ -88,6 +89,7 @@ const OF_CONTAINER = {
   backup: row(one(parseSwitch), "true or false", "setting"),
   split: row(one(parseShare), "a share of the requests (1% to 99%)", "container"),
   maxconn: row(one(parseMaxconn), "a number of requests (1 to 1000000)", "setting"),
+  acme: row(one(parseCertificates), "together or off", "setting"),
   tcp: row(one(parsePort), "a port number (1 to 65535)", "container"),
   "tcp.sni": row(
     several(parseTlsName),

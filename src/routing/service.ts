@@ -5,6 +5,7 @@ import { compare } from "../lib/text.ts";
 import {
   hasRules,
   isForwarded,
+  type CertificateWish,
   type Route,
   type Server,
   type Service,
@@ -47,6 +48,7 @@ export function toService(
   // The name of a service has no single colon, so two services never have the same backend.
   const backend = name.replaceAll("/", ":");
   const routes = asks.map((ask) => toRoute(ask, backend));
+  const certificates = certificatesOf(members);
   return {
     name,
     backend,
@@ -57,6 +59,7 @@ export function toService(
           routes.some(({ rules }) => hasRules(rules)),
         ),
     settings,
+    ...(certificates === undefined ? {} : { certificates }),
     routes,
     servers: withShares(members.toSorted(byAge), serversOf(members)),
     waiting: shared(members.filter(({ servers }) => servers.length === 0).map(toWaitingContainer)),
@@ -66,7 +69,28 @@ export function toService(
 
 /** Warnings about the containers of a service: things that work, but are probably a mistake. */
 export function warningsOf(name: string, members: readonly RoutedContainer[]): readonly string[] {
-  return [...members.flatMap(({ intent }) => intent.warnings), ...registryWarnings(name, members)];
+  return [
+    ...members.flatMap(({ intent }) => intent.warnings),
+    ...registryWarnings(name, members),
+    ...certificateWarnings(members),
+  ];
+}
+
+/** The oldest of its containers decides. */
+function certificatesOf(members: readonly RoutedContainer[]): CertificateWish | undefined {
+  return members.toSorted(byAge)[0]?.intent.certificates;
+}
+
+/** A warning if a container wants other certificates than the oldest one. */
+function certificateWarnings(members: readonly RoutedContainer[]): string[] {
+  const [first, ...others] = members.toSorted(byAge);
+  const other = others.find(({ intent }) => intent.certificates !== first?.intent.certificates);
+  if (first === undefined || other === undefined) return [];
+  const { name } = first.container;
+  return [
+    `containers ${name} and ${other.container.name} are one service and differ in label acme: ` +
+      `${name} is the oldest, so it counts`,
+  ];
 }
 
 function toRoute({ host, path, tcp, key, treatment, rules }: Ask, backend: string): Route {

@@ -1,6 +1,7 @@
 // Reads the values of labels: one function for each kind of value.
 
 import { durationOf } from "../lib/durations.ts";
+import type { CertificateWish } from "../model.ts";
 
 /** What a text gives. Items that are wrong are left out of the value. */
 interface Parsed<T> {
@@ -108,6 +109,12 @@ const parseWait = durationOf(1, 3_600_000);
 /** How long a request waits for its turn, or how many do. */
 export function parseQueue(text: string): string | undefined {
   return wholeNumber(text, 0, 100_000)?.toString() ?? parseWait(text);
+}
+
+/** Whether a service has one certificate of --acme for all of its hosts, or none. */
+export function parseCertificates(text: string): CertificateWish | undefined {
+  const word = text.toLowerCase();
+  return word === "together" || word === "off" ? word : undefined;
 }
 
 /** How many requests a server gets at a time. */

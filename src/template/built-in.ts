@@ -2,6 +2,7 @@
 
 import accessLog from "../../templates/access-log.hbs" with { type: "text" };
 import cookies from "../../templates/cookies.hbs" with { type: "text" };
+import challenges from "../../templates/challenges.hbs" with { type: "text" };
 import climbing from "../../templates/climbing.hbs" with { type: "text" };
 import mended from "../../templates/mended.hbs" with { type: "text" };
 import trusted from "../../templates/trusted.hbs" with { type: "text" };
@@ -59,6 +60,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   auth,
   backends,
   body,
+  challenges,
   climbing,
   cookies,
   cors,

@@ -37,6 +37,10 @@ export interface ContextOptions {
   readonly proxyProtocol: boolean;
   /** Whether a page at `/` lists the routes. */
   readonly index: boolean;
+  /** Whether the gateway gets certificates. */
+  readonly acme: boolean;
+  /** What the authority asks for meanwhile, by its path, as entries of a map. */
+  readonly challenges: readonly Entry[];
   /** What the access log has; false: there is none. */
   readonly accessLog: AccessLogOptions | false;
   /** What is answered for errors in place of the gateway's own words. */

@@ -27,6 +27,7 @@ const DEFAULTS: Options = {
   index: false,
   errorDir: undefined,
   accessLog: undefined,
+  acme: undefined,
   haproxy: {
     program: "haproxy",
     outputFile: undefined,

@@ -102,6 +102,7 @@ function readCase(name: string): GoldenCase {
           mendLinks: true,
           index,
           tls: tlsOptions(tls),
+          acme: false,
           accessLog: accessLogOptions(accessLog),
           ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
@@ -111,6 +112,7 @@ function readCase(name: string): GoldenCase {
         labelFiles: readerOf(labelFiles),
         certificates: certificatesOf(tls !== undefined, certificates, pathOf("certificates")),
         errorDir: new ErrorDir(existsSync(pages) ? pages : undefined),
+        challenges: { entries: [] },
         tcpPorts: { taken: {} },
       };
       return makeDesired(snapshot, { ...HOST, ...reach }, settings, template, () => "then");

@@ -47,6 +47,7 @@ export const SETTINGS: DesiredSettings = {
     ports: [8000, 80],
     mendLinks: true,
     index: false,
+    acme: false,
     accessLog: false,
     tls: false,
     ...proxyOptions([], false),
@@ -66,6 +67,7 @@ export const SETTINGS: DesiredSettings = {
   labelFiles: new LabelFiles([]),
   certificates: NO_CERTIFICATES,
   errorDir: new ErrorDir(undefined),
+  challenges: { entries: [] },
   tcpPorts: { taken: {} },
 };
 

@@ -76,6 +76,7 @@ test("an image and labels", () => {
     settings: {},
     branches: [],
     server: { weight: undefined, split: undefined, backup: false, maxconn: undefined, said: [] },
+    certificates: undefined,
     registry: "reg.example.com",
     translatedFrom: undefined,
     warnings: ["container web: label gateway.prot is unknown, gateway.port was probably meant"],

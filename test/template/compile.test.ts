@@ -224,7 +224,7 @@ test.each([
 test("the built-in template makes the text of a service and of a route once", () => {
   const containers = [container("one"), container("two", { image: "two" })];
   const model = route(snapshot(containers), HOST, ROUTING);
-  const options = { ...SETTINGS.template, ...errorOptions([]) };
+  const options = { ...SETTINGS.template, ...errorOptions([]), challenges: [] };
   const context = toContext(model, options, SETTINGS.haproxy, () => "", titleOf, {
     ...NO_CHOICE,
     ...NO_CERTIFICATES.files,

@@ -7,7 +7,7 @@ import { listenersOn, whyNotFree, type Listener, type NotFree } from "../../lib/
 import { isHaproxy } from "../../gateway/limits.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { listenPort } from "../options.ts";
-import { readIfThere } from "../../haproxy/files/disk.ts";
+import { readIfThere } from "../../lib/disk.ts";
 import { HAPROXY_FILE, isActive } from "../service/systemd.ts";
 import { HAPROXY_PATH_UNIT, HAPROXY_UNIT } from "../service/unit.ts";
 import { usableHaproxy } from "../setup.ts";

@@ -6,7 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import { haproxyBuild } from "../../haproxy/process/check.ts";
-import { readIfThere, syncDirectory, writeDurably } from "../../haproxy/files/disk.ts";
+import { readIfThere, syncDirectory, writeDurably } from "../../lib/disk.ts";
 import { listenersOn } from "../../lib/listeners.ts";
 import type { RawOptions } from "../options.ts";
 import { ownFile } from "./program-file.ts";

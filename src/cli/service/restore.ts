@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import type { CommandIo } from "../command.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
-import { readIfThere, realPath, syncDirectory, writeDurably } from "../../haproxy/files/disk.ts";
+import { readIfThere, realPath, syncDirectory, writeDurably } from "../../lib/disk.ts";
 import { ExternalHaproxy } from "../../haproxy/process/external.ts";
 import { DEFAULT_OUTPUT_FILE, DEFAULT_RELOAD_COMMAND, type Paths } from "../../gateway/paths.ts";
 import { lockOutput } from "../../lib/lock.ts";

@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import type { CommandIo } from "../command.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
-import { readIfThere } from "../../haproxy/files/disk.ts";
+import { readIfThere } from "../../lib/disk.ts";
 import { runProgram } from "../../lib/process.ts";
 import {
   FENCE_UNIT,

@@ -7,7 +7,7 @@ import { pause } from "../../lib/async.ts";
 import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { readFlags } from "../flags.ts";
-import { realPath } from "../../haproxy/files/disk.ts";
+import { realPath } from "../../lib/disk.ts";
 import { ownersPathOf } from "../../haproxy/files/files.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { parseOptions, type HaproxyOptions } from "../options.ts";

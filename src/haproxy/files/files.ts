@@ -17,7 +17,7 @@ import {
   statIfThere,
   syncDirectory,
   writeDurably,
-} from "./disk.ts";
+} from "../../lib/disk.ts";
 
 /** New files beside the old ones, ready to be checked. */
 interface Candidate {

@@ -7,12 +7,13 @@ import {
   readFile,
   readlink,
   realpath,
+  rename,
   rm,
   stat,
   type FileHandle,
 } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
+import { errorMessage, GatewayError, systemCode } from "./errors.ts";
 
 /** The mode of a file that everybody may read. */
 export const PUBLIC_MODE = 0o644;
@@ -83,6 +84,25 @@ export async function writeDurably(
     throw error;
   } finally {
     await file.close();
+  }
+}
+
+/**
+ * Replaces a file as a whole, or makes it: who reads it finds all of the old text or all of the new one,
+ * whenever the machine stops.
+ * @throws GatewayError `config`
+ */
+export async function replaceFile(path: string, content: string, mode: number): Promise<void> {
+  const fresh = `${path}.new`;
+  try {
+    await rm(fresh, { force: true });
+    await writeDurably(fresh, content, fresh, "wx", mode);
+    await rename(fresh, path);
+    await syncDirectory(dirname(path));
+  } catch (error) {
+    throw new GatewayError("config", `Cannot write "${path}": ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
 }
 
