@@ -35,13 +35,24 @@ export async function documents(root: string): Promise<Documents> {
 /** The licences of all that is compiled into the program. They require to be passed on with it. */
 function thirdPartyLicences(root: string): string {
   const parts = productionPackages(root).map(({ name, version }) => {
-    const folder = join(root, "node_modules", name);
-    const file = readdirSync(folder).find((each) => /^licen[cs]e/i.test(each));
-    if (file === undefined) throw new Error(`Cannot find the licence of ${name}`);
-    return [`${name} ${version}`, readFileSync(join(folder, file), "utf8")] as const;
+    const text = licenceIn(join(root, "node_modules", name));
+    if (text === undefined) throw new Error(`Cannot find the licence of ${name}`);
+    return [`${name} ${version}`, text] as const;
   });
   const bun = readFileSync(join(root, BUN_LICENCE), "utf8");
   return [...parts, ["Bun and what is linked into it", bun] as const]
     .map(([title, text]) => `${title}\n${"=".repeat(title.length)}\n\n${text.trim()}\n`)
     .join("\n\n");
+}
+
+/** Some packages have it in a file of its own, others at the end of what they say of themselves. */
+function licenceIn(folder: string): string | undefined {
+  const names = readdirSync(folder);
+  const read = (pattern: RegExp): string | undefined => {
+    const name = names.find((each) => pattern.test(each));
+    return name === undefined ? undefined : readFileSync(join(folder, name), "utf8");
+  };
+  return (
+    read(/^licen[cs]e/i) ?? /^(?:#+ *)?licen[cs]e\b.*$[^]*/im.exec(read(/^readme/i) ?? "")?.[0]
+  );
 }

@@ -42,6 +42,7 @@ export interface OpenOrder {
 export class AcmeFolder {
   readonly #state: string;
   #memories: Readonly<Record<string, Memory>> = {};
+  #writing: Promise<void> = Promise.resolve();
 
   /** @throws GatewayError `config` if the folder cannot be made or is open to others */
   constructor(readonly path: string) {
@@ -156,9 +157,14 @@ export class AcmeFolder {
     return join(this.#state, "memory.json");
   }
 
+  /** One after the other: what is remembered meanwhile is written with the next. */
   #writeMemories(): Promise<void> {
-    const text = JSON.stringify({ version: VERSION, certificates: this.#memories }, undefined, 1);
-    return replaceFile(this.#memoryPath, text, FILE_MODE);
+    const done = this.#writing.then(() => {
+      const text = JSON.stringify({ version: VERSION, certificates: this.#memories }, undefined, 1);
+      return replaceFile(this.#memoryPath, text, FILE_MODE);
+    });
+    this.#writing = done.catch(() => undefined);
+    return done;
   }
 
   #readMemories(): Readonly<Record<string, Memory>> {

@@ -1,8 +1,12 @@
 // Carries the requests of the ACME library, with limits, and tells an authority's errors apart.
 
-import type { AxiosAdapter, AxiosResponse } from "axios";
+import type { axios } from "acme-client";
 import { withTimeout } from "../lib/async.ts";
 import { parseProblem, Refused } from "./failure.ts";
+
+/** What carries a request of the library, and its answer. */
+type Transport = Extract<(typeof axios)["defaults"]["adapter"], (...words: never[]) => unknown>;
+type Carried = Awaited<ReturnType<Transport>>;
 
 /** An authority answers within a second or two. In milliseconds. */
 const LIMIT = 30_000;
@@ -14,9 +18,9 @@ const LARGEST = 1_000_000;
  * @param ca the certificates of a private authority's own CA, in PEM; undefined: those of the system
  * @param ending aborted when the gateway ends
  */
-export function createTransport(ca: string | undefined, ending: AbortSignal): AxiosAdapter {
+export function createTransport(ca: string | undefined, ending: AbortSignal): Transport {
   return (config) =>
-    withTimeout(LIMIT, ending, async (signal): Promise<AxiosResponse> => {
+    withTimeout(LIMIT, ending, async (signal): Promise<Carried> => {
       const response = await fetch(config.url ?? "", {
         method: (config.method ?? "get").toUpperCase(),
         headers: Object.entries(config.headers.toJSON()).map(([name, value]) => [
