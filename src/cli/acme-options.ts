@@ -102,12 +102,17 @@ export function acmeOptionsOf(
   env: Environment,
 ): AcmeOptions | undefined {
   if (choice === undefined) return undefined;
-  const { caFile, dir, ...options } = choice;
+  const { caFile, dir: _, ...options } = choice;
   return {
     ...options,
     ca: caFile === undefined ? undefined : readCa(caFile),
-    folder: dir ?? defaultFolder(env),
+    folder: acmeFolder(choice, env),
   };
+}
+
+/** The folder of the certificates. @throws GatewayError `usage` */
+export function acmeFolder({ dir }: AcmeChoice, env: Environment): string {
+  return dir ?? defaultFolder(env);
 }
 
 function readCa(path: string): string {

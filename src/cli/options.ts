@@ -182,7 +182,8 @@ function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefine
     typeof raw["tls"] === "string" ? raw["tls"] : undefined,
     TLS_PROFILES,
   );
-  const isUsed = raw["listen-https"] !== undefined || certs.length > 0;
+  const isUsed =
+    raw["listen-https"] !== undefined || certs.length > 0 || typeof raw["acme"] === "string";
   if (!isUsed) {
     const lonely = ["tls", "strict-sni", "no-redirect"].find((flag) => raw[flag] !== undefined);
     if (lonely === undefined) return undefined;

@@ -19,6 +19,7 @@ import { currentReach, inspectHost } from "../gateway/host.ts";
 import type { Snapshot } from "../model.ts";
 import type { Options } from "./options.ts";
 import { isOwnConfig } from "../template/compile.ts";
+import { acmeFolder } from "./acme-options.ts";
 import { Certificates } from "../gateway/certificates/certificates.ts";
 import { Challenges } from "../gateway/challenges.ts";
 import { ErrorDir } from "../gateway/error-dir.ts";
@@ -62,7 +63,13 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   const tcpPorts = new TcpPorts();
   const certificates = new Certificates(
     options.tls !== undefined,
-    (options.tls?.certs ?? []).map((path) => ({ path, isOptional: false })),
+    [
+      ...(options.tls?.certs ?? []).map((path) => ({ path, isOptional: false })),
+      // The first certificate makes the folder.
+      ...(options.acme === undefined
+        ? []
+        : [{ path: acmeFolder(options.acme, env), isOptional: true }]),
+    ],
     {
       store: files.pathOf("certificates"),
       fallback: files.pathOf("default.pem"),

@@ -264,8 +264,7 @@ export function makeDesired(
       services: withoutTaken(hold(routed.services), taken),
       warnings: [...routed.warnings, ...warnings, ...certificates.warnings],
     };
-    const isSame =
-      last?.pages === pages && last.tls === tls && last.challenges === challenges;
+    const isSame = last?.pages === pages && last.tls === tls && last.challenges === challenges;
     if (isSame && sameItems(last.model.services, model.services)) {
       return { model, files: last.files, pages, tls, challenges };
     }
