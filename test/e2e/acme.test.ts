@@ -2,7 +2,15 @@
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
@@ -33,8 +41,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   afterEach(async () => {
-    await gateway.stop();
-    await pebble.stop();
+    await gateway?.stop();
+    await pebble?.stop();
     await stage.stop();
     closeGateways();
   });
@@ -128,5 +136,201 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await Bun.sleep(3_000);
     expect(pebble.log().split("There are now").length).toBe(orders);
     expect((await issued("a.test")).serialNumber).toBe(first.serialNumber);
+  });
+
+  test("one for all hosts of a service, and a wildcard by DNS", async () => {
+    await authority();
+    const command = pebble.dnsCommand();
+    serve("one", "a.test,*.a.test", { "gateway.acme": "together" });
+    serve("two", "*.b.test");
+    await start(`--acme-dns=${command}`);
+    const wildcard = await issued("_.b.test");
+    expect(wildcard.subjectAltName).toBe("DNS:*.b.test");
+    const both = await gateway.until(() => {
+      const name = readdirSync(join(dir, "acme")).find((each) => each.startsWith("_together."));
+      return new X509Certificate(readFileSync(join(dir, "acme", name ?? "none yet")));
+    });
+    expect(both.subjectAltName?.split(", ").toSorted()).toEqual(["DNS:*.a.test", "DNS:a.test"]);
+    await gateway.until(() => {
+      const lines = readFileSync(`${command}.log`, "utf8").trim().split("\n").toSorted();
+      expect(lines).toEqual([
+        ...Array<string>(2).fill("set _acme-challenge.a.test"),
+        "set _acme-challenge.b.test",
+        ...Array<string>(2).fill("unset _acme-challenge.a.test"),
+        "unset _acme-challenge.b.test",
+      ]);
+    });
+  });
+
+  test("a command for the DNS that fails is told with its own lines", async () => {
+    await authority();
+    const command = join(dir, "fails");
+    writeFileSync(command, "#!/bin/sh\necho no such zone >&2\nexit 3\n", { mode: 0o755 });
+    serve("one", "a.test");
+    await start(`--acme-dns=${command}`);
+    const line = await gateway.logged(
+      /^Cannot get a certificate for a\.test: .*set _acme-challenge/,
+    );
+    expect(line.message).toContain("ended with status 3");
+    expect(gateway.log()).toContain("no such zone");
+  });
+
+  test("it is renewed at two thirds of its life, and the old one serves until then", async () => {
+    await authority({ validity: 30 });
+    serve("one", "a.test");
+    await start();
+    const first = await issued("a.test");
+    const second = await gateway.until(() => issued("a.test", first.serialNumber), 40_000);
+    const [before, after] = [first, second].map(({ validFrom }) => Date.parse(validFrom));
+    expect((after ?? 0) - (before ?? 0)).toBeGreaterThanOrEqual(9_000);
+    expect(gateway.count(/^Cannot/)).toBe(0);
+  });
+
+  test("a name that does not lead here is not asked for until it does", async () => {
+    await authority();
+    writeFileSync(hosts, "127.0.0.1 localhost a.test\n127.0.0.9 b.test\n");
+    const other = Bun.serve({
+      hostname: "127.0.0.9",
+      port: PORT,
+      fetch: () => new Response("x", { headers: { Server: "another" } }),
+    });
+    try {
+      serve("one", "a.test,b.test,c.test,d.test");
+      await start();
+      await issued("a.test");
+      const line = await gateway.logged(
+        /^Cannot get a certificate for b\.test: it does not lead here/,
+      );
+      expect(line.message).toContain(
+        "at 127.0.0.9, another server answers: status 200, by another",
+      );
+      await gateway.logged(/^Cannot get a certificate for c\.test: its name does not resolve/);
+      expect(existsSync(file("b.test"))).toBe(false);
+      expect(pebble.log()).not.toContain("b.test");
+      writeFileSync(hosts, "127.0.0.1 localhost a.test b.test c.test\n");
+      await gateway.until(() => issued("b.test"), 30_000);
+      await gateway.until(() => issued("c.test"), 30_000);
+    } finally {
+      await other.stop(true);
+    }
+  });
+
+  test("what the authority refuses is told, and costs the others nothing", async () => {
+    await authority();
+    serve("one", `${BLOCKED},a.test`);
+    await start("--no-acme-self-check");
+    await issued("a.test");
+    const line = await gateway.logged(/^Cannot get a certificate for blocked\.test/);
+    expect(line.message).toContain("the authority makes no certificates for this name");
+    expect(line.message).toMatch(/tried again in 5 min\)$/);
+  });
+
+  test("a failed proof is told with its reason, and is tried again by the next gateway in its time", async () => {
+    await authority();
+    serve("one", "a.test");
+    // The authority looks where nobody listens.
+    await pebble.lookAt(9);
+    await start();
+    const line = await gateway.logged(
+      /^Cannot get a certificate for a\.test: a\.test: the authority/,
+    );
+    expect(line.message).toMatch(/cannot connect to it .*tried again in 5 min\)$/);
+    await pebble.lookAt(PORT);
+    await gateway.stop();
+    await start();
+    await gateway.answers("/", 403);
+    await Bun.sleep(2_500);
+    expect(existsSync(file("a.test"))).toBe(false);
+    await gateway.stop();
+    pass(10 * 60_000);
+    await start();
+    await issued("a.test");
+  });
+
+  test("an authority that is down, and comes back as one that knows no account", async () => {
+    await authority();
+    serve("one", "a.test");
+    await start();
+    await issued("a.test");
+    await pebble.stop();
+    serve("two", "b.test");
+    const line = await gateway.logged(/^Cannot get a certificate for b\.test: .*cannot be asked/);
+    expect(line.message).toMatch(/tried again in 1 min\)$/);
+    // What is served goes on.
+    expect((await gateway.get("/", { headers: { Host: "x.test" } })).status).toBe(403);
+    await pebble.run();
+    await gateway.stop();
+    pass(2 * 60_000);
+    await start();
+    await gateway.logged(/does not know the account any more: a new one is made/);
+    expect((await issued("b.test")).subjectAltName).toBe("DNS:b.test");
+  });
+
+  test("an authority that hangs holds up no route, and no end", async () => {
+    await authority();
+    pebble.pause(true);
+    serve("one", "a.test");
+    await start();
+    await gateway.answers("/", 403);
+    await Bun.sleep(2_500);
+    serve("two", "b.test");
+    await gateway.logged(/^routed .*b\.test/);
+    expect(await gateway.stop()).toBe(0);
+    pebble.pause(false);
+    await start();
+    await issued("a.test");
+  });
+
+  test("nonces that it does not take are tried again", async () => {
+    await authority({ env: { PEBBLE_WFE_NONCEREJECT: "25" } });
+    serve("one", "a.test,b.test");
+    await start();
+    await issued("a.test");
+    await issued("b.test");
+    expect(gateway.count(/^Cannot/)).toBe(0);
+  });
+
+  test("an authority that wants a key for accounts", async () => {
+    const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
+    await authority({ binding: `kid-1:${key}` });
+    serve("one", "a.test");
+    await start();
+    const line = await gateway.logged(/^Cannot get a certificate for a\.test/);
+    expect(line.message).toContain("wants an account that it knows");
+    await gateway.stop();
+    pass(86_400_000);
+    await start(`--acme-eab=kid-1:${key}`);
+    await issued("a.test");
+  });
+
+  test("the gateway is killed while it asks: the next one goes on with the order", async () => {
+    await authority({ env: { PEBBLE_VA_NOSLEEP: "", PEBBLE_VA_SLEEPTIME: "4" } });
+    serve("one", "a.test");
+    await start();
+    const order = join(dir, "acme/state/order-a.test.json");
+    const url = (): unknown => JSON.parse(readFileSync(order, "utf8")).url;
+    const left = await gateway.until(url);
+    await gateway.kill9();
+    expect(url()).toBe(left);
+    await start();
+    await issued("a.test");
+    expect(gateway.count(/^Cannot/)).toBe(0);
+    // One order was enough.
+    expect(pebble.log().match(/Added order/g)).toHaveLength(1);
+  });
+
+  test("a disk that is full is told, and written again", async () => {
+    await authority();
+    const acme = join(dir, "acme");
+    mkdirSync(acme, { mode: 0o700 });
+    const mount = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=64k,mode=700", "tmpfs", acme]);
+    expect(mount.exitCode).toBe(0);
+    writeFileSync(join(acme, "ballast"), Buffer.alloc(64 * 1024 - 8192));
+    serve("one", "a.test");
+    await start();
+    await gateway.logged(/Cannot write ".*": ENOSPC/);
+    expect(existsSync(file("a.test"))).toBe(false);
+    rmSync(join(acme, "ballast"));
+    await gateway.until(() => issued("a.test"), 50_000);
   });
 });

@@ -24,7 +24,6 @@ export class Pebble {
   private constructor(
     private readonly dir: string,
     private readonly port: number,
-    private readonly management: number,
     private readonly dns: number,
     private readonly dnsManagement: number,
   ) {}
@@ -36,12 +35,12 @@ export class Pebble {
   static async start(dir: string, httpPort: number, options: PebbleOptions = {}): Promise<Pebble> {
     makeCertificates(dir);
     const ports = [];
-    while (ports.length < 4) ports.push(await freePort());
-    const [port = 0, management = 0, dns = 0, dnsManagement = 0] = ports;
+    while (ports.length < 3) ports.push(await freePort());
+    const [port = 0, dns = 0, dnsManagement = 0] = ports;
     const [kid = "", hmac = ""] = options.binding?.split(":") ?? [];
     const pebble = {
       listenAddress: `127.0.0.1:${port}`,
-      managementListenAddress: `127.0.0.1:${management}`,
+      managementListenAddress: "",
       certificate: join(dir, "server.pem"),
       privateKey: join(dir, "server-key.pem"),
       httpPort,
@@ -53,7 +52,7 @@ export class Pebble {
       ...(kid === "" ? {} : { externalAccountMACKeys: { [kid]: hmac } }),
     };
     writeFileSync(join(dir, "pebble.json"), JSON.stringify({ pebble }));
-    const made = new Pebble(dir, port, management, dns, dnsManagement);
+    const made = new Pebble(dir, port, dns, dnsManagement);
     await made.run(options.env);
     return made;
   }
@@ -61,11 +60,13 @@ export class Pebble {
   /** Starts it, or starts it anew: it remembers nothing of before. */
   async run(env: PebbleOptions["env"] = {}): Promise<void> {
     const bin = join(cached("pebble"), "usr/bin");
+    const silent = ["-http01", "-https01", "-tlsalpn01", "-doh", "-defaultIPv6"];
     this.#spawn("pebble-challtestsrv", [
       join(bin, "pebble-challtestsrv"),
-      ...["-management", `127.0.0.1:${this.dnsManagement}`, "-dns01", `127.0.0.1:${this.dns}`],
-      ...["-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""],
-      ...["-http01", "", "-https01", "", "-tlsalpn01", "", "-doh", ""],
+      `-management=127.0.0.1:${this.dnsManagement}`,
+      `-dns01=127.0.0.1:${this.dns}`,
+      "-defaultIPv4=127.0.0.1",
+      ...silent.map((name) => `${name}=`),
     ]);
     const words = ["-config", join(this.dir, "pebble.json"), "-dnsserver", `127.0.0.1:${this.dns}`];
     this.#spawn("pebble", [join(bin, "pebble"), ...words], {
@@ -116,6 +117,16 @@ process.exit(answer.ok ? 0 : 1);
     );
     chmodSync(path, 0o755);
     return path;
+  }
+
+  /** Starts it anew, to look for answers at another port. */
+  async lookAt(httpPort: number): Promise<void> {
+    const path = join(this.dir, "pebble.json");
+    const config = JSON.parse(readFileSync(path, "utf8")) as { pebble: { httpPort: number } };
+    config.pebble.httpPort = httpPort;
+    writeFileSync(path, JSON.stringify(config));
+    await this.stop();
+    await this.run();
   }
 
   /** Stops it for a while, so that it answers nobody; false: it goes on. */

@@ -74,7 +74,7 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const { haproxy, template, listen, labelFiles, errorDir, accessLog, dockerHost } =
+  const { haproxy, template, listen, labelFiles, errorDir, accessLog, acme, dockerHost } =
     parseOptions(flags);
   const managed = haproxy.manageHaproxy === true;
   const paths = servicePaths(haproxy, env);
@@ -91,12 +91,15 @@ export function chooseService(
     environment["DOCKER_CERT_PATH"],
     ...labelFiles,
     errorDir,
+    acme?.caFile,
+    acme?.dns?.[0]?.startsWith("/") === true ? acme.dns[0] : undefined,
     accessLog?.target.kind === "unix" ? accessLog.target.path : undefined,
     host.kind === "unix" ? host.path : undefined,
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
   for (const path of managed ? needed : []) refuseRootHome(path);
   const logging = logFolders(accessLog, managed);
+  const keeping = stateFolders(acme);
   // The ssh program has its keys in the home.
   const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
@@ -124,8 +127,9 @@ export function chooseService(
       managed,
       groups: managed ? dockerGroups(docker) : fileGroups(paths),
       capabilities: managed ? [] : fileRights(paths.output),
-      writes: [...(managed ? [] : writtenFolders(paths)), ...logging.writes],
+      writes: [...(managed ? [] : writtenFolders(paths)), ...logging.writes, ...keeping.writes],
       logs: logging.logs,
+      state: keeping.state,
       readsHome,
       made,
       systemd,
@@ -273,6 +277,29 @@ function logFolders(
   throw new GatewayError("usage", `Cannot install a service that logs to "${path}": ${problem}`, {
     hint: "name a file in a folder of its own, such as json:/var/log/docker-api-gateway/access.log",
   });
+}
+
+/** Its own folder below `/var/lib`, which systemd makes. */
+const STATE = /^\/var\/lib\/([A-Za-z0-9_.@+-]+(?:\/[A-Za-z0-9_.@+-]+)*)$/;
+
+/** Where certificates are. @throws GatewayError `usage` if a service cannot write there */
+function stateFolders(acme: Options["acme"]): Pick<Service, "writes" | "state"> {
+  if (acme === undefined) return { writes: [], state: "" };
+  if (acme.dir === undefined) return { writes: [], state: SERVICE_USER };
+  refusePrivate(acme.dir);
+  const [, state] = STATE.exec(acme.dir) ?? [];
+  if (state !== undefined) return { writes: [], state };
+  const problem = HOMES.test(acme.dir)
+    ? "it may not write there"
+    : existsSync(acme.dir)
+      ? undefined
+      : "there is no such folder";
+  if (problem === undefined) return { writes: [acme.dir], state: "" };
+  throw new GatewayError(
+    "usage",
+    `Cannot install a service with certificates in "${acme.dir}": ${problem}`,
+    { hint: `leave --acme-dir out: they are in /var/lib/${SERVICE_USER}/acme then` },
+  );
 }
 
 /** The groups of the configuration and of HAProxy's folder for its sockets. */

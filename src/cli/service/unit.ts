@@ -16,6 +16,8 @@ export interface Service {
   readonly writes: readonly string[];
   /** The folder below `/var/log` that systemd makes for its user; empty: none. */
   readonly logs: string;
+  /** The folder below `/var/lib` that systemd makes for its user, for certificates; empty: none. */
+  readonly state: string;
   /** Whether it reads what is below `/home`, `/root` or `/run/user`. */
   readonly readsHome: boolean;
   /** The files and folders that `install` makes. A folder ends in a slash. */
@@ -112,7 +114,7 @@ SystemCallErrorNumber=EPERM
 export const FIRST_WITH_RESTART_STEPS = 254;
 
 /** The part for a gateway with a HAProxy of its own, which has a unit of its own. */
-function managedPart({ groups, writes, logs }: Service): string {
+function managedPart({ groups, writes, logs, state }: Service): string {
   return `# Neither the gateway nor its HAProxy needs root: they have a user of their own.
 User=${SERVICE_USER}
 ${groups.length === 0 ? "" : "# To use Docker's socket. Who may do that can become root through it.\n"}\
@@ -124,6 +126,7 @@ RuntimeDirectoryMode=0750
 RuntimeDirectoryPreserve=yes
 Environment=XDG_RUNTIME_DIR=%t
 ${logPart(logs)}\
+${statePart(state)}\
 ${lines("ReadWritePaths", writes)}\
 # systemd runs HAProxy.
 Environment=${HAPROXY_UNIT_VARIABLE}=${HAPROXY_UNIT}
@@ -134,7 +137,7 @@ OOMPolicy=continue
 }
 
 /** The part for a gateway that uses the HAProxy of the distribution. */
-function packagedPart({ groups, capabilities, writes, logs }: Service): string {
+function packagedPart({ groups, capabilities, writes, logs, state }: Service): string {
   const rights =
     capabilities.length === 0
       ? "without one capability:\n# it may write what root owns, and of that only these folders."
@@ -145,6 +148,7 @@ CapabilityBoundingSet=${capabilities.join(" ")}
 ${lines("SupplementaryGroups", groups)}\
 ${lines("ReadWritePaths", writes)}\
 ${logPart(logs)}\
+${statePart(state)}\
 UMask=0022
 `;
 }
@@ -152,6 +156,11 @@ UMask=0022
 /** The folder of the access log. */
 function logPart(folder: string): string {
   return folder === "" ? "" : `LogsDirectory=${folder}\nLogsDirectoryMode=0750\n`;
+}
+
+/** The folder of certificates and their keys. */
+function statePart(folder: string): string {
+  return folder === "" ? "" : `StateDirectory=${folder}\nStateDirectoryMode=0700\n`;
 }
 
 /** One line for each value. */

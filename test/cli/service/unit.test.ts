@@ -26,6 +26,7 @@ const PACKAGED: Service = {
   capabilities: [],
   writes: ["/etc/haproxy", "-/run/haproxy"],
   logs: "",
+  state: "",
   readsHome: false,
   made: [],
   systemd: 257,
@@ -226,6 +227,11 @@ test("a unit tells what was made besides it, and that it is one of ours", () => 
 test.each([PACKAGED, MANAGED])("the folder of an access log can be written", (service) => {
   const own = settings({ ...service, logs: "gateway" });
   expect([own["LogsDirectory"], own["LogsDirectoryMode"]]).toEqual([["gateway"], ["0750"]]);
+  const keeping = settings({ ...service, state: "gateway" });
+  expect([keeping["StateDirectory"], keeping["StateDirectoryMode"]]).toEqual([
+    ["gateway"],
+    ["0700"],
+  ]);
   const other = settings({ ...service, writes: ["/srv/logs"] });
   expect([other["ReadWritePaths"], other["LogsDirectory"]]).toEqual([["/srv/logs"], undefined]);
 });
