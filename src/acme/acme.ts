@@ -11,17 +11,8 @@ import { formatDuration } from "../lib/text.ts";
 import type { CertificateState, Service } from "../model.ts";
 import type { Answers } from "./answers.ts";
 import { Authority, type AuthorityOptions } from "./authority.ts";
-import {
-  begin,
-  canGo,
-  fail,
-  nextOrder,
-  succeed,
-  type Memory,
-  type Outcome,
-  type Try,
-} from "./due.ts";
-import { Failure } from "./failure.ts";
+import { begin, canGo, fail, nextOrder, succeed, type Memory, type Try } from "./due.ts";
+import { toFailure } from "./failure.ts";
 import { AcmeFolder, parseBundle, type Certificate } from "./folder.ts";
 import { checkLeadsHere } from "./self-check.ts";
 import { wishesOf, type Unwished, type Wish } from "./wishes.ts";
@@ -276,15 +267,12 @@ export class Acme {
 
   async #fail(known: Known, error: unknown, isBegun: boolean): Promise<void> {
     const { wish } = known;
-    const failure = asFailure(error);
-    const outcome: Outcome = isBegun && failure.outcome === "here" ? "authority" : failure.outcome;
+    const failure = toFailure(error, this.#authority.host);
+    const { outcome, notBefore } = failure;
     known.reason = failure.message;
     const now = Date.now();
     try {
-      await this.#remember(wish, (memory) => {
-        // What the authority was asked for and did not refuse is no failure of the name.
-        return isBegun ? fail(memory, outcome, now, failure.notBefore) : fail(memory, "here", now);
-      });
+      await this.#remember(wish, (memory) => fail(memory, outcome, now, isBegun, notBefore));
     } catch (problem) {
       this.#tell(problem, "it is tried again later");
     }
@@ -370,13 +358,6 @@ export class Acme {
 /** From 0 to 1, always the same for one file. */
 function chanceOf(file: string): number {
   return Buffer.from(digestOf(file), "base64url").readUInt16BE() / 65_536;
-}
-
-/** What an error means. One of this machine, such as a full disk, is nobody else's. */
-function asFailure(error: unknown): Failure {
-  if (error instanceof Failure) return error;
-  const { lines = [], hint } = error instanceof GatewayError ? error : {};
-  return new Failure("here", errorMessage(error), hint, 0, lines);
 }
 
 /** Names for a line of a log. */

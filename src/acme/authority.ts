@@ -242,10 +242,12 @@ export class Authority {
     const library = await this.#load();
     const { directory: directoryUrl, email, binding } = this.options;
     const known = this.folder.account(directoryUrl, email);
-    if (known !== undefined) {
+    if (known !== undefined && known.url !== "") {
       return new library.Client({ directoryUrl, accountKey: known.key, accountUrl: known.url });
     }
-    const key = (await library.crypto.createPrivateEcdsaKey("P-256")).toString();
+    const key = known?.key ?? (await library.crypto.createPrivateEcdsaKey("P-256")).toString();
+    // Before it is known there: with the same key it is the same account (RFC 8555, section 7.3.1).
+    await this.folder.keepAccount(directoryUrl, email, { url: "", key });
     const client = new library.Client({
       directoryUrl,
       accountKey: key,

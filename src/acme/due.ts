@@ -182,11 +182,17 @@ export function begin(memory: Memory, names: readonly string[], at: number): Mem
 
 /**
  * Notes that a try failed.
+ * @param isBegun whether `begin` noted it, as the authority was asked
  * @param notBefore when the authority takes the next one; 0: it does not say
  */
-export function fail(memory: Memory, outcome: Outcome, at: number, notBefore = 0): Memory {
-  // Where the authority was not asked, none has begun.
-  const before = outcome === "here" ? memory.tries : memory.tries.slice(0, -1);
+export function fail(
+  memory: Memory,
+  outcome: Outcome,
+  at: number,
+  isBegun: boolean,
+  notBefore = 0,
+): Memory {
+  const before = isBegun ? memory.tries.slice(0, -1) : memory.tries;
   return { ...memory, notBefore, tries: [...before, { at, outcome }].slice(-TRIES_KEPT) };
 }
 

@@ -1,6 +1,6 @@
 // Why there is no certificate, in an operator's words, and what to do about it.
 
-import { systemCode } from "../lib/errors.ts";
+import { GatewayError, systemCode } from "../lib/errors.ts";
 import type { Outcome } from "./due.ts";
 
 /** A failed try. */
@@ -137,6 +137,10 @@ export function failureOf({ type, detail }: Problem, retryAt = 0): Failure {
 /** What an error means that came of asking an authority. @param host that of its directory */
 export function toFailure(error: unknown, host: string): Failure {
   if (error instanceof Failure) return error;
+  // Such as a disk that is full.
+  if (error instanceof GatewayError) {
+    return new Failure("here", error.message, error.hint, 0, error.lines);
+  }
   if (error instanceof Refused) {
     const { status, problem, retryAt } = error;
     if (status >= 500 || (status === 429 && problem.type === "")) {

@@ -24,6 +24,7 @@ export interface Certificate extends Lifetime {
 
 /** An account at an authority. */
 export interface Account {
+  /** Empty: it is not made yet, or that is not known. */
   readonly url: string;
   /** In PEM. */
   readonly key: string;

@@ -3,7 +3,7 @@
 
 import type { Answers } from "../acme/answers.ts";
 import { Failure } from "../acme/failure.ts";
-import { inBackground, pause } from "../lib/async.ts";
+import { pause } from "../lib/async.ts";
 import type { Files } from "../model.ts";
 
 /** An entry of the map. */
@@ -61,7 +61,7 @@ export class Challenges implements Answers {
 
   take(token: string): void {
     this.#entries = this.#entries.filter(({ key }) => key !== FOLDER + token);
-    inBackground(this.#refresh(), () => undefined);
+    void this.#refresh();
   }
 
   #has({ key, value }: Entry): boolean {

@@ -46,7 +46,7 @@ function failed(count: number, outcome: Outcome): Memory {
   let known = NOTHING;
   for (let each = 0; each < count; each++) {
     if (outcome !== "here") known = begin(known, ["a.test"], NOW);
-    known = fail(known, outcome, NOW - (count - 1 - each) * 2 * DAY);
+    known = fail(known, outcome, NOW - (count - 1 - each) * 2 * DAY, outcome !== "here");
   }
   return known;
 }
@@ -75,7 +75,7 @@ test("a try that ended with the gateway is gone on with at once, and not for eve
 });
 
 test("a failure of another kind begins with the first pause again", () => {
-  expect(ask({ memory: fail(failed(8, "refused"), "here", NOW) }).in).toBe(10_000);
+  expect(ask({ memory: fail(failed(8, "refused"), "here", NOW, false) }).in).toBe(10_000);
 });
 
 test("a name has never more than five failures in an hour, whatever asks for it", () => {
@@ -91,7 +91,7 @@ test("a name has never more than five failures in an hour, whatever asks for it"
   while (at < NOW + DAY) {
     at = NOW + ask({ memory: known }).in;
     all.push(at);
-    known = fail(begin(known, ["a.test"], at), "refused", at);
+    known = fail(begin(known, ["a.test"], at), "refused", at, true);
   }
   for (const first of all) {
     expect(all.filter((each) => each >= first && each < first + HOUR).length).toBeLessThan(6);
@@ -99,7 +99,7 @@ test("a name has never more than five failures in an hour, whatever asks for it"
 });
 
 test("what an authority says of the next try counts", () => {
-  const known = fail(begin(NOTHING, [], NOW), "refused", NOW, NOW + 3 * HOUR);
+  const known = fail(begin(NOTHING, [], NOW), "refused", NOW, true, NOW + 3 * HOUR);
   expect(ask({ memory: known }).in).toBe(3 * HOUR);
 });
 

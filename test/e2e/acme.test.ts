@@ -12,6 +12,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { connect } from "node:tls";
+import { startApp } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { BLOCKED, Pebble, type PebbleOptions } from "./pebble.ts";
@@ -23,6 +25,18 @@ setDefaultTimeout(60_000);
 const HOSTS = "127.0.0.1 localhost a.test b.test c.test blocked.test\n";
 /** Gives the gateway another file of hosts than the machine's. */
 const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
+/** The serial number of the certificate that HAProxy has for a name. */
+function servedFor(servername: string): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const socket = connect({ host: "127.0.0.1", port: 443, servername, rejectUnauthorized: false });
+  socket.once("error", reject);
+  socket.once("secureConnect", () => {
+    resolve(socket.getPeerCertificate().serialNumber);
+    socket.destroy();
+  });
+  return promise;
+}
+
 /** HTTP-01 is about this port. Each lane has a network of its own. */
 const PORT = 80;
 
@@ -112,6 +126,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const first = await issued("a.test");
     expect(first.subjectAltName).toBe("DNS:a.test");
     await gateway.logged(/^certificate for a\.test by .*Pebble.* until \d/);
+    // It is served.
+    await gateway.until(async () => expect(await servedFor("a.test")).toBe(first.serialNumber));
     const reloads = gateway.count(/^HAProxy reloaded/);
     serve("two", "b.test,c.test");
     for (const name of ["b.test", "c.test"]) {
@@ -136,6 +152,29 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await Bun.sleep(3_000);
     expect(pebble.log().split("There are now").length).toBe(orders);
     expect((await issued("a.test")).serialNumber).toBe(first.serialNumber);
+  });
+
+  test("no rule keeps the authority out, and the rest of that path is the container's", async () => {
+    await authority();
+    const app = await startApp();
+    stage.start("one", {
+      image: "acme/one:1",
+      ip: app.address,
+      port: app.port,
+      labels: {
+        "gateway.host": "a.test",
+        "gateway.redirect": "https://other.test",
+        "gateway.deny": "0.0.0.0/0",
+        "gateway.route.open.host": "b.test",
+      },
+    });
+    await start();
+    await issued("a.test");
+    const path = "/.well-known/acme-challenge/of-the-container";
+    const get = (host: string) => gateway.get(path, { headers: { Host: host } });
+    expect((await get("a.test")).status).toBe(403);
+    await gateway.until(async () => expect((await get("b.test")).body).toBe(app.name));
+    await app.stop();
   });
 
   test("one for all hosts of a service, and a wildcard by DNS", async () => {
@@ -204,7 +243,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       expect(line.message).toContain(
         "at 127.0.0.9, another server answers: status 200, by another",
       );
-      await gateway.logged(/^Cannot get a certificate for c\.test: its name does not resolve/);
+      await gateway.logged(
+        /^Cannot get a certificate for c\.test: its name (does not resolve|cannot be resolved)/,
+      );
       expect(existsSync(file("b.test"))).toBe(false);
       expect(pebble.log()).not.toContain("b.test");
       writeFileSync(hosts, "127.0.0.1 localhost a.test b.test c.test\n");
