@@ -3,7 +3,7 @@
 // decides when, authority.ts asks, folder.ts remembers. This file has the loop, which is wholly beside the
 // gateway's: an authority may take minutes, and no route waits for it. So it has a clock of its own.
 
-import { Wakeup } from "../lib/async.ts";
+import { pause, Wakeup } from "../lib/async.ts";
 import { digestOf } from "../lib/digest.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
@@ -51,6 +51,8 @@ const LOOK_EVERY = 60_000;
 const ASK_AGAIN = 3_600_000;
 /** A reason that stays the same is told so often, in milliseconds. */
 const TELL_AGAIN = 6 * 3_600_000;
+/** What is under way when the gateway ends may take so long, in milliseconds. */
+const LAST_MOMENT = 2_000;
 /** A certificate that could not be written is written so much later, in milliseconds. */
 const WRITE_AGAIN = 30_000;
 
@@ -111,7 +113,7 @@ export class Acme {
   async close(): Promise<void> {
     this.#ending.abort();
     await this.#running;
-    await Promise.all(this.#active.values());
+    await Promise.race([Promise.all(this.#active.values()), pause(LAST_MOMENT)]);
   }
 
   async #run(signal: AbortSignal): Promise<void> {
@@ -135,7 +137,10 @@ export class Acme {
       // What ends wakes this up.
       if (this.#active.size >= WIDTH) break;
       const task = run()
-        .catch((error: unknown) => this.#tell(error, "trying again"))
+        .catch(async (error: unknown) => {
+          this.#tell(error, "trying again");
+          await pause(WRITE_AGAIN, this.#ending.signal);
+        })
         .finally(() => {
           this.#active.delete(file);
           this.#wakeup.set();
@@ -256,8 +261,11 @@ export class Acme {
     }
     this.#unwritten.delete(file);
     this.#folder.closeOrder(file);
+    // Its service may have other hosts by now.
+    const now = this.#known.get(file);
     known.certificate = parseBundle(bundle);
     known.reason = "";
+    if (now !== undefined) now.certificate = known.certificate;
     const until = new Date(known.certificate?.notAfter ?? 0).toISOString().slice(0, 10);
     log.info(
       `certificate for ${listed(names)} by ${known.certificate?.issuer} until ${until}, ` +

@@ -307,6 +307,18 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect((await issued("b.test")).subjectAltName).toBe("DNS:b.test");
   });
 
+  test("an account that was deactivated is made anew", async () => {
+    await authority();
+    serve("one", "a.test");
+    await start();
+    await issued("a.test");
+    await pebble.deactivate(join(dir, "acme/state"));
+    serve("two", "b.test");
+    await gateway.logged(/does not know the account any more: a new one is made/);
+    await issued("b.test");
+    expect(gateway.count(/^Cannot/)).toBe(0);
+  });
+
   test("an authority that hangs holds up no route, and no end", async () => {
     await authority();
     pebble.pause(true);

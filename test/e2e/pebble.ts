@@ -1,7 +1,9 @@
 // Let's Encrypt's small ACME server for tests, with a DNS of its own: see test/lab/setup pebble.
 
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { Agent } from "node:https";
 import { join } from "node:path";
+import { axios, Client } from "acme-client";
 import { cached } from "../lab/cache.ts";
 import { connect, eventually } from "../lab/http.ts";
 import { freePort } from "../lab/ports.ts";
@@ -117,6 +119,20 @@ process.exit(answer.ok ? 0 : 1);
     );
     chmodSync(path, 0o755);
     return path;
+  }
+
+  /** Deactivates the account of a folder, as its owner may. */
+  async deactivate(folder: string): Promise<void> {
+    const name = readdirSync(folder).find((each) => each.startsWith("account-")) ?? "";
+    const { key, url } = JSON.parse(readFileSync(join(folder, name), "utf8")) as {
+      key: string;
+      url: string;
+    };
+    axios.defaults.httpsAgent = new Agent({ ca: readFileSync(join(this.dir, "ca.pem")) });
+    const directoryUrl = `https://127.0.0.1:${this.port}/dir`;
+    await new Client({ directoryUrl, accountKey: key, accountUrl: url }).updateAccount({
+      status: "deactivated",
+    });
   }
 
   /** Starts it anew, to look for answers at another port. */
