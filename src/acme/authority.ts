@@ -205,7 +205,8 @@ export class Authority {
       shown.push(() => runDnsCommand(dns, "unset", record));
       await runDnsCommand(dns, "set", record);
     }
-    await client.completeChallenge(challenge);
+    // An earlier gateway may have had it looked at already.
+    if (challenge.status === "pending") await client.completeChallenge(challenge);
   }
 
   /** @throws Failure that names the name which could not be proved */
