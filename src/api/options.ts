@@ -3,13 +3,15 @@
 import type { GivenOptions } from "./state.ts";
 import { splitCommand } from "../lib/command-line.ts";
 
-/** Removes the password of a URL, and of the reload command all but its program. */
+/** Removes the password of a URL, of commands all but the program, and the key of an account. */
 const SHOWN: Readonly<Record<string, (value: string) => string>> = {
   "docker-host": (value) => value.replace(/^([a-z]+:\/\/[^/@:]*):[^/@]*@/i, "$1@"),
   "reload-cmd": (value) => splitCommand(value, "--reload-cmd")[0] ?? "",
+  "acme-dns": (value) => splitCommand(value, "--acme-dns")[0] ?? "",
+  "acme-eab": (value) => value.replace(/:.*$/, ":"),
 };
 
-/** The options that were given, without passwords. Of `reload-cmd` only the program is left. */
+/** The options that were given, without passwords and keys. Of commands only the program is left. */
 export function describeOptions(options: GivenOptions): GivenOptions {
   return Object.fromEntries(
     Object.entries(options).map(([name, value]) => {

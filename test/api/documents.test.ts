@@ -25,6 +25,8 @@ test("no password of an option is told", () => {
   const options = {
     "docker-host": "tcp://bob:secret@10.0.0.1:2376",
     "reload-cmd": "/usr/bin/curl -H 'Authorization: secret' http://127.0.0.1/reload",
+    "acme-eab": "kid-1:secret",
+    "acme-dns": "/srv/dns --token secret",
     listen: ["*:80"],
     index: true,
   };
@@ -32,6 +34,8 @@ test("no password of an option is told", () => {
   expect(document.gateway.options).toEqual({
     "docker-host": "tcp://bob@10.0.0.1:2376",
     "reload-cmd": "/usr/bin/curl",
+    "acme-eab": "kid-1:",
+    "acme-dns": "/srv/dns",
     listen: ["*:80"],
     index: true,
   });

@@ -357,15 +357,20 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("the gateway is killed while it asks: the next one goes on with the order", async () => {
-    await authority({ env: { PEBBLE_VA_NOSLEEP: "", PEBBLE_VA_SLEEPTIME: "4" } });
+    await authority();
+    // Its first call hangs, so that an order is under way for certain.
+    const command = join(dir, "hangs-once");
+    const text = `#!/bin/sh\n[ -e $0.ran ] || { touch $0.ran; sleep 60; }\nexec ${pebble.dnsCommand()} "$@"\n`;
+    writeFileSync(command, text, { mode: 0o755 });
     serve("one", "a.test");
-    await start();
+    await start(`--acme-dns=${command}`);
     const order = join(dir, "acme/state/order-a.test.json");
     const url = (): unknown => JSON.parse(readFileSync(order, "utf8")).url;
     const left = await gateway.until(url);
+    await gateway.until(() => expect(existsSync(`${command}.ran`)).toBe(true));
     await gateway.kill9();
     expect(url()).toBe(left);
-    await start();
+    await start(`--acme-dns=${command}`);
     await issued("a.test");
     expect(gateway.count(/^Cannot/)).toBe(0);
     // One order was enough.
