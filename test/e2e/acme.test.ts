@@ -126,6 +126,15 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const first = await issued("a.test");
     expect(first.subjectAltName).toBe("DNS:a.test");
     await gateway.logged(/^certificate for a\.test by .*Pebble.* until \d/);
+    // The authority says when it wants it renewed (RFC 9773).
+    await gateway.until(() => {
+      const { certificates } = JSON.parse(
+        readFileSync(join(dir, "acme/state/memory.json"), "utf8"),
+      );
+      const { window } = certificates["a.test"];
+      expect(window.start).toBeGreaterThan(Date.now());
+      expect(window.end).toBeLessThan(Date.parse(first.validTo));
+    });
     // It is served.
     await gateway.until(async () => expect(await servedFor("a.test")).toBe(first.serialNumber));
     const reloads = gateway.count(/^HAProxy reloaded/);
