@@ -230,6 +230,9 @@ export function speaksFastCgi({ scheme }: Settings): boolean {
   return scheme === "fcgi";
 }
 
+/** The value of `redirect` with which requests stay where they are, those without TLS too. */
+export const NO_REDIRECT = "none";
+
 /** Where the official image of PHP has an application. */
 export const FCGI_ROOT = "/var/www/html";
 /** The script of an application that gets all requests which name none. */

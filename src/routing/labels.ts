@@ -17,6 +17,7 @@ import {
   parseTarget,
 } from "./settings/servers.ts";
 import { parseUser, USER_FORM, usersOf } from "./settings/auth.ts";
+import { parseHsts } from "./settings/hsts.ts";
 import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
 import { parseAllow, parseSize } from "./settings/body.ts";
@@ -181,7 +182,12 @@ const OF_RULES = {
   "cors.maxage": row(one(parseMaxAge), "a time, such as 1h (up to 1d)", "setting"),
   redirect: row(
     one(parseRedirect),
-    "https, a host name such as shop.example.com, or both as https://shop.example.com",
+    "https, a host name such as shop.example.com, both as https://shop.example.com, or none",
+    "setting",
+  ),
+  hsts: row(
+    one(parseHsts),
+    "a time such as 1y or 30d, perhaps with subdomains and preload as in 1y, subdomains, preload",
     "setting",
   ),
   "redirect.code": row(one(parseRedirectCode), "301, 302, 307 or 308", "setting"),

@@ -4,7 +4,7 @@ import { ListCache } from "../lib/weak-cache.ts";
 import { millisecondsOf } from "../lib/durations.ts";
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
-import { hasRules, type Files, type Route } from "../model.ts";
+import { hasRules, NO_REDIRECT, type Files, type Route } from "../model.ts";
 import { networkEntries } from "./networks.ts";
 
 /** A route as templates see it. */
@@ -48,6 +48,8 @@ const MARKS = [
   "allow",
   "deny",
   "redirect",
+  "plain",
+  "hsts",
   "rate",
   "cors",
   "credentials",
@@ -153,7 +155,9 @@ function optionsOf({ id, values }: Ruled): Entry[] {
     .map(([label, value]) => [label, encodeURIComponent(value)] as const);
   const { body } = values;
   const size = body === undefined ? [] : [["body", body] as const];
-  return [...headers, ...redirectOf(values), ...rateOf(values), ...corsOf(values), ...size]
+  const hsts =
+    values["hsts"] === undefined ? [] : [["hsts", encodeURIComponent(values["hsts"])] as const];
+  return [...headers, ...redirectOf(values), ...rateOf(values), ...corsOf(values), ...size, ...hsts]
     .map(([word, value]) => ({ key: `${id}:${word}`, value: `=${value}` }))
     .toSorted((a, b) => compare(a.key, b.key));
 }
@@ -194,7 +198,7 @@ function rateOf({ rate, "rate.burst": burst }: Ruled["values"]): [string, string
 /** `SCHEME|HOST|STATUS`, where an empty scheme or host is the one of the request. */
 function redirectOf(values: Ruled["values"]): [string, string][] {
   const { redirect, "redirect.code": code = "307" } = values;
-  if (redirect === undefined) return [];
+  if (redirect === undefined || redirect === NO_REDIRECT) return [];
   const [, scheme = "", host = ""] = /^(https)?(?:$|:\/\/)?(.*)$/.exec(redirect) ?? [];
   return [["redirect", `${scheme}|${host}|${code}`]];
 }
@@ -218,6 +222,8 @@ function marksOf({ rules }: Route): readonly Mark[] {
   if (closed !== "") return ["closed"];
   const labels = Object.keys(values);
   return MARKS.filter((mark) => {
+    if (mark === "plain") return values["redirect"] === NO_REDIRECT;
+    if (mark === "redirect" && values["redirect"] === NO_REDIRECT) return false;
     const label = LABELS[mark] ?? mark;
     return label.endsWith(".")
       ? labels.some((each) => each.startsWith(label))

@@ -187,6 +187,46 @@ describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version
     expect(await statusFor("", "shop.example.com")).toBe(200);
   });
 
+  test("labels: a route that stays on HTTP, and one that browsers ask for by HTTPS alone", async () => {
+    await put("shop.pem", ["shop.example.com"]);
+    await start();
+    const labels = {
+      "gateway.host": "shop.example.com",
+      "gateway.path": "/",
+      "gateway.hsts": "1y, subdomains",
+      "gateway.deny": "127.0.0.9",
+      "gateway.route.plain.host": "shop.example.com",
+      "gateway.route.plain.path": "/plain",
+      "gateway.route.plain.redirect": "none",
+    };
+    await run(engine, "acme/shop:1", { labels });
+    const plain = async (target: string): Promise<[number, string | undefined]> => {
+      const answer = await gateway.get(target, { headers: { Host: "shop.example.com" } });
+      return [answer.status, answer.header("strict-transport-security")];
+    };
+    await gateway.until(async () => expect(await plain("/plain/x")).toEqual([200, undefined]));
+    expect(await plain("/plainer")).toEqual([308, undefined]);
+    expect(await plain("/")).toEqual([308, undefined]);
+    const shown = await ask("shop.example.com", { path: "/" });
+    expect(shown).toMatchObject({ status: 200, problem: "" });
+    expect(shown.head).toContain("strict-transport-security: max-age=31536000; includeSubDomains");
+    const other = await ask("shop.example.com", { path: "/plain/" });
+    expect(other.status).toBe(200);
+    expect(other.head).not.toContain("strict-transport-security");
+  });
+
+  test("with --no-redirect a label redirects its route alone, to the port of HTTPS", async () => {
+    await put("shop.pem", ["shop.example.com"]);
+    await start({ flags: ["--no-redirect"] });
+    const labels = { "gateway.host": "shop.example.com", "gateway.redirect": "https" };
+    await run(engine, "acme/shop:1", { labels });
+    await gateway.until(async () => {
+      const answer = await gateway.get("/a?b", { headers: { Host: "shop.example.com" } });
+      expect(answer.header("location")).toBe(`https://shop.example.com:${port}/a?b`);
+    });
+    expect((await ask("shop.example.com", { path: "/a?b" })).status).toBe(200);
+  });
+
   test("what is of no use is told, and the last good one is used on, over a restart too", async () => {
     await put("shop.pem", ["shop.example.com"]);
     await start();

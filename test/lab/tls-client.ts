@@ -16,6 +16,8 @@ export interface TlsAnswer {
   /** Such as `TLSv1.3`. */
   readonly version: string;
   readonly status: number;
+  /** The lines of its headers. */
+  readonly head: string;
   readonly body: string;
 }
 
@@ -60,6 +62,7 @@ export async function requestTls(options: TlsRequest): Promise<TlsAnswer> {
     problem,
     version,
     status: Number(/^HTTP\/1.1 (\d+)/.exec(text)?.[1] ?? 0),
+    head: text.slice(0, text.indexOf("\r\n\r\n")),
     body: text.slice(text.indexOf("\r\n\r\n") + 4),
   };
 }

@@ -130,9 +130,14 @@ test.each([
     (text) => [
       "redirect",
       text,
-      `label gateway.redirect="${text}" is not https, a host name such as shop.example.com, or both as https://shop.example.com`,
+      `label gateway.redirect="${text}" is not https, a host name such as shop.example.com, both as https://shop.example.com, or none`,
     ],
   ),
+  ...["", "1", "11y", "-1d", "1y, all", "1y, preload", "30d, subdomains, preload"].map((text) => [
+    "hsts",
+    text,
+    `label gateway.hsts="${text}" is not a time such as 1y or 30d, perhaps with subdomains and preload as in 1y, subdomains, preload`,
+  ]),
   [
     "headers.request.X-A",
     "é",

@@ -1,6 +1,7 @@
 // Translates the environment of containers that nginx-proxy serves.
 
 import type Yaml from "yaml";
+import { NO_REDIRECT } from "../../model.ts";
 import { parseFolder } from "../settings/servers.ts";
 import { parsePort } from "../values.ts";
 import { quoted, type Notes, type Theirs } from "./notes.ts";
@@ -269,7 +270,8 @@ function readAccess(theirs: Theirs | undefined, notes: Notes): Settings {
 }
 
 function readHttpsMethod(theirs: Theirs | undefined, notes: Notes): Settings {
-  if (theirs === undefined || theirs.value === "noredirect") return {};
+  if (theirs === undefined) return {};
+  if (theirs.value === "noredirect") return { redirect: NO_REDIRECT };
   if (theirs.value === "redirect") return { redirect: "https", "redirect.code": "301" };
   if (theirs.value === "nohttp") {
     notes.warn(theirs, "what comes without TLS is sent to https instead of refused", "redirect");

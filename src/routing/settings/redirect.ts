@@ -1,10 +1,12 @@
 // Reads where requests are sent instead.
 
+import { NO_REDIRECT } from "../../model.ts";
 import { parseHost } from "../values.ts";
 
-/** `https`, a host name, or both as `https://shop.example.com`. */
+/** `https`, a host name, both as `https://shop.example.com`, or `none`. */
 export function parseRedirect(text: string): string | undefined {
   const word = text.toLowerCase();
+  if (word === NO_REDIRECT) return word;
   const [, scheme = "", name = ""] = /^(https:\/\/)?(.*)$/.exec(word) ?? [];
   const host = parseHost(name);
   if (host === undefined || host.startsWith("*.") || host === "http") return undefined;

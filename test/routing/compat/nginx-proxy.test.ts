@@ -82,7 +82,7 @@ test.each<[string, Texts, Texts]>([
     { ...HOST, HTTPS_METHOD: "redirect" },
     { ...SERVED, redirect: "https", "redirect.code": "301" },
   ],
-  ["noredirect", { ...HOST, HTTPS_METHOD: "noredirect" }, SERVED],
+  ["noredirect", { ...HOST, HTTPS_METHOD: "noredirect" }, { ...SERVED, redirect: "none" }],
 ])("%s", (_, environment, labels) => {
   expect(labelsOf({}, environment)).toEqual(labels);
   expect(warningsOf({}, environment)).toEqual([]);
