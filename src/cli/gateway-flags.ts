@@ -47,6 +47,10 @@ export const GATEWAY_FLAGS: FlagDefs = {
     type: "boolean",
     description: "refuse connections for names that no certificate is for",
   },
+  http3: {
+    type: "boolean",
+    description: "serve HTTP/3, too, at the same ports of UDP; takes HAProxy 3.2 or later",
+  },
   "no-redirect": {
     type: "boolean",
     description: "serve hosts that have a certificate without TLS, too, instead of redirecting",

@@ -185,7 +185,9 @@ function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefine
   const isUsed =
     raw["listen-https"] !== undefined || certs.length > 0 || typeof raw["acme"] === "string";
   if (!isUsed) {
-    const lonely = ["tls", "strict-sni", "no-redirect"].find((flag) => raw[flag] !== undefined);
+    const lonely = ["tls", "strict-sni", "http3", "no-redirect"].find(
+      (flag) => raw[flag] !== undefined,
+    );
     if (lonely === undefined) return undefined;
     throw usage(
       `Cannot use --${lonely} alone: nothing is served by HTTPS`,
@@ -193,6 +195,9 @@ function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefine
     );
   }
   const own = list(raw["listen-https"], "*:443").map(parseListen);
+  if (raw["http3"] === true && raw["proxy-protocol"] === true) {
+    throw usage("--http3 and --proxy-protocol exclude each other: no proxy passes UDP on so");
+  }
   const both = own.find((address) => listen.includes(address));
   if (both !== undefined) {
     throw usage(
@@ -206,6 +211,7 @@ function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefine
     profile: profile ?? "intermediate",
     strictSni: raw["strict-sni"] === true,
     redirect: raw["no-redirect"] !== true,
+    http3: raw["http3"] === true,
   };
 }
 

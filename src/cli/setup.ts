@@ -58,6 +58,13 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       hint: "use a HAProxy that is built with Lua, as those of distributions are",
     });
   }
+  if (options.tls?.http3 === true && !build.quic) {
+    throw new GatewayError(
+      "haproxy",
+      `Cannot use --http3: HAProxy ${build.version} is not built with a library of TLS that has QUIC`,
+      { hint: "use HAProxy 3.2 or later of a distribution with OpenSSL 3.5, or leave --http3 out" },
+    );
+  }
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
   const tcpPorts = new TcpPorts();

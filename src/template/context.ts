@@ -123,6 +123,8 @@ export interface HaproxyContext {
   readonly version: string;
   /** Whether it runs Lua scripts. */
   readonly lua: boolean;
+  /** Whether it speaks HTTP/3. */
+  readonly quic: boolean;
   /** Empty if HAProxy does not start as root or the system has no user for it. */
   readonly user: string;
   readonly group: string;

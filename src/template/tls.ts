@@ -18,13 +18,15 @@ export interface TlsOptions {
   readonly strictSni: boolean;
   /** Whether a client that comes without TLS is sent to a host that has a certificate. */
   readonly redirect: boolean;
+  /** Whether HTTP/3 is served, too. */
+  readonly http3: boolean;
 }
 
 /** What templates see of how HTTPS is served: nothing of where certificates come from. */
 export function tlsOptions(choice: TlsOptions | undefined): TlsOptions | false {
   if (choice === undefined) return false;
-  const { listen, profile, strictSni, redirect } = choice;
-  return { listen, profile, strictSni, redirect };
+  const { listen, profile, strictSni, redirect, http3 } = choice;
+  return { listen, profile, strictSni, redirect, http3 };
 }
 
 /** What is served by HTTPS. */
@@ -41,8 +43,9 @@ export interface TlsMaterial {
 }
 
 /** What templates see of it. */
-export interface TlsContext extends Omit<TlsOptions, "listen"> {
-  readonly listen: readonly string[];
+export interface TlsContext extends TlsOptions {
+  /** Where HTTP/3 is served, as `bind` takes it. */
+  readonly quic: readonly string[];
   /** Each line of the list of certificates, besides the first one. */
   readonly certificates: readonly { readonly path: string; readonly names: string }[];
   /** The certificate for unknown names, with its key. */
@@ -65,6 +68,7 @@ export function toTlsContext(options: TlsOptions, material: TlsMaterial): TlsCon
     ...contexts.get(material, toTables),
     fallback: material.fallback,
     ticketKeys: material.ticketKeys,
+    quic: listen.map((address) => `${address.startsWith("[") ? "quic6" : "quic4"}@${address}`),
     port: port === ":443" ? "" : port,
   };
 }

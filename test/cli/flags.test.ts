@@ -57,6 +57,7 @@ test("every flag of the program of 2018 and every other one is there", () => {
   const booleans = Object.keys(GATEWAY_FLAGS).filter((name) => !STRINGS.includes(name));
   expect(booleans.toSorted()).toEqual([
     "always-reload",
+    "http3",
     "index",
     "manage-haproxy",
     "no-acme-self-check",

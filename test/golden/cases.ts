@@ -11,6 +11,7 @@ import { choosePaths, type Paths } from "../../src/gateway/paths.ts";
 import { createLogger } from "../../src/lib/log.ts";
 import type { Host } from "../../src/gateway/host.ts";
 import type { Certificate, Container, Files, Reach, Snapshot } from "../../src/model.ts";
+import { compareVersions } from "../../src/lib/text.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
@@ -107,7 +108,12 @@ function readCase(name: string): GoldenCase {
           ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
         },
-        haproxy: { version: haproxy, lua: true, ...paths.haproxy },
+        haproxy: {
+          version: haproxy,
+          lua: true,
+          quic: compareVersions(haproxy, "3.2") >= 0,
+          ...paths.haproxy,
+        },
         pathOf,
         labelFiles: readerOf(labelFiles),
         certificates: certificatesOf(tls !== undefined, certificates, pathOf("certificates")),

@@ -8,7 +8,9 @@ import { join } from "node:path";
  * The folder of a part of the cache: a root file system of its own.
  * @throws Error if it is not there
  */
-export function cached(part: "chromium" | "applications" | "postgresql" | "pebble"): string {
+export function cached(
+  part: "chromium" | "applications" | "postgresql" | "pebble" | "curl",
+): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   const folder = join(cache, "docker-api-gateway", part);
   if (existsSync(folder)) return folder;

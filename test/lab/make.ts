@@ -56,6 +56,7 @@ export const SETTINGS: DesiredSettings = {
   haproxy: {
     version: "2.6.12",
     lua: true,
+    quic: false,
     user: "",
     group: "",
     chroot: "",

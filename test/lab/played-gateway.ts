@@ -96,6 +96,7 @@ export class PlayedGateway {
       haproxy: {
         version,
         lua: true,
+        quic: false,
         user: "",
         group: "",
         chroot: "",

@@ -15,6 +15,8 @@ export interface Build {
   readonly version: string;
   /** Whether it runs Lua scripts. */
   readonly lua: boolean;
+  /** Whether it speaks HTTP/3 with all clients. */
+  readonly quic: boolean;
 }
 
 /**
@@ -32,7 +34,13 @@ export async function haproxyBuild(program: string): Promise<Build> {
   const version = /HA-?Proxy version (\d+\.\d+[.\d]*)/i.exec(lines.join("\n"))?.[1];
   if (version !== undefined) {
     const features = lines.find((line) => line.startsWith("Feature list")) ?? "";
-    return { version: version.replace(/\.$/, ""), lua: / \+LUA\b/.test(features) };
+    return {
+      version: version.replace(/\.$/, ""),
+      lua: / \+LUA\b/.test(features),
+      // With an OpenSSL that has no QUIC, HAProxy does without a hello of more than one packet, which
+      // the browsers of today send.
+      quic: / \+QUIC\b/.test(features) && !/ \+QUIC_OPENSSL_COMPAT\b/.test(features),
+    };
   }
   throw new GatewayError("haproxy", `Cannot read the version of "${program}"`, {
     lines,

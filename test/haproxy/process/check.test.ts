@@ -41,6 +41,7 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
     const build = await haproxyBuild(program);
     expect(build.version).toStartWith(`${version}.`);
     expect(build.lua).toBe(true);
+    expect(build.quic).toBe(!["2.6", "3.0"].includes(version));
   });
 
   const CASES = [undefined, "api.test"].flatMap((domain) =>
