@@ -20,6 +20,7 @@ import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { freePort } from "../lab/ports.ts";
+import { OcspResponder } from "./ocsp-responder.ts";
 import { openssl, requestTls, type TlsAnswer, type TlsRequest } from "../lab/tls-client.ts";
 import {
   BRIEF_HOLD,
@@ -311,6 +312,25 @@ describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version
     expect(warnings.filter((message) => message.includes(certs))).toEqual([
       `${join(certs, "lonely.key")} is not used: there is no lonely.crt beside it`,
     ]);
+  });
+
+  test("where a certificate names a responder of OCSP, clients get its answer", async () => {
+    const responder = await OcspResponder.start("shop.example.com");
+    try {
+      await start();
+      place(join(certs, "shop.pem"), responder.pem);
+      const stapled = (): string =>
+        /OCSP response: (?:no response sent)|Cert Status: \w+/.exec(
+          openssl(port, "shop.example.com", responder.pem, "-status"),
+        )?.[0] ?? "";
+      await gateway.until(async () => {
+        expect((await ask("shop.example.com")).names).toEqual(["shop.example.com"]);
+      });
+      if (version === "2.6") expect(stapled()).toBe("OCSP response: no response sent");
+      else await gateway.until(() => expect(stapled()).toBe("Cert Status: good"));
+    } finally {
+      await responder.stop();
+    }
   });
 
   test("strict: only names that have a certificate; modern: only TLS 1.3", async () => {
