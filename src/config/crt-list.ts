@@ -23,7 +23,8 @@ interface ShownLine {
 
 /** The lines of a running list, from HAProxy's answer to `show ssl crt-list -n`. */
 export function shownLines(answer: string): ShownLine[] {
-  return listLines(answer).map((shown) => {
+  // All versions write a NUL behind the value of "alpn".
+  return listLines(answer.replaceAll("\0", "")).map((shown) => {
     const [, file = "", number = "", rest = ""] = /^(\S+):(\d+)(.*)$/.exec(shown) ?? [];
     return { line: `${file}${rest}`, number };
   });

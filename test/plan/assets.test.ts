@@ -4,6 +4,7 @@ import { expect, test } from "bun:test";
 import { mapEntries, valuesByKey } from "../../src/config/map-file.ts";
 import type { Operation } from "../../src/config/operations.ts";
 import { planAssets } from "../../src/plan/assets.ts";
+import type { AssetKind, Files } from "../../src/model.ts";
 import { files, randomNumbers } from "../lab/make.ts";
 
 const LINES = ["k/ v", "k/ w", "l/ v|1", "l/ v|2", "m/ x", "# k/ y", "", "  n/ z  "];
@@ -61,3 +62,54 @@ function applied(before: string, done: readonly Operation[]): object {
   }
   return Object.fromEntries(entries);
 }
+
+/** What is planned for a file of some kind. */
+function planned(kind: AssetKind, before: string, after: string): string[] {
+  const asset = (text: string): Files => ({ config: "", assets: { "/x": { kind, text } } });
+  const changes = planAssets(asset(before), asset(after), {});
+  return changes.flatMap(({ operations: all, reasons }) => [
+    ...all.map((operation) => Object.values(operation).join(" ")),
+    ...reasons,
+  ]);
+}
+
+test.each<[string, AssetKind, string, string, string[]]>([
+  ["the same list", "crtlist", "/d\n/a a.org\n", "/d\n# x\n  /a  a.org\n", []],
+  [
+    "a certificate that is renewed: the new one comes first",
+    "crtlist",
+    "/d\n/a.1 a.org\n/b b.org\n",
+    "/d\n/a.2 a.org\n/b b.org\n",
+    ["add certificate /x /a.2 a.org", "remove certificate /x /a.1 a.org"],
+  ],
+  [
+    "other names",
+    "crtlist",
+    "/d\n/a a.org\n",
+    "/d\n/a a.org b.org\n",
+    ["add certificate /x /a a.org b.org", "remove certificate /x /a a.org"],
+  ],
+  ["another order", "crtlist", "/d\n/a a\n/b b\n", "/d\n/b b\n/a a\n", []],
+  ["another first one", "crtlist", "/d\n", "/e\n", ["crtlist /x has another first certificate"]],
+  ["the same certificate", "certificate", "a", "a", []],
+  ["another certificate", "certificate", "a", "b", ["set certificate /x b"]],
+  ["the same keys", "ticketkeys", "a\nb\nc\n", "a\nb\nc\n", []],
+  ["one turn", "ticketkeys", "a\nb\nc\n", "b\nc\nd\n", ["turn ticket keys /x d"]],
+  [
+    "two turns",
+    "ticketkeys",
+    "a\nb\nc\n",
+    "c\nd\ne\n",
+    ["turn ticket keys /x d", "turn ticket keys /x e"],
+  ],
+  [
+    "all of them",
+    "ticketkeys",
+    "a\nb\nc\n",
+    "d\ne\nf\n",
+    ["turn ticket keys /x d", "turn ticket keys /x e", "turn ticket keys /x f"],
+  ],
+  ["fewer", "ticketkeys", "a\nb\nc\n", "b\nc\n", ["ticketkeys /x has more keys, or fewer"]],
+])("%s", (_, kind, before, after, expected) => {
+  expect(planned(kind, before, after)).toEqual(expected);
+});

@@ -29,7 +29,8 @@ export class TicketKeys {
 
   /** Whether it is time for another key. */
   isDue(now: number): boolean {
-    return now - this.#turnedAt >= TURN_AFTER || now < this.#turnedAt;
+    // A clock that has gone far back must not keep a key for ever.
+    return Math.abs(now - this.#turnedAt) >= TURN_AFTER;
   }
 
   /** The text of HAProxy's file. @param now in milliseconds since 1970 */

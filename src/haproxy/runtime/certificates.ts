@@ -73,14 +73,24 @@ async function setCertificate(ask: Ask, file: string, text: string): Promise<voi
   if (Buffer.byteLength(text) > LONGEST) {
     throw new GatewayError("haproxy", `A certificate of more than ${LONGEST} bytes takes a reload`);
   }
-  const set = `set ssl cert ${word(file)} <<\n${text.trimEnd()}\n`;
-  const answer = await ask(set);
-  // A gateway that was killed may have left one half done.
-  const [, other] = /ongoing transaction is about '([^']+)'/.exec(answer) ?? [];
-  if (other !== undefined) await ask(`abort ssl cert ${word(other)}`);
-  const last = other === undefined ? answer : await ask(set);
-  if (!/Transaction (created|updated)/.test(last)) throw refusal("set ssl cert", file, last);
-  await expect(ask, `commit ssl cert ${word(file)}`, /Success!/);
+  const first = await tryToSet(ask, file, text);
+  if (SET.test(first)) return;
+  // A gateway that was killed may have left another one half done. HAProxy 2.6 tells only at the end.
+  const [, other] = /ongoing transaction is about '([^']+)'/.exec(first) ?? [];
+  if (other === undefined) throw refusal("set ssl cert", file, first);
+  await ask(`abort ssl cert ${word(other)}`);
+  const second = await tryToSet(ask, file, text);
+  if (!SET.test(second)) throw refusal("set ssl cert", file, second);
+}
+
+const SET = /Success!/;
+
+/** @returns HAProxy's last words, which match `SET` if all went well */
+async function tryToSet(ask: Ask, file: string, text: string): Promise<string> {
+  const answer = await ask(`set ssl cert ${word(file)} <<\n${text.trimEnd()}\n`);
+  return /Transaction (created|updated)/.test(answer)
+    ? ask(`commit ssl cert ${word(file)}`)
+    : answer;
 }
 
 async function readCertificate(file: string): Promise<string> {
