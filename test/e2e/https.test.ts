@@ -10,17 +10,18 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
-import { mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Authority, place } from "../lab/authority.ts";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
-import { haproxyVersions } from "../lab/haproxy.ts";
+import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { freePort } from "../lab/ports.ts";
 import { OcspResponder } from "./ocsp-responder.ts";
+import { runToEnd } from "./program.ts";
 import { openssl, requestTls, type TlsAnswer, type TlsRequest } from "../lab/tls-client.ts";
 import {
   BRIEF_HOLD,
@@ -282,6 +283,26 @@ describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version
       const isSecret = /\.(keys|pem)$|\.certificates$/.test(file);
       const { mode } = statSync(join(gateway.dir, file));
       if (isSecret) expect([file, mode & 0o077]).toEqual([file, 0]);
+    }
+  });
+
+  test("render prints no key, neither that of the gateway nor that of its flags", async () => {
+    await put("default.pem", ["shop.example.com"]);
+    await start();
+    await eventually(async () => expect((await ask("shop.example.com")).problem).toBe(""));
+    const flags = [`--docker-host=${engine.dockerHost}`, `--haproxy=${haproxyProgram(version)}`];
+    const output = `--output-file=${gateway.output}`;
+    const own = [`--gateway=${join(gateway.dir, "haproxy.gateway.sock")}`];
+    for (const words of [own, [...flags, output, "--manage-haproxy", `--certs=${certs}`]]) {
+      const { status, stdout } = await runToEnd(["render", ...words]);
+      expect([words, status]).toEqual([words, 0]);
+      expect(stdout).toContain("haproxy.default.pem");
+      expect(stdout).not.toContain("PRIVATE KEY");
+      for (const line of readFileSync(join(gateway.dir, "haproxy.tickets.keys"), "utf8").split(
+        "\n",
+      )) {
+        if (line !== "") expect(stdout).not.toContain(line);
+      }
     }
   });
 

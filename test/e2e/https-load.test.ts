@@ -1,0 +1,109 @@
+// A certificate is renewed again and again under load: no handshake fails, and HAProxy is not reloaded.
+
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
+import { Authority, place } from "../lab/authority.ts";
+import { removeAll, run } from "../lab/containers.ts";
+import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
+import { haproxyVersions } from "../lab/haproxy.ts";
+import { importImage } from "../lab/images.ts";
+import { labDir } from "../lab/leftovers.ts";
+import { freePort } from "../lab/ports.ts";
+import { requestTls } from "../lab/tls-client.ts";
+import { closeGateways, startGateway } from "./gateway.ts";
+
+setDefaultTimeout(180_000);
+
+const NAME = "shop.example.com";
+const RENEWALS = 20;
+const HANDSHAKES = 10_000;
+/** So many clients ask at a time, each with such a pause, in milliseconds. */
+const [CLIENTS, PAUSE] = [10, 25];
+
+let engine: Engine;
+let authority: Authority;
+
+beforeAll(async () => {
+  engine = await sharedEngine();
+  authority = await Authority.make();
+  await importImage(engine, "acme/shop:1", { expose: [8000] });
+});
+
+afterAll(async () => {
+  await removeAll(engine);
+  closeGateways();
+});
+
+/** Clients that go on until they are stopped. Each of their handshakes counts. */
+class Clients {
+  handshakes = 0;
+  readonly failures: string[] = [];
+  /** The serial numbers of the certificates that were shown. */
+  readonly shown = new Set<string>();
+  readonly #ending = new AbortController();
+  readonly #running: Promise<void>[];
+
+  constructor(private readonly port: number) {
+    this.#running = Array.from({ length: CLIENTS }, () => this.#run());
+  }
+
+  async stop(): Promise<void> {
+    this.#ending.abort();
+    await Promise.all(this.#running);
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#ending.signal.aborted) {
+      this.handshakes++;
+      try {
+        const { problem, serial, status } = await requestTls({
+          port: this.port,
+          name: NAME,
+          path: "/acme/shop/",
+          ca: authority.root,
+        });
+        if (problem !== "" || status !== 200) this.failures.push(`${status} ${problem}`);
+        this.shown.add(serial);
+      } catch (error) {
+        this.failures.push(String(error));
+      }
+      await Bun.sleep(PAUSE);
+    }
+  }
+}
+
+test.each(haproxyVersions())(
+  `${RENEWALS} renewals during ${HANDSHAKES} handshakes, ${testFlavour()}, HAProxy %s`,
+  async (version) => {
+    const certs = labDir("certs");
+    const issue = async (): Promise<void> => {
+      place(join(certs, "shop.pem"), (await authority.issue([NAME])).both);
+    };
+    await issue();
+    const port = await freePort();
+    const gateway = await startGateway({
+      dockerHost: engine.dockerHost,
+      version,
+      flags: [`--certs=${certs}`, `--listen-https=127.0.0.1:${port}`],
+    });
+    const shop = await run(engine, "acme/shop:1");
+    await gateway.served("/acme/shop/", shop.name);
+    await gateway.until(async () => {
+      expect((await requestTls({ port, name: NAME, ca: authority.root })).problem).toBe("");
+    });
+    const clients = new Clients(port);
+    await gateway.until(() => expect(clients.shown.size).toBe(1));
+    for (let count = 1; count <= RENEWALS; count++) {
+      const before = clients.shown.size;
+      await issue();
+      await gateway.until(() => expect(clients.shown.size).toBeGreaterThan(before));
+    }
+    await gateway.until(() => expect(clients.handshakes).toBeGreaterThan(HANDSHAKES), 120_000);
+    await clients.stop();
+    expect(clients.failures).toEqual([]);
+    expect(clients.shown.size).toBe(RENEWALS + 1);
+    expect(gateway.count(/^reload:/)).toBe(1);
+    await shop.remove();
+    await gateway.stop();
+  },
+);
