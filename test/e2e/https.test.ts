@@ -13,6 +13,7 @@ import {
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Authority, place } from "../lab/authority.ts";
+import { cached } from "../lab/cache.ts";
 import { removeAll, run } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyProgram, haproxyVersions } from "../lab/haproxy.ts";
@@ -35,10 +36,12 @@ setDefaultTimeout(60_000);
 
 let engine: Engine;
 let authority: Authority;
+let curl = "";
 
 beforeAll(async () => {
   engine = await sharedEngine();
   authority = await Authority.make();
+  curl = join(cached("curl"), "usr/bin/curl");
   await importImage(engine, "acme/shop:1", { expose: [8000] });
 });
 
@@ -304,6 +307,75 @@ describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version
         if (line !== "") expect(stdout).not.toContain(line);
       }
     }
+  });
+
+  test("by HTTP/2 a request is treated as by HTTP/1.1", async () => {
+    await put("shop.pem", ["shop.example.com", "other.example.com"]);
+    await start();
+    const labels = {
+      "gateway.host": "other.example.com",
+      "gateway.path": "/",
+      "gateway.service": "other",
+    };
+    const other = await run(engine, "acme/shop:1", { labels });
+    const shop = await run(engine, "acme/shop:1");
+    await gateway.served("/acme/shop/", shop.name);
+    await eventually(async () => {
+      const answer = await ask("other.example.com", { path: "/" });
+      expect(answer.body).toContain(other.name);
+    });
+    writeFileSync(join(certs, "ca.crt"), authority.root);
+    /** The status, where it leads, and what the container got: method, target and headers. */
+    const asked = (protocol: string, url: string, flags: readonly string[]): string => {
+      const host = new URL(url).hostname;
+      const words = ["-s", "-i", protocol, "--path-as-is", "--cacert", join(certs, "ca.crt")];
+      const to = ["--resolve", `${host}:${port}:127.0.0.1`, url];
+      const { stdout, exitCode } = Bun.spawnSync([curl, ...words, ...flags, ...to]);
+      return `${exitCode} ${stdout
+        .toString()
+        .split(/\r?\n/)
+        .map((line) => line.toLowerCase())
+        .filter((line) =>
+          /^(http\/|location|name|method|target|header: x-|header: host)/.test(line),
+        )
+        .map((line) => line.replace(/^http\/\S+ (\d+).*/, "$1"))
+        .join("; ")}`;
+    };
+    const targets = [
+      "/acme/shop/a%20b?c=d",
+      "/acme/shop",
+      "/acme/shop/",
+      "/acme/shop/a/../b",
+      "/acme/shop/../b",
+      "/acme/shop/%2e%2e/b",
+      "/acme/shop/..%2fb",
+      "/acme/shop/a?b=../c",
+      "/acme/shop/https://x/",
+      "/acme/shopper",
+      "/",
+      "//acme/shop/",
+    ];
+    const flags = [
+      [],
+      ["-X", "POST", "-d", "text"],
+      ["-X", "DELETE"],
+      ["-H", "Accept: text/html", "-H", `Referer: https://shop.example.com:${port}/acme/shop/`],
+      ["-H", "X-Forwarded-For: 1.2.3.4", "-H", "X-Real-IP: 1.2.3.4"],
+    ];
+    for (const host of ["shop.example.com", "other.example.com"]) {
+      for (const target of targets) {
+        for (const more of flags) {
+          const url = `https://${host}:${port}${target}`;
+          const what = [url, ...more].join(" ");
+          expect([what, asked("--http2", url, more)]).toEqual([
+            what,
+            asked("--http1.1", url, more),
+          ]);
+        }
+      }
+    }
+    const url = `https://shop.example.com:${port}/acme/shop/x`;
+    expect(asked("--http2", url, [])).toContain("target: /x");
   });
 
   test("files of certbot, of nginx-proxy and of HAProxy are found", async () => {
