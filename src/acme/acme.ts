@@ -266,11 +266,8 @@ export class Acme {
     known.certificate = parseBundle(bundle);
     known.reason = "";
     if (now !== undefined) now.certificate = known.certificate;
-    const until = new Date(known.certificate?.notAfter ?? 0).toISOString().slice(0, 10);
-    log.info(
-      `certificate for ${listed(names)} by ${known.certificate?.issuer} until ${until}, ` +
-        `in ${this.#folder.pathOf(file)}`,
-    );
+    // Once it is served, the gateway tells of it.
+    log.debug(`${this.#authority.host} made ${this.#folder.pathOf(file)} for ${listed(names)}`);
   }
 
   async #fail(known: Known, error: unknown, isBegun: boolean): Promise<void> {

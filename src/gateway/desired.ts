@@ -7,7 +7,7 @@ import type { Logger } from "../lib/log.ts";
 import { sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files, Model, Reach, Service, Snapshot, TlsFiles } from "../model.ts";
-import { chooseCertificates } from "../routing/certificates.ts";
+import { chooseCertificates, type CertificateChoice } from "../routing/certificates.ts";
 import { withFiles } from "../routing/settings/files.ts";
 import { titleOf } from "../routing/intent.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
@@ -30,10 +30,13 @@ import type { LabelFiles } from "./label-files.ts";
 import type { TemplateSlot } from "./template-file.ts";
 import { notForwarded, takenAtHost, withoutTaken, type TcpPorts } from "./tcp-ports.ts";
 
-const materials = new WeakCache<TlsFiles, TlsMaterial>();
+/** What is served by HTTPS, and which certificate is shown for which name. */
+type Https = TlsMaterial & CertificateChoice;
+
+const materials = new WeakCache<TlsFiles, Https>();
 
 /** What is served by HTTPS: it is the same object for the same certificates. */
-function materialOf(files: TlsFiles): TlsMaterial {
+function materialOf(files: TlsFiles): Https {
   return materials.get(files, ({ certificates, fallback, ticketKeys }) => {
     return { ...chooseCertificates(certificates), fallback, ticketKeys };
   });
@@ -66,7 +69,7 @@ export interface Desired {
   /** The pages for errors that are in the files. */
   readonly pages: readonly ErrorPage[];
   /** What is served by HTTPS in the files. */
-  readonly tls: TlsMaterial;
+  readonly tls: Https;
   /** What authorities ask for that is in the files. */
   readonly challenges: Challenges["entries"];
 }

@@ -24,6 +24,7 @@ import {
   type Source,
 } from "../model.ts";
 import type { Owners } from "../config/owners.ts";
+import { certificateNews, type CertificateChoice } from "../routing/certificates.ts";
 import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
 import { AddressTaken, type Applier } from "./apply.ts";
 import { Fence } from "./fence.ts";
@@ -324,7 +325,7 @@ export class Gateway {
     const plan = planChange(applied, desired.files, running);
     if (plan.kind === "none") {
       applier.keep(desired.files);
-      return this.#done(desired.model, { how: "none", reasons: [] });
+      return this.#done(desired, { how: "none", reasons: [] });
     }
     if (this.#takesUnknown(applied, desired)) return "waiting";
     const { retryAt = 0 } = this.#schedule;
@@ -387,7 +388,7 @@ export class Gateway {
     const done = plan.operations.map((operation) => operation.do).join(", ");
     this.parts.log.debug(`changed without a reload: ${done} (${ms} ms)`);
     this.#count("runtimeChanges");
-    this.#done(desired.model, { how: "runtime", reasons: [] });
+    this.#done(desired, { how: "runtime", reasons: [] });
     return undefined;
   }
 
@@ -421,7 +422,7 @@ export class Gateway {
     this.parts.applier.awaitAnswers(this.#holds.awaited);
     this.#count("reloads");
     const reload: Change = { event: "reload", reasons, ms: now - started, at: now };
-    return this.#done(desired.model, { how: "reload", reasons }, [reload]);
+    return this.#done(desired, { how: "reload", reasons }, [reload]);
   }
 
   /**
@@ -454,24 +455,26 @@ export class Gateway {
    * @param way how it got there
    * @param reloads the reload that was needed, if any
    */
-  #done(model: Model, way: Way, reloads: readonly Change[] = []): Outcome {
+  #done({ model, tls }: Desired, way: Way, reloads: readonly Change[] = []): Outcome {
     const { source, desired } = this.parts;
     desired.accepted();
     const at = Date.now();
     const { applied, lastChange } = this.#state;
+    const shown = sameShown(this.#state.shown, tls);
     const routes = changesBetween(applied, model, (id) => source.waited(id));
     source.settled();
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
     this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
     this.#backoff.reset();
-    const news = [...routes, ...holdsBetween(applied, model)].map((change) => ({
-      ...change,
-      way,
-      at,
-    }));
+    const news = [
+      ...routes,
+      ...holdsBetween(applied, model),
+      ...certificateNews(this.#state.shown, shown),
+    ].map((change) => ({ ...change, way, at }));
     this.#publish({
       ...withChanges(this.#state, [...reloads, ...news]),
       applied: model,
+      shown,
       problem: undefined,
       lastChange: news.length > 0 || applied === undefined ? at : lastChange,
     });
@@ -700,6 +703,16 @@ export class Gateway {
     for (const listener of this.#listeners) listener(this.#state, before);
     this.#state = withoutOldChanges(this.#state);
   }
+}
+
+/** The certificates that are shown, without any key. It is the same object as long as they are the same. */
+function sameShown(
+  before: CertificateChoice,
+  { entries, byName, byDefault }: CertificateChoice,
+): CertificateChoice {
+  return before.entries === entries && before.byDefault === byDefault
+    ? before
+    : { entries, byName, byDefault };
 }
 
 function nameOf({ name }: Server): string {

@@ -10,6 +10,7 @@ import { ABOUT_TO_START, isForwarded, type Model, type Server, type Service } fr
 import { nameOf } from "../lib/places.ts";
 import {
   changesSince,
+  type CertificateChange,
   type Change,
   type HoldChange,
   type OddAnswersChange,
@@ -190,6 +191,7 @@ export function lineOf(change: Change, labelPrefix: string): ChangeLine {
     const message = `refused a request of ${client}: its headers are ${TOO_LARGE}`;
     return { level: "info", message, fields: { event, client } };
   }
+  if ("certificate" in change) return certificateLine(change);
   if (!("container" in change)) {
     const { event, route, way } = change;
     const message = `${event}: ${HOLD_MEANING[event](route)}`;
@@ -220,6 +222,26 @@ export function lineOf(change: Change, labelPrefix: string): ChangeLine {
 
 function wayOf(way: Way | undefined): { readonly way?: Way } {
   return way === undefined ? {} : { way };
+}
+
+/** More names of a certificate are counted. */
+const NAMES_SHOWN = 10;
+
+function certificateLine({ event, certificate, names, way }: CertificateChange): ChangeLine {
+  const { source, issuer, notAfter } = certificate;
+  const until = new Date(notAfter).toISOString();
+  const more = names.length - NAMES_SHOWN;
+  const listed = names.slice(0, NAMES_SHOWN).join(", ") + (more > 0 ? ` and ${more} more` : "");
+  const message =
+    event === "no certificate"
+      ? `no certificate for ${listed} any more from ${source}`
+      : `${event} for ${listed} from ${source}, by ${issuer}, until ${until.slice(0, 10)}`;
+  return {
+    level: "info",
+    message,
+    fields: { event, names, source, issuer, until },
+    ...wayOf(way),
+  };
 }
 
 function oddAnswersLine(

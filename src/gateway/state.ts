@@ -3,6 +3,11 @@
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { CertificateState, Model } from "../model.ts";
+import {
+  NO_CHOICE,
+  type CertificateChoice,
+  type CertificateNews,
+} from "../routing/certificates.ts";
 
 /**
  * How HAProxy got a change. `none`: it had it already. `runtime`: it was told while it ran. `reload`: it read
@@ -59,6 +64,12 @@ export interface RefusedRequestChange {
   readonly client: string;
 }
 
+/** What happened to a certificate that clients see. */
+export interface CertificateChange extends CertificateNews {
+  /** Undefined until HAProxy has it. */
+  readonly way?: Way;
+}
+
 interface ReloadChange {
   readonly event: "reload";
   readonly reasons: readonly string[];
@@ -72,6 +83,7 @@ export type Change = (
   | HoldChange
   | OddAnswersChange
   | RefusedRequestChange
+  | CertificateChange
   | ReloadChange
 ) & {
   /** In milliseconds since 1970. */
@@ -92,6 +104,8 @@ export interface State {
   readonly desired: Model | undefined;
   /** What is served; undefined before the first pass. */
   readonly applied: Model | undefined;
+  /** The certificates that clients see. */
+  readonly shown: CertificateChoice;
   /** How the certificates of --acme are; empty without it. */
   readonly certificates: readonly CertificateState[];
   /** The last changes, the oldest first. */
@@ -119,6 +133,7 @@ export function firstState(engine: string, now: number): State {
     problem: undefined,
     desired: undefined,
     applied: undefined,
+    shown: NO_CHOICE,
     certificates: [],
     changes: [],
     counters: { changes: 0, reloads: 0, runtimeChanges: 0, failures: 0 },

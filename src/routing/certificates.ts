@@ -1,6 +1,7 @@
 // Chooses which certificate is shown to clients for which name.
 
 import type { Certificate } from "../model.ts";
+import { isWildcard } from "../lib/places.ts";
 import { compare } from "../lib/text.ts";
 
 /** Which certificate is for which name. */
@@ -9,6 +10,8 @@ export interface CertificateChoice {
   readonly entries: readonly CertificateEntry[];
   /** The certificates of each name, one for each kind of key. */
   readonly byName: ReadonlyMap<string, readonly Certificate[]>;
+  /** The one for clients that ask for no name, or for one that no certificate is for; undefined: none is. */
+  readonly byDefault: Certificate | undefined;
 }
 
 interface CertificateEntry {
@@ -17,7 +20,11 @@ interface CertificateEntry {
 }
 
 /** Nobody has certificates. */
-export const NO_CHOICE: CertificateChoice = { entries: [], byName: new Map() };
+export const NO_CHOICE: CertificateChoice = {
+  entries: [],
+  byName: new Map(),
+  byDefault: undefined,
+};
 
 /**
  * Chooses one certificate for each name and kind of key. One that is valid comes before one that is not, then
@@ -45,9 +52,61 @@ export function chooseCertificates(certificates: readonly Certificate[]): Certif
   const entries = [...names]
     .map(([certificate, own]) => ({ certificate, names: own }))
     .toSorted((a, b) => compare(a.certificate.path, b.certificate.path));
-  return { entries, byName };
+  return { entries, byName, byDefault: certificates.findLast(({ isDefault }) => isDefault) };
 }
 
 function isBetter(a: Certificate, b: Certificate): boolean {
   return a.expired === b.expired ? a.notAfter > b.notAfter : !a.expired;
+}
+
+/**
+ * The certificates that are shown for a name, one for each kind of key: those of the name itself, else of the
+ * wildcard in place of its first label. Source: configuration manual, `crt-list`.
+ * @param name a host, or a wildcard such as `*.example.com`, in lower case
+ */
+export function certificatesFor(
+  name: string,
+  { byName }: Pick<CertificateChoice, "byName">,
+): readonly Certificate[] {
+  return byName.get(name) ?? byName.get(wildcardFor(name)) ?? [];
+}
+
+/** Whether a name has a certificate that clients accept. `templates/to-https.hbs` asks the same. */
+export function isSecured(name: string, { byName }: Pick<CertificateChoice, "byName">): boolean {
+  return [name, wildcardFor(name)].some(
+    (each) => byName.get(each)?.some(({ expired }) => !expired) === true,
+  );
+}
+
+/** The wildcard that stands for a name: `*.example.com` for `shop.example.com`. */
+function wildcardFor(name: string): string {
+  return isWildcard(name) ? name : name.replace(/^[^.]*/, "*");
+}
+
+/** What happened to a certificate that clients see. */
+export interface CertificateNews {
+  readonly event: "certificate" | "renewed certificate" | "no certificate";
+  readonly certificate: Certificate;
+  /** The names that it is, or was, shown for. */
+  readonly names: readonly string[];
+}
+
+/** Finds the certificates that are shown from now on, are renewed, or are shown no more. */
+export function certificateNews(
+  before: CertificateChoice,
+  after: CertificateChoice,
+): CertificateNews[] {
+  if (before.entries === after.entries) return [];
+  const old = new Map(before.entries.map((each) => [each.certificate.source, each]));
+  const now = new Set(after.entries.map(({ certificate }) => certificate.source));
+  const shown = after.entries.flatMap(({ certificate, names }): CertificateNews[] => {
+    const was = old.get(certificate.source)?.certificate;
+    // The name of its file has a hash of what is in it.
+    if (was?.path === certificate.path) return [];
+    return [{ event: was ? "renewed certificate" : "certificate", certificate, names }];
+  });
+  const gone = before.entries
+    .filter(({ certificate }) => !now.has(certificate.source))
+    .map((each): CertificateNews => ({ event: "no certificate", ...each }));
+  return [...shown, ...gone];
 }

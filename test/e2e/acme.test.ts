@@ -125,7 +125,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await start();
     const first = await issued("a.test");
     expect(first.subjectAltName).toBe("DNS:a.test");
-    await gateway.logged(/^certificate for a\.test by .*Pebble.* until \d/);
+    await gateway.logged(/^certificate for a\.test from .*a\.test\.pem, by .*Pebble.*, until \d/);
     // The authority says when it wants it renewed (RFC 9773).
     await gateway.until(() => {
       const { certificates } = JSON.parse(

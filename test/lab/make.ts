@@ -6,7 +6,14 @@ import { ErrorDir } from "../../src/gateway/error-dir.ts";
 import { LabelFiles } from "../../src/gateway/label-files.ts";
 import type { DesiredSettings } from "../../src/gateway/desired.ts";
 import { GatewayError, type ErrorCode } from "../../src/lib/errors.ts";
-import type { Attachment, Container, Files, Reach, Snapshot } from "../../src/model.ts";
+import type {
+  Attachment,
+  Certificate,
+  Container,
+  Files,
+  Reach,
+  Snapshot,
+} from "../../src/model.ts";
 import { holdOptions, proxyOptions } from "../../src/template/context.ts";
 import type { RoutingOptions } from "../../src/routing/routing.ts";
 
@@ -96,6 +103,26 @@ export function container(name: string, rest: Partial<Container> = {}): Containe
     exposed: [8000],
     pid: 0,
     startedAt: "",
+    ...rest,
+  };
+}
+
+/** A certificate that is valid. @param source the path of its file */
+export function certificate(
+  source: string,
+  names: readonly string[],
+  rest: Partial<Certificate> = {},
+): Certificate {
+  return {
+    path: `/x/certificates${source}`,
+    names,
+    kind: "ec",
+    notBefore: Date.parse("2026-10-03"),
+    notAfter: Date.parse("2027-01-01"),
+    expired: false,
+    issuer: "Let's Encrypt R11",
+    source,
+    isDefault: false,
     ...rest,
   };
 }
