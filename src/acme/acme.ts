@@ -173,7 +173,7 @@ export class Acme {
     return [...files].flatMap((file) => {
       const memory = this.#folder.memory(file);
       const isWanted = this.#known.has(file);
-      if (isWanted !== (memory.unwantedSince === undefined)) {
+      if (isWanted !== (memory.unwantedSince !== undefined)) {
         if (!canGo(memory, now)) return [];
         const run = async (): Promise<void> => {
           await this.#folder.remove(file);

@@ -234,6 +234,33 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.count(/^Cannot/)).toBe(0);
   });
 
+  test("a route that is gone keeps its certificate for 30 days, and nothing is written meanwhile", async () => {
+    await authority();
+    serve("one", "a.test");
+    serve("two", "b.test");
+    await start();
+    await issued("a.test");
+    await issued("b.test");
+    const memory = join(dir, "acme/state/memory.json");
+    const since = (): unknown =>
+      JSON.parse(readFileSync(memory, "utf8")).certificates["a.test"].unwantedSince;
+    stage.end("one");
+    await gateway.until(() => expect(since()).toBeNumber());
+    // For the other one, too, there is nothing to remember now.
+    await gateway.until(async () => {
+      const { mtimeMs } = statSync(memory);
+      await Bun.sleep(300);
+      expect(statSync(memory).mtimeMs).toBe(mtimeMs);
+    });
+    await gateway.stop();
+    expect(existsSync(file("a.test"))).toBe(true);
+    pass(31 * 86_400_000);
+    await start();
+    await gateway.logged(/a\.test\.pem is removed: no route has had its names for 30 d/);
+    expect(existsSync(file("a.test"))).toBe(false);
+    expect(existsSync(file("b.test"))).toBe(true);
+  });
+
   test("a name that does not lead here is not asked for until it does", async () => {
     await authority();
     writeFileSync(hosts, "127.0.0.1 localhost a.test\n127.0.0.9 b.test\n");
