@@ -5,9 +5,10 @@ import { fstatSync } from "node:fs";
 import type { Command, CommandIo, Signals } from "./cli/command.ts";
 import { COMMANDS, findCommand, PROGRAM } from "./cli/commands.ts";
 import { describeError, EXIT_STATUS, GatewayError, systemCode } from "./lib/errors.ts";
-import { nearest, normalise, readFlags } from "./cli/flags.ts";
+import { normalise, readFlags } from "./cli/flags.ts";
 import { helpOf } from "./cli/help.ts";
 import { createLogger } from "./lib/log.ts";
+import { nearest } from "./lib/text.ts";
 import { isJournal } from "./cli/setup.ts";
 
 /** The commit that the program was built from. .ci/build.ts sets it. */
@@ -80,8 +81,9 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { values, typed, positionals } = readFlags(rest, command.flags, process.env);
-  const [argument, extra] =
-    command.argument === undefined ? [undefined, ...positionals] : positionals;
+  const places = [command.argument, command.more].filter((each) => each !== undefined);
+  const [extra] = positionals.slice(places.length);
+  const [argument, more] = positionals;
   if (extra !== undefined) throw unknownWord(extra, command);
   if (argument === undefined && command.argument?.required) {
     const what = command.argument.name.toUpperCase();
@@ -89,7 +91,7 @@ async function main(argv: readonly string[]): Promise<number> {
       hint: `such as: ${command.examples[0]?.[0]}`,
     });
   }
-  return command.run({ values, typed, argument }, io);
+  return command.run({ values, typed, argument, more }, io);
 }
 
 function unknownWord(word: string, { name }: Command): GatewayError {

@@ -352,6 +352,8 @@ export interface CertificateState {
   readonly reason: string;
   /** When it is asked for next, or renewed; undefined: never, or just now. */
   readonly nextTry: number | undefined;
+  /** Whether the authority is asked for it now. */
+  readonly underway: boolean;
   /** Until when it is valid; undefined: there is none. */
   readonly notAfter: number | undefined;
   /** Who signed it, such as `R11`; empty: there is none. */

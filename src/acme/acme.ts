@@ -11,10 +11,10 @@ import { formatDuration } from "../lib/text.ts";
 import type { CertificateState, Service } from "../model.ts";
 import type { Answers } from "./answers.ts";
 import { Authority, type AuthorityOptions } from "./authority.ts";
-import { begin, canGo, fail, nextOrder, succeed, type Memory, type Try } from "./due.ts";
-import { toFailure } from "./failure.ts";
+import { begin, canGo, fail, limitNow, nextOrder, succeed, type Memory, type Try } from "./due.ts";
+import { Failure, toFailure } from "./failure.ts";
 import { AcmeFolder, parseBundle, type Certificate } from "./folder.ts";
-import { checkLeadsHere } from "./self-check.ts";
+import { checkLeadsHere, whereItLeads, type Found } from "./self-check.ts";
 import { wishesOf, type Unwished, type Wish } from "./wishes.ts";
 
 export interface AcmeOptions extends AuthorityOptions {
@@ -41,6 +41,8 @@ interface Known {
   certificate: Certificate | undefined;
   /** Why the last try failed; empty: it did not. */
   reason: string;
+  /** Whether somebody wants it now, whatever its age. */
+  isUrgent: boolean;
 }
 
 /** So many certificates are asked for at a time. */
@@ -98,11 +100,55 @@ export class Acme {
         wish.file,
         isSame && known !== undefined
           ? known
-          : { wish, since: now, certificate: this.#folder.certificate(wish.file), reason: "" },
+          : {
+              wish,
+              since: now,
+              certificate: this.#folder.certificate(wish.file),
+              reason: "",
+              isUrgent: false,
+            },
       );
     }
     this.#publish();
     this.#wakeup.set();
+  }
+
+  /**
+   * Has the certificate of a name made anew, whatever its age. It is under way then.
+   * @returns all of its names; undefined if none is wanted for that name
+   * @throws GatewayError `gateway` if the authority has had too many tries of it
+   */
+  renew(name: string): readonly string[] | undefined {
+    const known = [...this.#known.values()].find(({ wish }) => wish.names.includes(name));
+    if (known === undefined) return undefined;
+    const { file, names } = known.wish;
+    if (known.isUrgent) return names;
+    const now = Date.now();
+    const others = this.#triesOfOthers(known.wish);
+    const limit = limitNow({ memory: this.#folder.memory(file), others }, now);
+    if (limit !== undefined) {
+      const again = formatDuration(Math.max(1, (limit.until - now) / 1_000));
+      throw new GatewayError("gateway", `Cannot renew "${name}" now: ${limit.reason}`, {
+        hint: `${this.#authority.host} can be asked again in ${again}`,
+      });
+    }
+    known.isUrgent = true;
+    this.#publish();
+    this.#wakeup.set();
+    return names;
+  }
+
+  /**
+   * Finds out who answers at each address of a name.
+   * @param limit how long an answer may take, in milliseconds
+   * @throws Failure `here` if it has no address, or names are proved otherwise
+   */
+  async whereItLeads(name: string, limit: number): Promise<readonly Found[]> {
+    const { answers, options } = this.parts;
+    if (options.dns !== undefined) {
+      throw new Failure("here", "--acme-dns proves names, wherever they lead");
+    }
+    return whereItLeads(name, answers, this.#ending.signal, limit);
   }
 
   start(): void {
@@ -157,7 +203,7 @@ export class Acme {
       if (unwritten !== undefined) {
         return { file, at: unwritten.at, run: () => this.#write(known, unwritten.bundle) };
       }
-      const { at } = this.#next(known);
+      const at = known.isUrgent ? now : this.#next(known).at;
       const { askAt } = this.#folder.memory(file);
       if (known.certificate !== undefined && askAt < at) {
         return { file, at: Math.max(askAt, known.since), run: () => this.#askRenewal(known) };
@@ -233,6 +279,8 @@ export class Acme {
     } catch (error) {
       if (signal.aborted) return;
       await this.#fail(known, error, isBegun);
+    } finally {
+      known.isUrgent = false;
     }
   }
 
@@ -333,6 +381,7 @@ export class Acme {
           state: "failed",
           reason,
           nextTry: undefined,
+          underway: false,
           notAfter: undefined,
           issuer: "",
         };
@@ -346,7 +395,8 @@ export class Acme {
 
   #statesOf(known: Known, now: number): CertificateState[] {
     const { wish, certificate, reason } = known;
-    const nextTry = this.#active.has(wish.file) ? undefined : Math.round(this.#next(known).at);
+    const underway = this.#active.has(wish.file) || known.isUrgent;
+    const nextTry = underway ? undefined : Math.round(this.#next(known).at);
     const isValid = (name: string): boolean =>
       certificate !== undefined && certificate.notAfter > now && certificate.names.includes(name);
     return wish.names.map((name) => ({
@@ -354,6 +404,7 @@ export class Acme {
       state: isValid(name) ? "served" : reason === "" ? "waiting" : "failed",
       reason,
       nextTry,
+      underway,
       notAfter: certificate?.notAfter,
       issuer: certificate?.issuer ?? "",
     }));

@@ -114,6 +114,32 @@ export function nextOrder(question: Question): { readonly at: number; readonly w
   return { at: Math.max(at, memory.notBefore), why };
 }
 
+/** What keeps a certificate from being asked for, whatever its age. */
+export interface Limit {
+  /** Until when. */
+  readonly until: number;
+  readonly reason: string;
+}
+
+/** What the authority would not take now; undefined: it can be asked. */
+export function limitNow(
+  { memory, others }: Pick<Question, "memory" | "others">,
+  now: number,
+): Limit | undefined {
+  const limits: Limit[] = [
+    {
+      until: limitOf(memory.tries, others),
+      reason: `it has failed ${FAILURES_IN_AN_HOUR} times within an hour`,
+    },
+    {
+      until: afterMany(memory.issued, ISSUED_IN_A_WEEK, WEEK),
+      reason: `it was made ${ISSUED_IN_A_WEEK} times within a week`,
+    },
+    { until: memory.notBefore, reason: "the authority wants to be left alone until then" },
+  ];
+  return limits.filter(({ until }) => until > now).toSorted((a, b) => b.until - a.until)[0];
+}
+
 function reasonOf({ certificate, names, directory, memory }: Question): Why {
   if (certificate === undefined) return "first";
   if (memory.directory !== "" && memory.directory !== directory) return "authority";

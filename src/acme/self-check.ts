@@ -20,7 +20,7 @@ const BEHIND_NAT =
   "if they do, and only not from here, give --no-acme-self-check; else look at its DNS records, firewall and ports";
 
 /** How an address answered. */
-interface Found {
+export interface Found {
   readonly address: string;
   /** Undefined: it leads here. */
   readonly problem: string | undefined;
@@ -37,6 +37,28 @@ export async function checkLeadsHere(
   answers: Answers,
   ending: AbortSignal,
 ): Promise<void> {
+  const found = await whereItLeads(name, answers, ending, LIMIT);
+  const known = found.filter(({ isUnknown }) => !isUnknown);
+  const wrong = (known.length === 0 ? found : known).find(({ problem }) => problem !== undefined);
+  if (wrong === undefined) return;
+  throw new Failure(
+    "here",
+    `it does not lead here: at ${wrong.address}, ${wrong.problem}`,
+    `${TO_DO}; ${BEHIND_NAT}`,
+  );
+}
+
+/**
+ * Finds out who answers at each address of a name.
+ * @param limit how long an answer may take, in milliseconds
+ * @throws Failure `here` if it has no address
+ */
+export async function whereItLeads(
+  name: string,
+  answers: Answers,
+  ending: AbortSignal,
+  limit: number,
+): Promise<readonly Found[]> {
   const addresses = await addressesOf(name);
   const [token, text] = [randomBytes(15), randomBytes(15)].map((each) =>
     each.toString("base64url"),
@@ -44,16 +66,8 @@ export async function checkLeadsHere(
   const path = `self-check-${token}`;
   await answers.put(path, text ?? "");
   try {
-    const found = await Promise.all(
-      addresses.map((address) => ask(name, address, path, text ?? "", ending)),
-    );
-    const known = found.filter(({ isUnknown }) => !isUnknown);
-    const wrong = (known.length === 0 ? found : known).find(({ problem }) => problem !== undefined);
-    if (wrong === undefined) return;
-    throw new Failure(
-      "here",
-      `it does not lead here: at ${wrong.address}, ${wrong.problem}`,
-      `${TO_DO}; ${BEHIND_NAT}`,
+    return await Promise.all(
+      addresses.map((address) => ask({ name, address, path }, text ?? "", ending, limit)),
     );
   } finally {
     answers.take(path);
@@ -75,16 +89,19 @@ async function addressesOf(name: string): Promise<readonly string[]> {
 }
 
 async function ask(
-  name: string,
-  address: string,
-  path: string,
+  {
+    name,
+    address,
+    path,
+  }: { readonly name: string; readonly address: string; readonly path: string },
   expected: string,
   ending: AbortSignal,
+  limit: number,
 ): Promise<Found> {
   const authority = address.includes(":") ? `[${address}]` : address;
   const url = `http://${authority}/.well-known/acme-challenge/${path}`;
   try {
-    return await withTimeout(LIMIT, ending, async (signal) => {
+    return await withTimeout(limit, ending, async (signal) => {
       const response = await fetch(url, {
         headers: { Host: name },
         redirect: "manual",

@@ -2,12 +2,16 @@
 // room but cli, and nothing of the gateway waits for it. This file answers requests; where they come in is
 // not its matter (socket.ts has the unix socket).
 
+import { certificatesDocument, type Https } from "./certificates.ts";
 import { changeEvents, changesDocument } from "./changes.ts";
 import { asText, explain, explainAsLabels, isUrl, KINDS, type World } from "./explain/explain.ts";
 import { configDocument, type AppliedAndDesired } from "./files.ts";
 import { readRoutes } from "./routes.ts";
+import { renew } from "./renewal.ts";
+import { whereItLeads } from "./self-check.ts";
 import type { Running } from "./running.ts";
 import { stateDocument, type Counted, type Facts } from "./state.ts";
+import type { Acme } from "../acme/acme.ts";
 import type { History } from "../gateway/history.ts";
 import type { State } from "../gateway/state.ts";
 import { pause } from "../lib/async.ts";
@@ -31,6 +35,10 @@ export interface Subject {
   world(): Omit<World, "model" | "running">;
   /** The HAProxy that it runs. @throws GatewayError `haproxy` if it cannot be asked */
   running(signal: AbortSignal): Running;
+  /** What is known of HTTPS. */
+  https(): Https;
+  /** Who asks an authority for certificates; undefined: nobody does. */
+  acme(): Pick<Acme, "renew" | "whereItLeads"> | undefined;
   /** Reads everything again. Resolves after the pass. */
   resync(): Promise<void>;
 }
@@ -41,7 +49,8 @@ export type Handler = (request: Request) => Promise<Response>;
 /** What a path is asked by, and what answers. */
 interface Resource {
   readonly method: "GET" | "POST";
-  answer(subject: Subject, url: URL, request: Request): Promise<Response> | Response;
+  /** @param name what stands in the path for `NAME` */
+  answer(subject: Subject, url: URL, request: Request, name: string): Promise<Response> | Response;
 }
 
 const RESOURCES: Readonly<Record<string, Resource>> = {
@@ -67,6 +76,20 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
   "/v1/config": {
     method: "GET",
     answer: (subject) => json(configDocument(subject.facts.output, subject.files())),
+  },
+  "/v1/certificates": {
+    method: "GET",
+    answer: (subject) =>
+      json(certificatesDocument(subject.https(), servicesOf(subject), Date.now())),
+  },
+  "/v1/certificates/NAME/renew": {
+    method: "POST",
+    answer: (subject, _url, _request, name) =>
+      json(renew(name, subject.https(), servicesOf(subject), subject.acme())),
+  },
+  "/v1/certificates/NAME/check": {
+    method: "POST",
+    answer: async (subject, _url, _request, name) => json(await whereItLeads(name, subject.acme())),
   },
   "/v1/resync": {
     method: "POST",
@@ -98,7 +121,7 @@ const PATHS: readonly string[] = Object.entries(RESOURCES).map(
 export function createApi(subject: Subject, log: Pick<Logger, "failure">): Handler {
   return async (request) => {
     const url = new URL(request.url);
-    const resource = Object.hasOwn(RESOURCES, url.pathname) ? RESOURCES[url.pathname] : undefined;
+    const { resource, name } = findResource(url.pathname);
     if (resource === undefined) {
       return refusal(
         404,
@@ -114,7 +137,7 @@ export function createApi(subject: Subject, log: Pick<Logger, "failure">): Handl
       return refusal(405, "method-not-allowed", message, "", { allow });
     }
     try {
-      return await resource.answer(subject, url, request);
+      return await resource.answer(subject, url, request, name);
     } catch (error) {
       if (!(error instanceof GatewayError)) {
         log.failure(error, `an answer to ${request.method} ${url.pathname}`);
@@ -124,6 +147,32 @@ export function createApi(subject: Subject, log: Pick<Logger, "failure">): Handl
       return refusal(status, error.code, error.message, error.hint);
     }
   };
+}
+
+/** Finds what answers at a path, and what stands there for `NAME`. */
+function findResource(path: string): {
+  readonly resource: Resource | undefined;
+  readonly name: string;
+} {
+  if (Object.hasOwn(RESOURCES, path)) return { resource: RESOURCES[path], name: "" };
+  const [, before = "", word = "", after = ""] =
+    /^(\/v1\/[a-z]+\/)([^/]+)(\/[a-z]+)$/.exec(path) ?? [];
+  return { resource: RESOURCES[`${before}NAME${after}`], name: decode(word).toLowerCase() };
+}
+
+/** What cannot be decoded is no name that anything has. */
+function decode(word: string): string {
+  try {
+    return decodeURIComponent(word);
+  } catch (error) {
+    if (error instanceof URIError) return word;
+    throw error;
+  }
+}
+
+/** What is served; nothing before the first pass. */
+function servicesOf(subject: Subject): Model["services"] {
+  return subject.state().applied?.services ?? [];
 }
 
 /** What HAProxy counts now. That it cannot be asked is a part of the answer. */

@@ -2,9 +2,12 @@
 
 import { groupNameOf } from "../lib/groups.ts";
 import { EventSourceParserStream } from "eventsource-parser/stream";
+import type { CertificatesDocument } from "./certificates.ts";
 import type { ChangeDocument, ChangesDocument } from "./changes.ts";
 import type { Explanation } from "./explain/explain.ts";
 import type { ConfigDocument } from "./files.ts";
+import type { RenewalDocument } from "./renewal.ts";
+import type { CheckDocument } from "./self-check.ts";
 import type { StateDocument } from "./state.ts";
 import { errorMessage, GatewayError, isErrorCode, systemCode } from "../lib/errors.ts";
 
@@ -17,7 +20,7 @@ export class GatewayClient {
   constructor(readonly path: string) {}
 
   async state(signal?: AbortSignal): Promise<StateDocument> {
-    return (await this.#ask("/v1/state", signal)) as StateDocument;
+    return (await this.#ask("/v1/state", {}, signal)) as StateDocument;
   }
 
   /** @param word a container, an image or a URL */
@@ -34,6 +37,25 @@ export class GatewayClient {
 
   async config(): Promise<ConfigDocument> {
     return (await this.#ask("/v1/config")) as ConfigDocument;
+  }
+
+  /** Which certificate each name has. */
+  async certificates(): Promise<CertificatesDocument> {
+    return (await this.#ask("/v1/certificates")) as CertificatesDocument;
+  }
+
+  /** Has the certificate of a name made anew. It is under way then. */
+  async renew(name: string): Promise<RenewalDocument> {
+    return (await this.#ask(`/v1/certificates/${encodeURIComponent(name)}/renew`, {
+      method: "POST",
+    })) as RenewalDocument;
+  }
+
+  /** Finds out whether the addresses of a name lead to it. */
+  async check(name: string): Promise<CheckDocument> {
+    return (await this.#ask(`/v1/certificates/${encodeURIComponent(name)}/check`, {
+      method: "POST",
+    })) as CheckDocument;
   }
 
   /** The last changes, the oldest first. */
@@ -64,10 +86,10 @@ export class GatewayClient {
     }
   }
 
-  async #ask(target: string, signal?: AbortSignal): Promise<unknown> {
+  async #ask(target: string, init: RequestInit = {}, signal?: AbortSignal): Promise<unknown> {
     const limit = AbortSignal.timeout(PATIENCE);
     const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-    const response = await this.#fetch(target, either);
+    const response = await this.#fetch(target, either, init);
     try {
       return await response.json();
     } catch (error) {

@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { AcmeOptions } from "../acme/acme.ts";
+import type { AuthorityFacts } from "../api/certificates.ts";
 import { parseCertificates } from "../lib/certificates.ts";
 import { splitCommand } from "../lib/command-line.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
@@ -108,6 +109,15 @@ export function acmeOptionsOf(
     ca: caFile === undefined ? undefined : readCa(caFile),
     folder: acmeFolder(choice, env),
   };
+}
+
+/** Who is asked for certificates; undefined: nobody is. @throws GatewayError `usage` */
+export function authorityOf(
+  choice: AcmeChoice | undefined,
+  env: Environment,
+): AuthorityFacts | undefined {
+  if (choice === undefined) return undefined;
+  return { host: new URL(choice.directory).host, folder: acmeFolder(choice, env) };
 }
 
 /** The folder of the certificates. @throws GatewayError `usage` */

@@ -1,10 +1,16 @@
-// What a command that runs beside the gateway finds out for itself: what is served, and which ports of TCP
-// somebody else has.
+// What a command that runs beside the gateway finds out for itself: what is served, with which certificates,
+// and which ports of TCP somebody else has.
 
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Model, Reach, Snapshot } from "../model.ts";
 import { createRouter } from "../routing/routing.ts";
+import type { Https } from "../api/certificates.ts";
+import { beside } from "../haproxy/files/files.ts";
+import { chooseCertificates } from "../routing/certificates.ts";
+import { authorityOf } from "./acme-options.ts";
+import type { Environment } from "./command.ts";
 import type { Options } from "./options.ts";
+import { openCertificates } from "./setup.ts";
 
 /**
  * Decides what is served, as the gateway does.
@@ -20,6 +26,27 @@ export async function routeBeside(
   const model = router(snapshot, reach, routing);
   const taken = await findTaken(model.services, listen, await readConfig(output));
   return Object.keys(taken).length === 0 ? model : router(snapshot, reach, { ...routing, taken });
+}
+
+/**
+ * Decides which certificates are shown, as the gateway does. What an authority does nobody knows but a gateway
+ * that runs.
+ * @throws GatewayError `usage` if a folder is not there
+ */
+export async function httpsBeside(
+  options: Pick<Options, "tls" | "acme">,
+  env: Environment,
+  output: string,
+): Promise<Https> {
+  const certificates = openCertificates(options, env, (file) => beside(output, file));
+  await certificates.look(Date.now());
+  return {
+    options: options.tls,
+    authority: authorityOf(options.acme, env),
+    shown: chooseCertificates(certificates.files.certificates),
+    states: [],
+    warnings: certificates.warnings,
+  };
 }
 
 /** The text of the configuration; empty if there is none. */

@@ -8,15 +8,20 @@ export interface Command {
   readonly name: string;
   readonly description: string;
   readonly flags: FlagDefs;
-  /** The one word that is not a flag. Undefined if the command takes none. */
+  /** The first word that is not a flag. Undefined if the command takes none. */
   readonly argument?: Argument;
+  /** The word behind that one. */
+  readonly more?: Argument;
   readonly examples: readonly (readonly [command: string, meaning: string])[];
   /** Returns the exit status. */
   run(words: Words, io: CommandIo): Promise<number> | number;
 }
 
-/** Names of what runs. `served`: containers, their images and routes; `networks`: Docker's. */
-export type RunningNames = "served" | "networks";
+/**
+ * Names of what runs. `served`: containers, their images and routes; `hosts`: those of routes; `networks`:
+ * Docker's.
+ */
+export type RunningNames = "served" | "hosts" | "networks";
 
 interface Argument {
   readonly name: string;
@@ -34,6 +39,8 @@ export interface Words {
   /** The names of the flags that were typed. The others are from the environment, or not given. */
   readonly typed: ReadonlySet<string>;
   readonly argument: string | undefined;
+  /** The word behind it. */
+  readonly more?: string | undefined;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;

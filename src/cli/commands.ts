@@ -3,6 +3,7 @@
 // help, completions and manual page are made.
 
 import manifest from "../../package.json" with { type: "json" };
+import { certsCommand } from "./certs.ts";
 import type { Command } from "./command.ts";
 import { completionCommands } from "./completion/completion.ts";
 import { doctorCommand } from "./doctor/doctor.ts";
@@ -33,6 +34,7 @@ export const COMMANDS: readonly Command[] = [
   gatewayCommand,
   routesCommand,
   explainCommand,
+  certsCommand,
   topCommand,
   logsCommand,
   doctorCommand,

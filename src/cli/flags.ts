@@ -2,8 +2,8 @@
 // environment.
 
 import { parseArgs } from "node:util";
-import { closest, distance } from "fastest-levenshtein";
 import { GatewayError } from "../lib/errors.ts";
+import { nearest } from "../lib/text.ts";
 import type { RunningNames } from "./command.ts";
 import type { RawOptions } from "./options.ts";
 
@@ -109,14 +109,6 @@ export function dashed(name: string): string {
 /** The environment variable of a flag. */
 export function variableName(flag: string): string {
   return `GATEWAY_${flag.toUpperCase().replaceAll("-", "_")}`;
-}
-
-/** The name that was probably meant. Undefined if no name is similar. */
-export function nearest(word: string, names: readonly string[]): string | undefined {
-  if (names.length === 0) return undefined;
-  const name = closest(word, names);
-  // A word that differs in more than a third of its letters was not meant.
-  return distance(word, name) <= Math.max(2, word.length / 3) ? name : undefined;
 }
 
 function toBoolean(value: string | undefined, source: string): boolean {

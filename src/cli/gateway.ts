@@ -36,7 +36,7 @@ import { logState, withContainerName } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
 import { prepare, usableHaproxy, type Setup } from "./setup.ts";
-import { acmeOptionsOf } from "./acme-options.ts";
+import { acmeOptionsOf, authorityOf } from "./acme-options.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
@@ -80,6 +80,7 @@ async function runGateway(
   const { paths, client, files, settings, template, tcpPorts, challenges } = setup;
   const accessLog = AccessLog.open(options.accessLog, paths, log);
   const acmeOptions = acmeOptionsOf(options.acme, env);
+  const authority = authorityOf(options.acme, env);
   if (paths.managed) makeOutputFolder(paths);
   const lock = await lockOutput(paths.output, (message) => log.warn(message));
   const folderIsSystemds = unitOf(env) !== undefined;
@@ -165,6 +166,14 @@ async function runGateway(
         },
         running: (signal) =>
           ownRunning(paths.output, applier.applied.files, applier.statsSocket, signal),
+        https: () => ({
+          options: options.tls,
+          authority,
+          shown: gateway.state.shown,
+          states: gateway.state.certificates,
+          warnings: settings.certificates.warnings,
+        }),
+        acme: () => acme,
         resync: () => gateway.resync(),
       },
       log,

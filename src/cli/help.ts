@@ -34,7 +34,7 @@ type Paint = (text: string) => string;
 
 /** The help of a command as text. It has bold words only if the terminal may show them. */
 export function helpOf(command: Command, program: Program, output: Output): string {
-  const { argument, description, examples, flags } = command;
+  const { argument, more, description, examples, flags } = command;
   const columns = widthOf(output);
   const paint: Paint = wantsColour(output)
     ? (text) => `\u001b[1m${text}\u001b[22m`
@@ -50,7 +50,7 @@ export function helpOf(command: Command, program: Program, output: Output): stri
     ...wrap(`${description} (${name} v${program.version})`, columns),
     "",
     ...wrap(usageLine(name, command), columns),
-    ...section("ARGUMENTS", rowsBeside(argumentRows(argument), columns, paint)),
+    ...section("ARGUMENTS", rowsBeside([argument, more].flatMap(argumentRows), columns, paint)),
     ...section("OPTIONS", rowsBeside(options, columns, paint)),
     ...section(
       "COMMANDS",
@@ -67,11 +67,13 @@ export function helpOf(command: Command, program: Program, output: Output): stri
 
 const VARIABLES = "Every flag is also read from GATEWAY_<NAME>, such as GATEWAY_LOG_LEVEL=debug.";
 
-function usageLine(name: string, { argument, flags }: Command): string {
+function usageLine(name: string, { argument, more, flags }: Command): string {
   const isBare = argument === undefined && Object.keys(flags).length === 0;
-  const word = argument?.name.toUpperCase();
-  const place = word === undefined ? "" : argument?.required ? `<${word}>` : `[${word}]`;
-  return ["USAGE", name, isBare ? "" : "[OPTIONS]", place].filter(Boolean).join(" ");
+  const places = [argument, more].map((each) => {
+    const word = each?.name.toUpperCase();
+    return word === undefined ? "" : each?.required ? `<${word}>` : `[${word}]`;
+  });
+  return ["USAGE", name, isBare ? "" : "[OPTIONS]", ...places].filter(Boolean).join(" ");
 }
 
 function argumentRows(argument: Command["argument"]): Row[] {

@@ -82,7 +82,7 @@ const MEANINGS: Readonly<Record<ErrorCode, string>> = {
   config: "the configuration cannot be written, is refused, or is another gateway's",
   haproxy: "HAProxy is missing, does not start, or does not reload",
   release: "a release cannot be fetched or is not what it should be",
-  gateway: "the running gateway cannot be asked",
+  gateway: "the running gateway cannot be asked, or refuses",
 };
 
 function exitStatuses(): [number, string][] {
@@ -107,19 +107,21 @@ function synopsis(program: string, command: Command, shared: FlagDefs): string {
   ].join(" ");
 }
 
-function argumentOf({ argument }: Command): string[] {
-  if (argument === undefined) return [];
-  const name = italic(argument.name.toUpperCase());
-  return [argument.required ? name : `[${name}]`];
+function argumentOf({ argument, more }: Command): string[] {
+  return [argument, more].flatMap((each) => {
+    if (each === undefined) return [];
+    const name = italic(each.name.toUpperCase());
+    return [each.required ? name : `[${name}]`];
+  });
 }
 
 function about(command: Command, shared: FlagDefs): string[] {
-  const { name, description, argument } = command;
+  const { name, description, argument, more } = command;
   const own = Object.entries(command.flags).filter(([flag]) => !(flag in shared));
   const details = [
-    ...(argument === undefined
-      ? []
-      : [".TP", italic(argument.name.toUpperCase()), roff(argument.description)]),
+    ...[argument, more].flatMap((each) =>
+      each === undefined ? [] : [".TP", italic(each.name.toUpperCase()), roff(each.description)],
+    ),
     ...own.flatMap(([flag, def]) => option(flag, def)),
   ];
   return [

@@ -68,21 +68,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
   const tcpPorts = new TcpPorts();
-  const certificates = new Certificates(
-    options.tls !== undefined,
-    [
-      ...(options.tls?.certs ?? []).map((path) => ({ path, isOptional: false })),
-      // The first certificate makes the folder.
-      ...(options.acme === undefined
-        ? []
-        : [{ path: acmeFolder(options.acme, env), isOptional: true }]),
-    ],
-    {
-      store: files.pathOf("certificates"),
-      fallback: files.pathOf("default.pem"),
-      ticketKeys: files.pathOf("tickets.keys"),
-    },
-  );
+  const certificates = openCertificates(options, env, files.pathOf);
   await certificates.look(Date.now());
   const challenges = new Challenges();
   const isRemote = client.transport.remoteHost !== undefined;
@@ -117,6 +103,31 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       tcpPorts,
     },
   };
+}
+
+/**
+ * The certificates that are served.
+ * @param pathOf the path of a file beside the configuration
+ * @throws GatewayError `usage` if a folder is not there
+ */
+export function openCertificates(
+  { tls, acme }: Pick<Options, "tls" | "acme">,
+  env: Environment,
+  pathOf: (file: string) => string,
+): Certificates {
+  return new Certificates(
+    tls !== undefined,
+    [
+      ...(tls?.certs ?? []).map((path) => ({ path, isOptional: false })),
+      // The first certificate makes the folder.
+      ...(acme === undefined ? [] : [{ path: acmeFolder(acme, env), isOptional: true }]),
+    ],
+    {
+      store: pathOf("certificates"),
+      fallback: pathOf("default.pem"),
+      ticketKeys: pathOf("tickets.keys"),
+    },
+  );
 }
 
 /** Renders the newest template for these containers. @throws GatewayError */

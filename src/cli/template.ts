@@ -2,7 +2,7 @@
 
 import type { Command } from "./command.ts";
 import { GatewayError } from "../lib/errors.ts";
-import { nearest } from "./flags.ts";
+import { nearest } from "../lib/text.ts";
 import { PARTIALS, TEMPLATES } from "../template/built-in.ts";
 
 const NAMES = [...Object.keys(TEMPLATES), ...Object.keys(PARTIALS)];

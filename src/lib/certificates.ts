@@ -31,6 +31,17 @@ export interface KeyPair {
   readonly chainIsWhole: boolean;
 }
 
+/** So long before its end a certificate ends soon, in milliseconds; of one with a short life a third. */
+const SOON = 7 * 24 * 3_600_000;
+
+/** Whether a certificate ends soon: it should have been renewed by now. @param now in ms since 1970 */
+export function endsSoon(
+  { notBefore, notAfter }: Pick<KeyPair, "notBefore" | "notAfter">,
+  now: number,
+): boolean {
+  return notAfter - now < Math.min(SOON, (notAfter - notBefore) / 3);
+}
+
 /**
  * Reads the certificates in a text.
  * @returns them alone, in PEM (RFC 7468), or what is wrong with the text

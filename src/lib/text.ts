@@ -1,5 +1,6 @@
-// Compares and formats text: order, differences, versions, tables, durations.
+// Compares and formats text: order, differences, likeness, versions, tables, durations.
 
+import { closest, distance } from "fastest-levenshtein";
 import type { Difference } from "./lists.ts";
 
 /** Compares by code units, so that the order does not depend on the machine's locale. */
@@ -36,6 +37,14 @@ function longest(most: number, isSame: (from: number, to: number) => boolean): n
     else high = middle - 1;
   }
   return low;
+}
+
+/** The name that was probably meant. Undefined if no name is similar. */
+export function nearest(word: string, names: readonly string[]): string | undefined {
+  if (names.length === 0) return undefined;
+  const name = closest(word, names);
+  // A word that differs in more than a third of its letters was not meant.
+  return distance(word, name) <= Math.max(2, word.length / 3) ? name : undefined;
 }
 
 /** Negative if `a` is older than `b`, 0 if they are the same. Missing parts count as 0. */

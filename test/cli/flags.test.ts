@@ -2,8 +2,9 @@
 
 import { describe, expect, test } from "bun:test";
 import { GATEWAY_FLAGS } from "../../src/cli/gateway-flags.ts";
-import { nearest, normalise, readFlags, variableName } from "../../src/cli/flags.ts";
+import { normalise, readFlags, variableName } from "../../src/cli/flags.ts";
 import { parseOptions } from "../../src/cli/options.ts";
+import { nearest } from "../../src/lib/text.ts";
 import { failureOf } from "../lab/make.ts";
 
 function read(words: readonly string[], env: Record<string, string> = {}) {

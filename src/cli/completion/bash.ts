@@ -15,7 +15,7 @@ export function forBash(program: string, commands: readonly Completed[]): string
   return `# Completion for bash: source <(${program} completion bash)
 ${name}() {
   local IFS=$' \\t\\n' current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD-1]}
-  local command= flags= words= names= asked= assigned= line=\${COMP_LINE:0:COMP_POINT}
+  local command= flags= words= names= more= asked= assigned= line=\${COMP_LINE:0:COMP_POINT}
   local -a typed
   COMPREPLY=()
   # Bash takes \`:\` for the end of a word, and \`=\` for a word of its own: here only blanks count.
@@ -39,6 +39,7 @@ ${valueCases(flags).join("\n")}
       case $(( \${#typed[@]} - 1 )) in
         1) words="${named.map((command) => command.name).join(" ")}" ;;
         2) [[ $current == -* ]] || asked=$names ;;
+        3) words=; [[ $current == -* ]] || asked=$more ;;
         *) words= ;;
       esac
       [[ $current == -* || -z $words ]] && words=$flags
@@ -61,11 +62,12 @@ complete -F ${name} ${program}
 }
 
 /** The program itself must come last: its pattern matches everything. */
-function commandCase({ name, flags, argument }: Completed): string {
+function commandCase({ name, flags, argument, more }: Completed): string {
   const words = argument?.choices ?? [];
   const choices = words.length === 0 ? "" : ` words="${words.join(" ")}"`;
   const names = argument?.names === undefined ? "" : ` names=${argument.names}`;
-  const also = choices + names;
+  const behind = more?.names === undefined ? "" : ` more=${more.names}`;
+  const also = choices + names + behind;
   return `    ${name || "*"}) flags="${flags.map((flag) => `--${flag.name}`).join(" ")}"${also} ;;`;
 }
 

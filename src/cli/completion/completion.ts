@@ -5,6 +5,8 @@ import type { Command } from "../command.ts";
 import { runningNames } from "./names.ts";
 import { completionFor, SHELLS } from "./scripts.ts";
 
+const KINDS = ["served", "hosts", "networks"] as const;
+
 /**
  * Makes two commands: one prints the completion script of a shell, the other is run by the scripts.
  * @param program the program's name
@@ -44,10 +46,10 @@ export function completionCommands(
     name: "complete",
     description: "Print names of what runs, for completion scripts",
     flags: { line: { type: "string", valueHint: "LINE", description: "what was typed so far" } },
-    argument: { name: "kind", description: "served, networks", required: true },
+    argument: { name: "kind", description: "served, hosts, networks", required: true },
     examples: [["docker-api-gateway complete served", "containers, their images and routes"]],
     async run({ argument, values }, io) {
-      const kind = argument === "networks" ? "networks" : "served";
+      const kind = KINDS.find((each) => each === argument) ?? "served";
       const found = await runningNames(kind, String(values["line"] ?? ""), io.env);
       io.write(found.map((name) => `${name}\n`).join(""));
       return 0;

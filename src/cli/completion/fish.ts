@@ -23,6 +23,10 @@ end
 function ${name}_argument
   ${name}_behind $argv[1]; and test (count (commandline -opc)) -eq 2
 end
+# And for the one behind that.
+function ${name}_more
+  ${name}_behind $argv[1]; and test (count (commandline -opc)) -eq 3
+end
 
 ${complete} -e
 ${complete} -f
@@ -32,12 +36,15 @@ ${commands.flatMap((command) => forCommand(command, program, name).map((words) =
 }
 
 function forCommand(
-  { name, flags, argument }: Completed,
+  { name, flags, argument, more }: Completed,
   program: string,
   prefix: string,
 ): string[] {
   const condition = (kind: string): string => `-n ${quote(`${prefix}_${kind} ${name}`.trim())}`;
-  const choices = argument?.choices ?? [];
+  const words = [
+    ["argument", argument],
+    ["more", more],
+  ] as const;
   return [
     ...flags.flatMap((flag) => {
       const behind = `${value(flag, program)} -d ${quote(flag.description)}`;
@@ -47,10 +54,14 @@ function forCommand(
         `${condition("one_dash")} -o ${flag.name}${behind}`,
       ];
     }),
-    ...(choices.length === 0 ? [] : [`${condition("argument")} -a ${quote(choices.join(" "))}`]),
-    ...(argument?.names === undefined
-      ? []
-      : [`${condition("argument")} -a ${running(program, argument.names)}`]),
+    ...words.flatMap(([kind, word]) => [
+      ...(word === undefined || word.choices.length === 0
+        ? []
+        : [`${condition(kind)} -a ${quote(word.choices.join(" "))}`]),
+      ...(word?.names === undefined
+        ? []
+        : [`${condition(kind)} -a ${running(program, word.names)}`]),
+    ]),
   ];
 }
 

@@ -44,6 +44,7 @@ export async function runningNames(
               defaultRule: undefined,
             });
             const routes = "reason" in intent ? [] : intent.routes;
+            if (kind === "hosts") return routes.map(({ host }) => host);
             return [container.name, container.image, ...routes.map(urlOf)];
           });
     return [...new Set(names)].filter((name) => SAFE_NAME.test(name)).toSorted();

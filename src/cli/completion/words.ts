@@ -8,14 +8,16 @@ export interface Completed {
   readonly name: string;
   readonly description: string;
   readonly flags: readonly CompletedFlag[];
-  readonly argument:
-    | {
-        readonly name: string;
-        readonly choices: readonly string[];
-        /** Which names of what runs can stand there. The script asks the program for them. */
-        readonly names: RunningNames | undefined;
-      }
-    | undefined;
+  readonly argument: CompletedWord | undefined;
+  /** The word behind that one. */
+  readonly more: CompletedWord | undefined;
+}
+
+interface CompletedWord {
+  readonly name: string;
+  readonly choices: readonly string[];
+  /** Which names of what runs can stand there. The script asks the program for them. */
+  readonly names: RunningNames | undefined;
 }
 
 export interface CompletedFlag {
@@ -53,17 +55,18 @@ const COMMON: readonly CompletedFlag[] = [
 const FILES: readonly string[] = ["FILE", "SOCKET", "PROGRAM"];
 
 /** Describes a command for completion. */
-export function completedFor({ name, description, flags, argument }: Command): Completed {
+export function completedFor({ name, description, flags, argument, more }: Command): Completed {
   return {
     name,
     description,
     flags: [...Object.entries(flags).map(([flag, def]) => completedFlag(flag, def)), ...COMMON],
-    argument: argument && {
-      name: argument.name,
-      choices: argument.choices ?? [],
-      names: argument.names,
-    },
+    argument: completedWord(argument),
+    more: completedWord(more),
   };
+}
+
+function completedWord(word: Command["argument"]): CompletedWord | undefined {
+  return word && { name: word.name, choices: word.choices ?? [], names: word.names };
 }
 
 function completedFlag(name: string, def: FlagDef): CompletedFlag {

@@ -15,6 +15,7 @@ ${name}_names() {
   compadd "\${@:2}" -a names
 }
 ${name}_served() { ${name}_names served "$@" }
+${name}_hosts() { ${name}_names hosts "$@" }
 ${name}_networks() { ${name}_names networks "$@" }
 ${name}() {
   local -a subcommands=(
@@ -41,15 +42,13 @@ fi
 `;
 }
 
-function specifications({ flags, argument }: Completed, prefix: string): string {
-  const choices = argument?.choices ?? [];
-  const words =
-    argument?.names === undefined
-      ? choices.length === 0
-        ? " "
-        : `(${choices.join(" ")})`
-      : `${prefix}_${argument.names}`;
-  const positional = argument === undefined ? [] : [quote(`1:${argument.name}:${words}`)];
+function specifications({ flags, argument, more }: Completed, prefix: string): string {
+  const positional = [argument, more].flatMap((word, index) => {
+    if (word === undefined) return [];
+    const { name, names, choices } = word;
+    const listed = choices.length === 0 ? " " : `(${choices.join(" ")})`;
+    return [quote(`${index + 1}:${name}:${names === undefined ? listed : `${prefix}_${names}`}`)];
+  });
   return [
     "_arguments",
     ...flags.flatMap((flag) => flagSpecifications(flag, prefix)),

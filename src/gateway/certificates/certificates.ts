@@ -2,7 +2,7 @@
 
 import { readFileSync, statSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
-import { parseKeyPair, type KeyPair } from "../../lib/certificates.ts";
+import { endsSoon, parseKeyPair, type KeyPair } from "../../lib/certificates.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { compare } from "../../lib/text.ts";
 import type { Certificate, TlsFiles } from "../../model.ts";
@@ -321,9 +321,6 @@ function tryToRead(files: PairFiles): KeyPair | { readonly problem: string } {
   }
 }
 
-/** So long before its end a certificate is warned of, in milliseconds. */
-const SOON = 7 * 24 * 3_600_000;
-
 function warningsOf(source: string, pair: KeyPair, now: number): string[] {
   const { names, notBefore, notAfter, chainIsWhole } = pair;
   const about = `${source} (${names.join(", ")})`;
@@ -334,7 +331,7 @@ function warningsOf(source: string, pair: KeyPair, now: number): string[] {
     ];
   }
   const warnings = [];
-  if (notAfter - now < SOON) warnings.push(`${about} expires on ${dayOf(notAfter)}: renew it`);
+  if (endsSoon(pair, now)) warnings.push(`${about} expires on ${dayOf(notAfter)}: renew it`);
   if (!chainIsWhole) {
     warnings.push(
       `${source} has no certificate of its issuer, ${pair.issuer}: many clients refuse it without`,

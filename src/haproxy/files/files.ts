@@ -288,7 +288,7 @@ function sibling(path: string, suffix: string): string {
 }
 
 /** `/etc/haproxy/haproxy.routes.map` for `/etc/haproxy/haproxy.cfg` and `routes.map`. */
-function beside(output: string, ending: string): string {
+export function beside(output: string, ending: string): string {
   const stem = basename(output).replace(/\.cfg$/, "");
   return join(dirname(output), `${stem}.${ending}`);
 }

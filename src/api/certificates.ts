@@ -1,0 +1,195 @@
+// The answer to `GET /v1/certificates`: which certificate each name has, and what is wrong with it. Pure.
+
+import { endsSoon } from "../lib/certificates.ts";
+import { compare } from "../lib/text.ts";
+import { isForwarded, type Certificate, type CertificateState, type Service } from "../model.ts";
+import { certificatesFor, type CertificateChoice } from "../routing/certificates.ts";
+import type { TlsOptions } from "../template/tls.ts";
+
+/** What is known of HTTPS where it is told of. */
+export interface Https {
+  /** How it is served; undefined: it is not. */
+  readonly options: TlsOptions | undefined;
+  /** The authority that is asked for certificates; undefined: none is. */
+  readonly authority: AuthorityFacts | undefined;
+  /** The certificates that clients see. */
+  readonly shown: CertificateChoice;
+  /** How those of the authority are. */
+  readonly states: readonly CertificateState[];
+  /** What is wrong with files of certificates. */
+  readonly warnings: readonly string[];
+}
+
+export interface AuthorityFacts {
+  /** The host of its directory. */
+  readonly host: string;
+  /** The folder of what it made. */
+  readonly folder: string;
+}
+
+/** Why a name has its certificate: it is for that very name, for its wildcard, or for what no other is for. */
+export type Match = "exact" | "wildcard" | "default" | "none";
+
+/** A name with a certificate. Times are in RFC 3339. What is not known is null. */
+export interface CertificateRow {
+  /** A host, or a wildcard such as `*.example.com`. */
+  readonly name: string;
+  /** Whether a route has it. */
+  readonly routed: boolean;
+  readonly match: Match;
+  /** `none`: the connection is refused. */
+  readonly source: "file" | "acme" | "self-signed" | "none";
+  /** The path of its file, perhaps with that of its key; empty: there is none. */
+  readonly path: string;
+  /** The authority that makes it, or is to make it; empty: none does. */
+  readonly authority: string;
+  /** The kind of its key, such as `rsa`; a name may have a certificate of each. */
+  readonly key: string;
+  readonly issuer: string;
+  /** The names that the certificate is for. */
+  readonly names: readonly string[];
+  readonly notBefore: string | null;
+  readonly notAfter: string | null;
+  /** Whole days until then; negative: it is over. */
+  readonly daysLeft: number | null;
+  /** When the authority is asked next. */
+  readonly renewal: string | null;
+  /** Whether it is asked now. */
+  readonly underway: boolean;
+  /** What is wrong; empty: nothing is. */
+  readonly problem: string;
+}
+
+export interface CertificatesDocument {
+  /** Whether anything is served by HTTPS. */
+  readonly https: boolean;
+  /** Those with a problem first. */
+  readonly certificates: readonly CertificateRow[];
+  readonly warnings: readonly string[];
+}
+
+/** Makes the answer. @param now in milliseconds since 1970 */
+export function certificatesDocument(
+  https: Https,
+  services: readonly Service[],
+  now: number,
+): CertificatesDocument {
+  const isServed = https.options !== undefined;
+  return {
+    https: isServed,
+    certificates: isServed ? certificateRows(https, services, now) : [],
+    warnings: https.warnings,
+  };
+}
+
+function certificateRows(
+  https: Https,
+  services: readonly Service[],
+  now: number,
+): readonly CertificateRow[] {
+  const routed = new Set(hostsOf(services));
+  const states = new Map(https.states.map((state) => [state.name, state]));
+  const names = new Set([...routed, ...https.shown.byName.keys(), ...states.keys()]);
+  const rows = [...names].flatMap((name) =>
+    shownFor(name, https).certificates.map((certificate) =>
+      rowOf(name, certificate, { https, now, isRouted: routed.has(name), state: states.get(name) }),
+    ),
+  );
+  return rows.toSorted(
+    (a, b) => Number(a.problem === "") - Number(b.problem === "") || compare(a.name, b.name),
+  );
+}
+
+/** The hosts of routes by HTTP, wildcards among them. */
+export function hostsOf(services: readonly Service[]): readonly string[] {
+  const hosts = services
+    .filter((service) => !isForwarded(service))
+    .flatMap(({ routes }) => routes.map(({ host }) => host));
+  return [...new Set(hosts)].filter((host) => host !== "");
+}
+
+/** What is shown for a name: certificates, one for each kind of key, or none of anybody's (undefined). */
+export function shownFor(
+  name: string,
+  { shown, options }: Pick<Https, "shown" | "options">,
+): { readonly match: Match; readonly certificates: readonly (Certificate | undefined)[] } {
+  const own = certificatesFor(name, shown);
+  if (own.length > 0)
+    return { match: shown.byName.has(name) ? "exact" : "wildcard", certificates: own };
+  if (options?.strictSni === true) return { match: "none", certificates: [undefined] };
+  return { match: "default", certificates: [shown.byDefault] };
+}
+
+/** Whether a certificate is one of the authority's. */
+export function isOfAuthority(
+  { source }: Pick<Certificate, "source">,
+  authority: AuthorityFacts | undefined,
+): boolean {
+  return authority !== undefined && source.startsWith(`${authority.folder}/`);
+}
+
+interface About {
+  readonly https: Https;
+  readonly now: number;
+  readonly isRouted: boolean;
+  readonly state: CertificateState | undefined;
+}
+
+function rowOf(name: string, certificate: Certificate | undefined, about: About): CertificateRow {
+  const { https, now, isRouted, state } = about;
+  const { authority } = https;
+  const { match } = shownFor(name, https);
+  const isMade = certificate !== undefined && isOfAuthority(certificate, authority);
+  const source = isMade ? "acme" : certificate ? "file" : match === "none" ? "none" : "self-signed";
+  const { path, kind, issuer, names, notBefore, notAfter } = {
+    ...(certificate ?? UNKNOWN),
+    path: certificate?.source ?? "",
+  };
+  return {
+    name,
+    routed: isRouted,
+    match,
+    source,
+    path,
+    authority: isMade || state !== undefined ? (authority?.host ?? "") : "",
+    key: kind,
+    issuer,
+    names,
+    notBefore: timeOf(notBefore),
+    notAfter: timeOf(notAfter),
+    daysLeft: notAfter === undefined ? null : Math.floor((notAfter - now) / DAY),
+    renewal: timeOf(state?.nextTry),
+    underway: state?.underway ?? false,
+    problem: problemOf(match, certificate, about),
+  };
+}
+
+/** In milliseconds. */
+const DAY = 86_400_000;
+
+/** What is told of a certificate that nobody made for anybody. */
+const UNKNOWN = { kind: "", issuer: "", names: [], notBefore: undefined, notAfter: undefined };
+
+function problemOf(match: Match, certificate: Certificate | undefined, about: About): string {
+  const { https, now, isRouted, state } = about;
+  const { authority } = https;
+  if (state !== undefined && state.reason !== "") return state.reason;
+  const isOwn = certificate !== undefined && (match === "exact" || match === "wildcard");
+  if (!isOwn) {
+    if (!isRouted || state !== undefined) return "";
+    return "no certificate is for it";
+  }
+  if (now >= certificate.notAfter) return "it is too old: clients refuse it";
+  if (now < certificate.notBefore)
+    return "it is not valid yet: is the clock of this machine right?";
+  if (!endsSoon(certificate, now)) return "";
+  if (!isOfAuthority(certificate, authority)) return "it ends soon: renew it";
+  if (state !== undefined) return "";
+  return isRouted
+    ? "it ends soon, and no gateway runs that renews it"
+    : "it ends soon, and no route has it any more";
+}
+
+function timeOf(time: number | undefined): string | null {
+  return time === undefined || !Number.isFinite(time) ? null : new Date(time).toISOString();
+}
