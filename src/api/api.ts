@@ -31,8 +31,8 @@ export interface Subject {
   readonly history: History;
   state(): State;
   files(): AppliedAndDesired;
-  /** What explanations need but the model and HAProxy. */
-  world(): Omit<World, "model" | "running">;
+  /** What explanations need but the model, HAProxy and HTTPS. */
+  world(): Omit<World, "model" | "running" | "https">;
   /** The HAProxy that it runs. @throws GatewayError `haproxy` if it cannot be asked */
   running(signal: AbortSignal): Running;
   /** What is known of HTTPS. */
@@ -199,7 +199,7 @@ async function answerExplain(subject: Subject, asked: URLSearchParams): Promise<
   const world = (model: Model | undefined): World => {
     if (model !== undefined) {
       const running = () => subject.running(AbortSignal.timeout(HAPROXY_PATIENCE));
-      return { ...subject.world(), model, running };
+      return { ...subject.world(), model, running, https: subject.https() };
     }
     throw new GatewayError(
       "docker",

@@ -11,7 +11,7 @@ import {
   type ServerStats,
   type Totals,
 } from "../haproxy/runtime/stats.ts";
-import { isPlaceKey, nameOf as routeNameOf, placeOf } from "../lib/places.ts";
+import { isPlaceKey, placeOf, reachedName } from "../lib/places.ts";
 import { compare } from "../lib/text.ts";
 import type { Running } from "./running.ts";
 
@@ -19,7 +19,10 @@ type ShownStats = Pick<ServerStats, "name" | "address" | "state" | "since" | "re
 
 /** A route with its servers. All routes of one backend have the same ones, and the same counts. */
 export interface RouteRow extends Omit<Totals, "backend"> {
-  /** `/foo/bar` or `http://bar.example.com/`; empty if no map leads to the servers. */
+  /**
+   * `/foo/bar` or `http://bar.example.com/`, by `https` if that host has a valid certificate; empty if no map
+   * leads to the servers.
+   */
   readonly route: string;
   /** The name of the backend in the configuration. */
   readonly backend: string;
@@ -52,6 +55,7 @@ export async function readRoutes({
   const backends = new Set((await ask("show backend")).split("\n").filter(Boolean));
   const rows: RouteRow[] = [];
   const mapped = new Set<string>();
+  const isSecured = await readSecured(config, read);
   const toRow = (route: string, name: string, running: string): RouteRow => {
     const { backend: _, ...counted } = totals.get(running) ?? { backend: running, ...NOTHING };
     const all = servers.get(running) ?? [];
@@ -70,7 +74,8 @@ export async function readRoutes({
       if (!backends.has(backend) || !isPlaceKey(key)) continue;
       mapped.add(backend);
       const name = backendOf(configured.get(key) ?? backend);
-      rows.push(toRow(routeNameOf(placeOf(key)), name, backend));
+      const place = placeOf(key);
+      rows.push(toRow(reachedName(place, isSecured(place.host)), name, backend));
     }
   }
   const others = [...servers.keys()].filter((backend) => !mapped.has(backend));
@@ -78,6 +83,20 @@ export async function readRoutes({
     ...rows.toSorted((a, b) => compare(a.route, b.route)),
     ...others.map((backend) => toRow("", backend, backend)),
   ];
+}
+
+/** The map of the hosts that have a valid certificate: see `templates/tls.hbs`. */
+const SECURED = /\.https\.map$/;
+
+/** Makes the function that tells whether clients reach a host by HTTPS. */
+async function readSecured(
+  config: string,
+  read: Running["read"],
+): Promise<(host: string) => boolean> {
+  const path = mapPathsOf(config).find((each) => SECURED.test(each));
+  if (path === undefined) return () => false;
+  const hosts = new Set(mapEntries((await read(path)).split("\n")).map(([key]) => key));
+  return (host) => hosts.has(host) || hosts.has(host.replace(/^[^.]*/, ""));
 }
 
 function shownServers(all: readonly ServerStats[], nameOf: NameOf): RouteRow["servers"] {

@@ -5,8 +5,9 @@ import { describeOptions } from "./options.ts";
 import { notServedOf, type NotServed } from "./not-served.ts";
 import type { RouteRow } from "./routes.ts";
 import type { State } from "../gateway/state.ts";
-import { nameOf } from "../lib/places.ts";
+import { reachedName } from "../lib/places.ts";
 import type { Hold, Model, Server, Service, WaitingContainer } from "../model.ts";
+import { isSecured } from "../routing/certificates.ts";
 import { titleOf } from "../routing/intent.ts";
 import { describeSettings } from "../routing/settings/profile.ts";
 import { describeRules } from "../routing/settings/rules.ts";
@@ -109,7 +110,9 @@ export function stateDocument(facts: Facts, state: State, counted: Counted): Sta
     lastChange: new Date(lastChange).toISOString(),
     counters,
     routes: counted.routes,
-    services: (applied?.services ?? []).map((each) => serviceDocument(each, facts.labelPrefix)),
+    services: (applied?.services ?? []).map((each) =>
+      serviceDocument(each, facts.labelPrefix, state.shown),
+    ),
     ...notServedOf(desired ?? NOTHING),
     warnings: desired?.warnings ?? [],
   };
@@ -117,14 +120,26 @@ export function stateDocument(facts: Facts, state: State, counted: Counted): Sta
 
 const NOTHING: Pick<Model, "rejections" | "refusals"> = { rejections: [], refusals: [] };
 
-function serviceDocument(service: Service, labelPrefix: string): ServiceDocument {
+function serviceDocument(
+  service: Service,
+  labelPrefix: string,
+  shown: State["shown"],
+): ServiceDocument {
   const { name, backend, routes, settings, hold, servers, waiting } = service;
   return {
     name: titleOf(name),
     backend,
     routes: routes.map((route) => {
       const { host, path, tcp = null, strip, rewrite, rules } = route;
-      return { route: nameOf(route), host, path, tcp, strip, rewrite, rules: describeRules(rules) };
+      return {
+        route: reachedName(route, isSecured(host, shown)),
+        host,
+        path,
+        tcp,
+        strip,
+        rewrite,
+        rules: describeRules(rules),
+      };
     }),
     settings: describeSettings(name, settings, labelPrefix),
     hold,

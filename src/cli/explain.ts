@@ -7,7 +7,7 @@ import { currentReach } from "../gateway/host.ts";
 import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { withFiles } from "../routing/settings/files.ts";
 import { ASK_FLAGS, askedGateway } from "./asked-gateway.ts";
-import { routeBeside } from "./beside.ts";
+import { httpsBeside, routeBeside } from "./beside.ts";
 import type { Command } from "./command.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { parseOptions } from "./options.ts";
@@ -38,6 +38,7 @@ export const explainCommand: Command = {
     ["docker-api-gateway explain acme/shop", "all containers of an image"],
     ["docker-api-gateway explain web-1 --as-labels", "Traefik's labels, say, as the gateway's own"],
     ["docker-api-gateway explain '/acme/shop/cart?id=1'", "a URL, with or without its host"],
+    ["docker-api-gateway explain https://shop.example.com/", "its certificate, too"],
     ["docker-api-gateway explain tcp://db.example.com:5432", "a port, and a name asked for by TLS"],
   ],
   async run(words, io) {
@@ -64,7 +65,17 @@ export const explainCommand: Command = {
       );
       const running = () => findRunning(output, AbortSignal.timeout(HAPROXY_PATIENCE));
       const { index } = options;
-      const world: World = { snapshot, reach, routing, model, index, engine: client, running };
+      const https = await httpsBeside(options, io.env, output);
+      const world: World = {
+        snapshot,
+        reach,
+        routing,
+        model,
+        index,
+        engine: client,
+        running,
+        https,
+      };
       const text =
         asLabels === true
           ? explainAsLabels(what, "any", world)

@@ -25,6 +25,11 @@ export function nameOf({ host, path, tcp }: Place): string {
   return host === "" ? path : `http://${host}${path}`;
 }
 
+/** The same, such as `https://shop.example.com/` where clients reach it so. */
+export function reachedName(place: Place, isSecured: boolean): string {
+  return isSecured ? nameOf(place).replace(/^http:/, "https:") : nameOf(place);
+}
+
 /**
  * The key of a map. It ends in a slash, so that only whole segments match. One of TCP begins with a colon,
  * as no host does: `:5432/` for the whole port, `:5432=db.example.com` for a name.

@@ -2,11 +2,20 @@
 
 import { describe, expect, test } from "bun:test";
 import { asText, explain, type Kind, type World } from "../../src/api/explain/explain.ts";
+import type { Https } from "../../src/api/certificates.ts";
+import { NO_CHOICE } from "../../src/routing/certificates.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { route } from "../../src/routing/routing.ts";
 import { container, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
 const WEB = container("web-1", { image: "acme/web:1" });
+const NO_HTTPS: Https = {
+  options: undefined,
+  authority: undefined,
+  shown: NO_CHOICE,
+  states: [],
+  warnings: [],
+};
 const SHOP = container("shop-1", { image: "acme/shop:2" });
 
 function world(rest: Partial<World> = {}): World {
@@ -17,6 +26,7 @@ function world(rest: Partial<World> = {}): World {
     routing: ROUTING,
     model: route(all, HOST, ROUTING),
     index: false,
+    https: NO_HTTPS,
     engine: { inspect: () => Promise.resolve(undefined) },
     running: () => {
       throw new GatewayError("haproxy", "Cannot ask HAProxy: it does not run");

@@ -3,7 +3,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { Authority, place } from "../lab/authority.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { freePort } from "../lab/ports.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { binary, cleanEnvironment, runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
@@ -56,9 +58,13 @@ function leavesOf(value: unknown, path = ""): string[] {
 
 let stage: Stage;
 let answering: Bun.Server<undefined>;
+let certs: string;
 
-beforeAll(() => {
+beforeAll(async () => {
   stage = new Stage();
+  certs = gatewayDir();
+  const authority = await Authority.make();
+  place(join(certs, "blog.pem"), (await authority.issue(["blog.example.com"])).both);
   answering = Bun.serve({ hostname: "127.0.0.5", port: 8000, fetch: () => new Response("hello") });
   const shop = { image: "acme/shop:1.2", port: 8000 };
   const host = { "gateway.host": "shop.example.com", "gateway.timeout": "90s" };
@@ -81,8 +87,15 @@ function ask(gateway: Gateway, target: string, init: RequestInit = {}): Promise<
   return fetch(`http://gateway${target}`, { ...init, ...options });
 }
 
-async function startServing(version = haproxyVersions()[0]): Promise<Gateway> {
-  const gateway = await startGateway({ dockerHost: stage.dockerHost, ...(version && { version }) });
+async function startServing(
+  version = haproxyVersions()[0],
+  flags: readonly string[] = [],
+): Promise<Gateway> {
+  const gateway = await startGateway({
+    dockerHost: stage.dockerHost,
+    ...(version && { version }),
+    flags,
+  });
   await gateway.logged(/^routed \/zine/);
   await gateway.until(async () => expect((await gateway.get("/zine/")).status).toBe(200));
   return gateway;
@@ -91,7 +104,8 @@ async function startServing(version = haproxyVersions()[0]): Promise<Gateway> {
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let gateway: Gateway;
   beforeAll(async () => {
-    gateway = await startServing(version);
+    const https = `--listen-https=127.0.0.1:${await freePort()}`;
+    gateway = await startServing(version, [`--certs=${certs}`, https]);
   });
   afterAll(() => gateway.stop());
 
@@ -100,6 +114,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     ["GET /v1/explain", "/v1/explain?container=shop-1", []],
     ["GET /v1/changes", "/v1/changes", []],
     ["GET /v1/config", "/v1/config", []],
+    ["GET /v1/certificates", "/v1/certificates", []],
     ["POST /v1/resync", "/v1/resync", []],
   ])("%s has the fields of its description", async (request, target) => {
     const [method = ""] = request.split(" ");

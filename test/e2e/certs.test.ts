@@ -21,6 +21,22 @@ const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
 /** HTTP-01 is about this port. Each lane has a network of its own. */
 const PORT = 80;
 
+async function rows(...words: string[]): Promise<readonly CertificateRow[]> {
+  const { status, stdout, stderr } = await runToEnd(["certs", "--json", ...words]);
+  expect([status, stderr]).toEqual([0, ""]);
+  return (JSON.parse(stdout) as CertificatesDocument).certificates;
+}
+
+async function explain(word: string): Promise<string> {
+  return (await runToEnd(["explain", word])).stdout;
+}
+
+/** Asks a gateway at its socket. */
+async function post(gateway: Gateway, target: string): Promise<unknown> {
+  const options: object = { unix: join(gateway.dir, "haproxy.gateway.sock"), method: "POST" };
+  return (await fetch(`http://gateway${target}`, options)).json();
+}
+
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let stage: Stage;
   let pebble: Pebble | undefined;
@@ -85,12 +101,6 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     place(join(certs, file), (await authority.issue(names, { days })).both);
   }
 
-  async function rows(...words: string[]): Promise<readonly CertificateRow[]> {
-    const { status, stdout, stderr } = await runToEnd(["certs", "--json", ...words]);
-    expect([status, stderr]).toEqual([0, ""]);
-    return (JSON.parse(stdout) as CertificatesDocument).certificates;
-  }
-
   function made(): X509Certificate {
     return new X509Certificate(readFileSync(join(dir, "acme/a.test.pem")));
   }
@@ -126,6 +136,31 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(file).toMatchObject({ path: join(certs, "file.pem"), daysLeft: 89, renewal: null });
     const { stdout } = await runToEnd(["certs"]);
     expect(stdout).toMatch(/^HOST +CERTIFICATE +ISSUER +DAYS +RENEWAL +PROBLEM\naway\.test +self-/);
+
+    expect(await explain("https://a.test/x")).toMatch(
+      /^certificate .*a\.test\.pem \(ec\), for a\.test, by Pebble .*: it is for that very name\nacme +127\S+ is asked for the next one in \d+ d\nhttp +is sent here with 308\nroute +https:\/\/a\.test\/, /m,
+    );
+    expect(await explain("http://a.test/x?y")).toContain("308, to https://a.test/x?y; what");
+    expect(await explain("https://away.test/")).toMatch(/^acme .* it does not lead here/m);
+    expect(await explain("file")).toMatch(
+      /^certificate +file\.test: .*file\.pem \(ec\), for file/m,
+    );
+    const { stdout: routes } = await runToEnd(["routes"]);
+    expect(routes).toContain("\nhttps://a.test/ ");
+    expect(routes).toContain("\nhttp://away.test/ ");
+
+    for (const [action, name, fields] of [
+      ["renew", "away.test", ["names", "authority"]],
+      ["check", "a.test", ["addresses"]],
+    ] as const) {
+      const answer = (await post(running, `/v1/certificates/${name}/${action}`)) as object;
+      expect(Object.keys(answer)).toEqual([...fields]);
+      if (action === "check") {
+        expect(answer).toEqual({
+          addresses: [{ address: "127.0.0.1", type: "A", problem: "", unreachable: false }],
+        });
+      }
+    }
 
     const before = made().serialNumber;
     const renewed = await runToEnd(["certs", "renew", "a.test"]);
@@ -184,6 +219,13 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       ["none.test", "self-signed", "no certificate is for it"],
       ["file.test", "file", ""],
     ]);
+    const explained = await runToEnd([
+      "explain",
+      "https://none.test/",
+      `--certs=${certs}`,
+      ...flags,
+    ]);
+    expect(explained.stdout).toMatch(/^certificate +none is for that name/m);
     const { stdout } = await runToEnd(["certs", ...flags]);
     expect(stdout).toBe("Nothing is served by HTTPS. --certs or --acme begins it.\n");
   });

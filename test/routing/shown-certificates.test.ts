@@ -7,6 +7,7 @@ import {
   chooseCertificates,
   isSecured,
   NO_CHOICE,
+  type CertificateChoice,
 } from "../../src/routing/certificates.ts";
 import { certificate } from "../lab/make.ts";
 
@@ -47,12 +48,13 @@ describe("a name", () => {
   });
 });
 
-describe("what is new", () => {
-  const news = (before: typeof NO_CHOICE, after: typeof NO_CHOICE): string[] =>
-    certificateNews(before, after).map(
-      ({ event, certificate: { source }, names }) => `${event} ${source} ${names.join()}`,
-    );
+function news(before: CertificateChoice, after: CertificateChoice): string[] {
+  return certificateNews(before, after).map(
+    ({ event, certificate: { source }, names }) => `${event} ${source} ${names.join()}`,
+  );
+}
 
+describe("what is new", () => {
   test("is what comes, is another one, and goes", () => {
     const renewed = { ...SHOP, path: "/x/shop.2.pem" };
     const before = chooseCertificates([SHOP, WILD]);

@@ -1,12 +1,15 @@
 // Explains a container: every decision about it, its routes, and how HAProxy has it.
 
-import { ANY_NAME, keyOf, nameOf } from "../../lib/places.ts";
+import { ANY_NAME, keyOf, reachedName } from "../../lib/places.ts";
 import type { Container, Model, Reach, Route, Service, Snapshot } from "../../model.ts";
+import { isSecured, NO_CHOICE, type CertificateChoice } from "../../routing/certificates.ts";
 import { createContainerRouter } from "../../routing/container.ts";
 import type { Intent } from "../../routing/intent.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
 import { byAge } from "../../routing/standing.ts";
 import { differences } from "../../routing/settings/profile.ts";
+import type { Https } from "../certificates.ts";
+import { explainHosts } from "./https.ts";
 import { askedOf, describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Known } from "./seen.ts";
 import { createNamer } from "./theirs.ts";
@@ -15,13 +18,17 @@ import { whyClosed } from "./url.ts";
 /** So many routes of a service are explained by an example. */
 const EXAMPLES = 5;
 
-/** Tells the decisions about a container in their order. The container may have stopped. */
+/**
+ * Tells the decisions about a container in their order. The container may have stopped.
+ * @param https what is known of HTTPS; undefined: it is not told of
+ */
 export function explainContainer(
   container: Container,
   snapshot: Snapshot,
   reach: Reach,
   options: RoutingOptions,
   model: Model,
+  https?: Https,
 ): Line[] {
   const { id, name, image } = container;
   const title = { about: "container", text: `${name} (${id.slice(0, 12)}), image ${image}` };
@@ -51,12 +58,23 @@ export function explainContainer(
     ...served.flatMap(({ service: { fileProblems = [] } }) =>
       fileProblems.map((text) => ({ about: "warning", text: `label ${text}` })),
     ),
-    ...served.flatMap(({ service }) => service.routes.map((each) => explainRoute(each, service))),
+    ...served.flatMap(({ service }) =>
+      service.routes.map((each) => explainRoute(each, service, https?.shown ?? NO_CHOICE)),
+    ),
+    ...(https === undefined
+      ? []
+      : explainHosts(
+          served.map(({ service }) => service),
+          https,
+          Date.now(),
+        )),
     ...model.refusals
       .filter(({ ids }) => ids.includes(id))
       .map(({ reason }) => ({ about: "refused", text: reason })),
     ...decision.intent.warnings.map((text) => ({ about: "warning", text })),
-    ...served.flatMap(({ intent, service }) => examplesOf(service, intent)).map(named),
+    ...served
+      .flatMap(({ intent, service }) => examplesOf(service, intent, https?.shown ?? NO_CHOICE))
+      .map(named),
   ];
 }
 
@@ -147,23 +165,28 @@ function explainShare(
   return [{ about: "setting", text }];
 }
 
-function explainRoute(own: Route, { backend, servers }: Service): Line {
+function explainRoute(own: Route, { backend, servers }: Service, shown: CertificateChoice): Line {
   const count = new Set(servers.map(({ id }) => id)).size;
   const shared = count > 1 ? `, shared by ${count} containers` : "";
-  return { about: "route", text: `${nameOf(own)} -> backend ${backend}${shared}` };
+  return {
+    about: "route",
+    text: `${reachedName(own, isSecured(own.host, shown))} -> backend ${backend}${shared}`,
+  };
 }
 
-/** @param intent what the container itself asks for */
-/** What becomes of a request for each route. Of many, only the first ones and the number of the others. */
-function examplesOf({ routes }: Service, intent: Intent): Line[] {
+/**
+ * What becomes of a request for each route. Of many, only the first ones and the number of the others.
+ * @param intent what the container itself asks for
+ */
+function examplesOf({ routes }: Service, intent: Intent, shown: CertificateChoice): Line[] {
   const more = routes.length - EXAMPLES;
   return [
-    ...routes.slice(0, EXAMPLES).map((each) => exampleOf(each, intent)),
+    ...routes.slice(0, EXAMPLES).map((each) => exampleOf(each, intent, shown)),
     ...(more <= 0 ? [] : [{ about: "request", text: `and so on for ${more} more` }]),
   ];
 }
 
-function exampleOf(route: Route, { routes }: Intent): Line {
+function exampleOf(route: Route, { routes }: Intent, shown: CertificateChoice): Line {
   const { host, path, strip, rewrite, key, tcp } = route;
   if (route.rules.closed !== "") return { about: "answer", text: whyClosed(route) };
   if (tcp !== undefined) {
@@ -171,7 +194,8 @@ function exampleOf(route: Route, { routes }: Intent): Line {
     const named = host === "" ? "" : ` that asks for ${others} by TLS`;
     return { about: "request", text: `each to port ${tcp}${named} goes there, byte by byte` };
   }
-  const url = `http://${host || "HOST"}${path === "/" ? "" : path}/x`;
+  const scheme = host !== "" && isSecured(host, shown) ? "https" : "http";
+  const url = `${scheme}://${host || "HOST"}${path === "/" ? "" : path}/x`;
   if (path === "/" && rewrite === "") return { about: "request", text: `${url} goes there as /x` };
   const sent = strip ? `${rewrite}/x` : `${path}/x`;
   const replaced =

@@ -7,6 +7,7 @@ import { GatewayError } from "../../lib/errors.ts";
 import type { Container, Model, Reach, Snapshot } from "../../model.ts";
 import { parseImage } from "../../routing/image.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
+import type { Https } from "../certificates.ts";
 import { describeAsLabels } from "./as-labels.ts";
 import { explainContainer, explainServers } from "./container.ts";
 import { toText, type Line } from "./line.ts";
@@ -30,6 +31,7 @@ export interface World {
   /** The Engine, which knows stopped containers, too. */
   readonly engine: Pick<DockerClient, "inspect">;
   readonly running: FindRunning;
+  readonly https: Https;
 }
 
 /** `any`: what the word looks like. */
@@ -58,7 +60,7 @@ export async function explain(
     const seen = await readSeen(running);
     const lines = isTcpUrl(word)
       ? explainTcp(word, model, seen, labelPrefix)
-      : explainUrl(word, model, seen, labelPrefix, world.index);
+      : explainUrl(word, model, seen, labelPrefix, world.index, world.https);
     return [{ subject: word, lines }];
   }
   const containers = await findContainers(word, kind, world);
@@ -66,7 +68,7 @@ export async function explain(
   return containers.map((container) => ({
     subject: container.name,
     lines: [
-      ...explainContainer(container, snapshot, reach, routing, model),
+      ...explainContainer(container, snapshot, reach, routing, model, world.https),
       ...(known === undefined ? [] : explainServers(container, known, model, labelPrefix)),
     ],
   }));

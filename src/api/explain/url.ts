@@ -1,12 +1,15 @@
 // Explains a URL: its route, its path there, and who answers.
 
-import { covers, isWildcard, isWithin, nameOf } from "../../lib/places.ts";
+import { covers, isWildcard, isWithin, reachedName } from "../../lib/places.ts";
 import { isForwarded, type Model, type Route, type Server, type Service } from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
+import { isSecured, NO_CHOICE } from "../../routing/certificates.ts";
 import { findRoute } from "../../routing/lookup.ts";
 import { inheritedRoutes } from "../../template/wildcards.ts";
 import { describeSettings } from "../../routing/settings/profile.ts";
 import { describeRules } from "../../routing/settings/rules.ts";
+import type { Https } from "../certificates.ts";
+import { explainHttps } from "./https.ts";
 import { askedOf, describeStats, explainAnswers, type Line } from "./line.ts";
 import type { Seen } from "./seen.ts";
 
@@ -15,6 +18,7 @@ import type { Seen } from "./seen.ts";
  * @param url a path, with or without `http://` and a host
  * @param seen what HAProxy runs
  * @param index whether a page at `/` lists the routes, where nothing else is served
+ * @param https what is known of HTTPS; undefined: it is not told of
  */
 export function explainUrl(
   url: string,
@@ -22,8 +26,9 @@ export function explainUrl(
   seen: Seen,
   labelPrefix: string,
   index = false,
+  https?: Https,
 ): Line[] {
-  const { host, path, query } = takeApart(url);
+  const { host, path, query, isHttps } = takeApart(url);
   const routed = model.services
     .filter((each) => !isForwarded(each))
     .flatMap((service) => service.routes);
@@ -33,24 +38,32 @@ export function explainUrl(
     .filter(({ route }) => leadsTo(route, host.toLowerCase(), path))
     .map(({ reason }) => ({ about: "refused", text: reason }));
   const best = findRoute(all, host.toLowerCase(), path);
-  const title = { about: "url", text: `${host}${path}${query}` };
+  const asked = { isHttps, host: host.toLowerCase(), path: `${path}${query}` };
+  const secured = https === undefined ? undefined : explainHttps(asked, https, Date.now());
+  const head: Line[] = [
+    { about: "url", text: `${host}${path}${query}` },
+    ...(secured?.lines ?? []),
+  ];
+  if (secured?.isClosed === true) return head;
+  const readName = (route: Route): string =>
+    reachedName(route, isSecured(route.host, https?.shown ?? NO_CHOICE));
   if (best === undefined) {
-    const routes = all.map(nameOf).join(", ") || "nothing";
+    const routes = all.map(readName).join(", ") || "nothing";
     if (index && path === "/") {
       const text = "200: the page that lists the routes (--index)";
-      return [title, { about: "answer", text }, { about: "served", text: routes }, ...refused];
+      return [...head, { about: "answer", text }, { about: "served", text: routes }, ...refused];
     }
     return [
-      title,
+      ...head,
       { about: "answer", text: "403: no route matches it" },
       { about: "served", text: routes },
       ...refused,
     ];
   }
-  const found = { about: "route", text: `${nameOf(best)}, ${whyBest(best)}` };
+  const found = { about: "route", text: `${readName(best)}, ${whyBest(best)}` };
   const below = path.slice(best.path === "/" ? 0 : best.path.length);
   if ((best.path !== "/" || best.rewrite !== "") && climbs(below)) {
-    return [title, found, { about: "answer", text: "400: by its dots it may leave that prefix" }];
+    return [...head, found, { about: "answer", text: "400: by its dots it may leave that prefix" }];
   }
   const service = model.services.find(({ routes }) => routes.includes(best));
   const rest = best.strip ? below : path;
@@ -63,7 +76,7 @@ export function explainUrl(
           ...(service.fileProblems ?? []).map((text) => `label ${text}`),
         ];
   const lines = [
-    title,
+    ...head,
     found,
     ...refused,
     { about: "sent as", text: `${sent}${query}` },
@@ -155,9 +168,9 @@ function leadsTo(route: string, host: string, path: string): boolean {
 }
 
 /** The parts of a URL as HAProxy sees them: nothing is decoded, and no `..` is resolved. */
-function takeApart(url: string): { host: string; path: string; query: string } {
+function takeApart(url: string): { host: string; path: string; query: string; isHttps: boolean } {
   const [, authority = "", target = "/"] = /^(?:https?:\/\/([^/?#]*))?([^#]*)/i.exec(url) ?? [];
   const [, path = "", query = ""] = /^([^?]*)(\?.*)?$/.exec(target) ?? [];
   const host = authority.replace(/^.*@/, "").replace(/:\d+$/, "").replace(/\.$/, "");
-  return { host, path: path === "" ? "/" : path, query };
+  return { host, path: path === "" ? "/" : path, query, isHttps: /^https:/i.test(url) };
 }
