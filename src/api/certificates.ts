@@ -121,7 +121,7 @@ export function shownFor(
 }
 
 /** Whether a certificate is one of the authority's. */
-export function isOfAuthority(
+function isOfAuthority(
   { source }: Pick<Certificate, "source">,
   authority: AuthorityFacts | undefined,
 ): boolean {

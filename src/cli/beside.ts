@@ -1,6 +1,10 @@
 // What a command that runs beside the gateway finds out for itself: what is served, with which certificates,
 // and which ports of TCP somebody else has.
 
+import { readOnce } from "../docker/source.ts";
+import { currentReach } from "../gateway/host.ts";
+import { GatewayError } from "../lib/errors.ts";
+import type { Logger } from "../lib/log.ts";
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Model, Reach, Snapshot } from "../model.ts";
 import { createRouter } from "../routing/routing.ts";
@@ -10,7 +14,7 @@ import { chooseCertificates } from "../routing/certificates.ts";
 import { authorityOf } from "./acme-options.ts";
 import type { Environment } from "./command.ts";
 import type { Options } from "./options.ts";
-import { openCertificates } from "./setup.ts";
+import { dockerClient, openCertificates } from "./setup.ts";
 
 /**
  * Decides what is served, as the gateway does.
@@ -26,6 +30,32 @@ export async function routeBeside(
   const model = router(snapshot, reach, routing);
   const taken = await findTaken(model.services, listen, await readConfig(output));
   return Object.keys(taken).length === 0 ? model : router(snapshot, reach, { ...routing, taken });
+}
+
+/** Docker answers within tens of milliseconds. After this time it is gone on without. In ms. */
+const DOCKER_PATIENCE = 3_000;
+
+/** What is served; undefined if Docker does not answer. */
+export async function modelBeside(
+  options: Pick<Options, "routing" | "listen" | "dockerHost">,
+  output: string,
+  env: Environment,
+  log: Logger,
+): Promise<Model | undefined> {
+  const signal = AbortSignal.timeout(DOCKER_PATIENCE);
+  try {
+    const client = dockerClient(options.dockerHost, env);
+    try {
+      const snapshot = await readOnce(client, log, { signal });
+      const reach = currentReach(snapshot, client.transport.remoteHost);
+      return await routeBeside(snapshot, reach, options, output);
+    } finally {
+      client.transport.close();
+    }
+  } catch (error) {
+    if (error instanceof GatewayError || signal.aborted) return undefined;
+    throw error;
+  }
 }
 
 /**

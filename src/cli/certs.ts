@@ -7,21 +7,16 @@ import {
   type CertificatesDocument,
 } from "../api/certificates.ts";
 import type { GatewayClient } from "../api/client.ts";
-import { readOnce } from "../docker/source.ts";
-import { currentReach } from "../gateway/host.ts";
 import { pause } from "../lib/async.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { formatDuration, formatTable } from "../lib/text.ts";
-import type { Service } from "../model.ts";
 import { ASK_FLAGS, askedGateway, runningGateway } from "./asked-gateway.ts";
-import { httpsBeside, routeBeside } from "./beside.ts";
+import { httpsBeside, modelBeside } from "./beside.ts";
 import type { Command, CommandIo } from "./command.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { parseOptions, type Options } from "./options.ts";
-import { dockerClient, preparePaths } from "./setup.ts";
+import { preparePaths } from "./setup.ts";
 
-/** Docker answers within tens of milliseconds. After this time the hosts of routes are left out. In ms. */
-const DOCKER_PATIENCE = 3_000;
 /** An authority takes seconds, and minutes at worst. In milliseconds. */
 const RENEWAL_PATIENCE = 200_000;
 /** How often it is asked how far it is, in milliseconds. */
@@ -115,28 +110,11 @@ async function renew(name: string, gateway: GatewayClient, io: CommandIo): Promi
 async function readBeside(options: Options, io: CommandIo): Promise<CertificatesDocument> {
   const { output } = preparePaths(options.haproxy, io.env);
   const https = await httpsBeside(options, io.env, output);
-  return certificatesDocument(https, await readServices(options, output, io), Date.now());
-}
-
-async function readServices(
-  options: Options,
-  output: string,
-  io: CommandIo,
-): Promise<readonly Service[]> {
-  const signal = AbortSignal.timeout(DOCKER_PATIENCE);
-  const client = dockerClient(options.dockerHost, io.env);
-  try {
-    const log = io.logger({ ...options.log, level: "error" });
-    const snapshot = await readOnce(client, log, { signal });
-    const reach = currentReach(snapshot, client.transport.remoteHost);
-    return (await routeBeside(snapshot, reach, options, output)).services;
-  } catch (error) {
-    if (!(error instanceof GatewayError) && !signal.aborted) throw error;
+  const log = io.logger({ ...options.log, level: "error" });
+  const model = await modelBeside(options, output, io.env, log);
+  if (model === undefined)
     io.note("hint: Docker does not answer, so hosts without a certificate are not told");
-    return [];
-  } finally {
-    client.transport.close();
-  }
+  return certificatesDocument(https, model?.services ?? [], Date.now());
 }
 
 function toText(

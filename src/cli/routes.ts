@@ -4,26 +4,21 @@ import type { GatewayClient } from "../api/client.ts";
 import { describeNotServed, notServedOf, type NotServed } from "../api/not-served.ts";
 import { readRoutes, type RouteRow } from "../api/routes.ts";
 import { findRunning } from "../api/running.ts";
-import { readOnce } from "../docker/source.ts";
-import { currentReach } from "../gateway/host.ts";
 import { pause } from "../lib/async.ts";
 import { describeError, GatewayError } from "../lib/errors.ts";
 import { formatDuration, formatTable } from "../lib/text.ts";
 import { ASK_FLAGS, askedGateway } from "./asked-gateway.ts";
-import { routeBeside } from "./beside.ts";
+import { modelBeside } from "./beside.ts";
 import type { CommandIo, Command } from "./command.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { parseOptions, type Options } from "./options.ts";
-import { dockerClient, preparePaths } from "./setup.ts";
+import { preparePaths } from "./setup.ts";
 import { inPlace } from "./screen.ts";
 
 /** How often `--watch` asks HAProxy again, in milliseconds. */
 const WATCH_EVERY = 1_000;
 /** HAProxy answers within milliseconds. After this time `--watch` reports a failure. In ms. */
 const WATCH_PATIENCE = 3_000;
-/** Docker answers within tens of milliseconds. After this time its part is left out. In ms. */
-const DOCKER_PATIENCE = 3_000;
-
 /** What is shown. */
 interface Shown {
   readonly routes: readonly RouteRow[];
@@ -108,21 +103,9 @@ async function readNotServed(
   output: string,
   io: CommandIo,
 ): Promise<NotServed | undefined> {
-  const { dockerHost, log } = options;
-  const signal = AbortSignal.timeout(DOCKER_PATIENCE);
-  try {
-    const client = dockerClient(dockerHost, io.env);
-    try {
-      const snapshot = await readOnce(client, io.logger({ ...log, level: "error" }), { signal });
-      const reach = currentReach(snapshot, client.transport.remoteHost);
-      return notServedOf(await routeBeside(snapshot, reach, options, output));
-    } finally {
-      client.transport.close();
-    }
-  } catch (error) {
-    if (error instanceof GatewayError || signal.aborted) return undefined;
-    throw error;
-  }
+  const log = io.logger({ ...options.log, level: "error" });
+  const model = await modelBeside(options, output, io.env, log);
+  return model === undefined ? undefined : notServedOf(model);
 }
 
 /**

@@ -38,6 +38,7 @@ export interface Setup {
   readonly template: TemplateSlot;
   readonly tcpPorts: TcpPorts;
   readonly challenges: Challenges;
+  readonly certificates: Certificates;
 }
 
 /** The built-in templates write configurations for this version of HAProxy and later ones. */
@@ -65,6 +66,15 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
       { hint: "use HAProxy 3.2 or later of a distribution with OpenSSL 3.5, or leave --http3 out" },
     );
   }
+  if (options.tls !== undefined && !build.openssl) {
+    throw new GatewayError(
+      "haproxy",
+      `Cannot serve HTTPS: HAProxy ${build.version} has no OpenSSL`,
+      {
+        hint: "use a HAProxy that is built with OpenSSL, as those of distributions are",
+      },
+    );
+  }
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
   const client = dockerClient(options.dockerHost, env);
   const tcpPorts = new TcpPorts();
@@ -79,6 +89,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
     template,
     tcpPorts,
     challenges,
+    certificates,
     settings: {
       routing,
       template: {

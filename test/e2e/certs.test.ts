@@ -14,10 +14,13 @@ import { Stage } from "./stage.ts";
 
 setDefaultTimeout(60_000);
 
-/** The gateway has these hosts: the last one leads to nobody. */
-const HOSTS = "127.0.0.1 localhost a.test file.test\n127.0.0.9 away.test\n";
+/** The gateway has these hosts: one leads to nobody, one only by IPv4. */
+const HOSTS =
+  "127.0.0.1 localhost a.test file.test six.test caa.test\n127.0.0.9 away.test\n::1 six.test\n";
 /** Gives the gateway another file of hosts than the machine's. */
 const WITH_HOSTS = 'mount --bind "$1" /etc/hosts && shift && exec "$@"';
+/** The same for the DNS. */
+const WITH_DNS = 'mount --bind "$1" /etc/resolv.conf && shift && exec "$@"';
 /** HTTP-01 is about this port. Each lane has a network of its own. */
 const PORT = 80;
 
@@ -77,7 +80,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   async function startWithAuthority(): Promise<Gateway> {
     const folder = join(dir, "pebble");
     mkdirSync(folder);
-    pebble = await Pebble.start(folder, PORT);
+    pebble = await Pebble.start(folder, PORT, { dnsPort: 53 });
     return start(
       "--acme=me@example.com",
       `--acme-dir=${join(dir, "acme")}`,
@@ -200,6 +203,32 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     ]);
   });
 
+  test("doctor finds what keeps an authority from making them", async () => {
+    await put("old.pem", ["old.test"], [-90, 1]);
+    const running = await startWithAuthority();
+    for (const host of ["a.test", "six.test", "caa.test"]) serve(host);
+    await pebble?.allow("caa.test", ";");
+    await running.logged(/^certificate for a\.test from /);
+    await running.logged(/^Cannot get a certificate for six\.test: .* at ::1, nothing listens/);
+    const resolv = join(dir, "resolv.conf");
+    writeFileSync(resolv, "nameserver 127.0.0.1\n");
+    const prefix = ["unshare", "--mount", "sh", "-c", WITH_DNS, "sh", resolv];
+    const { status, stdout } = await runToEnd(["doctor"], {}, "/", prefix);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^ok +Configuration: accepted by HAProxy/m);
+    expect(stdout).toMatch(/^ok +Authority: 127\.0\.0\.1:\d+ answers, and this machine's clock/m);
+    expect(stdout).toMatch(/^ok +Listen: 127\.0\.0\.1:80 held by .*, \*:443 held by this HAProxy/m);
+    const [, names = ""] = stdout.split(/^warning  Names: /m);
+    expect(names).toContain(
+      " six.test: its AAAA record does not lead here: at ::1, nothing listens there, but its A record does\n",
+    );
+    expect(names).toContain(" caa.test: the CAA record of caa.test lets nobody make it\n");
+    expect(names).not.toMatch(/^ +a\.test/m);
+    const [, certificates = ""] = stdout.split(/^warning  Certificates: /m);
+    expect(certificates).toMatch(/^ +\S+old\.pem \(old\.test\) expires on/m);
+    expect(certificates).toMatch(/^ +six\.test: it does not lead here/m);
+  });
+
   test("without a gateway they are what the flags say", async () => {
     await put("file.pem", ["file.test"]);
     stage.set("file", {
@@ -226,6 +255,11 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       ...flags,
     ]);
     expect(explained.stdout).toMatch(/^certificate +none is for that name/m);
+    const doctor = await runToEnd(["doctor", `--certs=${certs}`, ...flags]);
+    expect(doctor.stdout).toMatch(/^ok +Configuration: accepted by HAProxy, with 2 routes/m);
+    expect(doctor.stdout).toMatch(
+      /^warning +Certificates: .*\n +none\.test: no certificate is for it\n/m,
+    );
     const { stdout } = await runToEnd(["certs", ...flags]);
     expect(stdout).toBe("Nothing is served by HTTPS. --certs or --acme begins it.\n");
   });

@@ -15,6 +15,8 @@ export interface PebbleOptions {
   /** The key that an account needs, as `KID:HMAC`. */
   readonly binding?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The port of its DNS; any by default. */
+  readonly dnsPort?: number;
 }
 
 /** The names for which it makes no certificates. */
@@ -38,7 +40,8 @@ export class Pebble {
     makeCertificates(dir);
     const ports = [];
     while (ports.length < 3) ports.push(await freePort());
-    const [port = 0, dns = 0, dnsManagement = 0] = ports;
+    const [port = 0, freeDns = 0, dnsManagement = 0] = ports;
+    const dns = options.dnsPort ?? freeDns;
     const [kid = "", hmac = ""] = options.binding?.split(":") ?? [];
     const pebble = {
       listenAddress: `127.0.0.1:${port}`,
@@ -99,6 +102,15 @@ export class Pebble {
   /** What it has said. */
   log(): string {
     return readFileSync(join(this.dir, "pebble.log"), "utf8");
+  }
+
+  /** Gives a name a CAA record. */
+  async allow(host: string, issuer: string): Promise<void> {
+    const answer = await fetch(`http://127.0.0.1:${this.dnsManagement}/add-caa`, {
+      method: "POST",
+      body: JSON.stringify({ host: `${host}.`, policies: [{ tag: "issue", value: issuer }] }),
+    });
+    if (!answer.ok) throw new Error(`Cannot add a CAA record: status ${answer.status}`);
   }
 
   /** A command for --acme-dns, which says what it does in a file beside it. */

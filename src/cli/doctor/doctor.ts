@@ -1,9 +1,16 @@
 // src/cli/doctor is `docker-api-gateway doctor`: it checks everything that the gateway needs. This
-// file runs the checks of files.ts, haproxy.ts, sockets.ts and served.ts one after the other and prints each
-// finding, whose form is in check.ts. Like all of src/cli it may import every room, but neither
+// file runs the checks of the other files side by side and prints each finding, whose form is in check.ts. Like all of src/cli it may import every room, but neither
 // main.ts nor dockerode.
 
+import type { AcmeOptions } from "../../acme/acme.ts";
+import { certificatesDocument, type CertificatesDocument } from "../../api/certificates.ts";
+import type { GatewayClient } from "../../api/client.ts";
+import { isWildcard } from "../../lib/places.ts";
+import { acmeOptionsOf } from "../acme-options.ts";
+import { httpsBeside, modelBeside } from "../beside.ts";
 import type { Command, CommandIo } from "../command.ts";
+import { checkAuthority, checkNames } from "./authority.ts";
+import { judgeCertificates } from "./certificates.ts";
 import { describeError, GatewayError, systemCode } from "../../lib/errors.ts";
 import type { StateDocument } from "../../api/state.ts";
 import { ASK_FLAGS, askedGateway, flagsOfRunning } from "../asked-gateway.ts";
@@ -28,32 +35,41 @@ export const doctorCommand: Command = {
   async run(words, io) {
     const { gateway: _, ...raw } = words.values;
     parseOptions(raw);
-    const state = await (await askedGateway(words, io))?.state();
+    const gateway = await askedGateway(words, io);
+    const state = await gateway?.state();
     const options = parseOptions(
       state === undefined ? raw : { ...flagsOfRunning(state), "log-level": raw["log-level"] },
     );
     let failed = false;
-    for (const [title, check] of await checksOf(options, io, state)) {
-      const { level, lines } = await runCheck(check);
+    const checks = await checksOf(options, io, gateway, state);
+    const running = checks.map(([title, check]) => ({ title, finding: runCheck(check) }));
+    // One that fails with a bug must not end the program before its turn.
+    const all = Promise.allSettled(running.map(({ finding }) => finding));
+    for (const { title, finding } of running) {
+      const { level, lines } = await finding;
       const [first = "", ...rest] = lines;
       io.write(`${level.padEnd(8)} ${title}: ${first}\n`);
       for (const line of rest) io.write(`${" ".repeat(9)}${line.trim()}\n`);
       failed ||= level === "failure";
     }
+    await all;
     return failed ? 1 : 0;
   },
 };
 
 /**
  * All checks, each with its title.
- * @param state of the running gateway; undefined: it is about one with these options
+ * @param gateway the one that runs; undefined: it is about one with these options
+ * @param state of the running gateway
  */
 async function checksOf(
   options: Options,
   io: CommandIo,
+  gateway: GatewayClient | undefined,
   state: StateDocument | undefined,
 ): Promise<readonly (readonly [title: string, check: Check])[]> {
-  const { haproxy, listen, dockerHost } = options;
+  const { haproxy, listen, dockerHost, tls, acme } = options;
+  const https = tls?.listen ?? [];
   const paths = preparePaths(haproxy, io.env);
   const ask = (): Promise<HaproxySockets> => askSockets(haproxy, paths);
   const sockets = await ask();
@@ -67,18 +83,47 @@ async function checksOf(
     ["Output", () => checkOutput(paths, sockets)],
     ["Sockets", () => checkSockets(paths, sockets)],
     ["Reload", () => checkReload(haproxy.reloadCommand, paths)],
-    ["Listen", () => checkListen(listen, paths, sockets, ask)],
+    ["Listen", () => checkListen({ http: listen, https }, paths, sockets, ask)],
     [
       "Configuration",
       async () => checkConfiguration(await prepare(options, io.env, log), haproxy.program, log),
     ],
     ["Limits", () => checkLimits(sockets)],
     ["Processes", () => checkProcesses(dockerHost, io.env, paths, log)],
+    ...(tls === undefined ? [] : aboutHttps()),
     [
       "Served",
       () => (state === undefined ? checkServed(options, paths, io.env, log) : judgeServed(state)),
     ],
   ];
+
+  function aboutHttps(): readonly (readonly [string, Check])[] {
+    const read = async (): Promise<CertificatesDocument> => {
+      if (gateway !== undefined) return gateway.certificates();
+      const found = await httpsBeside(options, io.env, paths.output);
+      const model = await modelBeside(options, paths.output, io.env, log);
+      return certificatesDocument(found, model?.services ?? [], Date.now());
+    };
+    const reading = read();
+    const judge = async (): Promise<Finding> => judgeCertificates(await reading);
+    const chosen = acmeOptionsOf(acme, io.env);
+    if (chosen === undefined) return [["Certificates", judge]];
+    const check = gateway === undefined ? undefined : (name: string) => gateway.check(name);
+    return [
+      ["Certificates", judge],
+      ["Authority", () => checkAuthority(chosen, listen)],
+      ["Names", async () => checkNames(namesOf(await reading, chosen), chosen, check)],
+    ];
+  }
+}
+
+/** The hosts for which the authority is asked, or is to be. */
+function namesOf({ certificates }: CertificatesDocument, { dns }: AcmeOptions): readonly string[] {
+  const asked = certificates.filter(
+    ({ name, routed, source, authority }) =>
+      routed && (authority !== "" || source !== "file") && (dns !== undefined || !isWildcard(name)),
+  );
+  return [...new Set(asked.map(({ name }) => name))];
 }
 
 /**

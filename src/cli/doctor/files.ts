@@ -73,7 +73,7 @@ export async function checkConfiguration(
 ): Promise<Finding> {
   const { snapshot, note } = await readSnapshot(setup.client, log);
   const { files, model } = desiredFor(setup, snapshot);
-  await checkInOwnFolder(program, files, setup.files.output);
+  await checkInOwnFolder(program, files, setup.certificates.texts, setup.files.output);
   const routes = model.services.flatMap((service) => service.routes);
   return ok(`accepted by HAProxy, with ${counted(routes.length, "route")}${note}`);
 }
@@ -100,19 +100,26 @@ async function readSnapshot(
 /**
  * Lets HAProxy check the files in a folder of their own. Beside the output a running gateway has
  * candidates with the same names.
+ * @param certificates by path: without a gateway, nobody has put them there
  */
-async function checkInOwnFolder(program: string, files: Files, shownAs: string): Promise<void> {
+async function checkInOwnFolder(
+  program: string,
+  { config, assets }: Files,
+  certificates: ReadonlyMap<string, string>,
+  shownAs: string,
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "docker-api-gateway-doctor-"));
+  const texts = [
+    ...Object.entries(assets).map(([path, { text }]) => [path, text] as const),
+    ...certificates,
+  ];
+  const moved = (text: string): string =>
+    texts.reduce((all, [path]) => all.replaceAll(path, join(folder, basename(path))), text);
   try {
-    let { config } = files;
-    for (const [path, { text }] of Object.entries(files.assets)) {
-      const copy = join(folder, basename(path));
-      writeFileSync(copy, text);
-      config = config.replaceAll(path, copy);
-    }
+    for (const [path, text] of texts) writeFileSync(join(folder, basename(path)), moved(text));
     const candidate = join(folder, basename(shownAs));
-    writeFileSync(candidate, config);
-    await checkConfig(program, candidate, shownAs, files.config);
+    writeFileSync(candidate, moved(config));
+    await checkConfig(program, candidate, shownAs, config);
   } finally {
     rmSync(folder, { recursive: true });
   }

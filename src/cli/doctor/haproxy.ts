@@ -69,13 +69,19 @@ async function checkUnits(): Promise<Finding> {
   );
 }
 
+/** The addresses to listen on. */
+interface Addresses {
+  readonly http: readonly string[];
+  readonly https: readonly string[];
+}
+
 /**
  * Checks that each address is free for HAProxy, or that this HAProxy listens there.
  * @param asked what HAProxy's sockets said
  * @param ask asks them again
  */
 export async function checkListen(
-  listen: readonly string[],
+  listen: Addresses,
   paths: Paths,
   asked: HaproxySockets,
   ask: () => Promise<HaproxySockets>,
@@ -90,10 +96,11 @@ export async function checkListen(
 }
 
 async function judgeListeners(
-  listen: readonly string[],
+  { http, https }: Addresses,
   paths: Paths,
   sockets: HaproxySockets,
 ): Promise<Finding> {
+  const listen = [...http, ...https];
   const held: string[] = [];
   for (const address of listen) {
     const listeners = listenersOn(address);
@@ -106,7 +113,10 @@ async function judgeListeners(
     const stranger = listeners.find(
       ({ ownPid }) => ownPid === undefined || !sockets.pids.includes(ownPid),
     );
-    if (stranger !== undefined) return judgeStranger(address, stranger, paths, sockets);
+    if (stranger !== undefined) {
+      const flag = https.includes(address) ? "--listen-https" : "--listen";
+      return judgeStranger({ address, flag }, stranger, paths, sockets);
+    }
     const missing = listeners.length === 0 ? await whyMissing(address) : undefined;
     if (missing !== undefined) return failure(`${address}: ${missing.problem}`, missing.hint);
     const own = listeners.map(({ pid }) => pid).join(", ");
@@ -132,7 +142,7 @@ function whyMissing(address: string): Promise<NotFree | undefined> {
 
 /** Judges a listener that is not known to belong to the gateway's HAProxy. */
 function judgeStranger(
-  address: string,
+  { address, flag }: { readonly address: string; readonly flag: string },
   { pid, program }: Listener,
   paths: Paths,
   sockets: HaproxySockets,
@@ -142,14 +152,14 @@ function judgeStranger(
     return warning(text, "it may be this HAProxy: run as root to be told");
   }
   if (!program.startsWith("haproxy"))
-    return failure(text, "end that program, or use another --listen");
+    return failure(text, `end that program, or use another ${flag}`);
   // The gateway has not run yet, and somebody else runs HAProxy.
   if (!paths.managed && !sockets.isOwnConfig && sockets.pids.length === 0) {
     return warning(text, `fine where that one reads ${paths.output}; else end it`);
   }
   return failure(
     `${text}, another HAProxy than the gateway's`,
-    "end that one, or use another --listen: two share a port without a word, and the requests too",
+    `end that one, or use another ${flag}: two share a port without a word, and the requests too`,
   );
 }
 

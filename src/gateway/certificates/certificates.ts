@@ -114,6 +114,11 @@ export class Certificates {
     return this.#files;
   }
 
+  /** The certificates with their keys, by the paths at which HAProxy is to read them. They are secret. */
+  get texts(): ReadonlyMap<string, string> {
+    return this.#read.texts;
+  }
+
   /** What is wrong with files, for the operator. */
   get warnings(): readonly string[] {
     return this.#warnings;

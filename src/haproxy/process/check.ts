@@ -17,6 +17,8 @@ export interface Build {
   readonly lua: boolean;
   /** Whether it speaks HTTP/3 with all clients. */
   readonly quic: boolean;
+  /** Whether it speaks TLS. */
+  readonly openssl: boolean;
 }
 
 /**
@@ -40,6 +42,7 @@ export async function haproxyBuild(program: string): Promise<Build> {
       // With an OpenSSL that has no QUIC, HAProxy does without a hello of more than one packet, which
       // the browsers of today send.
       quic: / \+QUIC\b/.test(features) && !/ \+QUIC_OPENSSL_COMPAT\b/.test(features),
+      openssl: / \+OPENSSL\b/.test(features),
     };
   }
   throw new GatewayError("haproxy", `Cannot read the version of "${program}"`, {
