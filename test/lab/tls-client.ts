@@ -23,6 +23,8 @@ export interface TlsAnswer {
 
 export interface TlsRequest {
   readonly port: number;
+  /** Where it is; this machine by default. */
+  readonly address?: string;
   /** What the client asks for by TLS; empty: nothing. */
   readonly name: string;
   /** What it asks for by HTTP; the same by default. */
@@ -40,7 +42,14 @@ export async function requestTls(options: TlsRequest): Promise<TlsAnswer> {
   const ciphers = kind === undefined ? {} : cipherOf(kind);
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
   const socket = connect(
-    { host: "127.0.0.1", port, servername: name, ca, rejectUnauthorized: false, ...ciphers },
+    {
+      host: options.address ?? "127.0.0.1",
+      port,
+      servername: name,
+      ca,
+      rejectUnauthorized: false,
+      ...ciphers,
+    },
     () => resolve(socket),
   );
   socket.setTimeout(5_000, () => socket.destroy(new Error("no answer in 5 s")));

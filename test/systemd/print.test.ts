@@ -1,7 +1,7 @@
 // `install --print`, and the flags that are no use to a service: without root, systemd or HAProxy.
 
-import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chownSync, mkdtempSync, rmSync } from "node:fs";
+import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { chmodSync, chownSync, mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { gatewayDir } from "../e2e/gateway.ts";
 import { runToEnd, type Finished } from "../e2e/program.ts";
@@ -186,6 +186,54 @@ test.each([
   expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
   expect(stderr).toContain(message);
   expect(stderr).toContain("\n  hint: ");
+});
+
+describe("folders of certificates", () => {
+  const low = "CapabilityBoundingSet=CAP_NET_BIND_SERVICE\n";
+  const folder = (mode: number, uid = 0, gid = 0): string => {
+    // Below /tmp a service finds another folder.
+    const path = mkdtempSync("/dev/shm/certs-");
+    chmodSync(path, mode);
+    chownSync(path, uid, gid);
+    folders.push(path);
+    return path;
+  };
+  const folders: string[] = [];
+  afterAll(() => {
+    for (const path of folders) rmSync(path, { recursive: true });
+  });
+
+  test("a port of HTTPS may take a right, too", async () => {
+    const flags = [...MANAGED, "--listen=*:8080", `--certs=${folder(0o755)}`];
+    expect(await print(flags)).toContain(low);
+    expect(await print([...flags, "--listen-https=*:8443"])).not.toContain(low);
+  });
+
+  test("are read by the group that may, or by everybody", async () => {
+    const own = ["--output-file=/srv/haproxy.cfg"];
+    for (const [flags, path, isNeeded] of [
+      [MANAGED, folder(0o750, 0, 65_432), true],
+      [MANAGED, folder(0o755, 0, 65_432), false],
+      [own, folder(0o750, 0, 65_432), false],
+      [own, folder(0o750, 65_431, 65_432), true],
+    ] as const) {
+      const text = await print([...flags, `--certs=${path}`]);
+      expect(/^SupplementaryGroups=65432$/m.test(text)).toBe(isNeeded);
+    }
+  });
+
+  test("that the service may not read, or that are not there, are refused", async () => {
+    for (const [flags, problem] of [
+      [[...MANAGED, `--certs=${folder(0o700)}`], "its user docker-api-gateway may not read it"],
+      [[...MANAGED, `--certs=${folder(0o750)}`], "its user docker-api-gateway may not read it"],
+      [[`--certs=${folder(0o700, 65_431)}`], "it is another user's"],
+      [["--certs=/srv/none"], "there is no such folder"],
+      [["--certs=/tmp"], "it has another /tmp"],
+    ] as const) {
+      const { status, stderr } = await runToEnd(["install", "--print", ...flags]);
+      expect([status, stderr]).toEqual([2, expect.stringContaining(problem)]);
+    }
+  });
 });
 
 test("uninstall takes no flags of the gateway's", async () => {

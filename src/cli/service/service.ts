@@ -41,9 +41,9 @@ const FILES: readonly string[] = ["template-file", "output-file", "master-socket
 /** The environment variables that the docker program reads, and the gateway too. */
 const DOCKER_VARIABLES = ["DOCKER_HOST", ...TLS_VARIABLES, "DOCKER_API_VERSION"];
 /** A service sees these only if it is allowed to. Source: systemd.exec(5), `ProtectHome=`. */
-const HOMES = /^\/(home|root|run\/user)\//;
+const HOMES = /^\/(home|root|run\/user)(\/|$)/;
 /** A service has its own folders of these names. Source: systemd.exec(5), `PrivateTmp=`. */
-const PRIVATE = /^\/(var\/)?tmp\//;
+const PRIVATE = /^\/(var\/)?tmp(\/|$)/;
 /** Only root may use lower ports. Source: ip(7). */
 const LOWEST_FREE_PORT = 1024;
 
@@ -74,8 +74,10 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const { haproxy, template, listen, labelFiles, errorDir, accessLog, acme, dockerHost } =
+  const { haproxy, template, labelFiles, errorDir, accessLog, acme, tls, dockerHost, ...options } =
     parseOptions(flags);
+  const listen = [...options.listen, ...(tls?.listen ?? [])];
+  const certs = tls?.certs ?? [];
   const managed = haproxy.manageHaproxy === true;
   const paths = servicePaths(haproxy, env);
   if (managed) refuseOtherPaths(haproxy);
@@ -90,6 +92,7 @@ export function chooseService(
     haproxy.masterSocket,
     environment["DOCKER_CERT_PATH"],
     ...labelFiles,
+    ...certs,
     errorDir,
     acme?.caFile,
     acme?.dns?.[0]?.startsWith("/") === true ? acme.dns[0] : undefined,
@@ -98,6 +101,10 @@ export function chooseService(
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
   for (const path of managed ? needed : []) refuseRootHome(path);
+  const groups = [
+    ...(managed ? dockerGroups(docker) : fileGroups(paths)),
+    ...certGroups(certs, managed),
+  ];
   const logging = logFolders(accessLog, managed);
   const keeping = stateFolders(acme);
   // The ssh program has its keys in the home.
@@ -125,7 +132,7 @@ export function chooseService(
           ? { ...environment, DOCKER_CONTEXT: "default" }
           : environment,
       managed,
-      groups: managed ? dockerGroups(docker) : fileGroups(paths),
+      groups: [...new Set(groups)],
       capabilities: managed ? [] : fileRights(paths.output),
       writes: [...(managed ? [] : writtenFolders(paths)), ...logging.writes, ...keeping.writes],
       logs: logging.logs,
@@ -197,6 +204,39 @@ function refuseRootHome(path: string): void {
     "usage",
     `Cannot install a service with "${path}": its user ${SERVICE_USER} may not go there`,
     { hint: `put ${basename(path)} somewhere else` },
+  );
+}
+
+/** Who may read and enter a folder: its owner, its group, and everybody. */
+const [OWNER_READS, GROUP_READS, OTHERS_READ] = [0o500, 0o050, 0o005];
+
+/**
+ * The groups of folders of certificates that the service needs to read them.
+ * @throws GatewayError `usage` if there is no such folder, or the service may not read it
+ */
+function certGroups(folders: readonly string[], managed: boolean): string[] {
+  return groupsOf(folders.filter((folder) => needsGroup(folder, managed)));
+}
+
+/** Whether a service reads a folder as one of its group. */
+function needsGroup(folder: string, managed: boolean): boolean {
+  const refuse = (problem: string, hint: string): GatewayError =>
+    new GatewayError("usage", `Cannot install a service with --certs "${folder}": ${problem}`, {
+      hint,
+    });
+  const found = statSync(folder, { throwIfNoEntry: false });
+  if (found?.isDirectory() !== true) {
+    throw refuse("there is no such folder", "make it first, or name another one");
+  }
+  const { mode, uid, gid } = found;
+  const may = (rights: number): boolean => (mode & rights) === rights;
+  // Root without capabilities is an ordinary user.
+  if ((!managed && uid === 0 && may(OWNER_READS)) || may(OTHERS_READ)) return false;
+  if (may(GROUP_READS) && (gid !== 0 || !managed)) return true;
+  throw refuse(
+    managed ? `its user ${SERVICE_USER} may not read it` : "it is another user's",
+    "let a group such as ssl-cert read the folder and the keys in it: the service is in that group then" +
+      (managed ? "; or leave --manage-haproxy out" : ""),
   );
 }
 

@@ -117,7 +117,7 @@ export const FIRST_WITH_RESTART_STEPS = 254;
 function managedPart({ groups, writes, logs, state }: Service): string {
   return `# Neither the gateway nor its HAProxy needs root: they have a user of their own.
 User=${SERVICE_USER}
-${groups.length === 0 ? "" : "# To use Docker's socket. Who may do that can become root through it.\n"}\
+${groups.length === 0 ? "" : "# To use Docker's socket, through which one can become root, and to read certificates.\n"}\
 ${lines("SupplementaryGroups", groups)}\
 CapabilityBoundingSet=
 # All their files are in /run/${SERVICE_USER}, and stay there for HAProxy when the gateway ends.
