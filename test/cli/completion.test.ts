@@ -54,6 +54,7 @@ const CASES: readonly (readonly [string, readonly string[]])[] = [
   ["--domain ", []],
   ["--reload-command ", []],
   ["completion ", ["bash", "zsh", "fish"]],
+  ["certs ", ["renew"]],
   ["completion zsh ba", []],
   ["template ", TEMPLATE_NAMES],
   ["template pa", ["path"]],
@@ -81,9 +82,23 @@ const FILES: readonly (readonly [string, readonly string[]])[] = [
   ["install --bin-dir ", ["folder"]],
 ];
 
-/** With two containers running. */
+/** With three containers running, of which one has a host. */
 const NAMES: readonly (readonly [string, readonly string[]])[] = [
-  ["explain ", ["/acme/shop", "/db", "acme/shop:1.2", "db", "shop-1"]],
+  [
+    "explain ",
+    [
+      "/acme/shop",
+      "/db",
+      "acme/shop:1.2",
+      "acme/wiki:1",
+      "db",
+      "http://wiki.example.com/",
+      "shop-1",
+      "wiki",
+    ],
+  ],
+  ["certs renew ", ["wiki.example.com"]],
+  ["certs renew s", []],
   ["explain s", ["shop-1"]],
   ["explain acme/shop:", ["acme/shop:1.2"]],
   ["explain /a", ["/acme/shop"]],
@@ -109,6 +124,14 @@ for (const [name, image] of [
 ] as const) {
   engine.add({ id: name.repeat(8), name, image, ip: "127.0.0.1", port: 8000 });
 }
+engine.add({
+  id: "wiki".repeat(8),
+  name: "wiki",
+  image: "acme/wiki:1",
+  ip: "127.0.0.1",
+  port: 8000,
+  labels: { "gateway.host": "wiki.example.com" },
+});
 afterAll(() => engine.stop());
 
 let documented: Promise<Record<string, string>>;
