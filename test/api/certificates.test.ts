@@ -96,7 +96,8 @@ describe("the rows", () => {
 describe("a URL", () => {
   const explain = (url: string, about = https()): string[] => {
     const { protocol, host, pathname, search } = new URL(url);
-    const asked = { isHttps: protocol === "https:", host, path: pathname + search };
+    const isPlain = pathname === "/plain";
+    const asked = { isHttps: protocol === "https:", host, path: pathname + search, isPlain };
     return explainHttps(asked, about, NOW).lines.map((line) => `${line.about}: ${line.text}`);
   };
   const LAST = "by Let's Encrypt R11, until 2027-01-01";
@@ -150,6 +151,7 @@ describe("a URL", () => {
       ["answer: no connection: nothing is served by HTTPS; --certs or --acme begins it"],
     ],
     ["http://new.org/", https(), []],
+    ["http://shop.example.com/plain", https(), []],
     ["http://shop.example.com/.well-known/acme-challenge/x", https(), []],
     ["http://shop.example.com/", https({}, { redirect: false }), []],
   ])("%s", (url, about, lines) => {

@@ -13,6 +13,8 @@ interface Asked {
   readonly host: string;
   /** With the query. */
   readonly path: string;
+  /** Whether a label of its route says that it is served without TLS, too. */
+  readonly isPlain: boolean;
 }
 
 /** What HTTPS does with a request. */
@@ -27,7 +29,7 @@ const CHALLENGES = "/.well-known/acme-challenge/";
 
 /** Tells which certificate is shown, or where the request is sent. @param now in milliseconds since 1970 */
 export function explainHttps(asked: Asked, https: Https, now: number): HttpsExplanation {
-  const { isHttps, host, path } = asked;
+  const { isHttps, host, path, isPlain } = asked;
   const { options, shown } = https;
   if (options === undefined) {
     return isHttps
@@ -35,7 +37,7 @@ export function explainHttps(asked: Asked, https: Https, now: number): HttpsExpl
       : { lines: [], isClosed: false };
   }
   if (host === "") return { lines: [], isClosed: false };
-  const isSent = options.redirect && isSecured(host, shown);
+  const isSent = options.redirect && !isPlain && isSecured(host, shown);
   if (!isHttps) {
     if (!isSent || path.startsWith(CHALLENGES)) return { lines: [], isClosed: false };
     const to = `https://${host}${portOf(options.listen)}${path}`;
@@ -51,9 +53,11 @@ export function explainHttps(asked: Asked, https: Https, now: number): HttpsExpl
   }
   const how = isSent
     ? "is sent here with 308"
-    : options.redirect
-      ? "is served, too: only a host with a valid certificate is sent here"
-      : "is served, too (--no-redirect)";
+    : !options.redirect
+      ? "is served, too (--no-redirect)"
+      : isPlain
+        ? "is served, too, as its label redirect=none says"
+        : "is served, too: only a host with a valid certificate is sent here";
   return {
     lines: [...explainHost(host, https, now), { about: "http", text: how }],
     isClosed: false,

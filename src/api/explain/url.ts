@@ -1,7 +1,14 @@
 // Explains a URL: its route, its path there, and who answers.
 
 import { covers, isWildcard, isWithin, reachedName } from "../../lib/places.ts";
-import { isForwarded, type Model, type Route, type Server, type Service } from "../../model.ts";
+import {
+  isForwarded,
+  NO_REDIRECT,
+  type Model,
+  type Route,
+  type Server,
+  type Service,
+} from "../../model.ts";
 import { climbs } from "../../routing/climbing.ts";
 import { isSecured, NO_CHOICE } from "../../routing/certificates.ts";
 import { findRoute } from "../../routing/lookup.ts";
@@ -38,15 +45,16 @@ export function explainUrl(
     .filter(({ route }) => leadsTo(route, host.toLowerCase(), path))
     .map(({ reason }) => ({ about: "refused", text: reason }));
   const best = findRoute(all, host.toLowerCase(), path);
-  const asked = { isHttps, host: host.toLowerCase(), path: `${path}${query}` };
+  const readName = (route: Route): string =>
+    reachedName(route, isSecured(route.host, https?.shown ?? NO_CHOICE));
+  const isPlain = best?.rules.values["redirect"] === NO_REDIRECT;
+  const asked = { isHttps, host: host.toLowerCase(), path: `${path}${query}`, isPlain };
   const secured = https === undefined ? undefined : explainHttps(asked, https, Date.now());
   const head: Line[] = [
     { about: "url", text: `${host}${path}${query}` },
     ...(secured?.lines ?? []),
   ];
   if (secured?.isClosed === true) return head;
-  const readName = (route: Route): string =>
-    reachedName(route, isSecured(route.host, https?.shown ?? NO_CHOICE));
   if (best === undefined) {
     const routes = all.map(readName).join(", ") || "nothing";
     if (index && path === "/") {
@@ -84,7 +92,8 @@ export function explainUrl(
   ];
   if (best.rules.closed !== "") return [...lines, { about: "answer", text: whyClosed(best) }];
   const { redirect, "redirect.code": code = "307" } = best.rules.values;
-  if (redirect !== undefined) {
+  const isThere = redirect === NO_REDIRECT || (redirect === "https" && isHttps);
+  if (redirect !== undefined && !isThere) {
     const text = `${code}, to ${redirect} (label ${best.rules.prefix}redirect); what is asked for there goes on:`;
     lines.push({ about: "answer", text });
   }
