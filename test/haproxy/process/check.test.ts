@@ -40,7 +40,7 @@ describe.each(haproxyVersions())("check, HAProxy %s", (version) => {
   test("its version, and that it runs scripts", async () => {
     const build = await haproxyBuild(program);
     expect(build.version).toStartWith(`${version}.`);
-    expect(build.lua).toBe(true);
+    expect([build.lua, build.openssl]).toEqual([true, true]);
     expect(build.quic).toBe(!["2.6", "3.0"].includes(version));
   });
 
@@ -180,6 +180,12 @@ describe("a program that is no HAProxy", () => {
     expect(error.message).toBe('Cannot find HAProxy "/no/such/haproxy"');
     expect(error.hint).toContain("apt install haproxy");
     expect(error.cause).toBeInstanceOf(GatewayError);
+  });
+
+  test("is built without Lua and OpenSSL: that is known", async () => {
+    const said = "echo HAProxy version 3.4.7; echo Feature list : -LUA -OPENSSL +OPENSSL_X -QUIC";
+    const build = await haproxyBuild(script("bare", said));
+    expect(build).toEqual({ version: "3.4.7", lua: false, openssl: false, quic: false });
   });
 
   test("prints something else: what it printed", async () => {
