@@ -1,5 +1,6 @@
 // A user with a browser of its own, who notes all that goes wrong in it.
 
+import { createHash, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { chromium, type BrowserContext, type Page, type Response } from "playwright-core";
 import type { Gateway } from "../e2e/gateway.ts";
@@ -7,7 +8,13 @@ import { labDir } from "../lab/leftovers.ts";
 import { cached } from "../lab/cache.ts";
 
 /** As a user types it. It is a name, as browsers take addresses for something special. */
-const HOST = "gateway.test";
+export const HOST = "gateway.test";
+
+/** Where HTTPS is served, and who issues its certificates: a browser knows no authority of tests. */
+interface Secure {
+  readonly port: number;
+  readonly issuer: string;
+}
 
 export class Visitor {
   /** What failed: requests, answers of 400 and above, errors in the console and in scripts. */
@@ -17,7 +24,7 @@ export class Visitor {
 
   private constructor(
     private readonly context: BrowserContext,
-    private readonly origin: string,
+    readonly origin: string,
     readonly page: Page,
   ) {
     context.on("response", (response) => this.#note(response));
@@ -31,7 +38,7 @@ export class Visitor {
   }
 
   /** Starts a browser that has never been anywhere. */
-  static async arrive(gateway: Gateway): Promise<Visitor> {
+  static async arrive(gateway: Gateway, secure?: Secure): Promise<Visitor> {
     const root = cached("chromium");
     const dir = labDir("b");
     // The fonts beside it, whatever this machine has: without any there is no text to click.
@@ -42,11 +49,18 @@ export class Visitor {
     );
     const context = await chromium.launchPersistentContext(join(dir, "profile"), {
       executablePath: join(root, "usr/lib/chromium/chromium-headless-shell"),
-      args: [`--host-resolver-rules=MAP ${HOST} 127.0.0.1`],
+      args: [
+        `--host-resolver-rules=MAP ${HOST} 127.0.0.1, MAP *.${HOST} 127.0.0.1`,
+        ...(secure === undefined
+          ? []
+          : [`--ignore-certificate-errors-spki-list=${pinOf(secure.issuer)}`]),
+      ],
       env: { HOME: dir, FONTCONFIG_FILE: fonts },
     });
     const page = context.pages()[0] ?? (await context.newPage());
-    return new Visitor(context, `http://${HOST}:${gateway.port}`, page);
+    const origin =
+      secure === undefined ? `http://${HOST}:${gateway.port}` : `https://${HOST}:${secure.port}`;
+    return new Visitor(context, origin, page);
   }
 
   /** Opens a path of the host in a tab, and waits until all of the page is there. */
@@ -86,4 +100,10 @@ export class Visitor {
     const name = response.headers()["x-application"];
     if (name !== undefined) this.answers.push(`${name} ${where}`);
   }
+}
+
+/** A browser trusts whatever has a certificate of this key in its chain. */
+function pinOf(certificate: string): string {
+  const key = new X509Certificate(certificate).publicKey.export({ type: "spki", format: "der" });
+  return createHash("sha256").update(key).digest("base64");
 }

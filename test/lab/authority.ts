@@ -45,6 +45,11 @@ export class Authority {
     private readonly keys: CryptoKeyPair,
   ) {}
 
+  /** The certificate of the one between, which issues all others, in PEM. */
+  get issuer(): string {
+    return `${this.between.toString("pem")}\n`;
+  }
+
   static async make(name = "Test CA"): Promise<Authority> {
     const [rootKeys, keys] = [await generate("ec"), await generate("ec")];
     const common = {
@@ -95,7 +100,7 @@ export class Authority {
     const key = ["-----BEGIN PRIVATE KEY-----", ...lines, "-----END PRIVATE KEY-----", ""].join(
       "\n",
     );
-    const chain = `${own.toString("pem")}\n${this.between.toString("pem")}\n`;
+    const chain = `${own.toString("pem")}\n${this.issuer}`;
     return { key, chain, both: key + chain };
   }
 }
