@@ -69,6 +69,35 @@ describe("however it is written, HAProxy gets the same", () => {
   });
 });
 
+test("a key of Ed25519, the old forms of keys, and a certificate with a common name alone", () => {
+  const ed25519 = ["-newkey", "ed25519"];
+  const alternative = ["-addext", "subjectAltName=DNS:b.org,IP:192.0.2.1,DNS:192.0.2.2"];
+  expect(read(selfSigned(...ed25519, ...alternative))).toMatchObject({
+    kind: "ed25519",
+    // A client asks for no address by its name (RFC 6066, section 3); what looks like one does no harm.
+    names: ["b.org", "192.0.2.2"],
+    chainIsWhole: true,
+  });
+  expect(read(selfSigned(...ed25519)).names).toEqual(["a.org"]);
+  const text = selfSigned("-newkey", "rsa:2048");
+  for (const [kind, old] of [
+    ["rsa", text],
+    ["ec", shop.both],
+  ] as const) {
+    const form = Bun.spawnSync(["openssl", "pkey", "-traditional"], { stdin: Buffer.from(old) });
+    const key = form.stdout.toString();
+    expect(key).toContain(`BEGIN ${kind.toUpperCase()} PRIVATE KEY`);
+    const pair = read(key + certificates(old).join("\n"));
+    expect([pair.kind, pair.pem]).toEqual([kind, read(old).pem]);
+  }
+});
+
+/** A key and a certificate of its own for `a.org`, by openssl. */
+function selfSigned(...words: string[]): string {
+  const how = ["-x509", "-noenc", "-keyout", "-", "-subj", "/CN=a.org", ...words];
+  return Bun.spawnSync(["openssl", "req", ...how]).stdout.toString();
+}
+
 test("a key of RSA", async () => {
   const pair = read((await authority.issue(["a.org"], { kind: "rsa" })).both);
   expect(pair).toMatchObject({ kind: "rsa", names: ["a.org"] });

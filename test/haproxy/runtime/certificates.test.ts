@@ -9,13 +9,14 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { listLines, shownLines } from "../../../src/config/crt-list.ts";
 import {
   changeCertificates,
   type CertificateOperation,
 } from "../../../src/haproxy/runtime/certificates.ts";
+import { word } from "../../../src/haproxy/runtime/commands.ts";
 import { askHaproxy } from "../../../src/haproxy/runtime/socket.ts";
 import { GatewayError } from "../../../src/lib/errors.ts";
 import { Authority } from "../../lab/authority.ts";
@@ -41,7 +42,8 @@ describe.each(haproxyVersions())("certificates while HAProxy %s runs", (version)
   let haproxy: Bun.Subprocess;
 
   beforeEach(async () => {
-    dir = labDir("crt");
+    dir = join(labDir("crt"), "a;b");
+    mkdirSync(dir);
     list = join(dir, "list");
     port = await freePort();
     await issue("default", ["default.org"]);
@@ -93,7 +95,7 @@ frontend f
   }
 
   async function lines(): Promise<string[]> {
-    const running = shownLines(await ask(`show ssl crt-list -n ${list}`));
+    const running = shownLines(await ask(`show ssl crt-list -n ${word(list)}`));
     return running.map(({ line }) => line.replaceAll(`${dir}/`, ""));
   }
 
@@ -139,17 +141,17 @@ frontend f
   test("what somebody has left half done, or has removed, is no hindrance", async () => {
     await issue("b", ["b.org"]);
     const half = await issue("half", ["half.org"]);
-    await ask(`new ssl cert ${dir}/half.pem`);
-    await ask(`set ssl cert ${dir}/half.pem <<\n${half}`);
+    await ask(`new ssl cert ${word(dir)}/half.pem`);
+    await ask(`set ssl cert ${word(dir)}/half.pem <<\n${half}`);
     await add(`${dir}/b.pem b.org`);
     expect(await shown("b.org")).toBe("b.org");
-    await ask(`del ssl crt-list ${list} ${dir}/b.pem`);
-    await ask(`del ssl cert ${dir}/b.pem`);
+    await ask(`del ssl crt-list ${word(list)} ${word(dir)}/b.pem`);
+    await ask(`del ssl cert ${word(dir)}/b.pem`);
     await remove(`${dir}/b.pem b.org`);
     // It is known already.
-    await ask(`new ssl cert ${dir}/b.pem`);
-    await ask(`set ssl cert ${dir}/b.pem <<\n${await issue("b", ["b.org"])}`);
-    await ask(`commit ssl cert ${dir}/b.pem`);
+    await ask(`new ssl cert ${word(dir)}/b.pem`);
+    await ask(`set ssl cert ${word(dir)}/b.pem <<\n${await issue("b", ["b.org"])}`);
+    await ask(`commit ssl cert ${word(dir)}/b.pem`);
     await add(`${dir}/b.pem b.org`);
     expect(await shown("b.org")).toBe("b.org");
   });
@@ -184,7 +186,9 @@ frontend f
   });
 
   async function secrets(file: string): Promise<string[]> {
-    return listLines(await ask(`show tls-keys ${file}`)).map((line) => line.split(" ")[1] ?? "");
+    return listLines(await ask(`show tls-keys ${word(file)}`)).map(
+      (line) => line.split(" ")[1] ?? "",
+    );
   }
 });
 
