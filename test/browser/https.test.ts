@@ -139,11 +139,12 @@ function answer({ target, values }: Received, socket: Socket): string | undefine
     const cookie = ["Set-Cookie", "session=1; Path=/; Secure; HttpOnly; SameSite=Lax"] as const;
     return reply(302, [cookie, ["Location", "/home"]]);
   }
-  if (target === "/home" && values("cookie").includes("session=1")) return page("<h1>Welcome</h1>");
-  return page("<h1>Desk</h1><a href=/login>Log in</a>");
+  if (target === "/home" && values("cookie").includes("session=1"))
+    return pageOf("<h1>Welcome</h1>");
+  return pageOf("<h1>Desk</h1><a href=/login>Log in</a>");
 }
 
-function page(body: string): string {
+function pageOf(body: string): string {
   const head = "<link rel=stylesheet href=/style.css><link rel=icon href=data:,>";
   return reply(200, [["Content-Type", "text/html"]], head + body);
 }
