@@ -241,9 +241,9 @@ export class Certificates {
 
   /** Takes over what an earlier gateway made. */
   #adopt(now: number): void {
-    const fallback = readIfThere(this.own.fallback);
+    const fallback = readIfPossible(this.own.fallback);
     if (fallback !== undefined && isUsableSelfSigned(fallback, now)) this.#selfSigned = fallback;
-    const keys = readIfThere(this.own.ticketKeys);
+    const keys = readIfPossible(this.own.ticketKeys);
     if (keys === undefined) return;
     const { mtimeMs } = statSync(this.own.ticketKeys, { throwIfNoEntry: false }) ?? { mtimeMs: 0 };
     this.#keys.adopt(keys, mtimeMs);
@@ -310,8 +310,8 @@ export class Certificates {
 
   /** The last good one that an earlier gateway kept. */
   #former(path: string): KeyPair | undefined {
-    for (const text of this.#store.former(path)) {
-      const pair = parseKeyPair(text);
+    for (const kept of this.#store.former(path)) {
+      const pair = parseKeyPair(readIfPossible(kept) ?? "");
       if (!("problem" in pair)) return pair;
     }
     return undefined;
@@ -349,11 +349,12 @@ function dayOf(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
 }
 
-function readIfThere(path: string): string | undefined {
+/** Undefined where it cannot be read, too: what it had is made anew then. */
+function readIfPossible(path: string): string | undefined {
   try {
     return readFileSync(path, "utf8");
   } catch (error) {
-    if (systemCode(error) === "ENOENT") return undefined;
+    if (systemCode(error) !== "") return undefined;
     throw error;
   }
 }

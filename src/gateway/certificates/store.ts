@@ -58,14 +58,13 @@ export class CertificateStore {
     }
   }
 
-  /** The last certificate that was kept of a source, newest first, as text. */
+  /** The paths of the certificates that were kept of a source, the newest first. */
   former(source: string): string[] {
     const start = `${stemOf(source)}.`;
     return this.#names()
       .filter((name) => name.startsWith(start) && !name.slice(start.length, -4).includes("."))
       .map((name) => join(this.folder, name))
-      .toSorted((a, b) => mtimeOf(b) - mtimeOf(a))
-      .map((path) => readFileSync(path, "utf8"));
+      .toSorted((a, b) => mtimeOf(b) - mtimeOf(a));
   }
 
   /** Notes which files are in use, and removes others that have been out of use for long. */
@@ -84,7 +83,8 @@ export class CertificateStore {
     try {
       return readdirSync(this.folder);
     } catch (error) {
-      if (systemCode(error) === "ENOENT") return [];
+      // It is not there yet, or a command may not look into it.
+      if (systemCode(error) !== "") return [];
       throw error;
     }
   }

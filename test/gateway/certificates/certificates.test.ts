@@ -282,6 +282,18 @@ test("a folder that is not there at the start is refused, and one that may come 
   expect(served()).toEqual([["a.org"]]);
 });
 
+test("what cannot be read of an earlier gateway's is made anew, and holds up nothing", async () => {
+  for (const name of ["default.pem", "tickets.keys"]) mkdirSync(join(dir, name));
+  writeFileSync(join(dir, "store"), "");
+  await put("a.pem", ["a.org"]);
+  writeFileSync(join(folder, "b.pem"), "broken");
+  await certificates.look(now);
+  const { files, warnings } = certificates;
+  expect(files.certificates.map(({ names }) => names)).toEqual([["a.org"]]);
+  expect(isUsableSelfSigned(files.fallback, now)).toBe(true);
+  expect(warnings).toEqual([`${folder}/b.pem is not used: it has no certificate in PEM`]);
+});
+
 test("without HTTPS nothing is read and nothing made", async () => {
   const unused = new Certificates(false, [], {
     store: join(dir, "s"),
