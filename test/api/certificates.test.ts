@@ -148,7 +148,9 @@ describe("a URL", () => {
     [
       "https://a.org/",
       https({ options: undefined }),
-      ["answer: no connection: nothing is served by HTTPS; --certs or --acme begins it"],
+      [
+        "https: not served (--certs or --acme begins it); what a proxy in front takes TLS off goes on:",
+      ],
     ],
     ["http://new.org/", https(), []],
     ["http://shop.example.com/plain", https(), []],

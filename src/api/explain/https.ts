@@ -32,9 +32,9 @@ export function explainHttps(asked: Asked, https: Https, now: number): HttpsExpl
   const { isHttps, host, path, isPlain } = asked;
   const { options, shown } = https;
   if (options === undefined) {
-    return isHttps
-      ? closed("nothing is served by HTTPS; --certs or --acme begins it")
-      : { lines: [], isClosed: false };
+    const text =
+      "not served (--certs or --acme begins it); what a proxy in front takes TLS off goes on:";
+    return { lines: isHttps ? [{ about: "https", text }] : [], isClosed: false };
   }
   if (host === "") return { lines: [], isClosed: false };
   const isSent = options.redirect && !isPlain && isSecured(host, shown);
