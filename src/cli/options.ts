@@ -191,7 +191,7 @@ function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefine
     if (lonely === undefined) return undefined;
     throw usage(
       `Cannot use --${lonely} alone: nothing is served by HTTPS`,
-      "add --certs FOLDER or --listen-https '*:443'",
+      "add --certs FOLDER, --acme EMAIL or --listen-https '*:443'",
     );
   }
   const own = list(raw["listen-https"], "*:443").map(parseListen);

@@ -125,6 +125,44 @@ test.each<[RawOptions, Difference]>([
   expect(parseOptions(raw)).toEqual(Object.fromEntries(parts));
 });
 
+/** How HTTPS is served if nothing else is said. */
+const HTTPS = {
+  listen: ["*:443"],
+  certs: [],
+  profile: "intermediate",
+  strictSni: false,
+  redirect: true,
+  http3: false,
+} as const;
+
+test.each<[RawOptions, Partial<NonNullable<Options["tls"]>>]>([
+  [{ certs: ["/a", "/b"] }, { certs: ["/a", "/b"] }],
+  [{ "listen-https": ["*:8443", "[::]:8443"] }, { listen: ["*:8443", "[::]:8443"] }],
+  [{ acme: "me@example.com" }, {}],
+  [
+    { certs: "/a", tls: "modern" },
+    { certs: ["/a"], profile: "modern" },
+  ],
+  [
+    { certs: "/a", "strict-sni": true },
+    { certs: ["/a"], strictSni: true },
+  ],
+  [
+    { certs: "/a", "no-redirect": true },
+    { certs: ["/a"], redirect: false },
+  ],
+  [
+    { certs: "/a", http3: true },
+    { certs: ["/a"], http3: true },
+  ],
+])("HTTPS: %j", (raw, expected) => {
+  const { tls, routing } = parseOptions(raw);
+  expect(tls).toEqual({ ...HTTPS, ...expected });
+  // No container is served at a port that is the gateway's.
+  const ports = (expected.listen ?? HTTPS.listen).map(listenPort);
+  expect(routing.ownPorts).toEqual([80, ...ports]);
+});
+
 const LISTEN_HINT = "such as --listen '*:80' or --listen 127.0.0.1:8080";
 const HOLD_HINT = "such as --hold 10s (units: ms, s, m); 0: requests do not wait";
 const WAIT_HINT = "such as --wait 200ms:2s (units: ms, s, m)";
@@ -210,6 +248,39 @@ test.each<[RawOptions, string, string | undefined]>([
     'Cannot use --label-files "b": it is no path from the root',
     "such as --label-files /srv/gateway",
   ],
+  [
+    { certs: "certs" },
+    'Cannot use --certs "certs": it is no path from the root',
+    "such as --certs /etc/certs",
+  ],
+  [{ "listen-https": "443" }, 'Cannot listen on "443": it is not address:port', LISTEN_HINT],
+  [
+    { "listen-https": "*:80" },
+    'Cannot listen on "*:80" for both HTTP and HTTPS',
+    "give each a port of its own",
+  ],
+  [
+    { certs: "/a", tls: "old" },
+    'Cannot use --tls "old": it is none of intermediate, modern',
+    undefined,
+  ],
+  [
+    { certs: "/a", http3: true, "proxy-protocol": true },
+    "--http3 and --proxy-protocol exclude each other: no proxy passes UDP on so",
+    undefined,
+  ],
+  ...(
+    [
+      ["tls", "modern"],
+      ["strict-sni", true],
+      ["http3", true],
+      ["no-redirect", true],
+    ] as const
+  ).map(([flag, value]): [RawOptions, string, string] => [
+    { [flag]: value },
+    `Cannot use --${flag} alone: nothing is served by HTTPS`,
+    "add --certs FOLDER, --acme EMAIL or --listen-https '*:443'",
+  ]),
   [
     { "error-dir": "errors" },
     'Cannot use --error-dir "errors": it is no path from the root',

@@ -32,11 +32,8 @@ export async function changeCertificates(ask: Ask, operation: CertificateOperati
       return removeCertificate(ask, operation.list, operation.line);
     case "set certificate":
       return setCertificate(ask, operation.file, operation.text);
-    case "turn ticket keys": {
-      const { file, key } = operation;
-      // The name of a file is not unescaped here: HAProxy reads it to the end of the word.
-      return expect(ask, `set ssl tls-key ${word(file)} ${key}`, /updated/);
-    }
+    case "turn ticket keys":
+      return expect(ask, `set ssl tls-key ${word(operation.file)} ${operation.key}`, /updated/);
   }
 }
 
