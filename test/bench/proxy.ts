@@ -36,14 +36,16 @@ export interface Rate {
 /**
  * HAProxy as the gateway makes it for the containers of an Engine, which is stopped then.
  * @param path one that is served
+ * @param flags further flags of the gateway
  */
 export async function ownProxy(
   version: HaproxyVersion,
   engine: PlayedEngine,
   path: string,
+  flags: readonly string[] = [],
 ): Promise<Proxy> {
   const { dockerHost } = engine;
-  const gateway = await Gateway.start({ dockerHost, version, way: "runtime" });
+  const gateway = await Gateway.start({ dockerHost, version, way: "runtime", flags });
   try {
     await gateway.answers(path);
     const { output, port } = gateway;
@@ -55,9 +57,11 @@ export async function ownProxy(
   }
 }
 
-/** The maps and scripts in a folder, by path. They are gone once the gateway has ended. */
+/** The files that the configuration names, by path. They are gone once the gateway has ended. */
 function namedFiles(dir: string): Readonly<Record<string, string>> {
-  const names = readdirSync(dir).filter((name) => /^haproxy\..*\.(map|lua)$/.test(name));
+  const names = readdirSync(dir, { encoding: "utf8", recursive: true }).filter((name) =>
+    /^haproxy\..*\.(map|lua|crt-list|pem|keys)$/.test(name),
+  );
   const paths = names.map((name) => join(dir, name));
   return Object.fromEntries(paths.map((path) => [path, readFileSync(path, "utf8")]));
 }
@@ -91,8 +95,16 @@ export function haproxyProxy({
   };
 }
 
-/** Asks a proxy for a path for so many seconds. */
-export async function measure(proxy: Proxy, path: string, seconds: number): Promise<Rate> {
+/**
+ * Asks a proxy for a path for so many seconds.
+ * @param https where it is asked by HTTPS instead, with a whole handshake for each request
+ */
+export async function measure(
+  proxy: Proxy,
+  path: string,
+  seconds: number,
+  https?: string,
+): Promise<Rate> {
   const { port, checks } = proxy;
   const started = await proxy.start();
   const { pids } = started;
@@ -108,8 +120,8 @@ export async function measure(proxy: Proxy, path: string, seconds: number): Prom
     }
     const before = spent();
     const since = performance.now();
-    const url = `http://127.0.0.1:${port}${path}`;
-    const { requests, rate } = await askManyTimes(url, seconds, ASKING_CORE);
+    const url = `${https ?? `http://127.0.0.1:${port}`}${path}`;
+    const { requests, rate } = await askManyTimes(url, seconds, ASKING_CORE, https !== undefined);
     const used = spent() - before - idle * (performance.now() - since);
     return { rate, cpu: (used * 1_000) / requests, idle: idle * 100 };
   } finally {
