@@ -12,6 +12,7 @@ import { requestTls } from "../lab/tls-client.ts";
 import { bareConfig } from "./by-hand.ts";
 import { measured } from "./cell.ts";
 import { Gateway } from "./gateway.ts";
+import { shakeHands } from "./handshakes.ts";
 import { VERSIONS } from "./machine.ts";
 import { median } from "./numbers.ts";
 import { playedContainer, playEngine } from "./played.ts";
@@ -24,8 +25,6 @@ import { startTinyServer } from "./tiny.ts";
 const [ONE, MANY] = [1, 1_000];
 const CONTAINERS = 10;
 const PATH = "/bench/app-0/";
-/** What is asked for: wrk tells the name in the URL, which it looks up, too. */
-const ASKED = "localhost";
 /** A container that comes and goes has a name that no other one has. */
 const CHANGING = 20_000;
 const KILOBYTES = 1_024;
@@ -64,7 +63,7 @@ export async function measureHttps(bench: Bench): Promise<Row[]> {
   }
 }
 
-/** Makes a folder with so many certificates. The first one is for the name that is asked for. */
+/** Makes a folder with so many certificates. */
 async function issue(authority: Authority, count: number): Promise<Certificates> {
   const folder = labDir("certs");
   for (let index = 0; index < count; index++) {
@@ -75,7 +74,7 @@ async function issue(authority: Authority, count: number): Promise<Certificates>
 }
 
 function nameOf(index: number): string {
-  return index === 0 ? ASKED : `app-${index}.example.com`;
+  return `app-${index}.example.com`;
 }
 
 function fileOf(folder: string, index: number): string {
@@ -85,25 +84,27 @@ function fileOf(folder: string, index: number): string {
 /** Whole handshakes (TLS 1.3, EC P-256), each with one request, of the gateway's HAProxy and of a bare one. */
 async function handshakeRows(
   { quick, say }: Bench,
-  { folder }: Certificates,
+  { folder, authority }: Certificates,
   port: number,
 ): Promise<Row[]> {
-  const entrants: { isBare: boolean; version: HaproxyVersion; proxy: Proxy; https: string }[] = [];
+  const entrants: { isBare: boolean; version: HaproxyVersion; proxy: Proxy; https: number }[] = [];
   for (const version of VERSIONS) {
     const [ownTls, bareTls] = [await freePort(), await freePort()];
     const flags = [`--certs=${folder}`, `--listen-https=127.0.0.1:${ownTls}`];
     const own = await ownProxy(version, playEngine(CONTAINERS, port), PATH, flags);
-    entrants.push({ isBare: false, version, proxy: own, https: `https://${ASKED}:${ownTls}` });
+    entrants.push({ isBare: false, version, proxy: own, https: ownTls });
     const bind = `127.0.0.1:${bareTls} ssl crt ${fileOf(folder, 0)} alpn h2,http/1.1`;
     const barePort = await freePort();
     const service = { name: "bench/app-0", address: `127.0.0.1:${port}` };
     const config = bareConfig(barePort, service, bind);
     const bare = haproxyProxy({ version, port: barePort, checks: false, config, files: {} });
-    entrants.push({ isBare: true, version, proxy: bare, https: `https://${ASKED}:${bareTls}` });
+    entrants.push({ isBare: true, version, proxy: bare, https: bareTls });
   }
   const results = await inTurns(quick ? 2 : 8, entrants, async (entrant) => {
     const { isBare, version, proxy, https } = entrant;
-    const { cpu, rate } = await measure(proxy, PATH, quick ? 2 : 5, https);
+    const seconds = quick ? 2 : 5;
+    const request = { port: https, name: nameOf(0), path: PATH, ca: authority.root, seconds };
+    const { cpu, rate } = await measure(proxy, PATH, seconds, (core) => shakeHands(request, core));
     say(`handshakes of ${isBare ? "a bare" : "the gateway's"} ${version}: ${cpu} µs, ${rate}/s`);
     return cpu;
   });

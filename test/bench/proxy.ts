@@ -7,7 +7,7 @@ import type { PlayedEngine } from "../lab/played-engine.ts";
 import { Gateway } from "./gateway.ts";
 import { cpuTime } from "./processes.ts";
 import { firstAnswer } from "./services.ts";
-import { askManyTimes } from "./wrk.ts";
+import { askManyTimes, type Load } from "./wrk.ts";
 
 /** HAProxy checks a server every five seconds, and many at the same time. In milliseconds. */
 const CHECK_INTERVAL = 5_000;
@@ -97,13 +97,14 @@ export function haproxyProxy({
 
 /**
  * Asks a proxy for a path for so many seconds.
- * @param https where it is asked by HTTPS instead, with a whole handshake for each request
+ * @param ask how it is asked; by wrk unless told otherwise
  */
 export async function measure(
   proxy: Proxy,
   path: string,
   seconds: number,
-  https?: string,
+  ask = (core: number): Promise<Load> =>
+    askManyTimes(`http://127.0.0.1:${proxy.port}${path}`, seconds, core),
 ): Promise<Rate> {
   const { port, checks } = proxy;
   const started = await proxy.start();
@@ -120,8 +121,7 @@ export async function measure(
     }
     const before = spent();
     const since = performance.now();
-    const url = `${https ?? `http://127.0.0.1:${port}`}${path}`;
-    const { requests, rate } = await askManyTimes(url, seconds, ASKING_CORE, https !== undefined);
+    const { requests, rate } = await ask(ASKING_CORE);
     const used = spent() - before - idle * (performance.now() - since);
     return { rate, cpu: (used * 1_000) / requests, idle: idle * 100 };
   } finally {

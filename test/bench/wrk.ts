@@ -9,17 +9,8 @@ export interface Load {
 
 const CONNECTIONS = 32;
 
-/**
- * Asks for so long.
- * @param core the core that it is kept to, if any
- * @param reconnects whether each request has a connection of its own: by HTTPS each is a whole handshake
- */
-export async function askManyTimes(
-  url: string,
-  seconds: number,
-  core?: number,
-  reconnects = false,
-): Promise<Load> {
+/** Asks for so long. @param core the core that it is kept to, if any */
+export async function askManyTimes(url: string, seconds: number, core?: number): Promise<Load> {
   const wrk = Bun.which("wrk");
   if (wrk === null) throw new Error("Cannot find wrk: not installed; run test/lab/setup bench");
   const command = [
@@ -28,7 +19,6 @@ export async function askManyTimes(
     "--threads=1",
     `--connections=${CONNECTIONS}`,
     `--duration=${seconds}s`,
-    ...(reconnects ? ["--header=Connection: close"] : []),
     url,
   ];
   const child = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
