@@ -28,8 +28,8 @@ const PATH = "/bench/app-0/";
 /** A container that comes and goes has a name that no other one has. */
 const CHANGING = 20_000;
 const KILOBYTES = 1_024;
-/** Bun gives memory back while it is quiet, for so long after the last change. In milliseconds. */
-const AT_REST = 40_000;
+/** Bun gives back most of its memory within so long after the last change. In milliseconds. */
+const AT_REST = 20_000;
 /** The file beside the configuration that says which certificate is for which name. */
 const LIST = "https.crt-list";
 /** A machine that is busy reads 1,000 certificates in seconds. In milliseconds. */
@@ -151,7 +151,7 @@ async function sizeRows(
   const entrants = VERSIONS.flatMap((version) =>
     all.map((certificates) => ({ version, certificates })),
   );
-  const results = await inTurns(quick ? 1 : 3, entrants, async ({ version, certificates }) => {
+  const results = await inTurns(quick ? 1 : 2, entrants, async ({ version, certificates }) => {
     const size = await sizeOf(version, certificates, port, quick);
     say(`${version}, ${certificates.count} certificates: ${JSON.stringify(size)}`);
     return size;
@@ -228,7 +228,7 @@ async function sizeOf(
   try {
     let serial = await shown("");
     const start = performance.now() - since;
-    await Bun.sleep(quick ? AT_REST / 4 : AT_REST);
+    await Bun.sleep(quick ? AT_REST / 2 : AT_REST);
     const worker = await gateway.worker();
     const [own, haproxy] = [ownMemory(gateway.pid), ownMemory(worker)];
     const seconds = quick ? 10 : 60;
