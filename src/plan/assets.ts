@@ -51,6 +51,7 @@ function planStatic(path: string, before: Asset, after: Asset): Change {
 
 /** Certificates are shown for names, each by a line. The first one is for all others: it stays. */
 function planCrtList(path: string, before: Asset, after: Asset): Change {
+  if (before.text === after.text) return { operations: [], reasons: [] };
   const [old, now] = [listLines(before.text), listLines(after.text)];
   if (old[0] !== now[0]) {
     return { operations: [], reasons: [`crtlist ${path} has another first certificate`] };

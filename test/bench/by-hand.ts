@@ -12,10 +12,10 @@ defaults
     timeout server 60s
 frontend http`;
 
-/** One backend, and not a word besides. */
-export function bareConfig(port: number, { address }: Served): string {
+/** One backend, and not a word besides. @param https what follows a further `bind`, for HTTPS */
+export function bareConfig(port: number, { address }: Served, https?: string): string {
   return `${BASE}
-    bind 127.0.0.1:${port}
+    bind 127.0.0.1:${port}${https === undefined ? "" : `\n    bind ${https}`}
     default_backend app
 backend app
     server app ${address}

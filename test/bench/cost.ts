@@ -103,7 +103,7 @@ async function changes(
     const container = playedContainer(CHANGING + ((turn + 3) % TURNS), port);
     const change = async (event: "routed" | "removed", make: () => void): Promise<void> => {
       const before = cpuTime(gateway.pid);
-      const [written, started] = [gateway.written, performance.now()];
+      const [written, started] = [gateway.written(), performance.now()];
       const told = gateway.says(event, container.id);
       make();
       await told;

@@ -24,6 +24,8 @@ interface Options {
   readonly way: Way;
   /** `info` by default. */
   readonly logLevel?: "info" | "debug";
+  /** Further flags. */
+  readonly flags?: readonly string[];
 }
 
 const ROOT = join(import.meta.dir, "../..");
@@ -81,14 +83,15 @@ export class Gateway {
   }
 
   /** Starts one; it may take a moment until it serves. */
-  static async start({ dockerHost, version, way, logLevel = "info" }: Options): Promise<Gateway> {
+  static async start(options: Options): Promise<Gateway> {
+    const { dockerHost, version, way, logLevel = "info", flags = [] } = options;
     const port = await freePort();
     const command = [program(), "--manage-haproxy", "--docker-host", dockerHost];
     command.push("--haproxy", haproxyProgram(version), "--listen", `127.0.0.1:${port}`);
     command.push("--log-format", "json", "--log-level", logLevel);
     // The old way at its best: no reload waits for more changes to come.
     if (way === "reload") command.push("--always-reload", "--wait", "0ms:0ms");
-    return new Gateway(labDir("g"), port, command);
+    return new Gateway(labDir("g"), port, [...command, ...flags]);
   }
 
   get pid(): number {
@@ -128,18 +131,21 @@ export class Gateway {
     );
   }
 
-  /** Which version of the configuration is on disk; another one after every change. */
-  get written(): number {
-    return statSync(this.output).ino;
+  /**
+   * Which version of the configuration is on disk; another one after every change of it.
+   * @param file a file beside it instead, such as `https.crt-list`
+   */
+  written(file = "cfg"): number {
+    return statSync(this.output.replace(/cfg$/, file)).ino;
   }
 
-  /** Waits until other files than those are written, and checked. */
-  async settled(before: number): Promise<void> {
+  /** Waits until another version than that is written, and checked. */
+  async settled(before: number, file = "cfg"): Promise<void> {
     const name = (suffix: string): string => this.output.replace(/[^/]*$/, `.$&.${suffix}`);
     await eventually(
       () => {
         const isBusy = ["new", "check", "unconfirmed"].some((each) => existsSync(name(each)));
-        if (isBusy || this.written === before) {
+        if (isBusy || this.written(file) === before) {
           throw new Error(`the files are not written\n${this.log}`);
         }
       },

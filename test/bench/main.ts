@@ -12,6 +12,7 @@ import { measureCost } from "./cost.ts";
 import { buildGateway } from "./gateway.ts";
 import { describeMachine, readMachine } from "./machine.ts";
 import { measureHold } from "./hold.ts";
+import { measureHttps } from "./https.ts";
 import { measureMemory } from "./memory.ts";
 import { findPeers } from "./peers.ts";
 import { measurePrice } from "./price.ts";
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   settings: measureSettings,
   cost: measureCost,
   memory: measureMemory,
+  https: measureHttps,
 };
 
 const { values, positionals } = parseArgs({

@@ -7,7 +7,7 @@ import type { PlayedEngine } from "../lab/played-engine.ts";
 import { Gateway } from "./gateway.ts";
 import { cpuTime } from "./processes.ts";
 import { firstAnswer } from "./services.ts";
-import { askManyTimes } from "./wrk.ts";
+import { askManyTimes, type Load } from "./wrk.ts";
 
 /** HAProxy checks a server every five seconds, and many at the same time. In milliseconds. */
 const CHECK_INTERVAL = 5_000;
@@ -36,14 +36,16 @@ export interface Rate {
 /**
  * HAProxy as the gateway makes it for the containers of an Engine, which is stopped then.
  * @param path one that is served
+ * @param flags further flags of the gateway
  */
 export async function ownProxy(
   version: HaproxyVersion,
   engine: PlayedEngine,
   path: string,
+  flags: readonly string[] = [],
 ): Promise<Proxy> {
   const { dockerHost } = engine;
-  const gateway = await Gateway.start({ dockerHost, version, way: "runtime" });
+  const gateway = await Gateway.start({ dockerHost, version, way: "runtime", flags });
   try {
     await gateway.answers(path);
     const { output, port } = gateway;
@@ -55,9 +57,11 @@ export async function ownProxy(
   }
 }
 
-/** The maps and scripts in a folder, by path. They are gone once the gateway has ended. */
+/** The files that the configuration names, by path. They are gone once the gateway has ended. */
 function namedFiles(dir: string): Readonly<Record<string, string>> {
-  const names = readdirSync(dir).filter((name) => /^haproxy\..*\.(map|lua)$/.test(name));
+  const names = readdirSync(dir, { encoding: "utf8", recursive: true }).filter((name) =>
+    /^haproxy\..*\.(map|lua|crt-list|pem|keys)$/.test(name),
+  );
   const paths = names.map((name) => join(dir, name));
   return Object.fromEntries(paths.map((path) => [path, readFileSync(path, "utf8")]));
 }
@@ -91,8 +95,17 @@ export function haproxyProxy({
   };
 }
 
-/** Asks a proxy for a path for so many seconds. */
-export async function measure(proxy: Proxy, path: string, seconds: number): Promise<Rate> {
+/**
+ * Asks a proxy for a path for so many seconds.
+ * @param ask how it is asked; by wrk unless told otherwise
+ */
+export async function measure(
+  proxy: Proxy,
+  path: string,
+  seconds: number,
+  ask = (core: number): Promise<Load> =>
+    askManyTimes(`http://127.0.0.1:${proxy.port}${path}`, seconds, core),
+): Promise<Rate> {
   const { port, checks } = proxy;
   const started = await proxy.start();
   const { pids } = started;
@@ -108,8 +121,7 @@ export async function measure(proxy: Proxy, path: string, seconds: number): Prom
     }
     const before = spent();
     const since = performance.now();
-    const url = `http://127.0.0.1:${port}${path}`;
-    const { requests, rate } = await askManyTimes(url, seconds, ASKING_CORE);
+    const { requests, rate } = await ask(ASKING_CORE);
     const used = spent() - before - idle * (performance.now() - since);
     return { rate, cpu: (used * 1_000) / requests, idle: idle * 100 };
   } finally {

@@ -57,7 +57,10 @@ export async function requestTls(options: TlsRequest): Promise<TlsAnswer> {
   const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
   socket.on("data", (chunk: Buffer) => void chunks.push(chunk));
   socket.on("error", reject);
-  socket.on("close", () => end(undefined));
+  socket.on("close", () => {
+    end(undefined);
+    reject(new Error("the connection ended before its handshake did"));
+  });
   await promise;
   const { subjectaltname = "", serialNumber } = socket.getPeerCertificate();
   const problem = socket.authorized ? "" : String(socket.authorizationError);

@@ -1,6 +1,6 @@
 // Finds certificates and their keys in a folder, by the names of the files, as other programs leave them.
 
-import { readdirSync, readFileSync, statSync, type BigIntStats } from "node:fs";
+import { readdirSync, readFileSync, statSync, type Stats } from "node:fs";
 import { join } from "node:path";
 import { systemCode } from "../../lib/errors.ts";
 
@@ -57,7 +57,7 @@ export function findPairs(folder: string): Found {
     const names = readdirSync(path)
       .filter((name) => !name.startsWith("."))
       .toSorted();
-    const files = new Map<string, BigIntStats>();
+    const files = new Map<string, Stats>();
     const folders: string[] = [];
     for (const name of names) {
       const stat = statOf(join(path, name));
@@ -82,7 +82,7 @@ export function findPairs(folder: string): Found {
     }
   }
 
-  function lookAtFiles(path: string, files: ReadonlyMap<string, BigIntStats>): void {
+  function lookAtFiles(path: string, files: ReadonlyMap<string, Stats>): void {
     const add = (...names: string[]): void => {
       const paths = names.map((name) => join(path, name));
       const [first = ""] = paths;
@@ -117,9 +117,9 @@ export function findPairs(folder: string): Found {
   }
 }
 
-function statOf(path: string): BigIntStats | undefined {
+function statOf(path: string): Stats | undefined {
   try {
-    return statSync(path, { bigint: true });
+    return statSync(path);
   } catch (error) {
     // A link that leads nowhere, or a file that is gone by now.
     if (["ENOENT", "ELOOP", "EACCES", "ENOTDIR"].includes(systemCode(error))) return undefined;
@@ -127,10 +127,11 @@ function statOf(path: string): BigIntStats | undefined {
   }
 }
 
-function stampOf(stat: BigIntStats | undefined): string {
+function stampOf(stat: Stats | undefined): string {
   if (stat === undefined) return "";
-  const { dev, ino, size, mtimeNs, ctimeNs } = stat;
-  return [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+  // Times have fractions of a millisecond.
+  const { dev, ino, size, mtimeMs, ctimeMs } = stat;
+  return `${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
 }
 
 /** The text of a certificate's files, one behind the other. @throws an error of the system */
