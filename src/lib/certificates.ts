@@ -50,10 +50,32 @@ export function endsSoon(
  * @returns them alone, in PEM (RFC 7468), or what is wrong with the text
  */
 export function parseCertificates(text: string): { text: string } | { problem: string } {
+  const certificates = certificatesIn(text);
+  return "problem" in certificates ? certificates : { text: certificates.map(String).join("") };
+}
+
+/**
+ * Reads the certificates of those who sign the certificates of clients. HAProxy lets somebody in whose chain
+ * ends at a root, and nobody by one between alone (`X509_V_FLAG_PARTIAL_CHAIN` in OpenSSL is not set).
+ * @returns them alone, in PEM (RFC 7468), or what is wrong with the text
+ */
+export function parseAuthorities(text: string): { text: string } | { problem: string } {
+  const certificates = certificatesIn(text);
+  if ("problem" in certificates) return certificates;
+  if (!certificates.some(isSelfSigned)) {
+    const issuers = [...new Set(certificates.map(issuerOf))].join(" and ");
+    return {
+      problem: `it has no root, so nobody would be let in: add the certificate of ${issuers}`,
+    };
+  }
+  return { text: certificates.map(String).join("") };
+}
+
+function certificatesIn(text: string): X509Certificate[] | { readonly problem: string } {
   const blocks = text.match(CERTIFICATE) ?? [];
   if (blocks.length === 0) return { problem: "it has no certificate in PEM" };
   try {
-    return { text: blocks.map((block) => new X509Certificate(block).toString()).join("") };
+    return blocks.map((block) => new X509Certificate(block));
   } catch {
     return { problem: "a certificate in it cannot be read" };
   }

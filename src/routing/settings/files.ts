@@ -1,7 +1,7 @@
 // The files that labels name: what is in them, and what is said if one is of no use.
 
 import { isDeepStrictEqual } from "node:util";
-import { parseCertificates, parseRevocations } from "../../lib/certificates.ts";
+import { parseAuthorities, parseCertificates, parseRevocations } from "../../lib/certificates.ts";
 import { LARGEST_PAGE } from "../../lib/pages.ts";
 import { WeakCache } from "../../lib/weak-cache.ts";
 import {
@@ -39,10 +39,11 @@ const CERTIFICATES: Kind = { most: 1_000_000, parse: parseCertificates, protects
 /** HAProxy reads each user when it starts. */
 const USERS: Kind = { most: 100_000, parse: parseUserFile, protects: true };
 
+const AUTHORITIES: Kind = { most: 1_000_000, parse: parseAuthorities, protects: true };
 const REVOCATIONS: Kind = { most: 1_000_000, parse: parseRevocations, protects: true };
 
 /** The labels of a route's rules that name files. */
-const OF_RULES = { "auth.file": USERS, "mtls.ca": CERTIFICATES, "mtls.crl": REVOCATIONS } as const;
+const OF_RULES = { "auth.file": USERS, "mtls.ca": AUTHORITIES, "mtls.crl": REVOCATIONS } as const;
 type RuleLabel = keyof typeof OF_RULES;
 const RULE_LABELS = Object.keys(OF_RULES) as RuleLabel[];
 
