@@ -284,7 +284,7 @@ describe.each(haproxyVersions())(`client certificates, ${testFlavour()}, HAProxy
     expect(gateway.log()).not.toContain("HAProxy has other certificates");
   });
 
-  test("by HTTP/2 and by HTTP/3, too", async () => {
+  test("by HTTP/2, and never by HTTP/3", async () => {
     const quic = !["2.6", "3.0"].includes(version);
     await start(...(quic ? ["--http3"] : []));
     await run(engine, "acme/shop:1", { labels: asking(SHOP) });
@@ -311,18 +311,23 @@ describe.each(haproxyVersions())(`client certificates, ${testFlavour()}, HAProxy
       const [, subject = ""] = /x-client-cert-subject: *(.*)/i.exec(text) ?? [];
       return `${text.slice(text.lastIndexOf("\n") + 1)} ${subject}`.trim();
     };
-    const ways: [string, string][] = [
-      ["--http2", "2"],
-      ...(quic ? [["--http3-only", "3"] as [string, string]] : []),
+    const ways: [string, string, string][] = [
+      ["--http2", "2", "2 200 CN=alice"],
+      ...(quic ? [["--http3-only", "3", "3 421"] as [string, string, string]] : []),
     ];
-    for (const [way, number] of ways) {
-      expect(asked(way, SHOP, "--cert", join(dir, "alice"))).toBe(`${number} 200 CN=alice`);
+    for (const [way, number, answer] of ways) {
+      expect(asked(way, SHOP, "--cert", join(dir, "alice"))).toBe(answer);
       expect(asked(way, SHOP)).toEndWith("000");
       expect(asked(way, SHOP, "--cert", join(dir, "eve"))).toEndWith("000");
       expect(asked(way, PLAIN)).toBe(`${number} 200`);
       const host = ["-H", `Host: ${SHOP}:${port}`];
       expect(asked(way, PLAIN, "--cert", join(dir, "alice"), ...host)).toBe(`${number} 421`);
     }
+    const announced = async (name: string): Promise<boolean> => {
+      const { head } = await ask(name, { ...(alice && { own: alice }) });
+      return /^alt-svc: h3=/im.test(head);
+    };
+    expect([await announced(SHOP), await announced(PLAIN)]).toEqual([false, quic]);
   });
 
   test("what is not right lets nobody in", async () => {
