@@ -1,5 +1,6 @@
 // What the template needs to serve HTTPS: the list of certificates, and which hosts have one.
 
+import { digestOf } from "../lib/digest.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Certificate, Route } from "../model.ts";
@@ -66,7 +67,10 @@ interface Tables {
   readonly certificates: readonly CertificateLine[];
   /** The names that have a certificate, with a word for it. A wildcard is there without its star. */
   readonly hosts: readonly Entry[];
-  /** The names at which clients are asked for certificates, with a word for whom they trust. */
+  /**
+   * The names at which clients are asked for certificates, with a word for whom they trust, and first of all
+   * `*` with one for all of them.
+   */
   readonly clients: readonly Entry[];
 }
 
@@ -150,8 +154,19 @@ function withClients(
   return {
     ...tables,
     certificates: [...quiet, ...lines],
-    clients: asking.map(({ name, client }) => ({ key: keyOf(name), value: `=${client.trust}` })),
+    clients: withAll(
+      asking.map(({ name, client }) => ({ key: keyOf(name), value: `=${client.trust}` })),
+    ),
   };
+}
+
+/**
+ * The same, behind an entry for all of them. Its value changes with any other one, and as it is the first of
+ * those that do: whoever connects meanwhile is not taken for one whom the new ones trust.
+ */
+function withAll(clients: readonly Entry[]): Entry[] {
+  const text = clients.map(({ key, value }) => `${key} ${value}`).join("\n");
+  return [{ key: "*", value: `=${digestOf(text)}` }, ...clients];
 }
 
 /** A name as maps have it: a wildcard without its star. */

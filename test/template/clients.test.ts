@@ -41,7 +41,10 @@ function list(routes: readonly Route[], strictSni = false): string[][] {
     if (client !== false) expect(client).toEqual(rules?.(names) ?? client);
     return `${file}${ca} ${names}`;
   });
-  return [lines, clients.map(({ key }) => key)];
+  const [all, ...names] = clients.map(({ key }) => key);
+  // The one for all of them is the first to change.
+  expect(all).toBe(rules === undefined ? undefined : "*");
+  return [lines, names];
 }
 
 test("none without such a route", () => {
