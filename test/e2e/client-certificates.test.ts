@@ -393,6 +393,8 @@ describe.each(haproxyVersions())(`client certificates, ${testFlavour()}, HAProxy
     expect(await status(WIKI)).toBe(REFUSED);
     await served("none.example.com", alice);
     expect(await status("none.example.com")).toBe(REFUSED);
+    // A wildcard of TLS is for one label.
+    expect(await status("a.none.example.com", alice)).toBe(421);
     expect(await status("none.example.com", alice, { host: WIKI })).toBe(421);
     await served(SHOP, undefined, 200, "/open");
     const { status: insecure } = await gateway.get("/", { headers: { Host: "none.example.com" } });
