@@ -183,6 +183,22 @@ export interface Rules {
   readonly closed: string;
   /** What stands before each label, such as `gateway.route.api.`. */
   readonly prefix: string;
+  /** Whose certificates clients show; undefined: none are asked for, or the files are not read yet. */
+  readonly authorities?: Authorities;
+}
+
+/** Who signs the certificates of clients, and which of these do not count any more. */
+export interface Authorities {
+  /** Their own certificates. */
+  readonly ca: NamedText;
+  /** The lists of what they have revoked; undefined: nobody looks. */
+  readonly crl: NamedText | undefined;
+}
+
+/** What is in a file of this machine, in PEM. */
+export interface NamedText {
+  readonly path: string;
+  readonly text: string;
 }
 
 /** No label says anything. */
@@ -362,7 +378,7 @@ export interface CertificateState {
 
 /**
  * The kinds of files beside the configuration. It names the maps and scripts, and the copies of other
- * `file`s. A `crtlist` says which certificate is for which names. `owners` is for the gateway alone: it says
+ * `file`s. A `crtlist` says which certificate is for which names, and names the `ca` and the `crl` of clients. `owners` is for the gateway alone: it says
  * which container is behind each server.
  */
 export type AssetKind =
@@ -372,6 +388,8 @@ export type AssetKind =
   | "crtlist"
   | "certificate"
   | "ticketkeys"
+  | "ca"
+  | "crl"
   | "owners";
 
 /** The kinds of files that nobody but HAProxy may read. */

@@ -15,6 +15,11 @@ export function certificateOf(line: string): string {
   return line.split(" ", 1)[0] ?? "";
 }
 
+/** Whether clients are asked for a certificate by a line. */
+export function asksClients(line: string): boolean {
+  return /^\S+ \[verify /.test(line);
+}
+
 /** A line of a running list, with its number there. */
 interface ShownLine {
   readonly line: string;

@@ -18,6 +18,9 @@ export interface ServerLine {
   readonly cookieKey: string;
 }
 
+/** What a file of authorities has: their certificates, or the lists of what they have revoked. */
+type AuthorityKind = "ca" | "crl";
+
 export type Operation =
   | { readonly do: "disable server"; readonly backend: string; readonly server: ServerLine }
   | { readonly do: "drain server"; readonly backend: string; readonly server: ServerLine }
@@ -41,6 +44,19 @@ export type Operation =
   /** A line of a list of certificates: the file of one, and the names that it is shown for. */
   | { readonly do: "add certificate"; readonly list: string; readonly line: string }
   | { readonly do: "remove certificate"; readonly list: string; readonly line: string }
+  /**
+   * A line with which clients were asked for a certificate. It goes before maps change: nobody whom it let in
+   * passes for one whom others trust.
+   */
+  | { readonly do: "withdraw certificate"; readonly list: string; readonly line: string }
+  /** Who signs the certificates of clients, or what they have revoked, in a file that lines name. */
+  | {
+      readonly do: "add authorities" | "set authorities";
+      readonly file: string;
+      readonly kind: AuthorityKind;
+      readonly text: string;
+    }
+  | { readonly do: "remove authorities"; readonly file: string; readonly kind: AuthorityKind }
   /** Another certificate, with its key, in place of the one in a file. */
   | { readonly do: "set certificate"; readonly file: string; readonly text: string }
   /** The next key of session tickets. The first one of the file goes. */

@@ -44,6 +44,7 @@ const KEPT_VARIABLES = new Set([
   "VIRTUAL_ROOT",
   "NETWORK_ACCESS",
   "HTTPS_METHOD",
+  "HSTS",
 ]);
 /** Most containers have none of them, and share this. */
 const NO_VARIABLES: Container["environment"] = Object.freeze({});

@@ -12,6 +12,7 @@ import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
 import { disableServers, enableServers } from "../config/fence.ts";
 import { changedHands, ownersOf, ownersTextOf, type Owners } from "../config/owners.ts";
+import { distrusted, NOBODY } from "../config/trust.ts";
 import { createDefaultsLookup, placeOf, serversIn, serversOf } from "../config/servers.ts";
 import type { MustGo } from "./fence.ts";
 import { isDeadSocket } from "../haproxy/runtime/socket.ts";
@@ -312,6 +313,7 @@ export class Applier {
       this.#doubt(errorMessage(error));
       throw error;
     }
+    await this.parts.former.setEntries(distrusted(before.files, desired), NOBODY);
     const removesBackends = (await this.parts.runtime.capabilities())?.dynamicBackends ?? false;
     this.#applied = {
       files: withUnremovedBackends(before, desired, removesBackends),
@@ -362,6 +364,8 @@ export class Applier {
       await files.rollBack();
       throw error;
     }
+    // Clients may go on to be connected to the old worker, and some have not shown a certificate yet.
+    await former.setEntries(distrusted(this.#applied.files, desired), NOBODY);
     await files.confirm();
     this.#applied = { files: desired, aliases: {} };
     this.#persist.note(desired);

@@ -8,6 +8,7 @@ import { sameItems } from "../lib/lists.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files, Model, Reach, Service, Snapshot, TlsFiles } from "../model.ts";
 import { chooseCertificates, type CertificateChoice } from "../routing/certificates.ts";
+import { withClientCertificates } from "../routing/settings/client-certificates.ts";
 import { withFiles } from "../routing/settings/files.ts";
 import { titleOf } from "../routing/intent.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
@@ -261,7 +262,10 @@ export function makeDesired(
       taken = { ...taken, ...atHost };
       continue;
     }
-    const routed = withFiles(made, labelFiles.read, routing.labelPrefix);
+    const routed = withClientCertificates(
+      withFiles(made, labelFiles.read, routing.labelPrefix),
+      options.tls !== false,
+    );
     const model = {
       ...routed,
       services: withoutTaken(hold(routed.services), taken),

@@ -8,13 +8,16 @@ import {
   runningValue,
   type MapEntry,
 } from "../config/map-file.ts";
-import { listLines } from "../config/crt-list.ts";
+import { asksClients, listLines } from "../config/crt-list.ts";
 import type { Aliases, Operation } from "../config/operations.ts";
 import { lineDifference } from "../lib/text.ts";
 import type { Asset, AssetKind, Files } from "../model.ts";
 import type { Change } from "./sections.ts";
 
 type AssetPlan = (path: string, before: Asset, after: Asset, aliases: Aliases) => Change;
+
+/** The kinds of which HAProxy may get another one, and do without one, while it runs. */
+type Authority = Asset & { readonly kind: "ca" | "crl" };
 
 /** Plans the change of an asset at run time, by the asset's kind. False: HAProxy does not read it. */
 const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
@@ -24,10 +27,12 @@ const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
   crtlist: planCrtList,
   certificate: planCertificate,
   ticketkeys: planTicketKeys,
+  ca: planAuthorities,
+  crl: planAuthorities,
   owners: false,
 };
 
-/** Plans the changes of all assets that HAProxy reads. A new or removed one takes a reload. */
+/** Plans the changes of all assets that HAProxy reads. Of most kinds, a new or removed one takes a reload. */
 export function planAssets(before: Files, after: Files, aliases: Aliases): Change[] {
   const paths = [...new Set([...Object.keys(before.assets), ...Object.keys(after.assets)])];
   return paths.toSorted().flatMap((path) => {
@@ -35,6 +40,12 @@ export function planAssets(before: Files, after: Files, aliases: Aliases): Chang
     const kind = (now ?? old)?.kind;
     const plan = kind === undefined ? false : PLAN_BY_KIND[kind];
     if (plan === false) return [];
+    if (old === undefined && isAuthority(now)) {
+      return changeOf({ do: "add authorities", file: path, kind: now.kind, text: now.text });
+    }
+    if (now === undefined && isAuthority(old)) {
+      return changeOf({ do: "remove authorities", file: path, kind: old.kind });
+    }
     if (old === undefined || now === undefined || old.kind !== now.kind) {
       const reason = `${kind} ${path} is ${old === undefined ? "new" : "gone"}`;
       return { operations: [], reasons: [reason] };
@@ -64,10 +75,28 @@ function planCrtList(path: string, before: Asset, after: Asset): Change {
         .map((line): Operation => ({ do: "add certificate", list: path, line })),
       ...old
         .filter((line) => !has.has(line))
-        .map((line): Operation => ({ do: "remove certificate", list: path, line })),
+        .map((line): Operation => {
+          const action = asksClients(line) ? "withdraw certificate" : "remove certificate";
+          return { do: action, list: path, line };
+        }),
     ],
     reasons: [],
   };
+}
+
+/** Who signs the certificates of clients, or what is revoked of these. */
+function planAuthorities(path: string, before: Asset, after: Asset): Change {
+  return before.text === after.text || !isAuthority(after)
+    ? { operations: [], reasons: [] }
+    : changeOf({ do: "set authorities", file: path, kind: after.kind, text: after.text });
+}
+
+function isAuthority(asset: Asset | undefined): asset is Authority {
+  return asset?.kind === "ca" || asset?.kind === "crl";
+}
+
+function changeOf(operation: Operation): Change {
+  return { operations: [operation], reasons: [] };
 }
 
 function planCertificate(path: string, before: Asset, after: Asset): Change {

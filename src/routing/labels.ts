@@ -18,6 +18,7 @@ import {
 } from "./settings/servers.ts";
 import { parseUser, USER_FORM, usersOf } from "./settings/auth.ts";
 import { parseHsts } from "./settings/hsts.ts";
+import { mtlsOf, parseMtls } from "./settings/mtls.ts";
 import { parseRedirect, parseRedirectCode } from "./settings/redirect.ts";
 import { parseBurst, parseRate } from "./settings/rate.ts";
 import { parseAllow, parseSize } from "./settings/body.ts";
@@ -163,6 +164,9 @@ const OF_RULES = {
   },
   "auth.file": row(one(parseFile), "the path of a file, such as /srv/users", "answer"),
   "auth.forward": row(one(parseFlag), "true or false", "setting"),
+  mtls: row(one(parseMtls), "required or optional", "answer"),
+  "mtls.ca": row(one(parseFile), "the path of a file, such as /srv/clients.pem", "answer"),
+  "mtls.crl": row(one(parseFile), "the path of a file, such as /srv/revoked.pem", "answer"),
   rate: row(
     one(parseRate),
     "a number of requests in a time of 1s to 1h, such as 100/1m",
@@ -378,9 +382,14 @@ class Reading {
     const said: ValuesOf<typeof OF_RULES> = this.#valuesIn(OF_RULES);
     const headers = Object.entries(this.values).filter(([key]) => headerKey(key) !== undefined);
     const all = { ...said, ...(Object.fromEntries(headers) as Rules["values"]) };
-    const { values, warnings } = withoutIdleRules(all, this.prefix);
-    const rules = { values, closed: this.#closed, prefix: this.prefix };
+    const { values: own, warnings } = withoutIdleRules(all, this.prefix);
     this.warnings.push(...warnings);
+    const mtls = mtlsOf(own, this.prefix);
+    // What is wrong with a value is told already.
+    const problem = this.#closed === "" ? mtls.problem : undefined;
+    if (problem !== undefined) this.warnings.push(`${problem}${CLOSED}`);
+    const closed = problem === undefined ? this.#closed : "mtls";
+    const rules = { values: mtls.values, closed, prefix: this.prefix };
     return hasRules(rules) ? rules : NO_RULES;
   }
 

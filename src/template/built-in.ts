@@ -3,6 +3,7 @@
 import accessLog from "../../templates/access-log.hbs" with { type: "text" };
 import cookies from "../../templates/cookies.hbs" with { type: "text" };
 import challenges from "../../templates/challenges.hbs" with { type: "text" };
+import clients from "../../templates/clients.hbs" with { type: "text" };
 import climbing from "../../templates/climbing.hbs" with { type: "text" };
 import mended from "../../templates/mended.hbs" with { type: "text" };
 import trusted from "../../templates/trusted.hbs" with { type: "text" };
@@ -61,6 +62,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   backends,
   body,
   challenges,
+  clients,
   climbing,
   cookies,
   cors,

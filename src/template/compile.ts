@@ -155,6 +155,8 @@ const NAMED_FILES = [
   { kind: "crtlist", ending: "crt-list", escape: listWord, textOf: mapLines },
   { kind: "certificate", ending: "pem", escape: String, textOf: String },
   { kind: "ticketkeys", ending: "keys", escape: String, textOf: String },
+  { kind: "ca", ending: "pem", escape: String, textOf: String },
+  { kind: "crl", ending: "pem", escape: String, textOf: String },
 ] as const;
 
 /** Escapes a value. @throws UnsafeValueError with the label that the unsafe text is from, if any */

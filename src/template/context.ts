@@ -260,7 +260,7 @@ export function toContext(
     ruleOptions: rules.options,
     backends,
     tcp: toTcpContext(forwarded, options.listen),
-    tls: options.tls === false ? false : toTlsContext(options.tls, material),
+    tls: options.tls === false ? false : toTlsContext(options.tls, material, own),
     profiles: profilesOf(model.services, options),
     files: pageFilesOf(model.services),
     options,

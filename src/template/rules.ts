@@ -4,7 +4,8 @@ import { ListCache } from "../lib/weak-cache.ts";
 import { millisecondsOf } from "../lib/durations.ts";
 import { digestOf } from "../lib/digest.ts";
 import { compare } from "../lib/text.ts";
-import { hasRules, NO_REDIRECT, type Files, type Route } from "../model.ts";
+import { hasRules, NO_REDIRECT, type Authorities, type Files, type Route } from "../model.ts";
+import { asksClients, authorityNames, trustOf } from "./clients.ts";
 import { networkEntries } from "./networks.ts";
 
 /** A route as templates see it. */
@@ -49,6 +50,8 @@ const MARKS = [
   "deny",
   "redirect",
   "plain",
+  "mtls",
+  "required",
   "hsts",
   "rate",
   "cors",
@@ -91,7 +94,7 @@ export function markOf(route: Route): string {
 }
 
 /** The labels that keep somebody out. */
-const GUARDS = ["allow", "deny", "auth"];
+const GUARDS = ["allow", "deny", "auth", "mtls"];
 
 /**
  * Finds the routes with a label that keeps somebody out of which files say nothing: the template that made
@@ -106,8 +109,12 @@ export function unheededGuards(
   return routes.flatMap((route) => {
     const { closed, values } = route.rules;
     const label = closed || GUARDS.find((each) => values[each] !== undefined);
-    if (label === undefined || texts.some((text) => text.includes(markOf(route)))) return [];
-    return { route, label };
+    if (label === undefined) return [];
+    // Where clients show certificates, HAProxy must be told whose.
+    const needed = [markOf(route), ...(asksClients(route) ? authorityNames(route) : [])];
+    return needed.every((each) => texts.some((text) => text.includes(each)))
+      ? []
+      : { route, label };
   });
 }
 
@@ -133,6 +140,7 @@ export function toRulesContext(routes: readonly Route[]): RulesContext {
 interface Ruled {
   readonly id: string;
   readonly values: Route["rules"]["values"];
+  readonly authorities?: Authorities;
 }
 
 function headersOf(routes: readonly Ruled[], way: "request" | "response"): string[] {
@@ -148,7 +156,7 @@ function headersOf(routes: readonly Ruled[], way: "request" | "response"): strin
  * What is looked up for a route. Each value begins with a `=`, so that it is never taken for the name of a
  * backend.
  */
-function optionsOf({ id, values }: Ruled): Entry[] {
+function optionsOf({ id, values, authorities }: Ruled): Entry[] {
   // HAProxy decodes a text as it does a URL.
   const headers = Object.entries(values)
     .filter(([label]) => label.startsWith("headers."))
@@ -157,7 +165,16 @@ function optionsOf({ id, values }: Ruled): Entry[] {
   const size = body === undefined ? [] : [["body", body] as const];
   const hsts =
     values["hsts"] === undefined ? [] : [["hsts", encodeURIComponent(values["hsts"])] as const];
-  return [...headers, ...redirectOf(values), ...rateOf(values), ...corsOf(values), ...size, ...hsts]
+  const mtls = values["mtls"] === undefined ? [] : [["mtls", trustOf(authorities)] as const];
+  return [
+    ...headers,
+    ...redirectOf(values),
+    ...rateOf(values),
+    ...corsOf(values),
+    ...size,
+    ...hsts,
+    ...mtls,
+  ]
     .map(([word, value]) => ({ key: `${id}:${word}`, value: `=${value}` }))
     .toSorted((a, b) => compare(a.key, b.key));
 }
@@ -223,6 +240,7 @@ function marksOf({ rules }: Route): readonly Mark[] {
   const labels = Object.keys(values);
   return MARKS.filter((mark) => {
     if (mark === "plain") return values["redirect"] === NO_REDIRECT;
+    if (mark === "required") return values["mtls"] === "required";
     if (mark === "redirect" && values["redirect"] === NO_REDIRECT) return false;
     const label = LABELS[mark] ?? mark;
     return label.endsWith(".")

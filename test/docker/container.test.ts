@@ -125,6 +125,7 @@ describe("the environment", () => {
       VIRTUAL_ROOT: "/srv",
       NETWORK_ACCESS: "internal",
       HTTPS_METHOD: "noredirect",
+      HSTS: "off",
     };
     const secret = ["PASSWORD=hunter2", "VIRTUAL_HOST_KEY=hunter2", "virtual_host=x", "=x", "x"];
     const lines = Object.entries(served).map(([name, value]) => `${name}=${value}`);

@@ -1,12 +1,13 @@
 // The files from what Docker has: one odd container costs only itself, and time is no change.
 
 import { describe, expect, test } from "bun:test";
-import { makeDesired } from "../../src/gateway/desired.ts";
+import { makeDesired, type DesiredSettings } from "../../src/gateway/desired.ts";
 import type { Container } from "../../src/model.ts";
 import { compileTemplate } from "../../src/template/compile.ts";
 import { createRouter } from "../../src/routing/routing.ts";
 import { sameFiles } from "../../src/plan/plan.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
+import { Authority } from "../lab/authority.ts";
 import { container, failureOf, HOST, SETTINGS, snapshot } from "../lab/make.ts";
 
 function make(text: string, containers: readonly Container[], time = "then") {
@@ -276,9 +277,14 @@ describe("the fields of the program of 2018", () => {
   });
 });
 
-function made(text: string, containers: readonly Container[], isOwn = true) {
+function made(
+  text: string,
+  containers: readonly Container[],
+  isOwn = true,
+  settings: DesiredSettings = SETTINGS,
+) {
   const template = compileTemplate({ name: "/my.hbs", text, isOwn }, {});
-  const { model } = makeDesired(snapshot(containers), HOST, SETTINGS, template, () => "then");
+  const { model } = makeDesired(snapshot(containers), HOST, settings, template, () => "then");
   return {
     served: model.services.map(({ name }) => name),
     rejections: Object.fromEntries(model.rejections.map((each) => [each.container, each.reason])),
@@ -314,6 +320,34 @@ describe("a template of one's own that does not heed who is kept out", () => {
     expect(rejections["further"]).toStartWith(
       "label gateway.route.a.deny keeps somebody out of /a",
     );
+  });
+
+  test("does not serve what asks for certificates and names no authorities to HAProxy", async () => {
+    const { root } = await Authority.make();
+    const labels = {
+      "gateway.host": "a.example.com",
+      "gateway.mtls": "required",
+      "gateway.mtls.ca": "/ca.pem",
+    };
+    const read = () => ({ text: root });
+    const tls = {
+      listen: ["*:443"],
+      profile: "modern",
+      strictSni: false,
+      redirect: true,
+      http3: false,
+    } as const;
+    const settings = {
+      ...SETTINGS,
+      template: { ...SETTINGS.template, tls },
+      labelFiles: { areUsed: true, begin: () => undefined, haveChanged: () => false, read },
+    };
+    const served = (text: string): string[] =>
+      made(text, [{ ...web, labels }, open], true, settings).served;
+    expect(served(ROUTES)).toEqual(["open"]);
+    expect(served(MARKED)).toEqual(["open"]);
+    const named = "{{#each tls.cas}}{{#ca name}}{{text}}{{/ca}}{{caPath name}}{{/each}}";
+    expect(served(MARKED + named)).toEqual(["foo/bar", "open"]);
   });
 
   test("serves it with the mark, and the built-in ones need none", () => {

@@ -1,13 +1,18 @@
 // An authority that issues certificates for tests, in an instant and for any time.
 
-import type { X509Certificate } from "@peculiar/x509";
+import type { X509Certificate as Signed } from "@peculiar/x509";
+import { X509Certificate } from "node:crypto";
 import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 // Its decorators need the first one before it.
 await import("reflect-metadata");
-const { BasicConstraintsExtension, SubjectAlternativeNameExtension, X509CertificateGenerator } =
-  await import("@peculiar/x509");
+const {
+  BasicConstraintsExtension,
+  SubjectAlternativeNameExtension,
+  X509CertificateGenerator,
+  X509CrlGenerator,
+} = await import("@peculiar/x509");
 
 const DAY = 24 * 3_600_000;
 
@@ -41,8 +46,9 @@ export class Authority {
   private constructor(
     /** The certificate of the root, in PEM. */
     readonly root: string,
-    private readonly between: X509Certificate,
+    private readonly between: Signed,
     private readonly keys: CryptoKeyPair,
+    private readonly rootKeys: CryptoKeyPair,
   ) {}
 
   /** The certificate of the one between, which issues all others, in PEM. */
@@ -71,7 +77,7 @@ export class Authority {
       publicKey: keys.publicKey,
       signingKey: rootKeys.privateKey,
     });
-    return new Authority(`${root.toString("pem")}\n`, between, keys);
+    return new Authority(`${root.toString("pem")}\n`, between, keys, rootKeys);
   }
 
   /** Issues a certificate for these names. */
@@ -102,6 +108,36 @@ export class Authority {
     );
     const chain = `${own.toString("pem")}\n${this.issuer}`;
     return { key, chain, both: key + chain };
+  }
+
+  /** The lists of what the root and the one between have revoked, in PEM: these certificates. */
+  async revoked(...issued: readonly Issued[]): Promise<string> {
+    const common = {
+      thisUpdate: new Date(Date.now() - DAY),
+      nextUpdate: new Date(Date.now() + 30 * DAY),
+      signingAlgorithm: ALGORITHMS.ec,
+    };
+    const entries = issued.map(({ chain }) => ({
+      serialNumber: new X509Certificate(chain).serialNumber,
+      revocationDate: new Date(Date.now() - DAY),
+    }));
+    const lists = await Promise.all([
+      X509CrlGenerator.create({
+        ...common,
+        issuer: this.between.issuer,
+        signingKey: this.rootKeys.privateKey,
+      }),
+      X509CrlGenerator.create({
+        ...common,
+        issuer: this.between.subject,
+        signingKey: this.keys.privateKey,
+        entries,
+      }),
+    ]);
+    // As everybody else calls it (RFC 7468, section 6).
+    return lists
+      .map((list) => `${list.toString("pem").replaceAll(" CRL-", " X509 CRL-")}\n`)
+      .join("");
   }
 }
 

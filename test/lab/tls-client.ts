@@ -34,11 +34,15 @@ export interface TlsRequest {
   readonly ca: string;
   /** The kind of certificate that it knows, by TLS 1.2. */
   readonly kind?: "rsa" | "ec";
+  /** Its own certificate. */
+  readonly own?: { readonly key: string; readonly chain: string };
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Sends one request by HTTP/1.1. @throws if there is no connection */
 export async function requestTls(options: TlsRequest): Promise<TlsAnswer> {
-  const { port, name, host = name, path = "/", ca, kind } = options;
+  const { port, name, host = name, path = "/", ca, kind, own, headers = {} } = options;
   const ciphers = kind === undefined ? {} : cipherOf(kind);
   const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
   const socket = connect(
@@ -49,6 +53,7 @@ export async function requestTls(options: TlsRequest): Promise<TlsAnswer> {
       ca,
       rejectUnauthorized: false,
       ...ciphers,
+      ...(own === undefined ? {} : { key: own.key, cert: own.chain }),
     },
     () => resolve(socket),
   );
@@ -65,7 +70,10 @@ export async function requestTls(options: TlsRequest): Promise<TlsAnswer> {
   const { subjectaltname = "", serialNumber } = socket.getPeerCertificate();
   const problem = socket.authorized ? "" : String(socket.authorizationError);
   const version = socket.getProtocol() ?? "";
-  socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
+  const more = Object.entries(headers).map(([key, value]) => `${key}: ${value}\r\n`);
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${more.join("")}\r\n`,
+  );
   await ended;
   const text = Buffer.concat(chunks).toString("utf8");
   return {

@@ -4,8 +4,10 @@ import { expect, test } from "bun:test";
 import { mapEntries, valuesByKey } from "../../src/config/map-file.ts";
 import type { Operation } from "../../src/config/operations.ts";
 import { planAssets } from "../../src/plan/assets.ts";
-import type { AssetKind, Files } from "../../src/model.ts";
+import { planChange } from "../../src/plan/plan.ts";
+import type { Asset, AssetKind, Files } from "../../src/model.ts";
 import { files, randomNumbers } from "../lab/make.ts";
+import { V26 } from "../lab/plans.ts";
 
 const LINES = ["k/ v", "k/ w", "l/ v|1", "l/ v|2", "m/ x", "# k/ y", "", "  n/ z  "];
 
@@ -89,6 +91,19 @@ test.each<[string, AssetKind, string, string, string[]]>([
     "/d\n/a a.org b.org\n",
     ["add certificate /x /a a.org b.org", "remove certificate /x /a a.org"],
   ],
+  [
+    "a line that asks clients for certificates",
+    "crtlist",
+    "/d\n/a [verify required ca-file /c] a.org\n",
+    "/d\n/a [verify required ca-file /e] a.org\n",
+    [
+      "add certificate /x /a [verify required ca-file /e] a.org",
+      "withdraw certificate /x /a [verify required ca-file /c] a.org",
+    ],
+  ],
+  ["the same authorities", "ca", "a", "a", []],
+  ["other authorities", "ca", "a", "b", ["set authorities /x ca b"]],
+  ["others are revoked", "crl", "a", "b", ["set authorities /x crl b"]],
   ["another order", "crtlist", "/d\n/a a\n/b b\n", "/d\n/b b\n/a a\n", []],
   ["another first one", "crtlist", "/d\n", "/e\n", ["crtlist /x has another first certificate"]],
   ["the same certificate", "certificate", "a", "a", []],
@@ -112,4 +127,26 @@ test.each<[string, AssetKind, string, string, string[]]>([
   ["fewer", "ticketkeys", "a\nb\nc\n", "b\nc\n", ["ticketkeys /x has more keys, or fewer"]],
 ])("%s", (_, kind, before, after, expected) => {
   expect(planned(kind, before, after)).toEqual(expected);
+});
+
+/** A list of certificates with a line that asks clients, and the file of authorities that it names. */
+function asking(ca: string): Files {
+  const list: Asset = {
+    kind: "crtlist",
+    text: `/d\n/a [verify required ca-file ${ca}] a.org\n`,
+  };
+  return {
+    config: "global\n    stats socket /x level admin\n",
+    assets: { "/list": list, [ca]: { kind: "ca", text: "x" } },
+  };
+}
+
+test("authorities come before the lines that name them, and go after these", () => {
+  const plan = planChange({ files: asking("/one"), aliases: {} }, asking("/two"), V26);
+  expect(plan.kind === "runtime" ? plan.operations.map((each) => each.do) : plan).toEqual([
+    "add authorities",
+    "add certificate",
+    "withdraw certificate",
+    "remove authorities",
+  ]);
 });

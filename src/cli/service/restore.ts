@@ -58,7 +58,8 @@ export function restoreStep({ paths, haproxy }: Served): Step {
           await replace(output, config, output);
           throw notReloaded(output, error);
         });
-        const others = ownFiles(output, config).filter((path) => !text.includes(path));
+        const all = await withLists(output, config);
+        const others = ownFiles(output, all).filter((path) => !text.includes(path));
         for (const path of [...others, stateFile, former]) await rm(path, { force: true });
         // The copies of certificates, which no configuration names.
         await rm(`${stemOf(output)}certificates`, { recursive: true, force: true });
@@ -135,10 +136,17 @@ const BUILT_IN = [
 /** The maps, scripts and pages of the gateway's configuration, and the maps and scripts of earlier ones. */
 function ownFiles(output: string, config: string): string[] {
   const stem = stemOf(output);
-  const files = /[^\s"'(),]+\.(?:map|lua|txt|crt-list|keys)\b/g;
+  const files = /[^\s"'(),[\]]+\.(?:map|lua|txt|crt-list|keys|pem)\b/g;
   const named = [...config.matchAll(files)].map(([path]) => path);
   const own = named.filter((path) => path.startsWith(stem));
   return [...new Set([...own, ...BUILT_IN.map((name) => stem + name)])];
+}
+
+/** A configuration with the lists of certificates that it names: they name files, too. */
+async function withLists(output: string, config: string): Promise<string> {
+  const lists = ownFiles(output, config).filter((path) => path.endsWith(".crt-list"));
+  const texts = await Promise.all(lists.map((path) => readIfThere(path)));
+  return [config, ...texts.filter((text) => text !== undefined)].join("\n");
 }
 
 /** What the paths of all files beside a configuration begin with. */

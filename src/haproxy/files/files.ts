@@ -47,6 +47,8 @@ const MODES: Readonly<Record<AssetKind, number>> = {
   crtlist: PUBLIC_MODE,
   certificate: PRIVATE_MODE,
   ticketkeys: PRIVATE_MODE,
+  ca: PUBLIC_MODE,
+  crl: PUBLIC_MODE,
   owners: PUBLIC_MODE,
 };
 

@@ -36,16 +36,37 @@ export class FormerWorkers {
   }
 
   /**
-   * Keeps former workers from servers. One that cannot be told is no obstacle: it may have ended.
+   * Keeps former workers from servers.
    * @param mustGo decides by what the worker says of each server that gets requests
    */
   async spare(mustGo: (server: FormerServer) => boolean): Promise<void> {
+    await this.#tell((pid) => this.#spareIn(pid, mustGo));
+  }
+
+  /**
+   * Sets entries of maps in former workers, which know those of their time. An entry that one does not have
+   * stays away.
+   */
+  async setEntries(
+    entries: readonly { readonly map: string; readonly key: string }[],
+    value: string,
+  ): Promise<void> {
+    if (entries.length === 0) return;
+    await this.#tell(async (pid) => {
+      for (const { map, key } of entries) {
+        await this.#ask(pid, `set map ${word(map)} ${word(key)} ${word(value)}`);
+      }
+    });
+  }
+
+  /** Tells each former worker something. One that cannot be told is no obstacle: it may have ended. */
+  async #tell(tell: (pid: number) => Promise<void>): Promise<void> {
     if (!this.#mayExist) return;
     this.#mayExist = false;
     try {
       for (const pid of await formerWorkers(this.masterSocket)) {
         this.#mayExist = true;
-        await this.#spareIn(pid, mustGo);
+        await tell(pid);
       }
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;

@@ -10,7 +10,17 @@ import { LONGEST, word } from "./commands.ts";
 /** The operations that are about certificates. */
 export type CertificateOperation = Extract<
   Operation,
-  { do: "add certificate" | "remove certificate" | "set certificate" | "turn ticket keys" }
+  {
+    do:
+      | "add certificate"
+      | "remove certificate"
+      | "withdraw certificate"
+      | "set certificate"
+      | "turn ticket keys"
+      | "add authorities"
+      | "set authorities"
+      | "remove authorities";
+  }
 >;
 
 type Ask = (line: string) => Promise<string>;
@@ -29,9 +39,16 @@ export async function changeCertificates(ask: Ask, operation: CertificateOperati
     case "add certificate":
       return addCertificate(ask, operation.list, operation.line);
     case "remove certificate":
+    case "withdraw certificate":
       return removeCertificate(ask, operation.list, operation.line);
     case "set certificate":
-      return setCertificate(ask, operation.file, operation.text);
+      return setFile(ask, "cert", operation.file, operation.text);
+    case "add authorities":
+      return addAuthorities(ask, operation.kind, operation.file, operation.text);
+    case "set authorities":
+      return setFile(ask, `${operation.kind}-file`, operation.file, operation.text);
+    case "remove authorities":
+      return removeAuthorities(ask, operation.kind, operation.file);
     case "turn ticket keys":
       return expect(ask, `set ssl tls-key ${word(operation.file)} ${operation.key}`, /updated/);
   }
@@ -44,7 +61,7 @@ async function addCertificate(ask: Ask, list: string, line: string): Promise<voi
   if (!/already exists/.test(answer)) {
     if (!/New empty certificate/.test(answer)) throw refusal("new ssl cert", file, answer);
     try {
-      await setCertificate(ask, file, await readCertificate(file));
+      await setFile(ask, "cert", file, await readCertificate(file));
     } catch (error) {
       await ask(`abort ssl cert ${word(file)};del ssl cert ${word(file)}`);
       throw error;
@@ -66,27 +83,44 @@ async function removeCertificate(ask: Ask, list: string, line: string): Promise<
   if (!/deleted!|in use|doesn't exist/.test(answer)) throw refusal("del ssl cert", file, answer);
 }
 
-async function setCertificate(ask: Ask, file: string, text: string): Promise<void> {
+async function addAuthorities(ask: Ask, kind: string, file: string, text: string): Promise<void> {
+  const answer = await ask(`new ssl ${kind}-file ${word(file)}`);
+  // It may be there still: one that went is only removed once no line names it.
+  if (!/New (CA|CRL) file created|already exists/.test(answer)) {
+    throw refusal(`new ssl ${kind}-file`, file, answer);
+  }
+  await setFile(ask, `${kind}-file`, file, text);
+}
+
+async function removeAuthorities(ask: Ask, kind: string, file: string): Promise<void> {
+  const answer = await ask(`del ssl ${kind}-file ${word(file)}`);
+  if (!/deleted!|in use|doesn't exist/.test(answer)) {
+    throw refusal(`del ssl ${kind}-file`, file, answer);
+  }
+}
+
+/** Changes what HAProxy has of a file. @param what `cert`, `ca-file` or `crl-file` */
+async function setFile(ask: Ask, what: string, file: string, text: string): Promise<void> {
   if (Buffer.byteLength(text) > LONGEST) {
     throw new GatewayError("haproxy", `A certificate of more than ${LONGEST} bytes takes a reload`);
   }
-  const first = await tryToSet(ask, file, text);
+  const first = await tryToSet(ask, what, file, text);
   if (SET.test(first)) return;
   // A gateway that was killed may have left another one half done. HAProxy 2.6 tells only at the end.
   const [, other] = /ongoing transaction is about '([^']+)'/.exec(first) ?? [];
-  if (other === undefined) throw refusal("set ssl cert", file, first);
-  await ask(`abort ssl cert ${word(other)}`);
-  const second = await tryToSet(ask, file, text);
-  if (!SET.test(second)) throw refusal("set ssl cert", file, second);
+  if (other === undefined) throw refusal(`set ssl ${what}`, file, first);
+  await ask(`abort ssl ${what} ${word(other)}`);
+  const second = await tryToSet(ask, what, file, text);
+  if (!SET.test(second)) throw refusal(`set ssl ${what}`, file, second);
 }
 
 const SET = /Success!/;
 
 /** @returns HAProxy's last words, which match `SET` if all went well */
-async function tryToSet(ask: Ask, file: string, text: string): Promise<string> {
-  const answer = await ask(`set ssl cert ${word(file)} <<\n${text.trimEnd()}\n`);
-  return /Transaction (created|updated)/.test(answer)
-    ? ask(`commit ssl cert ${word(file)}`)
+async function tryToSet(ask: Ask, what: string, file: string, text: string): Promise<string> {
+  const answer = await ask(`set ssl ${what} ${word(file)} <<\n${text.trimEnd()}\n`);
+  return /transaction (created|updated)/i.test(answer)
+    ? ask(`commit ssl ${what} ${word(file)}`)
     : answer;
 }
 

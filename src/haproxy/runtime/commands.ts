@@ -55,7 +55,11 @@ export function toCommands(operation: Operation, version: string): string[] {
       throw new Error("a map is replaced in several steps");
     case "add certificate":
     case "remove certificate":
+    case "withdraw certificate":
     case "set certificate":
+    case "add authorities":
+    case "set authorities":
+    case "remove authorities":
     case "turn ticket keys":
       throw new Error("certificates are changed in several steps");
   }

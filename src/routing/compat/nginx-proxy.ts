@@ -4,6 +4,7 @@ import type Yaml from "yaml";
 import { NO_REDIRECT } from "../../model.ts";
 import { parseFolder } from "../settings/servers.ts";
 import { parsePort } from "../values.ts";
+import { toHsts } from "./hsts.ts";
 import { quoted, type Notes, type Theirs } from "./notes.ts";
 import { CLOSED, mainFirst, withSettings, type Draft } from "./routes.ts";
 import type { Subject, Translated } from "./subject.ts";
@@ -53,6 +54,7 @@ export function translateNginxProxy({ environment, labels }: Subject, notes: Not
   const common = {
     ...readAccess(variable("NETWORK_ACCESS", environment), notes),
     ...readHttpsMethod(variable("HTTPS_METHOD", environment), notes),
+    ...readHsts(variable("HSTS", environment), notes),
     ...readOwnLabels(labels, notes),
   };
   const multiple = variable("VIRTUAL_HOST_MULTIPORTS", environment);
@@ -279,6 +281,16 @@ function readHttpsMethod(theirs: Theirs | undefined, notes: Notes): Settings {
   }
   notes.warn(theirs, "what the gateway listens on is said for all hosts");
   return {};
+}
+
+/** A header, or `off`. There, each host with a certificate has one without the variable, too. */
+function readHsts(theirs: Theirs | undefined, notes: Notes): Settings {
+  if (theirs === undefined || theirs.value === "off") return {};
+  const settings = toHsts(theirs.value);
+  if (settings === undefined) {
+    notes.warn(theirs, "it is neither off nor such as max-age=31536000", "hsts");
+  }
+  return settings ?? {};
 }
 
 /** The labels that nginx-proxy has beside the environment. */

@@ -1,5 +1,6 @@
 // Translates Traefik's `headers`: headers of requests and answers, and what browsers may do.
 
+import { toHsts } from "./hsts.ts";
 import type { Notes, Theirs } from "./notes.ts";
 import { CLOSE, withSettings, type Step } from "./routes.ts";
 import type { Options } from "./traefik-labels.ts";
@@ -147,15 +148,13 @@ function isOn(theirs: Theirs, notes: Notes, ours: NamedLabel): boolean {
 function readSts(theirs: Theirs, options: Options, notes: Notes): Settings {
   if (theirs.value.trim() === "0") return {};
   const seconds = toCount(theirs.value);
-  if (seconds === undefined) {
-    notes.warn(theirs, "it is no number of seconds", "headers.response");
-    return {};
-  }
   const has = (name: string): boolean => toSwitch(options.get(name)?.value ?? "") ?? false;
   const parts = [
     `max-age=${seconds}`,
     ...(has("stsincludesubdomains") ? ["includeSubDomains"] : []),
     ...(has("stspreload") ? ["preload"] : []),
   ];
-  return { "headers.response.Strict-Transport-Security": parts.join("; ") };
+  const settings = toHsts(parts.join("; "));
+  if (settings === undefined) notes.warn(theirs, "it is no number of seconds", "hsts");
+  return settings ?? {};
 }

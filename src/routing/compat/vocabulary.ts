@@ -40,6 +40,7 @@ const ROUTE_LABELS = [
   "compress",
   "redirect",
   "redirect.code",
+  "hsts",
   "tcp",
   "tcp.sni",
 ] as const;

@@ -1,10 +1,18 @@
 // The files that labels name: what is in them, and what is said if one is of no use.
 
 import { isDeepStrictEqual } from "node:util";
-import { parseCertificates } from "../../lib/certificates.ts";
+import { parseAuthorities, parseCertificates, parseRevocations } from "../../lib/certificates.ts";
 import { LARGEST_PAGE } from "../../lib/pages.ts";
 import { WeakCache } from "../../lib/weak-cache.ts";
-import { hasRules, type LabelFile, type Model, type Route, type Service } from "../../model.ts";
+import {
+  hasRules,
+  type LabelFile,
+  type Model,
+  type NamedText,
+  type Route,
+  type Rules,
+  type Service,
+} from "../../model.ts";
 import { labelsOf, titleOf } from "../intent.ts";
 import { parseUserFile } from "./auth.ts";
 import { isErrorLabel } from "./errors.ts";
@@ -31,8 +39,13 @@ const CERTIFICATES: Kind = { most: 1_000_000, parse: parseCertificates, protects
 /** HAProxy reads each user when it starts. */
 const USERS: Kind = { most: 100_000, parse: parseUserFile, protects: true };
 
-/** The label that names the file of a route's users. */
-const USER_LABEL = "auth.file";
+const AUTHORITIES: Kind = { most: 1_000_000, parse: parseAuthorities, protects: true };
+const REVOCATIONS: Kind = { most: 1_000_000, parse: parseRevocations, protects: true };
+
+/** The labels of a route's rules that name files. */
+const OF_RULES = { "auth.file": USERS, "mtls.ca": AUTHORITIES, "mtls.crl": REVOCATIONS } as const;
+type RuleLabel = keyof typeof OF_RULES;
+const RULE_LABELS = Object.keys(OF_RULES) as RuleLabel[];
 
 /** So many containers of a service are named. */
 const MOST_NAMED = 3;
@@ -84,7 +97,14 @@ export function withFiles(model: Model, read: ReadLabelFile, labelPrefix: string
 /** Whether a label of a service names a file. Of thousands hardly any does. */
 function namesFiles({ settings, routes }: Service): boolean {
   for (const key in settings) if (kindOf(key) !== undefined) return true;
-  return routes.some(({ rules }) => rules.values[USER_LABEL] !== undefined);
+  return routes.some(({ rules }) => ruleLabels(rules).length > 0);
+}
+
+/** The labels of rules that name files. */
+function ruleLabels({ values }: Rules): RuleLabel[] {
+  // Most routes have no rules.
+  for (const _ in values) return RULE_LABELS.filter((key) => values[key] !== undefined);
+  return [];
 }
 
 /** The kind of the file that a setting names; undefined if it names none. */
@@ -113,7 +133,7 @@ function fill(service: Service, read: ReadLabelFile, labelPrefix: string): Fille
 }
 
 /** A service with its containers, such as `service shop (container web)`. Of many, three are named. */
-function describeMembers({ name, servers, waiting }: Service): string {
+export function describeMembers({ name, servers, waiting }: Service): string {
   const all = [...new Set([...servers, ...waiting].map(({ container }) => container))];
   const named =
     all.slice(0, MOST_NAMED).join(", ") + (all.length > MOST_NAMED ? " and others" : "");
@@ -139,16 +159,14 @@ function completed(service: Service, found: readonly Found[]): Service {
   const isMissing = ({ kind, file }: Found): boolean => kind.protects && "problem" in file;
   const closed = ofServers.find(isMissing)?.key;
   const routes = service.routes.map((route): Route => {
-    const users = found.find(({ rules }) => rules === route.rules);
-    const closing = closed ?? (users !== undefined && isMissing(users) ? users.key : undefined);
     const { rules } = route;
+    const own = found.filter((each) => each.rules === rules);
+    const closing = closed ?? own.find(isMissing)?.key;
     // What is wrong with a label itself is told before.
     if (closing !== undefined) {
       return { ...route, rules: { ...rules, closed: rules.closed || closing } };
     }
-    if (users === undefined || !("text" in users.file)) return route;
-    const auth = [rules.values["auth"], users.file.text].filter(Boolean).join(",");
-    return { ...route, rules: { ...rules, values: { ...rules.values, auth } } };
+    return own.length === 0 ? route : { ...route, rules: withTexts(rules, own) };
   });
   return {
     ...service,
@@ -158,6 +176,23 @@ function completed(service: Service, found: readonly Found[]): Service {
     ),
     routes,
     files: Object.fromEntries(ofServers.map(({ path, file }) => [path, file])),
+  };
+}
+
+/** Rules with what is in their files. */
+function withTexts(rules: Rules, own: readonly Found[]): Rules {
+  const textOf = (label: RuleLabel): NamedText | undefined => {
+    const found = own.find(({ key }) => key === label);
+    return found !== undefined && "text" in found.file
+      ? { path: found.path, text: found.file.text }
+      : undefined;
+  };
+  const [users, ca, crl] = [textOf("auth.file"), textOf("mtls.ca"), textOf("mtls.crl")];
+  const auth = [rules.values["auth"], users?.text].filter(Boolean).join(",");
+  return {
+    ...rules,
+    values: users === undefined ? rules.values : { ...rules.values, auth },
+    ...(ca === undefined ? {} : { authorities: { ca, crl } }),
   };
 }
 
@@ -175,9 +210,11 @@ function namedBy({ name, settings, routes }: Service, labelPrefix: string): Name
     const kind = kindOf(key);
     return kind === undefined ? [] : [{ key, label: prefix + key, path, kind, rules: undefined }];
   });
-  const ofRules = [...new Set(routes.map(({ rules }) => rules))].flatMap((rules): Named[] => {
-    const [key, path] = [USER_LABEL, rules.values[USER_LABEL]];
-    return path === undefined ? [] : [{ key, label: rules.prefix + key, path, kind: USERS, rules }];
-  });
+  const ofRules = [...new Set(routes.map(({ rules }) => rules))].flatMap((rules) =>
+    ruleLabels(rules).map((key): Named => {
+      const path = rules.values[key] ?? "";
+      return { key, label: rules.prefix + key, path, kind: OF_RULES[key], rules };
+    }),
+  );
   return [...ofServers, ...ofRules];
 }

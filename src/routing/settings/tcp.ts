@@ -23,7 +23,7 @@ const SETTINGS = new Set([
 /** The rules that do. */
 const RULES = new Set(["allow", "deny"]);
 /** Rules that keep somebody out, and need HTTP for it. */
-const GUARDS = ["auth", "auth.file"];
+const GUARDS = ["auth", "auth.file", "mtls"];
 
 /** What a container's own labels say besides the port and its names. */
 interface OwnLabels {

@@ -231,7 +231,7 @@ services:
         "sticky.secure": "true",
         allow: "127.0.0.1/32,192.168.0.0/16",
         "headers.response.X-Frame-Options": "DENY",
-        "headers.response.Strict-Transport-Security": "max-age=31536000",
+        hsts: "1y",
         warnings: 0,
       },
       api: {

@@ -82,6 +82,12 @@ test.each<[string, Texts, Texts]>([
     { ...HOST, HTTPS_METHOD: "redirect" },
     { ...SERVED, redirect: "https", "redirect.code": "301" },
   ],
+  [
+    "hsts",
+    { ...HOST, HSTS: "max-age=15552000; includeSubDomains" },
+    { ...SERVED, hsts: "180d, subdomains" },
+  ],
+  ["no hsts", { ...HOST, HSTS: "off" }, SERVED],
   ["noredirect", { ...HOST, HTTPS_METHOD: "noredirect" }, { ...SERVED, redirect: "none" }],
 ])("%s", (_, environment, labels) => {
   expect(labelsOf({}, environment)).toEqual(labels);
@@ -219,6 +225,11 @@ describe("what is not understood", () => {
       [
         'HTTPS_METHOD="nohttps": what the gateway listens on is said for all hosts; there is no label of ours for it',
       ],
+    ],
+    [
+      { ...HOST, HSTS: "on" },
+      SERVED,
+      ['HSTS="on": it is neither off nor such as max-age=31536000; use gateway.hsts'],
     ],
     [
       { ...HOST, HTTPS_METHOD: "nohttp" },

@@ -388,10 +388,13 @@ describe("headers", () => {
         "headers.stsPreload": "true",
         "headers.forceSTSHeader": "true",
       },
-      {
-        "headers.response.Strict-Transport-Security":
-          "max-age=31536000; includeSubDomains; preload",
-      },
+      { hsts: "1y, subdomains, preload" },
+    ],
+    [{ "headers.stsSeconds": "600" }, { hsts: "600s" }],
+    // Our own label has no preload without a year.
+    [
+      { "headers.stsSeconds": "600", "headers.stsPreload": "true" },
+      { "headers.response.Strict-Transport-Security": "max-age=600; preload" },
     ],
     [{ "headers.stsSeconds": "0" }, {}],
     [{ "headers.frameDeny": "true" }, { "headers.response.X-Frame-Options": "DENY" }],
@@ -448,7 +451,7 @@ describe("headers", () => {
     ["customResponseHeaders.X", "secret\nSet-Cookie: x", "(its value is not shown)"],
     ["contentSecurityPolicy", "a\nb", "it is no value of one line; use gateway.headers.response"],
     ["frameDeny", "x", "it is neither true nor false; use gateway.headers.response"],
-    ["stsSeconds", "x", "it is no number of seconds; use gateway.headers.response"],
+    ["stsSeconds", "x", "it is no number of seconds; use gateway.hsts"],
     ["accessControlAllowOriginListRegex", "x", "it is not known; use gateway.cors"],
     ["accessControlAllowOriginList", "", "it is no list of words; use gateway.cors"],
     ["accessControlMaxAge", "x", "it is no number of seconds; use gateway.cors"],
