@@ -224,7 +224,7 @@ function json(document: object): Response {
 }
 
 /** An answer that says what is wrong with the request. */
-function refusal(
+export function refusal(
   status: number,
   code: string,
   message: string,

@@ -33,10 +33,7 @@ export function withLabels(...texts: readonly string[]): string {
 }
 
 /** Writes a metric with its samples; nothing if it has none. */
-export function metricText(
-  { name, type, help }: Metric,
-  samples: readonly Sample[],
-): string {
+export function metricText({ name, type, help }: Metric, samples: readonly Sample[]): string {
   if (samples.length === 0) return "";
   let text = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
   for (const { labels, value, suffix = "" } of samples) {

@@ -103,7 +103,9 @@ export function createRouter(): Router {
 /** Makes the function that says why the gateway cannot listen at a port that a label names. */
 function createPortCheck({ ownPorts, taken = {} }: RoutingOptions): WhyTaken {
   return (port) =>
-    ownPorts.includes(port) ? "that port is the gateway's own (--listen, --admin)" : taken[String(port)];
+    ownPorts.includes(port)
+      ? "that port is the gateway's own (--listen, --admin)"
+      : taken[String(port)];
 }
 
 const NO_LOSSES: readonly Loss[] = [];

@@ -28,6 +28,7 @@ const DEFAULTS: Options = {
   errorDir: undefined,
   accessLog: undefined,
   acme: undefined,
+  admin: undefined,
   haproxy: {
     program: "haproxy",
     outputFile: undefined,

@@ -1,7 +1,7 @@
 // The metrics of what HAProxy counts, by service and container: never by a name that only the configuration
 // has. HAProxy counts anew after a reload, as Prometheus expects of counters. Pure.
 
-import { LINE_TYPE, type Cells } from "../../haproxy/runtime/stats.ts";
+import { LINE_TYPE, toState, type Cells } from "../../haproxy/runtime/stats.ts";
 import { labelText, withLabels, type Metric, type Sample } from "../../lib/prometheus.ts";
 import type { Service } from "../../model.ts";
 import { titleOf } from "../../routing/intent.ts";
@@ -27,11 +27,12 @@ interface Kind extends Pick<Metric, "type"> {
   readonly about: string;
   readonly label?: string;
   readonly values: readonly Value[];
-  /** What one unit of HAProxy's is in the unit of the metric. */
-  readonly unit?: number;
+  /** How many of HAProxy's units are one of the metric. */
+  readonly per?: number;
 }
 
-const MS = 0.001;
+/** HAProxy has milliseconds, Prometheus seconds. */
+const MS_PER_SECOND = 1000;
 
 /** What went wrong, and the column that counts it. */
 const ERRORS: Readonly<Record<string, string>> = {
@@ -55,7 +56,8 @@ const KINDS: readonly Kind[] = [
   {
     name: "errors_total",
     type: "counter",
-    about: "Failed connections, broken answers, requests that one side gave up, and answers that were refused",
+    about:
+      "Failed connections, broken answers, requests that one side gave up, and answers that were refused",
     label: "kind",
     values: Object.entries(ERRORS).map(([kind, column]) => ({
       column,
@@ -158,7 +160,7 @@ export function haproxySamples(lines: readonly Cells[], places: readonly Place[]
       if (ownCells.length === 0) continue;
       const both = withLabels(labels, labelText({ container }));
       for (const { kind, metric } of OF_CONTAINER) addValues(kind, metric, both, ownCells);
-      add(CONTAINER_UP, both, Number(ownCells.some((each) => IS_UP.test(each("status")))));
+      add(CONTAINER_UP, both, Number(ownCells.some((each) => toState(each("status")) === "up")));
     }
   }
   return { samples, waiting };
@@ -169,14 +171,12 @@ export function haproxySamples(lines: readonly Cells[], places: readonly Place[]
       // Where bytes are forwarded there are no answers, and nothing is counted of them.
       if (texts.length === 0) continue;
       const numbers = texts.map(Number);
-      const total = kind.unit === undefined ? sum(numbers) : Math.max(...numbers) * kind.unit;
+      // Of two servers of a container one gets no requests, so that its mean is 0.
+      const total = kind.per === undefined ? sum(numbers) : Math.max(...numbers) / kind.per;
       add(metric, withLabels(labels, value.labels), total);
     }
   }
 }
-
-/** HAProxy says more behind the word while a check goes on. A server without checks is up. */
-const IS_UP = /^(UP|no check|OPEN)/;
 
 /** The names of services as a person knows them. Two that look alike are told apart by their backends. */
 function titlesOf(services: readonly Service[]): ReadonlyMap<Service, string> {
@@ -201,7 +201,7 @@ function gauge(name: string, about: string, column: string): Kind {
 
 function mean(name: string, about: string, column: string): Kind {
   const last = `${about}, of the last 1024 requests`;
-  return { name, type: "gauge", about: last, values: [{ column, labels: "" }], unit: MS };
+  return { name, type: "gauge", about: last, values: [{ column, labels: "" }], per: MS_PER_SECOND };
 }
 
 function number(text: string): number {

@@ -38,7 +38,11 @@ const OWN: readonly OwnMetric[] = [
       return [{ labels: labelText(labels), value: 1 }];
     },
   },
-  single("start_time_seconds", "When the gateway started, since 1970.", ({ started }) => started / 1000),
+  single(
+    "start_time_seconds",
+    "When the gateway started, since 1970.",
+    ({ started }) => started / 1000,
+  ),
   single("docker_connected", "Whether the gateway hears of Docker's events.", ({ state }) =>
     Number(state.engine.connected),
   ),
@@ -48,14 +52,20 @@ const OWN: readonly OwnMetric[] = [
     "Whether HAProxy runs what it should, as far as the last pass could tell.",
     ({ state: { problem, applied } }) => Number(problem === undefined && applied !== undefined),
   ),
-  counter("passes_total", "How often the gateway compared what is with what should be.", ({ state }) =>
-    state.passes,
+  counter(
+    "passes_total",
+    "How often the gateway compared what is with what should be.",
+    ({ state }) => state.passes,
   ),
-  counter("failed_passes_total", "How many of these passes failed.", ({ state }) =>
-    state.counters.failures,
+  counter(
+    "failed_passes_total",
+    "How many of these passes failed.",
+    ({ state }) => state.counters.failures,
   ),
-  counter("runtime_changes_total", "Changes that HAProxy took while it ran.", ({ state }) =>
-    state.counters.runtimeChanges,
+  counter(
+    "runtime_changes_total",
+    "Changes that HAProxy took while it ran.",
+    ({ state }) => state.counters.runtimeChanges,
   ),
   {
     name: `${PREFIX}reloads_total`,
@@ -75,8 +85,10 @@ const OWN: readonly OwnMetric[] = [
     labels: ["how", "le"],
     read: ({ latency }) => latency.samples(),
   },
-  single("last_change_time_seconds", "When what is served last changed, since 1970.", ({ state }) =>
-    state.lastChange / 1000,
+  single(
+    "last_change_time_seconds",
+    "When what is served last changed, since 1970.",
+    ({ state }) => state.lastChange / 1000,
   ),
   single("services", "Services that are served.", ({ state }) => servicesOf(state).length),
   {
@@ -105,11 +117,15 @@ const OWN: readonly OwnMetric[] = [
       }));
     },
   },
-  single("refused_routes", "Routes that containers ask for and do not have.", ({ state }) =>
-    state.desired?.refusals.length ?? 0,
+  single(
+    "refused_routes",
+    "Routes that containers ask for and do not have.",
+    ({ state }) => state.desired?.refusals.length ?? 0,
   ),
-  single("warnings", "Things that work, but are probably a mistake.", ({ state }) =>
-    state.desired?.warnings.length ?? 0,
+  single(
+    "warnings",
+    "Things that work, but are probably a mistake.",
+    ({ state }) => state.desired?.warnings.length ?? 0,
   ),
   {
     name: `${PREFIX}certificate_remaining_seconds`,

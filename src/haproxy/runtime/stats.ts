@@ -191,7 +191,8 @@ export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEnt
   });
 }
 
-function toState(status: string): string {
+/** The state of a server as `ServerStats` has it. @param status what `show stat` says */
+export function toState(status: string): string {
   if (/^(UP|no check|OPEN)/.test(status)) return "up";
   if (status.startsWith("DOWN")) return "down";
   if (/^(DRAIN|NOLB)/.test(status)) return "draining";
