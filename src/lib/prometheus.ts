@@ -32,14 +32,15 @@ export function withLabels(...texts: readonly string[]): string {
   return texts.filter((text) => text !== "").join(",");
 }
 
-/** Writes a metric with its samples; nothing if it has none. */
-export function metricText({ name, type, help }: Metric, samples: readonly Sample[]): string {
-  if (samples.length === 0) return "";
-  let text = `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n`;
-  for (const { labels, value, suffix = "" } of samples) {
-    text += `${name}${suffix}${labels === "" ? "" : `{${labels}}`} ${value}\n`;
-  }
-  return text;
+/** Writes a value as a line. */
+export function sampleLine({ name }: Metric, { labels, value, suffix = "" }: Sample): string {
+  return `${name}${suffix}${labels === "" ? "" : `{${labels}}`} ${value}\n`;
+}
+
+/** Writes a metric; nothing if it has no lines. @param lines as `sampleLine` writes them */
+export function metricText({ name, type, help }: Metric, lines: readonly string[]): string {
+  if (lines.length === 0) return "";
+  return `# HELP ${name} ${escapeHelp(help)}\n# TYPE ${name} ${type}\n${lines.join("")}`;
 }
 
 /** Counts durations by how long they are. */

@@ -2,7 +2,7 @@
 // has. HAProxy counts anew after a reload, as Prometheus expects of counters. Pure.
 
 import { LINE_TYPE, toState, type Cells } from "../../haproxy/runtime/stats.ts";
-import { labelText, withLabels, type Metric, type Sample } from "../../lib/prometheus.ts";
+import { labelText, sampleLine, withLabels, type Metric } from "../../lib/prometheus.ts";
 import type { Service } from "../../model.ts";
 import { titleOf } from "../../routing/intent.ts";
 import { nameOf } from "../../lib/places.ts";
@@ -43,7 +43,9 @@ const ERRORS: Readonly<Record<string, string>> = {
   denied: "dresp",
 };
 
-const CODES = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+const ANSWERS = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"].map((code): Value => {
+  return { column: `hrsp_${code}`, labels: labelText({ code }) };
+});
 
 const KINDS: readonly Kind[] = [
   {
@@ -51,7 +53,7 @@ const KINDS: readonly Kind[] = [
     type: "counter",
     about: "Answers by the class of their status",
     label: "code",
-    values: CODES.map((code) => ({ column: `hrsp_${code}`, labels: labelText({ code }) })),
+    values: ANSWERS,
   },
   {
     name: "errors_total",
@@ -121,31 +123,47 @@ export const HAPROXY_METRICS: readonly Metric[] = [
 
 /** What was read of HAProxy. */
 export interface Counted {
-  readonly samples: ReadonlyMap<Metric, readonly Sample[]>;
+  /** The lines of each metric. */
+  readonly lines: ReadonlyMap<Metric, readonly string[]>;
   /** How many requests wait for a container. */
   readonly waiting: number;
 }
 
-/** Makes the samples. @param lines of frontends, backends and servers */
-export function haproxySamples(lines: readonly Cells[], places: readonly Place[]): Counted {
-  const samples = new Map<Metric, Sample[]>(HAPROXY_METRICS.map((metric) => [metric, []]));
+/** So many rows, or services, are one piece of work: some milliseconds. */
+const [ROWS, SERVICES] = [500, 25];
+
+/**
+ * Writes what HAProxy counts.
+ * @param rows of frontends, backends and servers
+ * @param breathe lets others work for a moment
+ */
+export async function readCounted(
+  rows: readonly Cells[],
+  places: readonly Place[],
+  breathe: () => Promise<void>,
+): Promise<Counted> {
+  const lines = new Map<Metric, string[]>(HAPROXY_METRICS.map((metric) => [metric, []]));
   const add = (metric: Metric, labels: string, value: number): void => {
-    samples.get(metric)?.push({ labels, value });
+    lines.get(metric)?.push(sampleLine(metric, { labels, value }));
   };
-  const ofType = Map.groupBy(lines, (cells) => cells("type"));
-  const backends = new Map(
-    (ofType.get(LINE_TYPE.backend) ?? []).map((cells) => [cells("pxname"), cells]),
-  );
-  const servers = Map.groupBy(ofType.get(LINE_TYPE.server) ?? [], (cells) => cells("pxname"));
-  for (const { column, labels } of KINDS[0]?.values ?? []) {
-    const own = (ofType.get(LINE_TYPE.frontend) ?? []).map((cells) => number(cells(column)));
-    add(RESPONSES, labels, sum(own));
+  const frontends: Cells[] = [];
+  const backends = new Map<string, Cells>();
+  const servers = new Map<string, Cells>();
+  for (const [index, cells] of rows.entries()) {
+    if (index % ROWS === ROWS - 1) await breathe();
+    const [name, type] = [cells("pxname"), cells("type")];
+    if (type === LINE_TYPE.frontend) frontends.push(cells);
+    else if (type === LINE_TYPE.backend) backends.set(name, cells);
+    else servers.set(`${name}/${cells("svname")}`, cells);
+  }
+  for (const { column, labels } of ANSWERS) {
+    add(RESPONSES, labels, sum(frontends.map((cells) => number(cells(column)))));
   }
   let waiting = 0;
   const titles = titlesOf(places.map(({ service }) => service));
-  for (const { service, backend } of places) {
-    const title = titles.get(service) ?? service.name;
-    const labels = labelText({ service: title });
+  for (const [index, { service, backend }] of places.entries()) {
+    if (index % SERVICES === SERVICES - 1) await breathe();
+    const labels = labelText({ service: titles.get(service) ?? service.name });
     for (const route of new Set(service.routes.map(nameOf))) {
       add(ROUTE, withLabels(labels, labelText({ route })), 1);
     }
@@ -153,24 +171,27 @@ export function haproxySamples(lines: readonly Cells[], places: readonly Place[]
     if (cells === undefined) continue;
     for (const { kind, metric } of OF_SERVICE) addValues(kind, metric, labels, [cells]);
     if (service.hold === "waiting") waiting += number(cells("scur"));
-    const found = new Map((servers.get(backend) ?? []).map((each) => [each("svname"), each]));
     // A container may have several servers, if it is not known yet which port it answers at.
     for (const [container, own] of Map.groupBy(service.servers, (each) => each.container)) {
-      const ownCells = own.flatMap(({ name }) => found.get(name) ?? []);
-      if (ownCells.length === 0) continue;
+      const found = own.flatMap(({ name }) => servers.get(`${backend}/${name}`) ?? []);
+      if (found.length === 0) continue;
       const both = withLabels(labels, labelText({ container }));
-      for (const { kind, metric } of OF_CONTAINER) addValues(kind, metric, both, ownCells);
-      add(CONTAINER_UP, both, Number(ownCells.some((each) => toState(each("status")) === "up")));
+      for (const { kind, metric } of OF_CONTAINER) addValues(kind, metric, both, found);
+      const isUp = found.some((each) => toState(each("status")) === "up");
+      add(CONTAINER_UP, both, Number(isUp));
     }
   }
-  return { samples, waiting };
+  return { lines, waiting };
 
   function addValues(kind: Kind, metric: Metric, labels: string, from: readonly Cells[]): void {
     for (const value of kind.values) {
-      const texts = from.map((cells) => cells(value.column)).filter((text) => text !== "");
-      // Where bytes are forwarded there are no answers, and nothing is counted of them.
-      if (texts.length === 0) continue;
-      const numbers = texts.map(Number);
+      const numbers: number[] = [];
+      for (const cells of from) {
+        const text = cells(value.column);
+        // Where bytes are forwarded there are no answers, and nothing is counted of them.
+        if (text !== "") numbers.push(Number(text));
+      }
+      if (numbers.length === 0) continue;
       // Of two servers of a container one gets no requests, so that its mean is 0.
       const total = kind.per === undefined ? sum(numbers) : Math.max(...numbers) / kind.per;
       add(metric, withLabels(labels, value.labels), total);

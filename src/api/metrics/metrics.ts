@@ -5,13 +5,13 @@
 
 import { certificatesDocument } from "../certificates.ts";
 import type { Subject } from "../api.ts";
-import { HAPROXY_METRICS, haproxySamples, type Place } from "./haproxy.ts";
-import { OWN_METRICS, ownSamples } from "./own.ts";
+import { HAPROXY_METRICS, readCounted, type Counted, type Place } from "./haproxy.ts";
+import { OWN_METRICS, ownLines } from "./own.ts";
 import type { Latency } from "./latency.ts";
 import { readAll } from "../../haproxy/runtime/stats.ts";
 import { pause } from "../../lib/async.ts";
 import { GatewayError } from "../../lib/errors.ts";
-import { metricText, type Metric, type Sample } from "../../lib/prometheus.ts";
+import { metricText, type Metric } from "../../lib/prometheus.ts";
 
 /** HAProxy answers within milliseconds, but it may hang. Less than Prometheus waits. In milliseconds. */
 const HAPROXY_PATIENCE = 2_000;
@@ -36,7 +36,7 @@ async function read(subject: Subject, latency: Latency): Promise<string> {
     state.applied?.services ?? [],
     Date.now(),
   );
-  const own = ownSamples({
+  const own = ownLines({
     state,
     version: subject.facts.version,
     started: subject.facts.started,
@@ -47,27 +47,25 @@ async function read(subject: Subject, latency: Latency): Promise<string> {
   });
   let text = "";
   for (const metric of METRICS) {
-    text += metricText(metric, samplesOf(metric, own, counted?.samples));
-    // A loop that is busy with thousands of numbers notices no event: each metric is a piece of work.
-    await pause(0);
+    text += metricText(
+      metric,
+      [own, counted?.lines].flatMap((lines) => lines?.get(metric) ?? []),
+    );
+    await breathe();
   }
   return text;
 }
 
-type Samples = ReadonlyMap<Metric, readonly Sample[]>;
-
-function samplesOf(metric: Metric, ...all: readonly (Samples | undefined)[]): readonly Sample[] {
-  return all.flatMap((samples) => samples?.get(metric) ?? []);
+/** Between two pieces of work: while thousands of numbers are written, no event would be noticed. */
+function breathe(): Promise<void> {
+  return pause(0);
 }
 
 /** Undefined: HAProxy does not answer. */
-async function countedBy(
-  subject: Subject,
-  places: readonly Place[],
-): Promise<ReturnType<typeof haproxySamples> | undefined> {
+async function countedBy(subject: Subject, places: readonly Place[]): Promise<Counted | undefined> {
   try {
     const { ask } = subject.running(AbortSignal.timeout(HAPROXY_PATIENCE));
-    return haproxySamples(await readAll(ask), places);
+    return await readCounted(await readAll(ask), places, breathe);
   } catch (error) {
     if (error instanceof GatewayError) return undefined;
     throw error;

@@ -3,7 +3,7 @@
 import type { CertificateRow } from "../certificates.ts";
 import type { Latency } from "./latency.ts";
 import type { State } from "../../gateway/state.ts";
-import { labelText, type Metric, type Sample } from "../../lib/prometheus.ts";
+import { labelText, sampleLine, type Metric, type Sample } from "../../lib/prometheus.ts";
 import { REJECTION_KINDS, type Hold, type Model } from "../../model.ts";
 
 /** What they are made of. */
@@ -151,9 +151,11 @@ const HELD: readonly Exclude<Hold, "">[] = ["waiting", "over"];
 
 export const OWN_METRICS: readonly Metric[] = OWN;
 
-/** Reads all of them. */
-export function ownSamples(known: Known): ReadonlyMap<Metric, readonly Sample[]> {
-  return new Map(OWN.map((metric) => [metric, metric.read(known)]));
+/** Reads all of them: the lines of each. */
+export function ownLines(known: Known): ReadonlyMap<Metric, readonly string[]> {
+  return new Map(
+    OWN.map((metric) => [metric, metric.read(known).map((each) => sampleLine(metric, each))]),
+  );
 }
 
 function single(name: string, help: string, read: (known: Known) => number): OwnMetric {

@@ -172,8 +172,8 @@ function readCsv(csv: string): Cells[] {
       .map((name, index) => [name, index]),
   );
   return lines.map((line) => {
-    const cells = cellsOf(line);
-    return (name) => cells[columns.get(name) ?? -1] ?? "";
+    let cells: string[] | undefined;
+    return (name) => (cells ??= cellsOf(line))[columns.get(name) ?? -1] ?? "";
   });
 }
 
