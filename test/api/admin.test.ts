@@ -65,35 +65,35 @@ test.each([
   expect(whyRefused(request, rules, true)).toBe(undefined);
 });
 
-describe("the gateway", () => {
-  /** What it knows, and a clock that a test moves. */
-  function played() {
-    const world = { now: 0, state: firstState("played", 0), isComplete: false, answers: true };
-    const health = new Health(
-      {
-        state: () => world.state,
-        files: () => ({ applied: undefined, desired: undefined }),
-        isComplete: () => world.isComplete,
-        running: () => ({
-          config: "",
-          ownersPath: "",
-          read: () => "",
-          ask: () =>
-            world.answers
-              ? Promise.resolve("3.4.7")
-              : Promise.reject(new GatewayError("haproxy", "Cannot ask HAProxy: gone")),
-        }),
-      },
-      () => world.now,
-    );
-    const publish = (news: Partial<State>): void => {
-      world.state = { ...world.state, ...news };
-      health.note(world.state);
-    };
-    const connected = (is: boolean): void => publish({ engine: { name: "played", connected: is } });
-    return { world, health, publish, connected };
-  }
+/** What it knows, and a clock that a test moves. */
+function played() {
+  const world = { now: 0, state: firstState("played", 0), isComplete: false, answers: true };
+  const health = new Health(
+    {
+      state: () => world.state,
+      files: () => ({ applied: undefined, desired: undefined }),
+      isComplete: () => world.isComplete,
+      running: () => ({
+        config: "",
+        ownersPath: "",
+        read: () => "",
+        ask: () =>
+          world.answers
+            ? Promise.resolve("3.4.7")
+            : Promise.reject(new GatewayError("haproxy", "Cannot ask HAProxy: gone")),
+      }),
+    },
+    () => world.now,
+  );
+  const publish = (news: Partial<State>): void => {
+    world.state = { ...world.state, ...news };
+    health.note(world.state);
+  };
+  const connected = (is: boolean): void => publish({ engine: { name: "played", connected: is } });
+  return { world, health, publish, connected };
+}
 
+describe("the gateway", () => {
   test("is well until Docker was away for 30 s, and again when it is back", async () => {
     const { world, health, connected } = played();
     world.now = 29_999;

@@ -94,6 +94,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
   afterAll(() => watched.gateway.stop());
 
+  const statusOf = async (path: string, init: RequestInit = {}): Promise<number> =>
+    (await ask(watched, path, init)).status;
   const scrape = async (): Promise<string> => (await ask(watched, "/metrics")).text();
 
   test("it is well and ready", async () => {
@@ -116,13 +118,13 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(described.filter(({ name }) => name?.startsWith(P))).toEqual(
       METRICS.map(({ name, type, labels, help }) => ({ name, type, labels: [...labels], help })),
     );
-    const there = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name);
+    const there = [...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name = ""]) => name);
     expect(there.toSorted()).toEqual(METRICS.map(({ name }) => name).toSorted());
     for (const { name, labels } of METRICS) {
       const all = text.split("\n").filter((line) => line.startsWith(name) && !line.startsWith("#"));
       const own = all.filter((line) => /^(_bucket|_sum|_count|)[{ ]/.test(line.slice(name.length)));
       const found = new Set(
-        own.flatMap((line) => [...line.matchAll(/(\w+)="/g)].map(([, l]) => l)),
+        own.flatMap((line) => [...line.matchAll(/(\w+)="/g)].map(([, label = ""]) => label)),
       );
       expect([...found].toSorted()).toEqual([...labels].toSorted());
     }
@@ -211,8 +213,6 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("nothing can be changed, and HAProxy's files are not told", async () => {
-    const statusOf = async (path: string, init: RequestInit = {}) =>
-      (await ask(watched, path, init)).status;
     expect(await statusOf("/v1/state")).toBe(200);
     expect(await statusOf("/v1/explain?container=shop-1")).toBe(200);
     expect(await statusOf("/v1/config")).toBe(404);

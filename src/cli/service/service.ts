@@ -357,26 +357,33 @@ function stateFolders(acme: Options["acme"]): Pick<Service, "writes" | "state"> 
  * @throws GatewayError `usage` if it may not read it, or may not have the port
  */
 function tokenGroups(admin: Options["admin"], managed: boolean): string[] {
-  const refuse = (what: string, problem: string, hint: string): GatewayError =>
-    new GatewayError("usage", `Cannot install a service with --admin${what}: ${problem}`, { hint });
   const { address, tokenFile: path } = admin ?? {};
   if (address?.kind === "tcp" && address.port < LOWEST_FREE_PORT) {
-    throw refuse(`=${address.host}:${address.port}`, "ports below 1024 are root's", "such as 8404");
+    throw refuseAdmin(
+      ` "${address.host}:${address.port}"`,
+      "ports below 1024 are root's",
+      "such as 8404",
+    );
   }
   if (path === undefined) return [];
   const what = `-token-file "${path}"`;
   const found = statSync(path, { throwIfNoEntry: false });
   if (found === undefined)
-    throw refuse(what, "there is no such file", `openssl rand -hex 32 > ${path}`);
+    throw refuseAdmin(what, "there is no such file", `openssl rand -hex 32 > ${path}`);
   const { mode, uid, gid } = found;
   if (!managed && uid === 0) return [];
   if ((mode & GROUP_READS_FILE) !== 0 && gid !== 0) return groupsOf([path]);
   const user = managed ? `its user ${SERVICE_USER}` : "root without rights";
-  throw refuse(
+  throw refuseAdmin(
     what,
     `${user} may not read it`,
     `give it to a group of its own, with mode 0640: the service is in that group then`,
   );
+}
+
+function refuseAdmin(what: string, problem: string, hint: string): GatewayError {
+  const message = `Cannot install a service with --admin${what}: ${problem}`;
+  return new GatewayError("usage", message, { hint });
 }
 
 /** The bit that lets a file's group read it. */
@@ -393,10 +400,10 @@ function adminFolders(admin: Options["admin"], managed: boolean): string[] {
       ? undefined
       : `there is no folder "${folder}"`;
   if (problem === undefined) return [folder];
-  throw new GatewayError(
-    "usage",
-    `Cannot install a service with --admin "unix:${admin.address.path}": ${problem}`,
-    { hint: managed ? `such as unix:/run/${SERVICE_USER}/admin.sock` : "make it first" },
+  throw refuseAdmin(
+    ` "unix:${admin.address.path}"`,
+    problem,
+    managed ? `such as unix:/run/${SERVICE_USER}/admin.sock` : "make it first",
   );
 }
 
