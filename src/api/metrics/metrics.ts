@@ -1,7 +1,7 @@
 // src/api/metrics tells Prometheus what the gateway and its HAProxy count. This file puts all of it together:
 // own.ts has what the gateway knows itself, haproxy.ts what HAProxy counts. No library does it: prom-client takes
-// five times as long for the numbers of 1,000 services, while the loop would wait, and it counts by itself what
-// HAProxy has counted already.
+// three times as long or more for the numbers of 1,000 services, while the loop would wait, and it counts by itself
+// what HAProxy has counted already.
 
 import { certificatesDocument } from "../certificates.ts";
 import type { Subject } from "../api.ts";
