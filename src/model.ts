@@ -295,11 +295,28 @@ export interface Service {
   readonly hold: Hold;
 }
 
+/**
+ * The kinds of reasons why a container is not routed. `left out`: its label or a flag says so. `state`: it does
+ * not run, or is ending. `labels`: what it asks for is not understood, or its image has no path. `address`,
+ * `port`: it has none that can be used. `route`: others have its places, or the gateway itself. `template`: a template fails with it.
+ */
+export const REJECTION_KINDS = [
+  "left out",
+  "state",
+  "labels",
+  "address",
+  "port",
+  "route",
+  "template",
+] as const;
+export type RejectionKind = (typeof REJECTION_KINDS)[number];
+
 /** A container that is not routed, and the reason. */
 export interface Rejection {
   readonly id: string;
   readonly container: string;
   readonly image: string;
+  readonly kind: RejectionKind;
   readonly reason: string;
   /** Whether nothing is wrong: its own label says so, or it is no web server. */
   readonly expected: boolean;

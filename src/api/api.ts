@@ -35,6 +35,10 @@ export interface Subject {
   world(): Omit<World, "model" | "running" | "https">;
   /** The HAProxy that it runs. @throws GatewayError `haproxy` if it cannot be asked */
   running(signal: AbortSignal): Running;
+  /** The name that a backend has in the HAProxy that it runs. */
+  runningName(backend: string): string;
+  /** Whether all containers are known. */
+  isComplete(): boolean;
   /** What is known of HTTPS. */
   https(): Https;
   /** Who asks an authority for certificates; undefined: nobody does. */
@@ -220,7 +224,7 @@ function json(document: object): Response {
 }
 
 /** An answer that says what is wrong with the request. */
-function refusal(
+export function refusal(
   status: number,
   code: string,
   message: string,

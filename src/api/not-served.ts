@@ -3,7 +3,7 @@
 import type { Model, Rejection } from "../model.ts";
 
 /** A container that is not routed. */
-type NotRouted = Omit<Rejection, "ending">;
+type NotRouted = Omit<Rejection, "ending" | "kind">;
 
 /** A route that containers ask for and do not have. */
 interface Refused {

@@ -1,4 +1,4 @@
-// The unix socket at which a running gateway is asked, beside its other sockets.
+// A unix socket at which a running gateway is asked: the one beside its other sockets, or that of --admin.
 
 import { chmodSync, chownSync, lstatSync, rmSync } from "node:fs";
 import type { Handler } from "./api.ts";
@@ -29,22 +29,27 @@ export class ApiSocket {
 
   /** Begins to answer. Where that is not possible a warning says so: the gateway serves all the same. */
   async open(): Promise<void> {
-    await this.close();
     try {
-      this.#makeRoom();
-      const mask = process.umask(CLOSED);
-      try {
-        const { path: unix, handler: fetch } = this;
-        this.#server = Bun.serve({ unix, fetch, maxRequestBodySize: LARGEST_BODY, ...PATIENT });
-      } finally {
-        process.umask(mask);
-      }
-      this.#inode = inodeOf(this.path);
-      this.#giveTo(this.group);
-      chmodSync(this.path, MODE);
+      await this.listen();
     } catch (error) {
       this.log.warn(`nobody can ask this gateway at ${this.path}: ${errorMessage(error)}`);
     }
+  }
+
+  /** The same, for who cannot do without it. @throws Error if that is not possible */
+  async listen(): Promise<void> {
+    await this.close();
+    this.#makeRoom();
+    const mask = process.umask(CLOSED);
+    try {
+      const { path: unix, handler: fetch } = this;
+      this.#server = Bun.serve({ unix, fetch, maxRequestBodySize: LARGEST_BODY, ...PATIENT });
+    } finally {
+      process.umask(mask);
+    }
+    this.#inode = inodeOf(this.path);
+    this.#giveTo(this.group);
+    chmodSync(this.path, MODE);
   }
 
   /** Makes the socket again if somebody removed it. Who listens for changes has to come again. */

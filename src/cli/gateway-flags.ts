@@ -172,6 +172,23 @@ export const GATEWAY_FLAGS: FlagDefs = {
     valueHint: "PERCENT",
     description: "of requests that are no errors, log only so many, such as 10% (default: 100%)",
   },
+  admin: {
+    type: "string",
+    valueHint: "ADDRESS:PORT|unix:PATH",
+    description: "where people and monitoring ask for health and metrics (default: nowhere)",
+  },
+  "admin-host": {
+    type: "string",
+    valueHint: "NAME",
+    multiple: true,
+    description:
+      "a name that --admin is asked by, besides IP addresses and localhost; may be repeated",
+  },
+  "admin-token-file": {
+    type: "string",
+    valueHint: "FILE",
+    description: "a file with the token that --admin wants; a must where other machines reach it",
+  },
   acme: {
     type: "string",
     valueHint: "EMAIL",

@@ -3,7 +3,9 @@
 import { statSync, watch, type FSWatcher } from "node:fs";
 import { basename, dirname } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
-import { createApi } from "../api/api.ts";
+import { createAdmin } from "../api/admin/admin.ts";
+import { AdminListener } from "../api/admin/listener.ts";
+import { createApi, type Subject } from "../api/api.ts";
 import { ownRunning } from "../api/running.ts";
 import { ApiSocket } from "../api/socket.ts";
 import { chooseDocker } from "../docker/choice.ts";
@@ -37,6 +39,7 @@ import { statusLine } from "../gateway/state.ts";
 import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
 import { prepare, usableHaproxy, type Setup } from "./setup.ts";
 import { acmeOptionsOf, authorityOf } from "./acme-options.ts";
+import { readAccess } from "./admin-options.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { HAPROXY_UNIT_VARIABLE } from "./service/unit.ts";
 
@@ -81,6 +84,7 @@ async function runGateway(
   const accessLog = AccessLog.open(options.accessLog, paths, log);
   const acmeOptions = acmeOptionsOf(options.acme, env);
   const authority = authorityOf(options.acme, env);
+  const access = options.admin === undefined ? undefined : readAccess(options.admin);
   if (paths.managed) makeOutputFolder(paths);
   const lock = await lockOutput(paths.output, (message) => log.warn(message));
   const folderIsSystemds = unitOf(env) !== undefined;
@@ -89,8 +93,13 @@ async function runGateway(
   // HAProxy may have something to say before there is a gateway.
   let served = EMPTY_MODEL;
   let socket: ApiSocket | undefined;
+  let admin: AdminListener | undefined;
   let acme: Acme | undefined;
   try {
+    const group = groupOfDocker(options.dockerHost, env);
+    if (options.admin !== undefined && !options.once) {
+      admin = await AdminListener.open(options.admin.address, group, log);
+    }
     const desired = new DesiredState(
       template,
       settings,
@@ -143,44 +152,50 @@ async function runGateway(
     }
     accessLog?.start(() => applier.statsSocket);
     const { routing } = options;
-    const api = createApi(
-      {
-        facts: {
-          version: manifest.version,
-          pid: process.pid,
-          started: Date.now(),
-          output: paths.output,
-          masterSocket: paths.masterSocket,
-          managesHaproxy: paths.managed,
-          labelPrefix: routing.labelPrefix,
-          options: given,
-        },
-        history,
-        state: () => gateway.state,
-        files: () => gateway.files,
-        world: () => {
-          const { snapshot } = gateway;
-          const reach = currentReach(snapshot, client.transport.remoteHost);
-          const decided = { ...routing, taken: tcpPorts.taken };
-          return { snapshot, reach, routing: decided, index: options.index, engine: client };
-        },
-        running: (signal) =>
-          ownRunning(paths.output, applier.applied.files, applier.statsSocket, signal),
-        https: () => ({
-          options: options.tls,
-          authority,
-          shown: gateway.state.shown,
-          states: gateway.state.certificates,
-          warnings: settings.certificates.warnings,
-        }),
-        acme: () => acme,
-        resync: () => gateway.resync(),
+    const subject: Subject = {
+      facts: {
+        version: manifest.version,
+        pid: process.pid,
+        started: Date.now(),
+        output: paths.output,
+        masterSocket: paths.masterSocket,
+        managesHaproxy: paths.managed,
+        labelPrefix: routing.labelPrefix,
+        options: given,
       },
-      log,
-    );
-    socket = new ApiSocket(paths.apiSocket, api, groupOfDocker(options.dockerHost, env), log);
+      history,
+      state: () => gateway.state,
+      files: () => gateway.files,
+      world: () => {
+        const { snapshot } = gateway;
+        const reach = currentReach(snapshot, client.transport.remoteHost);
+        const decided = { ...routing, taken: tcpPorts.taken };
+        return { snapshot, reach, routing: decided, index: options.index, engine: client };
+      },
+      running: (signal) =>
+        ownRunning(paths.output, applier.applied.files, applier.statsSocket, signal),
+      runningName: (backend) => applier.runningName(backend),
+      isComplete: () => gateway.isComplete,
+      https: () => ({
+        options: options.tls,
+        authority,
+        shown: gateway.state.shown,
+        states: gateway.state.certificates,
+        warnings: settings.certificates.warnings,
+      }),
+      acme: () => acme,
+      resync: () => gateway.resync(),
+    };
+    const api = createApi(subject, log);
+    socket = new ApiSocket(paths.apiSocket, api, group, log);
     await socket.open();
     upkeep.keep(socket);
+    if (admin !== undefined && access !== undefined) {
+      const { handler, listener: hear } = createAdmin(subject, api, access);
+      gateway.onState(hear);
+      admin.answer(handler);
+      if (admin.socket !== undefined) upkeep.keep(admin.socket);
+    }
     if (acmeOptions !== undefined) {
       challenges.open(
         () => gateway.refresh(),
@@ -232,6 +247,7 @@ async function runGateway(
     upkeep.lost.throwIfAborted();
   } finally {
     await socket?.close();
+    await admin?.close();
     await acme?.close();
     await accessLog?.close();
     client.transport.close();

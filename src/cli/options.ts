@@ -3,6 +3,7 @@
 import { isIP } from "node:net";
 import { GatewayError } from "../lib/errors.ts";
 import { parseAccessLog, type AccessLogChoice } from "./access-log-options.ts";
+import { parseAdmin, type AdminChoice } from "./admin-options.ts";
 import { parseAcme, type AcmeChoice } from "./acme-options.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
@@ -40,6 +41,8 @@ export interface Options {
   readonly errorDir: string | undefined;
   /** What is logged of requests; undefined: nothing. */
   readonly accessLog: AccessLogChoice | undefined;
+  /** Where people and monitoring ask; undefined: nowhere. */
+  readonly admin: AdminChoice | undefined;
   /** How long requests wait for a container of their service, in milliseconds; 0: not at all. */
   readonly hold: number;
   /** How certificates are got; undefined: they are not. */
@@ -119,13 +122,18 @@ export function parseOptions(raw: RawOptions): Options {
   const errorDir = text("error-dir");
   const listen = list(raw["listen"], "*:80").map(parseListen);
   const tls = tlsOf(raw, listen);
+  const served = [...listen, ...(tls?.listen ?? [])];
+  const admin = adminOf(raw, text("admin"), text("admin-token-file"), served);
   return {
     template: { name: template, file: templateFile },
     routing: {
       ports: list(raw["ports"], "8000,80").map(parsePortOption),
       network: text("network"),
       domain,
-      ownPorts: [...listen, ...(tls?.listen ?? [])].map(listenPort),
+      ownPorts: [
+        ...served.map(listenPort),
+        ...(admin?.address.kind === "tcp" ? [admin.address.port] : []),
+      ],
       labelPrefix: parseLabelPrefix(text("label-prefix")),
       onlyEnabled: raw["only-enabled"] === true,
       compat: parseCompat(list(text("compat"), "all")),
@@ -145,6 +153,7 @@ export function parseOptions(raw: RawOptions): Options {
     errorDir:
       errorDir === undefined ? undefined : parseFolder("error-dir", errorDir, "/srv/errors"),
     accessLog: parseAccessLog(text("access-log"), text("access-log-sample")),
+    admin,
     acme: parseAcme(text, raw["no-acme-self-check"] === true),
     haproxy: {
       program: text("haproxy") ?? "haproxy",
@@ -215,6 +224,22 @@ function tlsOf(raw: RawOptions, listen: readonly string[]): TlsChoice | undefine
   };
 }
 
+/** @param served where HAProxy listens */
+function adminOf(
+  raw: RawOptions,
+  value: string | undefined,
+  tokenFile: string | undefined,
+  served: readonly string[],
+): AdminChoice | undefined {
+  const hosts = raw["admin-host"] === undefined ? [] : list(raw["admin-host"], "");
+  const address = value === undefined ? undefined : splitListen(value);
+  const admin = parseAdmin(value, address, hosts, tokenFile);
+  if (address !== undefined && served.some((each) => listenPort(each) === address.port)) {
+    throw usage(`Cannot use --admin "${value}": HAProxy listens at that port`, "name another one");
+  }
+  return admin;
+}
+
 /** The port of a listen address. It must be one that `parseListen` accepted. */
 export function listenPort(address: string): number {
   return Number(address.slice(address.lastIndexOf(":") + 1));
@@ -250,15 +275,22 @@ function parseFolder(flag: string, value: string, example: string): string {
 }
 
 function parseListen(value: string): string {
-  const [, host = "*", portText = ""] = /^(\*|[\d.]+|\[[0-9a-fA-F:.]+\])?:(\d+)$/.exec(value) ?? [];
-  const isAddress = host === "*" || isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0;
-  if (!isAddress || parsePort(portText) === undefined) {
+  const address = splitListen(value);
+  if (address === undefined) {
     throw usage(
       `Cannot listen on "${value}": it is not address:port`,
       "such as --listen '*:80' or --listen 127.0.0.1:8080",
     );
   }
-  return `${host}:${portText}`;
+  return `${address.host}:${address.port}`;
+}
+
+/** Undefined if it is not address:port. */
+function splitListen(value: string): { readonly host: string; readonly port: number } | undefined {
+  const [, host = "*", portText = ""] = /^(\*|[\d.]+|\[[0-9a-fA-F:.]+\])?:(\d+)$/.exec(value) ?? [];
+  const isAddress = host === "*" || isIP(host.replace(/^\[(.*)\]$/, "$1")) !== 0;
+  const port = parsePort(portText);
+  return isAddress && port !== undefined ? { host, port } : undefined;
 }
 
 function parsePortOption(value: string): number {

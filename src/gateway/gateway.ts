@@ -25,6 +25,7 @@ import {
 } from "../model.ts";
 import type { Owners } from "../config/owners.ts";
 import { certificateNews, type CertificateChoice } from "../routing/certificates.ts";
+import { causeOf, type ReloadCause } from "../plan/causes.ts";
 import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
 import { AddressTaken, type Applier } from "./apply.ts";
 import { Fence } from "./fence.ts";
@@ -40,6 +41,7 @@ import {
   firstState,
   withChanges,
   withoutOldChanges,
+  withReload,
   type Change,
   type State,
   type Way,
@@ -55,6 +57,13 @@ import {
 type RuntimePlan = Extract<Plan, { kind: "runtime" }>;
 /** `waiting`: a change waits for quiet or for its retry. `again`: another pass is needed at once. */
 type Outcome = "done" | "waiting" | "again";
+
+interface WhyReload {
+  readonly cause: ReloadCause;
+  readonly reasons: readonly string[];
+  /** Whether this change begins or prolongs the quiet period; a retry does not. */
+  readonly isNew: boolean;
+}
 
 interface GatewayParts {
   readonly source: Source;
@@ -178,6 +187,11 @@ export class Gateway {
     return { applied: this.parts.applier.applied.files, desired: this.#desired?.files };
   }
 
+  /** Whether all containers are known. */
+  get isComplete(): boolean {
+    return this.parts.source.isComplete;
+  }
+
   /** Calls back with each new state. */
   onState(listener: StateListener): void {
     this.#listeners.push(listener);
@@ -261,6 +275,7 @@ export class Gateway {
 
   async #tryReconcile(signal: AbortSignal): Promise<void> {
     this.#reschedule({ awake: false });
+    this.#publish({ passes: this.#state.passes + 1 });
     const afterPass = this.#afterPass.splice(0);
     await this.#startFirst();
     try {
@@ -331,9 +346,13 @@ export class Gateway {
     const { retryAt = 0 } = this.#schedule;
     if (!isNew && Date.now() < retryAt) return "waiting";
     this.#reschedule({ retryAt: undefined });
-    if (plan.kind === "reload") return this.#reload(desired, plan.reasons, isNew);
+    if (plan.kind === "reload") {
+      const { reasons } = plan;
+      return this.#reload(desired, { cause: causeOf(applied, reasons), reasons, isNew });
+    }
     const refusal = await this.#change(desired, plan);
-    return refusal === undefined ? "done" : this.#reload(desired, [refusal], true);
+    if (refusal === undefined) return "done";
+    return this.#reload(desired, { cause: "refused", reasons: [refusal], isNew: true });
   }
 
   /**
@@ -392,8 +411,7 @@ export class Gateway {
     return undefined;
   }
 
-  /** @param isNew whether this change begins or prolongs the quiet period; a retry does not */
-  async #reload(desired: Desired, reasons: readonly string[], isNew: boolean): Promise<Outcome> {
+  async #reload(desired: Desired, { cause, reasons, isNew }: WhyReload): Promise<Outcome> {
     const started = Date.now();
     const quiet = isNew ? withChange(this.#schedule.quiet, started) : this.#schedule.quiet;
     this.#reschedule({ quiet });
@@ -407,6 +425,7 @@ export class Gateway {
       this.#observations.restart();
       lastReload = Date.now();
     } catch (error) {
+      this.#publish({ reloads: withReload(this.#state.reloads, cause, "failed") });
       if (this.#blamePorts(error, desired.model, running)) return "again";
       if (!(error instanceof RefusedConfig) || !this.parts.desired.refused()) {
         lastReload = Date.now();
@@ -421,6 +440,7 @@ export class Gateway {
     const now = Date.now();
     this.parts.applier.awaitAnswers(this.#holds.awaited);
     this.#count("reloads");
+    this.#publish({ reloads: withReload(this.#state.reloads, cause, "done") });
     const reload: Change = { event: "reload", reasons, ms: now - started, at: now };
     return this.#done(desired, { how: "reload", reasons }, [reload]);
   }

@@ -3,6 +3,7 @@
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { formatDuration } from "../lib/text.ts";
 import type { CertificateState, Model } from "../model.ts";
+import { RELOAD_CAUSES, type ReloadCause } from "../plan/causes.ts";
 import {
   NO_CHOICE,
   type CertificateChoice,
@@ -118,9 +119,21 @@ export interface State {
     /** Passes that failed. */
     readonly failures: number;
   };
+  /** How often the loop looked at everything that was marked. */
+  readonly passes: number;
+  readonly reloads: Reloads;
   /** When what is served last changed, in milliseconds since 1970. */
   readonly lastChange: number;
 }
+
+/** How many reloads there were for each cause: those that HAProxy took, and those that failed. */
+export type Reloads = Readonly<
+  Record<ReloadCause, { readonly done: number; readonly failed: number }>
+>;
+
+const NO_RELOADS = Object.fromEntries(
+  RELOAD_CAUSES.map((cause) => [cause, { done: 0, failed: 0 }]),
+) as Reloads;
 
 /** How many changes are kept. A pass with more of them, such as the first one, is told whole. */
 const CHANGES_KEPT = 1_000;
@@ -137,8 +150,20 @@ export function firstState(engine: string, now: number): State {
     certificates: [],
     changes: [],
     counters: { changes: 0, reloads: 0, runtimeChanges: 0, failures: 0 },
+    passes: 0,
+    reloads: NO_RELOADS,
     lastChange: now,
   };
+}
+
+/** Counts a reload. */
+export function withReload(
+  reloads: Reloads,
+  cause: ReloadCause,
+  result: "done" | "failed",
+): Reloads {
+  const count = reloads[cause];
+  return { ...reloads, [cause]: { ...count, [result]: count[result] + 1 } };
 }
 
 /** Adds changes to the state. */

@@ -29,7 +29,7 @@ export class Upkeep {
   #watching: FSWatcher | undefined;
   #removed: (() => void) | undefined;
   readonly #lost = new AbortController();
-  #socket: Socket | undefined;
+  readonly #sockets: Socket[] = [];
 
   constructor(
     private readonly options: UpkeepOptions,
@@ -41,9 +41,9 @@ export class Upkeep {
     return this.#lost.signal;
   }
 
-  /** Looks after the gateway's own socket, too. */
+  /** Looks after a socket of the gateway's own, too. */
   keep(socket: Socket): void {
-    this.#socket = socket;
+    this.#sockets.push(socket);
   }
 
   /**
@@ -93,7 +93,7 @@ export class Upkeep {
     if (await lock.renew()) {
       this.log.warn(`the lock of ${paths.output} was removed by somebody else: it is made again`);
     }
-    await this.#socket?.mend();
+    for (const socket of this.#sockets) await socket.mend();
     if (isGone && this.#removed !== undefined) this.#watch();
   }
 
@@ -106,7 +106,7 @@ export class Upkeep {
       masterSocket,
       haproxy.statsSocket,
       this.options.lock.path,
-      ...(this.#socket === undefined ? [] : [this.#socket.path]),
+      ...this.#sockets.map(({ path }) => path),
     ];
     const before = this.#there;
     this.#there = new Set(wanted.filter((path) => existsSync(path)));

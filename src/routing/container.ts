@@ -27,6 +27,7 @@ import {
   speaksFastCgi,
   type Container,
   type Reach,
+  type RejectionKind,
   type Server,
   type Settings,
   type Snapshot,
@@ -44,6 +45,7 @@ export interface RoutedContainer {
 /** A container that is not routed, and the reason. */
 export interface UnroutedContainer {
   readonly container: Container;
+  readonly kind: RejectionKind;
   readonly reason: string;
   /** Whether nothing is wrong: its own label says so, or it is no web server. */
   readonly expected: boolean;
@@ -91,19 +93,26 @@ export function createContainerRouter(
   return routeContainer;
 
   function routeContainer(container: Container): RoutedContainer | UnroutedContainer {
-    const unrouted = (reason: string, { expected = false, ending = false } = {}) => {
-      return { container, reason, expected, ending };
+    const unrouted = (
+      kind: RejectionKind,
+      reason: string,
+      { expected = false, ending = false } = {},
+    ) => {
+      return { container, kind, reason, expected, ending };
     };
     const filtered = whyFiltered(container, options.filters);
     if (filtered !== undefined) {
-      return unrouted(`${filtered} leaves it out`, { expected: true });
+      return unrouted("left out", `${filtered} leaves it out`, { expected: true });
     }
     if (!["running", "paused", "restarting", "starting"].includes(container.state)) {
-      return unrouted(`it does not run (Docker says: ${container.state})`);
+      return unrouted("state", `it does not run (Docker says: ${container.state})`);
     }
     decided(() => [{ about: "state", text: describeState(container) }]);
     const intent = readIntent(container, options);
-    if ("reason" in intent) return unrouted(intent.reason, { expected: intent.optedOut });
+    if ("reason" in intent) {
+      const { reason, optedOut } = intent;
+      return unrouted(optedOut ? "left out" : "labels", reason, { expected: optedOut });
+    }
     decided(() => [
       ...describeIntent(intent, options.domain),
       ...[intent, ...intent.branches.map((branch) => intentOf(branch, intent))]
@@ -124,8 +133,8 @@ export function createContainerRouter(
     if ("reason" in address) {
       // The Engine takes a container's networks away before it says that it has ended.
       return container.stopping > 0
-        ? unrouted("it is ending", { ending: true })
-        : unrouted(address.reason);
+        ? unrouted("state", "it is ending", { ending: true })
+        : unrouted("address", address.reason);
     }
     decided(() => [{ about: "address", text: `${address.address}, ${address.why}` }]);
     const tcp = forwardedFrom(intent);
@@ -135,7 +144,7 @@ export function createContainerRouter(
       tcp === undefined
         ? portsOf(intent)
         : chooseTcpPorts(container, intent.port?.value, tcp, address, options);
-    if ("reason" in candidates) return unrouted(candidates.reason, candidates);
+    if ("reason" in candidates) return unrouted("port", candidates.reason, candidates);
     decided(() => [
       { about: "port", text: `${candidates.ports.join(", then ")}, ${candidates.why}` },
       { about: "health", text: describeHealth(container, intent.settings) },

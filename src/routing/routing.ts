@@ -60,11 +60,11 @@ export function createRouter(): Router {
 
     const cached = decisionCache.getAll(snapshot.containers, routeContainer);
     const isExcluding = Object.keys(excluded).length > 0;
-    const decisions = cached.map((decision) => {
+    const decisions = cached.map((decision): Decision => {
       const { container } = decision;
       const reason = isExcluding ? excluded[container.id] : undefined;
       if (reason !== undefined) {
-        return { container, reason, expected: false, ending: false };
+        return { container, kind: "template", reason, expected: false, ending: false };
       }
       // With another container's network, the decision depends on that container too.
       return container.networkMode.startsWith("container:") ? routeContainer(container) : decision;
@@ -103,7 +103,9 @@ export function createRouter(): Router {
 /** Makes the function that says why the gateway cannot listen at a port that a label names. */
 function createPortCheck({ ownPorts, taken = {} }: RoutingOptions): WhyTaken {
   return (port) =>
-    ownPorts.includes(port) ? "--listen has that port for HTTP" : taken[String(port)];
+    ownPorts.includes(port)
+      ? "that port is the gateway's own (--listen, --admin)"
+      : taken[String(port)];
 }
 
 const NO_LOSSES: readonly Loss[] = [];

@@ -90,7 +90,7 @@ export function serve(candidate: Candidate, losses: readonly Loss[]): Served {
 }
 
 function unrouted({ container, reason }: Denial): UnroutedContainer {
-  return { container, reason, expected: false, ending: false };
+  return { container, kind: "route", reason, expected: false, ending: false };
 }
 
 /** Whether a container asks for a route. */
@@ -99,7 +99,13 @@ function asksFor({ routes }: Intent, ask: Ask): boolean {
 }
 
 /** What is said of a container that is not routed. */
-export function toRejection({ container, reason, expected, ending }: UnroutedContainer): Rejection {
+export function toRejection({
+  container,
+  kind,
+  reason,
+  expected,
+  ending,
+}: UnroutedContainer): Rejection {
   const { id, name, image } = container;
-  return { id, container: name, image, reason, expected, ending };
+  return { id, container: name, image, kind, reason, expected, ending };
 }

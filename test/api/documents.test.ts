@@ -58,7 +58,12 @@ test("before the first pass there is nothing, and that is told too", () => {
 });
 
 test("what is not served: not who wants nothing, nor who is about to end, each reason once", () => {
-  const rejection = { image: "x:1", ending: false, expected: false };
+  const rejection = {
+    image: "x:1",
+    kind: "address",
+    ending: false,
+    expected: false,
+  } as const;
   const model = {
     rejections: [
       { ...rejection, id: "1", container: "odd", reason: "it has no address" },

@@ -7,6 +7,8 @@ import { failureOf } from "../lab/make.ts";
 const ACCESS_LOG =
   "such as --access-log json:/var/log/gateway/access.log, json:journal, common:unix:/run/x.sock or json:tcp:127.0.0.1:5170";
 
+const ADMIN = "such as --admin 127.0.0.1:8404 or --admin unix:/run/gateway/admin.sock";
+
 const DEFAULTS: Options = {
   template: { name: "path", file: undefined },
   routing: {
@@ -28,6 +30,7 @@ const DEFAULTS: Options = {
   errorDir: undefined,
   accessLog: undefined,
   acme: undefined,
+  admin: undefined,
   haproxy: {
     program: "haproxy",
     outputFile: undefined,
@@ -303,6 +306,36 @@ test.each<[RawOptions, string, string | undefined]>([
     `Cannot use --access-log-sample "${value}": it is no share from 0.01% to 100%`,
     "such as --access-log-sample 10%; errors have a line in any case",
   ]),
+  [{ admin: "8404" }, 'Cannot use --admin "8404": it is not address:port or unix:PATH', ADMIN],
+  [
+    { admin: "localhost:8404" },
+    'Cannot use --admin "localhost:8404": it is not address:port or unix:PATH',
+    ADMIN,
+  ],
+  [{ "admin-host": "a" }, "--admin-host goes with --admin", ADMIN],
+  [{ "admin-token-file": "/a" }, "--admin-token-file goes with --admin", ADMIN],
+  ...["*:8404", "0.0.0.0:8404", "192.0.2.1:8404", "[::]:8404", "[2001:db8::1]:8404"].map(
+    (admin): [RawOptions, string, string] => [
+      { admin },
+      `Cannot use --admin "${admin}": other machines reach it, so it takes a token`,
+      "add --admin-token-file FILE, or use 127.0.0.1",
+    ],
+  ),
+  [
+    { admin: "127.0.0.1:80" },
+    'Cannot use --admin "127.0.0.1:80": HAProxy listens at that port',
+    "name another one",
+  ],
+  [
+    { admin: "127.0.0.1:8404", "admin-host": "a:80" },
+    'Cannot use --admin-host "a:80": it is no host name',
+    "such as --admin-host gateway.example.com, without a port",
+  ],
+  [
+    { admin: "127.0.0.1:8404", "admin-token-file": "token" },
+    'Cannot use --admin-token-file "token": it is no path from the root',
+    "such as --admin-token-file /etc/docker-api-gateway/admin.token",
+  ],
   [{ "access-log-sample": "10%" }, "--access-log-sample goes with --access-log", ACCESS_LOG],
   [
     { "trusted-proxies": "10.0.0.0/8,x" },
@@ -374,4 +407,32 @@ test.each<[string, string | undefined, object]>([
 ])("the access log %s, %s", (value, sample, expected) => {
   const raw = sample === undefined ? {} : { "access-log-sample": sample };
   expect(parseOptions({ "access-log": value, ...raw }).accessLog).toEqual(expected as never);
+});
+
+test.each<[RawOptions, Options["admin"]]>([
+  [
+    { admin: "127.0.0.1:8404", "admin-host": ["A.example.com", "b"] },
+    {
+      address: { kind: "tcp", host: "127.0.0.1", port: 8404 },
+      hosts: ["a.example.com", "b"],
+      tokenFile: undefined,
+    },
+  ],
+  [
+    { admin: "[::1]:8404" },
+    { address: { kind: "tcp", host: "[::1]", port: 8404 }, hosts: [], tokenFile: undefined },
+  ],
+  [
+    { admin: "*:8404", "admin-token-file": "/t" },
+    { address: { kind: "tcp", host: "*", port: 8404 }, hosts: [], tokenFile: "/t" },
+  ],
+  [
+    { admin: "unix:/run/a.sock" },
+    { address: { kind: "unix", path: "/run/a.sock" }, hosts: [], tokenFile: undefined },
+  ],
+])("%j: where people and monitoring ask", (raw, expected) => {
+  const { admin, routing } = parseOptions(raw);
+  expect(admin).toEqual(expected);
+  // No container is routed to that port.
+  expect(routing.ownPorts).toEqual(expected?.address.kind === "tcp" ? [80, 8404] : [80]);
 });

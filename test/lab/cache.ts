@@ -9,7 +9,7 @@ import { join } from "node:path";
  * @throws Error if it is not there
  */
 export function cached(
-  part: "chromium" | "applications" | "postgresql" | "pebble" | "curl",
+  part: "chromium" | "applications" | "postgresql" | "pebble" | "curl" | "prometheus",
 ): string {
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");
   const folder = join(cache, "docker-api-gateway", part);

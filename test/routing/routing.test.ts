@@ -264,7 +264,9 @@ test.each<[string, Partial<Container>, string]>([
   const { id, image } = bad;
   // Nothing is wrong if it was left out by its label, or is no web server.
   const expected = /^label gateway\.enable| is .*'s port; /.test(reason);
-  expect(rejections).toEqual([{ id, container: "bad", image, reason, expected, ending: false }]);
+  expect(rejections).toMatchObject([
+    { id, container: "bad", image, reason, expected, ending: false },
+  ]);
 });
 
 test.each<[string, Partial<Container>]>([

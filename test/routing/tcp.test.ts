@@ -229,7 +229,7 @@ describe("whose port it is", () => {
     const { at: places, not } = served(all, { taken: { "22": "sshd (process 1) has it" } });
     expect(places).toEqual({ "tcp port 23": "c:5432", "/b": "b:8080" });
     expect(not).toEqual({
-      a: "it cannot be served at tcp port 80: --listen has that port for HTTP",
+      a: "it cannot be served at tcp port 80: that port is the gateway's own (--listen, --admin)",
       b: "it cannot be served at tcp port 22: sshd (process 1) has it",
     });
   });

@@ -1,8 +1,8 @@
 // `install --print`, and the flags that are no use to a service: without root, systemd or HAProxy.
 
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmodSync, chownSync, mkdtempSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { chmodSync, chownSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { gatewayDir } from "../e2e/gateway.ts";
 import { runToEnd, type Finished } from "../e2e/program.ts";
 import { makeContext, useContext } from "../lab/docker-context.ts";
@@ -229,6 +229,51 @@ describe("folders of certificates", () => {
       [[`--certs=${folder(0o700, 65_431)}`], "it is another user's"],
       [["--certs=/srv/none"], "there is no such folder"],
       [["--certs=/tmp"], "it has another /tmp"],
+    ] as const) {
+      const { status, stderr } = await runToEnd(["install", "--print", ...flags]);
+      expect([status, stderr]).toEqual([2, expect.stringContaining(problem)]);
+    }
+  });
+});
+
+describe("where people and monitoring ask", () => {
+  const files: string[] = [];
+  const token = (mode: number, gid = 0, uid = 0): string => {
+    const path = join(mkdtempSync("/dev/shm/token-"), "token");
+    writeFileSync(path, "0123456789abcdef");
+    chmodSync(path, mode);
+    chownSync(path, uid, gid);
+    files.push(path);
+    return `--admin-token-file=${path}`;
+  };
+  afterAll(() => {
+    for (const path of files) rmSync(dirname(path), { recursive: true });
+  });
+  const admin = "--admin=*:8404";
+  const own = ["--output-file=/srv/haproxy.cfg"];
+
+  test("the service has the flags, and the group that may read the token", async () => {
+    const flag = token(0o640, 65_432);
+    const text = await print([...MANAGED, admin, "--admin-host=watch.example.com", flag]);
+    expect(text).toContain(` ${admin} --admin-host=watch.example.com ${flag}\n`);
+    expect(text).toMatch(/^SupplementaryGroups=65432$/m);
+    expect(await print([...own, admin, token(0o600)])).not.toContain("65432");
+    const beside = "--admin=unix:/run/docker-api-gateway/a.sock";
+    expect(await print([...MANAGED, beside])).toContain(` ${beside}\n`);
+    expect(await print([...own, "--admin=unix:/dev/shm/a.sock"])).toMatch(
+      /^ReadWritePaths=\/dev\/shm$/m,
+    );
+  });
+
+  test("what a service cannot have is refused", async () => {
+    for (const [flags, problem] of [
+      [[...MANAGED, admin, token(0o600)], "its user docker-api-gateway may not read it"],
+      [[...own, admin, token(0o600, 0, 65_431)], "root without rights may not read it"],
+      [[...own, admin, "--admin-token-file=/srv/none"], "there is no such file"],
+      [["--admin=127.0.0.1:81"], "ports below 1024 are root's"],
+      [[...MANAGED, "--admin=unix:/run/a.sock"], "its user docker-api-gateway may not write there"],
+      [[...own, "--admin=unix:/srv/none/a.sock"], 'there is no folder "/srv/none"'],
+      [["--admin=unix:/tmp/a.sock"], "it has another /tmp"],
     ] as const) {
       const { status, stderr } = await runToEnd(["install", "--print", ...flags]);
       expect([status, stderr]).toEqual([2, expect.stringContaining(problem)]);

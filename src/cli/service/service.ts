@@ -74,8 +74,9 @@ export function chooseService(
   systemd: number,
 ): Wanted {
   const flags = absolute(values);
-  const { haproxy, template, labelFiles, errorDir, accessLog, acme, tls, dockerHost, ...options } =
+  const { haproxy, template, labelFiles, errorDir, accessLog, acme, tls, ...options } =
     parseOptions(flags);
+  const { admin, dockerHost } = options;
   const listen = [...options.listen, ...(tls?.listen ?? [])];
   const certs = tls?.certs ?? [];
   const managed = haproxy.manageHaproxy === true;
@@ -95,6 +96,8 @@ export function chooseService(
     ...certs,
     errorDir,
     acme?.caFile,
+    admin?.tokenFile,
+    admin?.address.kind === "unix" ? admin.address.path : undefined,
     acme?.dns?.[0]?.startsWith("/") === true ? acme.dns[0] : undefined,
     accessLog?.target.kind === "unix" ? accessLog.target.path : undefined,
     host.kind === "unix" ? host.path : undefined,
@@ -104,9 +107,11 @@ export function chooseService(
   const groups = [
     ...(managed ? dockerGroups(docker) : fileGroups(paths)),
     ...certGroups(certs, managed),
+    ...tokenGroups(admin, managed),
   ];
   const logging = logFolders(accessLog, managed);
   const keeping = stateFolders(acme);
+  const asking = adminFolders(admin, managed);
   // The ssh program has its keys in the home.
   const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
   return {
@@ -134,7 +139,12 @@ export function chooseService(
       managed,
       groups: [...new Set(groups)],
       capabilities: managed ? [] : fileRights(paths.output),
-      writes: [...(managed ? [] : writtenFolders(paths)), ...logging.writes, ...keeping.writes],
+      writes: [
+        ...(managed ? [] : writtenFolders(paths)),
+        ...logging.writes,
+        ...keeping.writes,
+        ...asking,
+      ],
       logs: logging.logs,
       state: keeping.state,
       readsHome,
@@ -339,6 +349,61 @@ function stateFolders(acme: Options["acme"]): Pick<Service, "writes" | "state"> 
     "usage",
     `Cannot install a service with certificates in "${acme.dir}": ${problem}`,
     { hint: `leave --acme-dir out: they are in /var/lib/${SERVICE_USER}/acme then` },
+  );
+}
+
+/**
+ * The group that the service needs to read the token of --admin.
+ * @throws GatewayError `usage` if it may not read it, or may not have the port
+ */
+function tokenGroups(admin: Options["admin"], managed: boolean): string[] {
+  const { address, tokenFile: path } = admin ?? {};
+  if (address?.kind === "tcp" && address.port < LOWEST_FREE_PORT) {
+    throw refuseAdmin(
+      ` "${address.host}:${address.port}"`,
+      "ports below 1024 are root's",
+      "such as 8404",
+    );
+  }
+  if (path === undefined) return [];
+  const what = `-token-file "${path}"`;
+  const found = statSync(path, { throwIfNoEntry: false });
+  if (found === undefined)
+    throw refuseAdmin(what, "there is no such file", `openssl rand -hex 32 > ${path}`);
+  const { mode, uid, gid } = found;
+  if (!managed && uid === 0) return [];
+  if ((mode & GROUP_READS_FILE) !== 0 && gid !== 0) return groupsOf([path]);
+  const user = managed ? `its user ${SERVICE_USER}` : "root without rights";
+  throw refuseAdmin(
+    what,
+    `${user} may not read it`,
+    `give it to a group of its own, with mode 0640: the service is in that group then`,
+  );
+}
+
+function refuseAdmin(what: string, problem: string, hint: string): GatewayError {
+  const message = `Cannot install a service with --admin${what}: ${problem}`;
+  return new GatewayError("usage", message, { hint });
+}
+
+/** The bit that lets a file's group read it. */
+const GROUP_READS_FILE = 0o040;
+
+/** The folder of the unix socket of --admin. @throws GatewayError `usage` if a service cannot write there */
+function adminFolders(admin: Options["admin"], managed: boolean): string[] {
+  if (admin?.address.kind !== "unix") return [];
+  const folder = dirname(admin.address.path);
+  if (managed && folder === `/run/${SERVICE_USER}`) return [];
+  const problem = managed
+    ? `its user ${SERVICE_USER} may not write there`
+    : existsSync(folder)
+      ? undefined
+      : `there is no folder "${folder}"`;
+  if (problem === undefined) return [folder];
+  throw refuseAdmin(
+    ` "unix:${admin.address.path}"`,
+    problem,
+    managed ? `such as unix:/run/${SERVICE_USER}/admin.sock` : "make it first",
   );
 }
 

@@ -142,8 +142,28 @@ function parseStats(csv: string): ServerStats[] {
   });
 }
 
-/** The cells of each line, by the names of their columns. */
-function readCsv(csv: string): ((column: string) => string)[] {
+/** A line of `show stat`: its cells by the names of their columns. Source: management guide, section 9.1. */
+export type Cells = (column: string) => string;
+
+/** What a line of `show stat` is about, in its column `type`. Source: management guide, section 9.1. */
+export const LINE_TYPE = { frontend: "0", backend: "1", server: "2" } as const;
+
+/** Reads all counters at once. @throws GatewayError `haproxy` if it does not answer */
+export async function readAll(ask: Runtime["ask"]): Promise<readonly Cells[]> {
+  return readCsv(await ask("show stat -1 7 -1"));
+}
+
+/** A cell in quotes may have commas: HAProxy writes so what the last check of a server found. */
+const QUOTED_OR_NOT = /"((?:[^"]|"")*)"(?:,|$)|([^,]*)(?:,|$)/g;
+
+function cellsOf(line: string): string[] {
+  if (!line.includes('"')) return line.split(",");
+  return [...line.matchAll(QUOTED_OR_NOT)].map(
+    ([, quoted, plain]) => quoted?.replaceAll('""', '"') ?? plain ?? "",
+  );
+}
+
+function readCsv(csv: string): Cells[] {
   const [head = "", ...lines] = csv.split("\n").filter((line) => line !== "");
   const columns = new Map(
     head
@@ -152,8 +172,8 @@ function readCsv(csv: string): ((column: string) => string)[] {
       .map((name, index) => [name, index]),
   );
   return lines.map((line) => {
-    const cells = line.split(",");
-    return (name) => cells[columns.get(name) ?? -1] ?? "";
+    let cells: string[] | undefined;
+    return (name) => (cells ??= cellsOf(line))[columns.get(name) ?? -1] ?? "";
   });
 }
 
@@ -171,7 +191,8 @@ export async function readMap(ask: Runtime["ask"], path: string): Promise<MapEnt
   });
 }
 
-function toState(status: string): string {
+/** The state of a server as `ServerStats` has it. @param status what `show stat` says */
+export function toState(status: string): string {
   if (/^(UP|no check|OPEN)/.test(status)) return "up";
   if (status.startsWith("DOWN")) return "down";
   if (/^(DRAIN|NOLB)/.test(status)) return "draining";
