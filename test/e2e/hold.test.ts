@@ -241,6 +241,24 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     expect(app.received).toHaveLength(1);
   });
 
+  test("one that restarts again and again, at once and later, takes no reload", async () => {
+    await serving("20s");
+    for (let round = 0; round < 20; round++) {
+      const name = `short-${round}`;
+      stage.start(name, { image: name, ip: app.address, port: app.port });
+      await gateway.answers(`/${name}/`, 200);
+      stage.change(name, { status: "restarting" });
+      stage.tell(name, "die");
+      // HAProxy removes a server once the last of its connections has ended: that may be just now.
+      const waiting = await Promise.all([send(`/${name}/`), send(`/${name}/`)]);
+      await Bun.sleep(10 * round);
+      stage.change(name, { status: "running" });
+      stage.tell(name, "start");
+      for (const each of waiting) expect((await each.response()).status).toBe(200);
+    }
+    expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(1);
+  });
+
   test("with --hold 0 nobody waits", async () => {
     await serving("0");
     stage.end("one");

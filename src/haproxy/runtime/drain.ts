@@ -81,6 +81,8 @@ const FIRST_CHECK = 100;
 const LONGEST_CHECK = 1_000;
 /** What HAProxy answers about a server or a backend that it does not have. */
 export const GONE = /No such (server|backend)/i;
+/** The same, or that it has just removed it: of two deletions the first may come too early. */
+const DELETED = /No such (server|backend)|(Server|Backend) deleted/i;
 /** What HAProxy still does not remove so long after the deadline is given up, in milliseconds. */
 const GIVE_UP = 60_000;
 
@@ -188,7 +190,7 @@ export class Removals {
       `${isOverdue ? `shutdown sessions server ${name};` : ""}set server ${name} state maint;` +
         deleteAndConfirm(`del server ${name}`),
     );
-    const isGone = GONE.test(answer);
+    const isGone = DELETED.test(answer);
     const isGivenUp = Date.now() > draining.deadline + GIVE_UP;
     if (isGone || isGivenUp) this.#servers.delete(key);
     // It stays in maintenance. The next comparison finds it as drift.
@@ -199,7 +201,7 @@ export class Removals {
     if (this.#backends.get(backend) !== draining) return;
     draining.emptySince ??= Date.now();
     const answer = await this.ask(deleteAndConfirm(`del backend ${word(backend)}`));
-    const isGone = GONE.test(answer);
+    const isGone = DELETED.test(answer);
     const isGivenUp = Date.now() > draining.emptySince + GIVE_UP;
     if (isGone || isGivenUp) this.#backends.delete(backend);
     if (!isGone && isGivenUp) {
@@ -253,7 +255,7 @@ export class Removals {
 /**
  * A deletion whose outcome is certain. HAProxy answers with its messages about earlier commands
  * first, and cuts the answer off after 1 kB, sometimes before the outcome. A second deletion answers
- * that there is no such server.
+ * that there is no such server, or succeeds where the last connection ended in between.
  */
 function deleteAndConfirm(deletion: string): string {
   return `${deletion};${deletion}`;
