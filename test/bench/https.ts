@@ -81,7 +81,7 @@ function fileOf(folder: string, index: number): string {
   return join(folder, `app-${index}.pem`);
 }
 
-/** Whole handshakes (TLS 1.3, EC P-256), each with one request, of the gateway's HAProxy and of a bare one. */
+/** Whole handshakes (TLS 1.3, EC P-256) of the gateway's HAProxy and of a bare one. */
 async function handshakeRows(
   { quick, say }: Bench,
   { folder, authority }: Certificates,
@@ -103,7 +103,7 @@ async function handshakeRows(
   const results = await inTurns(quick ? 2 : 8, entrants, async (entrant) => {
     const { isBare, version, proxy, https } = entrant;
     const seconds = quick ? 2 : 5;
-    const request = { port: https, name: nameOf(0), path: PATH, ca: authority.root, seconds };
+    const request = { port: https, name: nameOf(0), ca: authority.root, seconds };
     const { cpu, rate } = await measure(proxy, PATH, seconds, (core) => shakeHands(request, core));
     say(`handshakes of ${isBare ? "a bare" : "the gateway's"} ${version}: ${cpu} µs, ${rate}/s`);
     return cpu;
@@ -115,7 +115,7 @@ async function handshakeRows(
   // As many handshakes a second as the CPU allows.
   const allowed = 1 / (1 - FEWER);
   return [
-    row("a handshake and its request, a bare HAProxy: CPU", cells(true)),
+    row("a handshake, a bare HAProxy: CPU", cells(true)),
     {
       what: `the same of the gateway's, with ${MANY.toLocaleString("en-US")} certificates`,
       cells: cells(false),
