@@ -21,7 +21,7 @@ import { DesiredState } from "../gateway/desired.ts";
 import { createOwnersFile } from "../gateway/owners.ts";
 import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
 import { errorMessage } from "../lib/errors.ts";
-import { EMPTY_MODEL, Gateway } from "../gateway/gateway.ts";
+import { Gateway } from "../gateway/gateway.ts";
 import { FormerWorkers } from "../haproxy/process/former.ts";
 import { checkConfig } from "../haproxy/process/check.ts";
 import { ExternalHaproxy, type Haproxy } from "../haproxy/process/external.ts";
@@ -34,7 +34,7 @@ import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options, type RawOptions } from "./options.ts";
 import { warnOfLimits } from "../gateway/limits.ts";
 import { createNotifier } from "../gateway/notify.ts";
-import { logState, withContainerName } from "../gateway/report.ts";
+import { logState } from "../gateway/report.ts";
 import { statusLine } from "../gateway/state.ts";
 import { makeOutputFolder, Upkeep } from "../gateway/upkeep.ts";
 import { prepare, usableHaproxy, type Setup } from "./setup.ts";
@@ -91,7 +91,6 @@ async function runGateway(
   const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
   const end = AbortSignal.any([signals.end, upkeep.lost]);
   // HAProxy may have something to say before there is a gateway.
-  let served = EMPTY_MODEL;
   let socket: ApiSocket | undefined;
   let admin: AdminListener | undefined;
   let acme: Acme | undefined;
@@ -110,7 +109,7 @@ async function runGateway(
     const listener: HaproxyListener = {
       restarted: () => void gateway.resync(),
       replaced: async () => desired.setBuild(await usableHaproxy(options.haproxy.program)),
-      explain: (message) => withContainerName(message, served),
+      explain: (message) => gateway.inWords(message),
     };
     const haproxy = paths.managed
       ? await startOwn(options, setup, env, log, signals, listener)
@@ -145,7 +144,6 @@ async function runGateway(
     });
     const history = new History();
     gateway.onState(logState(log, options.routing.labelPrefix, history));
-    gateway.onState(({ applied }) => (served = applied ?? served));
     if (options.once) {
       await gateway.once(end);
       return;

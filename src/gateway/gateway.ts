@@ -46,6 +46,7 @@ import {
   type State,
   type Way,
 } from "./state.ts";
+import { Words } from "./words.ts";
 import {
   graceOf,
   serversInUse,
@@ -115,6 +116,7 @@ export class Gateway {
   readonly #wakeup = new Wakeup();
   readonly #backoff = new Backoff(FIRST_RETRY, LONGEST_RETRY);
   readonly #failure: RepeatedFailure;
+  readonly #words: Words;
   readonly #readiness: Readiness;
   readonly #fence: Fence;
   readonly #holds: Holds;
@@ -150,6 +152,7 @@ export class Gateway {
       quiet: { limits: wait, lastReload: -Infinity },
     };
     this.#failure = new RepeatedFailure(log);
+    this.#words = new Words((backend) => applier.runningName(backend));
     this.#holds = new Holds(hold, (id) => source.remains(id));
     runtime.onAnswer((servers) => {
       if (this.#holds.note(servers)) this.#wake();
@@ -185,6 +188,12 @@ export class Gateway {
   /** What HAProxy runs, and what it should run; undefined before the first pass. */
   get files(): { readonly applied: Files | undefined; readonly desired: Files | undefined } {
     return { applied: this.parts.applier.applied.files, desired: this.#desired?.files };
+  }
+
+  /** A message of HAProxy's, by the containers and routes that it is about. */
+  inWords(message: string): string {
+    const { applied, desired } = this.#state;
+    return this.#words.of(message, applied ?? desired ?? EMPTY_MODEL);
   }
 
   /** Whether all containers are known. */
@@ -401,7 +410,7 @@ export class Gateway {
       await this.parts.applier.change(desired.files, plan);
     } catch (error) {
       if (!(error instanceof GatewayError)) throw error;
-      return error.message;
+      return this.#words.of(error.message, desired.model);
     }
     const ms = Date.now() - started;
     const done = plan.operations.map((operation) => operation.do).join(", ");

@@ -19,21 +19,6 @@ import {
   type Way,
 } from "./state.ts";
 
-/** A server's name in HAProxy's messages: that of its backend, and the ID of its container. */
-const SERVER_NAME = /\S+\/([0-9a-f]{12})(?::\d+)?(?= )/;
-
-/** Adds the name of the container to a message of HAProxy's about a server. */
-export function withContainerName(message: string, { services }: Model): string {
-  const [found, id = ""] = SERVER_NAME.exec(message) ?? [];
-  if (found === undefined) return message;
-  for (const { servers } of services) {
-    const server = servers.find((each) => each.id.startsWith(id));
-    if (server === undefined) continue;
-    return message.replace(found, () => `${found} (container ${server.container})`);
-  }
-  return message;
-}
-
 /** A container's place in a service. */
 interface Place {
   readonly container: string;

@@ -55,9 +55,15 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await reaches("other", undefined);
     await reaches("one", undefined);
     await moved.stop();
+    // A port of its own takes a reload.
+    const tcp = labels({ tcp: String(await freePort()) });
+    stage.start("bytes", { image: "bytes", ip: app.address, port: app.port, labels: tcp });
+    await gateway.logged(/^reload: (?!there is no configuration)/);
 
     const spoken = gateway.lines().filter(({ message }) => message.startsWith("haproxy: "));
     expect(spoken.length).toBeGreaterThan(5);
+    // Neither a backend that was kept in reserve, nor a server: who reads it knows neither.
+    expect(spoken.filter(({ message }) => /_spare|[Ss]erver \S+\//.test(message))).toEqual([]);
     expect(spoken.filter(({ level }) => level !== "debug")).toEqual([]);
     expect(gateway.lines().filter(({ level }) => /warn|error/.test(level))).toEqual([]);
   });
@@ -65,14 +71,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("a container that stops answering is a warning, and that it answers again is told", async () => {
     const { port } = app;
     await app.stop();
-    const down = await gateway.logged(
-      /^haproxy: Server \S+\/\w{12} \(container one\) is DOWN, reason: Layer4/,
-    );
+    const down = await gateway.logged(/^haproxy: container one \(\/\S+\) is DOWN, reason: Layer4/);
     expect(down.level).toBe("warn");
     app = await startApp({ port });
-    const up = await gateway.logged(
-      /^haproxy: Server \S+\/\w{12} \(container one\) is UP, reason: Layer4/,
-    );
+    const up = await gateway.logged(/^haproxy: container one \(\/\S+\) is UP, reason: Layer4/);
     expect(up.level).toBe("info");
   });
 

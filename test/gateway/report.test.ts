@@ -9,7 +9,6 @@ import {
   holdsBetween,
   lineOf,
   logState,
-  withContainerName,
 } from "../../src/gateway/report.ts";
 import { History } from "../../src/gateway/history.ts";
 import { firstState, withChanges, type Change, type State } from "../../src/gateway/state.ts";
@@ -251,19 +250,6 @@ test("complaints are told once, and again when they come back", () => {
     image: "a b",
     reason: 'image "a b" has no valid repository, hence no path',
   });
-});
-
-test.each([
-  [
-    "Server foo:bar/ID is DOWN, reason: x",
-    "Server foo:bar/ID (container web-1) is DOWN, reason: x",
-  ],
-  ["Server foo:bar/ID:80 is UP", "Server foo:bar/ID:80 (container web-1) is UP"],
-  ["Server foo:bar/0123456789ab is UP", "Server foo:bar/0123456789ab is UP"],
-  ["backend foo:bar has no server available!", "backend foo:bar has no server available!"],
-])("HAProxy's message %j names the container", (message, expected) => {
-  const withId = (text: string): string => text.replace("ID", web.id.slice(0, 12));
-  expect(withContainerName(withId(message), model([web, web2]))).toBe(withId(expected));
 });
 
 function servedAt(path: string): Container {

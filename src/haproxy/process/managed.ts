@@ -291,8 +291,9 @@ export class ManagedHaproxy implements Haproxy {
     if (line === "") return;
     this.#lastLines.push(line);
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
-    const { level, text } = readMessage(line);
-    this.log[level](`haproxy: ${this.options.explain(text)}`);
+    const message = readMessage(line);
+    if (message === undefined) return;
+    this.log[message.level](`haproxy: ${this.options.explain(message.text)}`);
   }
 }
 

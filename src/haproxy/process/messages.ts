@@ -22,6 +22,8 @@ const ORDINARY = new RegExp(
     "has no server available!$",
   ].join("|"),
 );
+/** Nobody ever heard of a backend that was kept in reserve. Each reload stops dozens of them. */
+const IN_RESERVE = /^Proxy _spare\S* stopped /;
 /** A server that is up again is worth a line, as the one that it was down. */
 const RECOVERED = /^(Backup )?Server \S+ is UP, reason: /;
 const LEVELS: Readonly<Record<string, LogLevel>> = {
@@ -30,9 +32,12 @@ const LEVELS: Readonly<Record<string, LogLevel>> = {
   NOTICE: "debug",
 };
 
-/** Reads a line that HAProxy printed: its text, and its level. */
-export function readMessage(line: string): { readonly level: LogLevel; readonly text: string } {
+/** Reads a line that HAProxy printed: its text, and its level. Undefined: it tells nothing. */
+export function readMessage(
+  line: string,
+): { readonly level: LogLevel; readonly text: string } | undefined {
   const [, word = "", text = line] = /^\[(\w+)\]\s+\(\d+\) : (?:CLI : )?(.*)$/.exec(line) ?? [];
+  if (IN_RESERVE.test(text)) return undefined;
   if (ORDINARY.test(text)) return { level: "debug", text };
   if (RECOVERED.test(text)) return { level: "info", text };
   return { level: LEVELS[word] ?? "info", text };

@@ -1,0 +1,70 @@
+// Says what HAProxy tells of its servers and backends by the containers and routes that they are for.
+
+import { isSpare, WAITING_ROOM } from "../config/operations.ts";
+import { WeakCache } from "../lib/weak-cache.ts";
+import type { Model, Service } from "../model.ts";
+import { routeOf } from "./report.ts";
+
+/** A server: its backend, and the start of its container's ID with perhaps a port, or the waiting room. */
+const SERVER =
+  /((?:Backup )?Server |\bserver )?(?<![^\s'"])([^\s'"/]+)\/(_wait|[0-9a-f]{12})(?::(\d+))?(?![^\s,.'"])/g;
+const BACKEND = /\b(?:backend|proxy) ('?)([^\s'"]+)\1(?![^\s,])/gi;
+/** What follows on a server that is up or down. No backup server is a container's. */
+const LEFT =
+  /\.? (\d+) active and (\d+) backup servers (?:left|online)\.(?: Running on backup\.)?(?: \d+ sessions (?:active|requeued), .*)?$/;
+
+/** The services by the names of their backends, in the configuration and in the running HAProxy. */
+type ByBackend = ReadonlyMap<string, Service>;
+
+export class Words {
+  readonly #services = new WeakCache<Model["services"], ByBackend>();
+
+  /** @param runningName returns the name that a backend has in the running HAProxy */
+  constructor(private readonly runningName: (backend: string) => string) {}
+
+  /** A message of HAProxy's without names that only HAProxy has. What the model does not have keeps its name. */
+  of(message: string, { services }: Model): string {
+    if (!message.includes("/") && !/\b(?:backend|proxy) /i.test(message)) return message;
+    const known = this.#services.get(services, (all) => this.#byBackend(all));
+    return message
+      .replace(LEFT, (_, active: string, backup: string) => `; ${whatIsLeft(active, backup)}`)
+      .replace(SERVER, (found: string, kind = "", backend: string, name: string, port = "") => {
+        const subject = serverName(backend, known.get(backend), name, port);
+        if (subject === undefined) return found;
+        return kind === "server " ? `server of ${subject}` : subject;
+      })
+      .replace(BACKEND, (found, _, name: string) => {
+        const service = known.get(name);
+        return service === undefined ? found : routeOf(service);
+      });
+  }
+
+  #byBackend(services: readonly Service[]): ByBackend {
+    const byName = services.map((service) => [service.backend, service] as const);
+    const running = services.map(
+      (service) => [this.runningName(service.backend), service] as const,
+    );
+    return new Map([...byName, ...running]);
+  }
+}
+
+/** Undefined: nothing is known of it. */
+function serverName(
+  backend: string,
+  service: Service | undefined,
+  name: string,
+  port: string,
+): string | undefined {
+  if (service === undefined && !isSpare(backend)) return undefined;
+  const route = service === undefined ? [] : [routeOf(service)];
+  if (name === WAITING_ROOM) return `the waiting room of ${route[0] ?? "a route that is gone"}`;
+  const server = service?.servers.find(({ id }) => id.startsWith(name));
+  const place = [...route, ...(port === "" ? [] : [`port ${port}`])].join(", ");
+  return `container ${server?.container ?? name}${place === "" ? "" : ` (${place})`}`;
+}
+
+function whatIsLeft(active: string, backup: string): string {
+  if (active !== "0")
+    return `${active} of the service's servers ${active === "1" ? "is" : "are"} up`;
+  return backup === "0" ? "no other is up" : "no other is up, so requests wait";
+}
