@@ -25,7 +25,7 @@ import { startTinyServer } from "./tiny.ts";
 const [ONE, MANY] = [1, 1_000];
 const CONTAINERS = 10;
 const PATH = "/bench/app-0/";
-/** A container that comes and goes has a name that no other one has. */
+/** Containers that come and go have names that no other one has, from this number on. */
 const CHANGING = 20_000;
 const KILOBYTES = 1_024;
 /** Bun looks after its memory every second until so long after the last change, in milliseconds. */
@@ -263,10 +263,13 @@ async function changes(
   port: number,
   pairs: number,
 ): Promise<number> {
-  const container = playedContainer(CHANGING, port);
   const cpus: number[] = [];
-  const change = async (event: "routed" | "removed", make: () => void): Promise<void> => {
-    const [written, told] = [gateway.written(), gateway.says(event, container.id)];
+  const change = async (
+    event: "routed" | "removed",
+    id: string,
+    make: () => void,
+  ): Promise<void> => {
+    const [written, told] = [gateway.written(), gateway.says(event, id)];
     const cpu = await spent(gateway, async () => {
       make();
       await told;
@@ -275,8 +278,10 @@ async function changes(
     cpus.push(cpu);
   };
   for (let turn = 0; turn < pairs; turn++) {
-    await change("routed", () => engine.add(container));
-    await change("removed", () => engine.remove(container.id));
+    // Of one that comes and goes again and again the log tells no more after a while.
+    const container = playedContainer(CHANGING + turn, port);
+    await change("routed", container.id, () => engine.add(container));
+    await change("removed", container.id, () => engine.remove(container.id));
   }
   return median(cpus);
 }

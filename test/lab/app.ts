@@ -1,7 +1,7 @@
 // A server on loopback that stands for a container. It records every request byte by byte.
 
-import { createServer, type AddressInfo, type Socket } from "node:net";
-import { freePort } from "./ports.ts";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { freePort, isPlain } from "./ports.ts";
 
 export { freePort };
 
@@ -57,10 +57,11 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
     socket.on("error", () => socket.destroy());
     serve(socket, app);
   });
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port ?? 0, address, resolve);
-  });
+  await listen(server, options.port ?? 0, address);
+  while (options.port === undefined && !isPlain((server.address() as AddressInfo).port)) {
+    server.close();
+    await listen(server, 0, address);
+  }
   const app: App = {
     name,
     address,
@@ -75,6 +76,14 @@ export async function startApp(options: AppOptions = {}): Promise<App> {
       }),
   };
   return app;
+}
+
+async function listen(server: Server, port: number, address: string): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
+  server.once("error", reject);
+  server.listen(port, address, () => resolve(undefined));
+  await promise;
+  server.off("error", reject);
 }
 
 /** The bytes of an answer, with `Content-Length`. */

@@ -1,6 +1,7 @@
 // Finds free ports for the tests.
 
 import { connect, createServer, type Socket } from "node:net";
+import { otherProtocolAt } from "../../src/routing/other-protocols.ts";
 
 // These ports are below the range that the system uses for outgoing connections.
 const FIRST = 20_000;
@@ -12,10 +13,15 @@ export async function freePort(): Promise<number> {
   for (;;) {
     // It is random, as other test runs on this host look for ports, too.
     const port = FIRST + Math.floor(Math.random() * COUNT);
-    if (handedOut.has(port) || !(await isFree(port))) continue;
+    if (handedOut.has(port) || !isPlain(port) || !(await isFree(port))) continue;
     handedOut.add(port);
     return port;
   }
+}
+
+/** Whether the gateway takes it for a port of HTTP, and for no database's, say. */
+export function isPlain(port: number): boolean {
+  return otherProtocolAt(port, [port]) === undefined;
 }
 
 /**
