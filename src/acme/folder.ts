@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { digestOf } from "../lib/digest.ts";
 import { replaceFile } from "../lib/disk.ts";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { lockOutput, type Lock } from "../lib/lock.ts";
 import { NOTHING, type Lifetime, type Memory } from "./due.ts";
 
 /** Only the gateway's own user reads them. */
@@ -40,6 +41,29 @@ export interface OpenOrder {
   readonly key: string;
 }
 
+/**
+ * Keeps other gateways from the folder: they would ask for the same certificates, and forget each other's
+ * tries.
+ * @throws GatewayError `config` if another gateway has it, or it cannot be made
+ */
+export async function lockFolder(path: string, warn: (message: string) => void): Promise<Lock> {
+  const state = join(path, "state");
+  makeFolder(state);
+  return lockOutput(state, warn, "--acme-dir");
+}
+
+/** @throws GatewayError `config` */
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
+  } catch (error) {
+    throw new GatewayError("config", `Cannot make folder "${path}": ${errorMessage(error)}`, {
+      hint: "name another --acme-dir",
+      cause: error,
+    });
+  }
+}
+
 export class AcmeFolder {
   readonly #state: string;
   #memories: Readonly<Record<string, Memory>> = {};
@@ -48,15 +72,7 @@ export class AcmeFolder {
   /** @throws GatewayError `config` if the folder cannot be made or is open to others */
   constructor(readonly path: string) {
     this.#state = join(path, "state");
-    try {
-      mkdirSync(path, { recursive: true, mode: FOLDER_MODE });
-      mkdirSync(this.#state, { recursive: true, mode: FOLDER_MODE });
-    } catch (error) {
-      throw new GatewayError("config", `Cannot make folder "${path}": ${errorMessage(error)}`, {
-        hint: "name another --acme-dir",
-        cause: error,
-      });
-    }
+    makeFolder(this.#state);
     const { mode, uid } = statSync(path);
     if ((mode & 0o022) !== 0) {
       throw new GatewayError("config", `Cannot use --acme-dir "${path}": others may write there`, {

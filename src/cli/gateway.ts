@@ -12,6 +12,7 @@ import { chooseDocker } from "../docker/choice.ts";
 import { History } from "../gateway/history.ts";
 import { currentReach } from "../gateway/host.ts";
 import type { Acme } from "../acme/acme.ts";
+import { lockFolder } from "../acme/folder.ts";
 import { AccessLog } from "../gateway/access-log/access-log.ts";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
@@ -29,7 +30,7 @@ import { Runtime } from "../haproxy/runtime/runtime.ts";
 import { ManagedHaproxy, type ManagedOptions } from "../haproxy/process/managed.ts";
 import { HaproxyUnit } from "../haproxy/process/unit.ts";
 import { DEFAULT_RELOAD_COMMAND, type Paths } from "../gateway/paths.ts";
-import { lockOutput } from "../lib/lock.ts";
+import { lockOutput, type Lock } from "../lib/lock.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions, type Options, type RawOptions } from "./options.ts";
 import { warnOfLimits } from "../gateway/limits.ts";
@@ -94,10 +95,14 @@ async function runGateway(
   let socket: ApiSocket | undefined;
   let admin: AdminListener | undefined;
   let acme: Acme | undefined;
+  let acmeLock: Lock | undefined;
   try {
     const group = groupOfDocker(options.dockerHost, env);
     if (options.admin !== undefined && !options.once) {
       admin = await AdminListener.open(options.admin.address, group, log);
+    }
+    if (acmeOptions !== undefined && !options.once) {
+      acmeLock = await lockFolder(acmeOptions.folder, (message) => log.warn(message));
     }
     const desired = new DesiredState(
       template,
@@ -249,6 +254,7 @@ async function runGateway(
     await acme?.close();
     await accessLog?.close();
     client.transport.close();
+    acmeLock?.();
     lock();
   }
 }

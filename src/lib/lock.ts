@@ -1,4 +1,4 @@
-// Locks the output file, so that only one gateway writes it. Two would undo each other's work.
+// Locks what only one gateway may write, such as the output file. Two would undo each other's work.
 
 import { FFIType, read as readMemory } from "bun:ffi";
 import {
@@ -45,6 +45,12 @@ const OPEN_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
 /** Another gateway has the lock. */
 export class OutputLocked extends GatewayError {}
 
+/** What is locked, and the flag that names it. */
+interface Locked {
+  readonly output: string;
+  readonly flag: string;
+}
+
 /** A lock that is held. Called, it is released. */
 export interface Lock {
   (): void;
@@ -58,27 +64,29 @@ export interface Lock {
 }
 
 /**
- * Takes the lock of an output file, until the returned function is called or the process ends. The
+ * Takes the lock of a file or a folder, by a file beside it, until the returned function is called or the process ends. The
  * kernel has the lock (flock(2)). So it also holds between containers that share a folder, and it
  * ends when its holder dies. Bun opens files with `O_CLOEXEC`: no child inherits them, so a HAProxy
  * that lives on does not keep the lock. If somebody removes the lock file, its holder still has it
  * open, which others of this user can see; `renew` makes it again for all the others.
  * @param warn called if the file system has no locks; the gateway then goes on without one
+ * @param flag the one that names it
  * @throws OutputLocked if another gateway has the lock, or GatewayError `config`
  */
 export async function lockOutput(
   output: string,
   warn: (message: string) => void = () => undefined,
+  flag = "--output-file",
 ): Promise<Lock> {
   const path = join(dirname(output), `.${basename(output)}.lock`);
-  let fd = await takeLock(path, output, warn);
+  let fd = await takeLock(path, { output, flag }, warn);
   const release = (): void => {
     if (isAt(path, fd)) rmSync(path, { force: true });
     closeSync(fd);
   };
   const renew = async (): Promise<boolean> => {
     if (isAt(path, fd)) return false;
-    const next = await takeLock(path, output, warn);
+    const next = await takeLock(path, { output, flag }, warn);
     closeSync(fd);
     fd = next;
     return true;
@@ -89,9 +97,10 @@ export async function lockOutput(
 /** Opens and locks a lock file. Returns its descriptor. */
 async function takeLock(
   path: string,
-  output: string,
+  locked: Locked,
   warn: (message: string) => void,
 ): Promise<number> {
+  const { output, flag } = locked;
   try {
     for (let tries = 1; ; tries++) {
       const { fd, isWritable } = openLock(path);
@@ -109,7 +118,7 @@ async function takeLock(
           // It is about to end, or it will make its lock file again.
           rmSync(path);
           closeSync(fd);
-          if (tries >= TRIES) throw lockedBy([other, ...pidScope()].join(" "), output);
+          if (tries >= TRIES) throw lockedBy([other, ...pidScope()].join(" "), locked);
           await pause(PAUSE);
           continue;
         }
@@ -122,13 +131,13 @@ async function takeLock(
       }
       const holder = readFileSync(fd, "utf8");
       closeSync(fd);
-      if (tries >= TRIES) throw lockedBy(holder, output);
+      if (tries >= TRIES) throw lockedBy(holder, locked);
       await pause(PAUSE);
     }
   } catch (error) {
     if (error instanceof GatewayError) throw error;
     throw new GatewayError("config", `Cannot lock "${output}": ${errorMessage(error)}`, {
-      hint: "run the gateway as a user that may write there, or name another --output-file",
+      hint: `run the gateway as a user that may write there, or name another ${flag}`,
       cause: error,
     });
   }
@@ -197,13 +206,13 @@ function lockFile(fd: number): string {
 }
 
 /** @param holder the content of the lock file */
-function lockedBy(holder: string, output: string): OutputLocked {
+function lockedBy(holder: string, { output, flag }: Locked): OutputLocked {
   const [pid = "", ...scope] = holder.split(" ");
   // A process number is valid only in the container or on the host that it comes from.
   const isHere = scope.join(" ") === pidScope().join(" ");
   const who = isHere ? `process ${pid}` : `in the container or on the host "${scope[1] ?? "?"}"`;
   return new OutputLocked("config", `Cannot use "${output}": another gateway (${who}) writes it`, {
-    hint: `end that one${isHere ? ` (kill ${pid})` : ""}, or name another --output-file`,
+    hint: `end that one${isHere ? ` (kill ${pid})` : ""}, or name another ${flag}`,
   });
 }
 
