@@ -92,6 +92,7 @@ async function runGateway(
   const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
   const end = AbortSignal.any([signals.end, upkeep.lost]);
   // HAProxy may have something to say before there is a gateway.
+  let inWords = (message: string): string => message;
   let socket: ApiSocket | undefined;
   let admin: AdminListener | undefined;
   let acme: Acme | undefined;
@@ -114,7 +115,7 @@ async function runGateway(
     const listener: HaproxyListener = {
       restarted: () => void gateway.resync(),
       replaced: async () => desired.setBuild(await usableHaproxy(options.haproxy.program)),
-      explain: (message) => gateway.inWords(message),
+      explain: (message) => inWords(message),
     };
     const haproxy = paths.managed
       ? await startOwn(options, setup, env, log, signals, listener)
@@ -147,6 +148,7 @@ async function runGateway(
       labelPrefix: options.routing.labelPrefix,
       log,
     });
+    inWords = (message) => gateway.inWords(message);
     const history = new History();
     gateway.onState(logState(log, options.routing.labelPrefix, history));
     if (options.once) {
