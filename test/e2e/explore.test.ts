@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, setDefaultTimeout, test } from "bun:test";
+import { removeAll, run } from "../lab/containers.ts";
+import { sharedEngine, type Engine } from "../lab/engine.ts";
+import { importImage } from "../lab/images.ts";
+import { closeGateways, startGateway } from "./gateway.ts";
+import { runToEnd } from "./program.ts";
+setDefaultTimeout(60_000);
+let engine: Engine;
+beforeAll(async () => { engine = await sharedEngine(); });
+afterAll(async () => { closeGateways(); await removeAll(engine); });
+
+test("x", async () => {
+  await importImage(engine, "acme/shop:1.2", { expose: [8000] });
+  await importImage(engine, "acme/cache:1", { expose: [8000], cmd: ["nc", "-ll", "-p", "8000", "-e", "sh", "-c", "printf 'J\\0\\0\\n8.0\\r\\n'"] });
+  await run(engine, "acme/shop:1.2", { name: "shop-1" });
+  await run(engine, "acme/shop:1.2", { name: "new-1", labels: {"gateway.host": "new.example.com", "gateway.service": "new"} });
+  const gateway = await startGateway({ dockerHost: engine.dockerHost, flags: ["--hold=300ms","--listen-https=127.0.0.1:8443", "--acme=me@example.com", "--acme-directory=https://127.0.0.1:1/dir", `--acme-dir=/tmp/w-documents-tmp/acme`] });
+  for (const name of ["shop"]) await gateway.served(`/acme/${name}/`, `${name}-1`);
+  const sh = async (...w: string[]) => console.log("$ " + w.join(" ") + "\n" + Object.values(await runToEnd([...w, `--gateway=${gateway.dir}/haproxy.gateway.sock`])).join("\n"));
+  await run(engine, "acme/cache:1", { name: "cache-1" });
+  await run(engine, "acme/shop:1.2", { name: "slow-1", labels: {"gateway.path": "/slow", "gateway.service": "slow", "gateway.timeout": "5m"} });
+  await Bun.sleep(1500);
+  console.log((await gateway.get("/acme/cache/").catch((e) => ({status: String(e)}))).status);
+  gateway.signal("SIGHUP");
+  await Bun.sleep(3000);
+  await sh("explain", "cache-1");
+  await sh("explain", "/acme/cache/");
+  await sh("explain", "https://new.example.com/");
+  await sh("logs", "-n", "30");
+  await sh("certs");
+  await sh("doctor");
+}, 120000);
