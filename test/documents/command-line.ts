@@ -1,0 +1,41 @@
+// Takes the command lines of the documents apart, as a shell does.
+
+import { parse } from "shell-quote";
+import type { Block } from "./page.ts";
+
+/** A command of a block, and what it is said to print. */
+export interface Shown {
+  readonly line: string;
+  readonly output: string;
+}
+
+/** Behind it is a remark for the reader. */
+const REMARK = /\s{2,}# .*$/;
+
+/**
+ * The commands of a block of `console`: a line that begins with `$` or, for root, with `#`, and goes on where it
+ * ends in a backslash. The lines behind it are what it prints.
+ */
+export function commandsOf({ text }: Pick<Block, "text">): readonly Shown[] {
+  return text
+    .replaceAll("\\\n", " ")
+    .split(/^[$#] (?=\S)/m)
+    .filter((part) => part !== "")
+    .map((part) => {
+      const end = part.includes("\n") ? part.indexOf("\n") : part.length;
+      return { line: part.slice(0, end).replace(REMARK, ""), output: part.slice(end + 1) };
+    });
+}
+
+/** The programs that a line runs, each with its words: several where there is a pipe. */
+export function programsOf(line: string): readonly (readonly string[])[] {
+  const programs: string[][] = [[]];
+  for (const word of parse(line, (name) => `$${name}`)) {
+    if (typeof word === "string") programs.at(-1)?.push(word);
+    else if ("op" in word && word.op === "|") programs.push([]);
+    else if ("op" in word && word.op === "glob") programs.at(-1)?.push(word.pattern);
+    else if ("comment" in word) break;
+    else throw new Error(`${line}: a document shows no ${JSON.stringify(word)}`);
+  }
+  return programs;
+}
