@@ -24,8 +24,8 @@ function whyDead(from: string, target: string): string | undefined {
   if (anchor === undefined) return undefined;
   const page = pages.find((each) => each.path === file);
   if (page === undefined) return `${file} has no headings`;
-  const isThere = page.headings.some((heading) => heading.anchor === anchor);
-  return isThere ? undefined : `${file} has no heading #${anchor}`;
+  const has = page.headings.some((heading) => heading.anchor === anchor);
+  return has ? undefined : `${file} has no heading #${anchor}`;
 }
 
 describe.each(pages.map((page) => [page.path, page] as const))("%s", (path, page) => {

@@ -36,11 +36,13 @@ export interface Block {
 
 /** All documents: those of the root, and those in `docs`. */
 export function readPages(): readonly Page[] {
-  const own = (folder: string): string[] =>
-    readdirSync(join(ROOT, folder))
-      .filter((name) => name.endsWith(".md"))
-      .map((name) => join(folder, name));
-  return [...own("."), ...own("docs")].toSorted().map(readPage);
+  return [...pathsIn("."), ...pathsIn("docs")].toSorted().map(readPage);
+}
+
+function pathsIn(folder: string): readonly string[] {
+  return readdirSync(join(ROOT, folder))
+    .filter((name) => name.endsWith(".md"))
+    .map((name) => join(folder, name));
 }
 
 /** @param path from the root of the repository */
