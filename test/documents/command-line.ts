@@ -27,15 +27,24 @@ export function commandsOf({ text }: Pick<Block, "text">): readonly Shown[] {
     });
 }
 
-/** The programs that a line runs, each with its words: several where there is a pipe. */
+/**
+ * The programs that a line runs, each with its words: several where there is a pipe. Where the output goes is none of
+ * them.
+ */
 export function programsOf(line: string): readonly (readonly string[])[] {
   const programs: string[][] = [[]];
-  for (const word of parse(line, (name) => `$${name}`)) {
+  const words = parse(line, (name) => `$${name}`);
+  for (const [index, word] of words.entries()) {
+    const before = words[index - 1];
+    const isFile = typeof before === "object" && "op" in before && before.op === ">";
+    if (isFile) continue;
     if (typeof word === "string") programs.at(-1)?.push(word);
     else if ("op" in word && word.op === "|") programs.push([]);
     else if ("op" in word && word.op === "glob") programs.at(-1)?.push(word.pattern);
     else if ("comment" in word) break;
-    else throw new Error(`${line}: a document shows no ${JSON.stringify(word)}`);
+    else if (!("op" in word) || word.op !== ">") {
+      throw new Error(`${line}: a document shows no ${JSON.stringify(word)}`);
+    }
   }
   return programs;
 }

@@ -12,7 +12,7 @@ import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { readWords } from "../../src/cli/words.ts";
 import { commandsOf, programsOf } from "./command-line.ts";
 import { problemsOf } from "./labels.ts";
-import { blocksOf, ROOT } from "./page.ts";
+import { blocksOf, proseOf, readPages, ROOT } from "./page.ts";
 
 /** Programs that are not the gateway's: what tries such a line, or why nothing does. */
 const OTHERS: Readonly<Record<string, string>> = {
@@ -41,6 +41,24 @@ describe("the documents' command lines", () => {
   });
 });
 
+/** Of several commands at once, such as `completion bash|zsh|fish`. */
+const SHORTHAND = /\||\.\.\./;
+
+/** In a sentence or a table. What is in capitals there stands for something, and reads as any word. */
+const spoken = readPages().flatMap((page) =>
+  [...proseOf(page).matchAll(/(?<!`)`(docker-api-gateway [^`\n]+)`(?!`)/g)].map(
+    ([, line = ""]) => [page.path, line.replaceAll("\\|", "|")] as const,
+  ),
+);
+
+describe("the command lines in sentences", () => {
+  test("are there", () => expect(spoken.length).toBeGreaterThan(10));
+
+  test.each(spoken.filter(([, line]) => !SHORTHAND.test(line)))("%s: %s", (_, line) => {
+    for (const words of programsOf(line)) tryWords(words);
+  });
+});
+
 /** @throws Error if these words could not be typed so */
 function tryWords([program = "", ...words]: readonly string[]): void {
   switch (program) {
@@ -60,7 +78,9 @@ function tryWords([program = "", ...words]: readonly string[]): void {
 /** As `main.ts` reads them, but that it then runs the command. */
 function tryGateway(words: readonly string[]): void {
   const { command, rest } = findCommand(normalise(words));
-  const { values } = readWords(command, rest, {});
+  const { values, argument } = readWords(command, rest, {});
+  const choices = command.argument?.choices;
+  if (choices !== undefined && argument !== undefined) expect(choices).toContain(argument);
   const given = Object.entries(values).filter(([name]) => Object.hasOwn(GATEWAY_FLAGS, name));
   const raw: RawOptions = Object.fromEntries(given);
   parseOptions(raw);
@@ -91,6 +111,7 @@ describe("what cannot be typed is found", () => {
     ["a value that is wrong", "docker-api-gateway --hold=soon"],
     ["a flag of another command", "docker-api-gateway install --once"],
     ["a word too many", "docker-api-gateway routes /shop"],
+    ["a word that is none of its", "docker-api-gateway template paths > my.hbs"],
     ["a label that does not exist", "docker run -d --label gateway.hots=a.example.com acme/shop"],
     ["a label's value that is wrong", "docker run -d -l gateway.port=x acme/shop"],
     ["a script that does not exist", "npm run nothing"],
