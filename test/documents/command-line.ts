@@ -1,7 +1,7 @@
 // Takes the command lines of the documents apart, as a shell does.
 
 import { parse } from "shell-quote";
-import type { Block } from "./page.ts";
+import { blocksOf, readPage, type Block } from "./page.ts";
 
 /** A command of a block, and what it is said to print. */
 export interface Shown {
@@ -47,4 +47,19 @@ export function programsOf(line: string): readonly (readonly string[])[] {
     }
   }
   return programs;
+}
+
+/** The commands under a heading of a page, and under those below it. @throws Error if there is no such heading */
+export function shownUnder(path: string, title: string): readonly Shown[] {
+  const page = readPage(path);
+  const at = page.headings.findIndex((heading) => heading.title === title);
+  const own = page.headings[at];
+  if (own === undefined) throw new Error(`${path} has no heading "${title}"`);
+  const rest = page.headings.slice(at + 1);
+  const end = rest.findIndex(({ level }) => level <= own.level);
+  const below = end === -1 ? rest : rest.slice(0, end);
+  const anchors = [own, ...below].map(({ anchor }) => anchor);
+  return blocksOf("console", [page])
+    .filter(({ anchor }) => anchors.includes(anchor))
+    .flatMap((block) => commandsOf(block));
 }

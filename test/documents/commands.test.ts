@@ -20,7 +20,7 @@ const OTHERS: Readonly<Record<string, string>> = {
   sh: "behind curl, for install.sh: test/release/install",
   grep: "behind curl, which test/e2e/admin asks",
   apt: "changes this machine; test/lab/setup installs the same",
-  tar: "writes to the root of this machine",
+  tar: "writes to the root of a machine: test/systemd/backup",
   export: "is the shell's",
 };
 

@@ -11,7 +11,7 @@ import {
   test,
 } from "bun:test";
 import { dirname, join } from "node:path";
-import { commandsOf, programsOf } from "../documents/command-line.ts";
+import { programsOf, shownUnder } from "../documents/command-line.ts";
 import { blocksOf, readPage } from "../documents/page.ts";
 import { run, removeAll } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
@@ -35,21 +35,6 @@ afterEach(async () => {
 });
 
 afterAll(closeGateways);
-
-/** The commands under a heading of a page, and of those below it, each with what it is said to print. */
-function shownUnder(path: string, title: string): readonly (readonly [string, string])[] {
-  const page = readPage(path);
-  const at = page.headings.findIndex((heading) => heading.title === title);
-  const own = page.headings[at];
-  if (own === undefined) throw new Error(`${path} has no heading "${title}"`);
-  const rest = page.headings.slice(at + 1);
-  const end = rest.findIndex(({ level }) => level <= own.level);
-  const anchors = [own, ...rest.slice(0, end)].map(({ anchor }) => anchor);
-  return blocksOf("console", [page])
-    .filter(({ anchor }) => anchors.includes(anchor))
-    .flatMap((block) => commandsOf(block))
-    .map(({ line, output }) => [line, output]);
-}
 
 /** The text without what is another one on every machine, its columns as wide as they come. */
 function alike(text: string): string {
@@ -96,13 +81,13 @@ frontend f
 `,
   });
   const shown = shownUnder("docs/operating.md", "Ask it");
-  expect(shown.map(([command]) => command.split(" ")[1])).toEqual([
+  expect(shown.map(({ line }) => line.split(" ")[1])).toEqual([
     "routes",
     "explain",
     "explain",
     "doctor",
   ]);
-  for (const [line, output] of shown) {
+  for (const { line, output } of shown) {
     await compare(line, output, `${gateway.dir}/haproxy.gateway.sock`);
   }
   await another.stop();
@@ -141,9 +126,9 @@ test("under 'Troubleshooting' is what the program says of each symptom", async (
   const socket = `${gateway.dir}/haproxy.gateway.sock`;
   const lines = shownUnder("docs/operating.md", "Troubleshooting");
   // The reload is to be the last change: what follows it, and of no container, is told later.
-  const reload = lines.filter(([line]) => line.includes(" logs "));
+  const reload = lines.filter(({ line }) => line.includes(" logs "));
   expect(reload).toHaveLength(1);
-  for (const [line, output] of reload) await compare(line, output, socket);
+  for (const { line, output } of reload) await compare(line, output, socket);
 
   await gateway.until(async () => {
     expect((await gateway.get("/acme/cache/")).status).toBe(502);
@@ -152,9 +137,9 @@ test("under 'Troubleshooting' is what the program says of each symptom", async (
   });
   await gateway.answers("/acme/wiki/", 503);
   expect((await gateway.get("/cart", { headers: { Host: "www.example.com" } })).status).toBe(403);
-  const others = lines.filter(([line]) => !line.includes(" logs "));
+  const others = lines.filter(({ line }) => !line.includes(" logs "));
   expect(others.length).toBeGreaterThan(6);
-  for (const [line, output] of others) {
+  for (const { line, output } of others) {
     await gateway.until(() => compare(line, output, socket));
   }
 });
@@ -164,7 +149,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await importImage(engine, "acme/shop:1.2", { expose: [8000] });
     // The port that the README's URLs have; this network is the test's own.
     await startGateway({ version, dockerHost: engine.dockerHost, port: 80 });
-    const lines = shownUnder("README.md", "docker-api-gateway").map(([line]) => line);
+    const lines = shownUnder("README.md", "docker-api-gateway").map(({ line }) => line);
     const [start = "", ask = ""] = lines;
     expect(start).toStartWith("docker run ");
     const started = await shell(start);
