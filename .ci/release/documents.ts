@@ -32,12 +32,12 @@ export async function documents(root: string): Promise<Documents> {
   };
 }
 
-/** The pages that the README leads to, and the files that these name, but pictures. */
+/** The pages that the README leads to, and the files that these name, but pictures that are no text. */
 export function pages(root: string): readonly string[] {
   return readdirSync(join(root, "docs"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => relative(root, join(entry.parentPath, entry.name)))
-    .filter((path) => !path.startsWith("docs/images/"))
+    .filter((path) => !path.endsWith(".png"))
     .toSorted();
 }
 
