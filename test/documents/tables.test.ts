@@ -7,6 +7,7 @@ import { GATEWAY_FLAGS } from "../../src/cli/gateway-flags.ts";
 import { EXIT_STATUS } from "../../src/lib/errors.ts";
 import { LABEL_PREFIX, LABELS } from "../../src/routing/labels.ts";
 import { otherProtocolAt } from "../../src/routing/other-protocols.ts";
+import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
 import { HELPERS } from "../../src/template/helpers.ts";
 import { problemsOf } from "./labels.ts";
 import { proseOf, readPage, readPages, type Page } from "./page.ts";
@@ -81,6 +82,18 @@ test("docs/routing.md names ports that are left out, and others that are not", (
   expect(all.length).toBeGreaterThan(50);
   const left = all.filter((port) => otherProtocolAt(port, [port]) !== undefined);
   expect(left).toEqual(all.filter((port) => !http.includes(port)));
+});
+
+test("docs/operating.md explains each answer of the gateway itself", () => {
+  const { text } = readPage("docs/operating.md");
+  const [, section = ""] = text.split("\n## What an answer means\n");
+  const [own = ""] = section.split("\n## ");
+  const explained = spansOf(own).filter((span) => /^[A-Z].*\.$/.test(span));
+  const all = Object.values({ ...TEMPLATES, ...PARTIALS }).join("\n");
+  const said = [...all.matchAll(/(?:\btext=|text\/plain string )"([^"{]+?)(?:\\n)?"/g)];
+  expect(explained.toSorted()).toEqual([
+    ...new Set(said.map(([, answer = ""]) => answer).toSorted()),
+  ]);
 });
 
 /** What is said of a label that does not exist; nothing, if it does. */
