@@ -2,14 +2,14 @@
 // and sets the exit status.
 
 import { fstatSync } from "node:fs";
-import type { Command, CommandIo, Signals } from "./cli/command.ts";
+import type { CommandIo, Signals } from "./cli/command.ts";
 import { COMMANDS, findCommand, PROGRAM } from "./cli/commands.ts";
 import { describeError, EXIT_STATUS, GatewayError, systemCode } from "./lib/errors.ts";
-import { normalise, readFlags } from "./cli/flags.ts";
+import { normalise } from "./cli/flags.ts";
 import { helpOf } from "./cli/help.ts";
 import { createLogger } from "./lib/log.ts";
-import { nearest } from "./lib/text.ts";
 import { isJournal } from "./cli/setup.ts";
+import { readWords } from "./cli/words.ts";
 
 /** The commit that the program was built from. .ci/build.ts sets it. */
 declare const GATEWAY_COMMIT: string | undefined;
@@ -80,27 +80,7 @@ async function main(argv: readonly string[]): Promise<number> {
     io.write(`${PROGRAM.name} ${VERSION}\n`);
     return 0;
   }
-  const { values, typed, positionals } = readFlags(rest, command.flags, process.env);
-  const places = [command.argument, command.more].filter((each) => each !== undefined);
-  const [extra] = positionals.slice(places.length);
-  const [argument, more] = positionals;
-  if (extra !== undefined) throw unknownWord(extra, command);
-  if (argument === undefined && command.argument?.required) {
-    const what = command.argument.name.toUpperCase();
-    throw new GatewayError("usage", `Cannot run ${command.name}: ${what} is missing`, {
-      hint: `such as: ${command.examples[0]?.[0]}`,
-    });
-  }
-  return command.run({ values, typed, argument, more }, io);
-}
-
-function unknownWord(word: string, { name }: Command): GatewayError {
-  const names = COMMANDS.map((command) => command.name).filter((each) => each !== "");
-  const meant = name === "" ? nearest(word, names) : undefined;
-  const state = name === "" ? "there is no such command" : "it is one word too many";
-  return new GatewayError("usage", `Cannot understand "${word}": ${state}`, {
-    hint: meant === undefined ? "--help lists what there is" : `did you mean ${meant}?`,
-  });
+  return command.run(readWords(command, rest, process.env), io);
 }
 
 // A reader such as `| head` closes the pipe when it has enough. That is not a failure.

@@ -1,7 +1,7 @@
 // Makes the documents in an archive: texts, completions, manual page and licences.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import type { Documents } from "./archive.ts";
 import { productionPackages } from "./packages.ts";
 import { run } from "./run.ts";
@@ -21,7 +21,7 @@ export async function documents(root: string): Promise<Documents> {
   const completions = Object.entries(COMPLETIONS).map(
     async ([shell, name]) => [`completions/${name}`, await printed("completion", shell)] as const,
   );
-  const texts = ["LICENSE", "README.md", "CHANGELOG.md"].map(
+  const texts = ["LICENSE", "README.md", "CHANGELOG.md", ...pages(root)].map(
     (name) => [name, readFileSync(join(root, name), "utf8")] as const,
   );
   return {
@@ -30,6 +30,15 @@ export async function documents(root: string): Promise<Documents> {
     "man/docker-api-gateway.8": await printed("man"),
     "THIRD-PARTY-LICENSES": thirdPartyLicences(root),
   };
+}
+
+/** The pages that the README leads to, and the files that these name, but pictures that are no text. */
+export function pages(root: string): readonly string[] {
+  return readdirSync(join(root, "docs"), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((path) => !path.endsWith(".png"))
+    .toSorted();
 }
 
 /** The licences of all that is compiled into the program. They require to be passed on with it. */

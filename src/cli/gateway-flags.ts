@@ -1,4 +1,4 @@
-// The flags of the gateway; the commands share them, and the README lists them.
+// The flags of the gateway; the commands share them, and docs/options.md lists them.
 
 import type { FlagDefs } from "./flags.ts";
 

@@ -216,7 +216,7 @@ function letIn(
     unheededGuards(routes, files).map(({ route, label }) => [
       route,
       `label ${route.rules.prefix}${label} keeps somebody out of ${nameOf(route)}, and template ` +
-        `${template} does not heed it: it would let everybody in (see "mark" in the README)`,
+        `${template} does not heed it: it would let everybody in (see "mark" in docs/templates.md)`,
     ]),
   );
   if (reasons.size === 0) return {};

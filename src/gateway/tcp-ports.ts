@@ -173,7 +173,7 @@ export function notForwarded(
       if (count === 1) return [];
       const why =
         count === 0
-          ? `template ${template} does not listen at tcp port ${port} (see {{> tcp}} in the README)`
+          ? `template ${template} does not listen at tcp port ${port} (see {{> tcp}} in docs/templates.md)`
           : `template ${template} listens at port ${port} for something else`;
       return [...servers, ...waiting].map(({ id }) => [id, why]);
     }),

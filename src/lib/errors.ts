@@ -13,7 +13,7 @@ export type ErrorCode =
   | "gateway"
   | "bug";
 
-/** The exit status of each kind of failure. The README lists them too. */
+/** The exit status of each kind of failure. docs/options.md lists them too. */
 export const EXIT_STATUS: Readonly<Record<ErrorCode, number>> = {
   bug: 1,
   usage: 2,

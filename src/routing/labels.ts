@@ -210,6 +210,14 @@ const ERROR = row(one(parseFile), "the path of a file, such as /srv/pages/404.ht
 /** All labels that a route may have. */
 const OF_ANY_ROUTE = { ...OF_ROUTE, ...OF_PORT, ...OF_SERVERS, ...OF_RULES };
 
+/**
+ * All labels of a container and of the route that it has by itself, without what they begin with. Those of
+ * headers and of pages have a part of the user's naming, and are not among them.
+ */
+export const LABELS: readonly string[] = [
+  ...new Set([...Object.keys(OF_CONTAINER), ...Object.keys(OF_ANY_ROUTE)]),
+];
+
 function row<T>(parse: Parser<T>, allowed: string, cost: Cost): Row<T> {
   return { parse, allowed, cost };
 }
@@ -420,7 +428,7 @@ function spellingWarnings(label: string, prefix: string): string[] {
   const ofRoute = Object.keys(OF_ANY_ROUTE);
   const known =
     routeName === ""
-      ? [...Object.keys(OF_CONTAINER), ...ofRoute].map((key) => prefix + key)
+      ? LABELS.map((key) => prefix + key)
       : ofRoute.map((key) => `${prefix}route.${routeName}.${key}`);
   // At most two typing errors. With more differences it is a label of another program.
   const meant = known.find((each) => distance(each, label) <= 2);

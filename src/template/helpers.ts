@@ -3,7 +3,7 @@
 import type { HelperDelegate, HelperOptions } from "handlebars";
 import { compareVersions } from "../lib/text.ts";
 
-/** The helpers by name. The README has an example of each. */
+/** The helpers by name. docs/templates.md has an example of each. */
 export const HELPERS: Readonly<Record<string, HelperDelegate>> = {
   eq: (a: unknown, b: unknown) => a === b,
   ne: (a: unknown, b: unknown) => a !== b,

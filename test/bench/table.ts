@@ -1,4 +1,4 @@
-// The table of results, as the README has it: a row for what is measured, a column for each program.
+// The table of results, as docs/operating.md has it: a row for what is measured, a column for each program.
 
 import type { Engine } from "../lab/engine.ts";
 import type { Cell } from "./cell.ts";

@@ -73,14 +73,14 @@ test("it tells of every flag, with the variable of each of the gateway's", () =>
   expect(words).toContain(" install does not take --once. ");
 });
 
-test("it tells of every exit status, as the README does", () => {
+test("it tells of every exit status, as docs/options.md does", () => {
   const statuses = [...sectionOf("EXIT STATUS").matchAll(/^ {7}(\d+) /gm)].map(([, n]) =>
     Number(n),
   );
   const own = [0, 3, ...Object.values(EXIT_STATUS)];
   expect(statuses).toEqual(own.toSorted((one, other) => one - other));
-  const readme = readFileSync(join(import.meta.dir, "../../README.md"), "utf8");
-  const [, table = ""] = readme.split("| exit status | |");
+  const options = readFileSync(join(import.meta.dir, "../../docs/options.md"), "utf8");
+  const [, table = ""] = options.split("| exit status | |");
   const rows = [...table.matchAll(/^\| (\d+) \| /gm)].map(([, n]) => Number(n));
   expect(rows).toEqual(statuses);
 });

@@ -304,7 +304,7 @@ describe("a template of one's own that does not heed who is kept out", () => {
     expect(made(ROUTES, [kept, open])).toEqual({
       served: ["open"],
       rejections: {
-        web: `label gateway.${label} keeps somebody out of /foo/bar, and template /my.hbs does not heed it: it would let everybody in (see "mark" in the README)`,
+        web: `label gateway.${label} keeps somebody out of /foo/bar, and template /my.hbs does not heed it: it would let everybody in (see "mark" in docs/templates.md)`,
       },
     });
   });

@@ -137,7 +137,7 @@ describe("a template of one's own", () => {
 
   test("that forwards no bytes has none of these containers", () => {
     expect(rejected(WITH_SOCKET, [own, web])).toEqual({
-      db: "template my.hbs does not listen at tcp port 5433 (see {{> tcp}} in the README)",
+      db: "template my.hbs does not listen at tcp port 5433 (see {{> tcp}} in docs/templates.md)",
     });
     expect(rejected(WITH_TCP, [own, web])).toEqual({});
     expect(rejected(`${WITH_SOCKET}{{> tcp}}`, [own, web])).toEqual({});

@@ -172,7 +172,7 @@ function readerOf(files: Readonly<Record<string, string>>): DesiredSettings["lab
 function readTemplate(name: string, builtIn: keyof typeof TEMPLATES): Template {
   const own = place(name, "template.hbs");
   const source = existsSync(own)
-    ? { name: own, text: readFileSync(own, "utf8") }
+    ? { name: own, text: readFileSync(own, "utf8"), isOwn: true }
     : { name: builtIn, text: TEMPLATES[builtIn] };
   return compileTemplate(source, PARTIALS);
 }

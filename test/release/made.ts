@@ -28,8 +28,8 @@ export async function makeRelease(
     "bun-types/docs/project/license.mdx",
     "nanotar",
   ];
-  for (const name of ["README.md", "LICENSE", "CHANGELOG.md"])
-    cpSync(join(ROOT, name), join(checkout, name));
+  for (const name of ["README.md", "LICENSE", "CHANGELOG.md", "docs"])
+    cpSync(join(ROOT, name), join(checkout, name), { recursive: true });
   for (const name of modules.map((each) => join("node_modules", each))) {
     mkdirSync(join(checkout, name, ".."), { recursive: true });
     cpSync(join(ROOT, name), join(checkout, name), { recursive: true });

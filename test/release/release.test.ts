@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
+import { pages } from "../../.ci/release/documents.ts";
 import { productionPackages } from "../../.ci/release/packages.ts";
 import { openDir, programPath, run, type Finished } from "./commands.ts";
 import { SCRIPT } from "./installer.ts";
@@ -16,6 +17,7 @@ const { version } = manifest;
 const KINDS = ["linux-x64", "linux-arm64", "linux-x64-musl", "linux-arm64-musl"];
 const NAME = "docker-api-gateway";
 const BASE = `${NAME}-${version}`;
+const PAGES = pages(join(import.meta.dir, "../.."));
 /** Making two releases takes half a minute on an idle machine, and npm may have to fetch. */
 const MAKE_MS = 600_000;
 
@@ -77,6 +79,7 @@ test.each(KINDS)("the archive for %s has the program and what belongs to it", as
       "README.md",
       "THIRD-PARTY-LICENSES",
       ...[`_${NAME}`, `${NAME}.bash`, `${NAME}.fish`].map((name) => `completions/${name}`),
+      ...PAGES,
       `man/${NAME}.8`,
     ].map((path) => [
       path === NAME ? "-rwxr-xr-x" : "-rw-r--r--",
@@ -98,10 +101,11 @@ test("with the program come its documents, its licences, and what shells and man
   const archive = join(dir, `${BASE}-linux-x64.tar.gz`);
   const words = ["tar", "-xzf", archive, "-C", into, "--strip-components=1", `--exclude=*/${NAME}`];
   expect((await run(words)).status).toBe(0);
-  for (const name of ["LICENSE", "README.md", "CHANGELOG.md"]) {
+  for (const name of ["LICENSE", "README.md", "CHANGELOG.md", ...PAGES]) {
     const own = readFileSync(join(checkouts[0] ?? "", name), "utf8");
     expect(readFileSync(join(into, name), "utf8")).toBe(own);
   }
+  expect(PAGES).toContain("docs/labels.md");
   const licences = readFileSync(join(into, "THIRD-PARTY-LICENSES"), "utf8");
   for (const { name } of productionPackages(checkouts[0] ?? "")) expect(licences).toContain(name);
   expect(licences).toContain("JavaScriptCore");
