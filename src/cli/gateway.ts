@@ -92,7 +92,7 @@ async function runGateway(
   const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
   const end = AbortSignal.any([signals.end, upkeep.lost]);
   // HAProxy may have something to say before there is a gateway.
-  let inWords = (message: string): string => message;
+  let inWords: ((message: string) => string) | undefined;
   let socket: ApiSocket | undefined;
   let admin: AdminListener | undefined;
   let acme: Acme | undefined;
@@ -115,7 +115,7 @@ async function runGateway(
     const listener: HaproxyListener = {
       restarted: () => void gateway.resync(),
       replaced: async () => desired.setBuild(await usableHaproxy(options.haproxy.program)),
-      explain: (message) => inWords(message),
+      explain: (message) => inWords?.(message) ?? message,
     };
     const haproxy = paths.managed
       ? await startOwn(options, setup, env, log, signals, listener)
