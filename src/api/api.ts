@@ -10,6 +10,8 @@ import { readRoutes } from "./routes.ts";
 import { renew } from "./renewal.ts";
 import { whereItLeads } from "./self-check.ts";
 import type { Running } from "./running.ts";
+import { trafficDocument } from "./traffic/document.ts";
+import type { Traffic } from "./traffic/traffic.ts";
 import { stateDocument, type Counted, type Facts } from "./state.ts";
 import type { Acme } from "../acme/acme.ts";
 import type { History } from "../gateway/history.ts";
@@ -43,6 +45,8 @@ export interface Subject {
   https(): Https;
   /** Who asks an authority for certificates; undefined: nobody does. */
   acme(): Pick<Acme, "renew" | "whereItLeads"> | undefined;
+  /** What went on in the last hour; undefined: nothing is kept of it. */
+  traffic(): Traffic | undefined;
   /** Reads everything again. Resolves after the pass. */
   resync(): Promise<void>;
 }
@@ -76,6 +80,11 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
         headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
       });
     },
+  },
+  "/v1/traffic": {
+    method: "GET",
+    answer: (subject, { searchParams }) =>
+      json(trafficDocument(subject.traffic(), servicesOf(subject), searchParams)),
   },
   "/v1/config": {
     method: "GET",

@@ -8,6 +8,7 @@ import { AdminListener } from "../api/admin/listener.ts";
 import { createApi, type Subject } from "../api/api.ts";
 import { ownRunning } from "../api/running.ts";
 import { ApiSocket } from "../api/socket.ts";
+import { Traffic } from "../api/traffic/traffic.ts";
 import { chooseDocker } from "../docker/choice.ts";
 import { History } from "../gateway/history.ts";
 import { currentReach } from "../gateway/host.ts";
@@ -97,6 +98,7 @@ async function runGateway(
   let admin: AdminListener | undefined;
   let acme: Acme | undefined;
   let acmeLock: Lock | undefined;
+  let traffic: Traffic | undefined;
   try {
     const group = groupOfDocker(options.dockerHost, env);
     if (options.admin !== undefined && !options.once) {
@@ -189,6 +191,7 @@ async function runGateway(
         warnings: settings.certificates.warnings,
       }),
       acme: () => acme,
+      traffic: () => traffic,
       resync: () => gateway.resync(),
     };
     const api = createApi(subject, log);
@@ -198,6 +201,8 @@ async function runGateway(
     if (admin !== undefined && access !== undefined) {
       const { handler, listener: hear } = createAdmin(subject, api, access);
       gateway.onState(hear);
+      traffic = new Traffic(subject, log);
+      void traffic.run();
       admin.answer(handler);
       if (admin.socket !== undefined) upkeep.keep(admin.socket);
     }
@@ -252,6 +257,7 @@ async function runGateway(
     upkeep.lost.throwIfAborted();
   } finally {
     await socket?.close();
+    traffic?.close();
     await admin?.close();
     await acme?.close();
     await accessLog?.close();

@@ -13,7 +13,7 @@ import { CONTENT_TYPE } from "../../lib/prometheus.ts";
 const OPEN = ["/healthz", "/readyz"];
 
 /** What of the API is there, too. HAProxy's files have hashes of passwords, and are told at the unix socket alone. */
-const OF_API = ["/v1/state", "/v1/explain", "/v1/changes", "/v1/certificates"];
+const OF_API = ["/v1/state", "/v1/explain", "/v1/changes", "/v1/traffic", "/v1/certificates"];
 
 const PATHS = [...OPEN, "/metrics", ...OF_API];
 

@@ -1,6 +1,7 @@
 // What goes on at each backend, from two looks at what HAProxy counted. Pure.
 
 import type { RouteRow } from "../../api/routes.ts";
+import { grown } from "../../haproxy/runtime/stats.ts";
 import { compare } from "../../lib/text.ts";
 
 /** A line of the table: a backend with all its routes, as HAProxy counts them together. */
@@ -67,11 +68,6 @@ export function trafficBetween(
       },
     ];
   });
-}
-
-/** How much a counter has grown. After a reload it begins again. */
-function grown(before: number, after: number): number {
-  return after < before ? after : after - before;
 }
 
 const VALUES: Readonly<Record<Exclude<Column, "n">, (row: Traffic) => number>> = {

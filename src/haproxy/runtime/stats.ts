@@ -88,6 +88,11 @@ export async function readTotals(ask: Runtime["ask"]): Promise<Totals[]> {
   });
 }
 
+/** How much a counter has grown. After a reload it begins again. */
+export function grown(before: number, after: number): number {
+  return after < before ? after : after - before;
+}
+
 /** Whether the requests for a backend wait for a container. @param servers all of its servers */
 export function requestsWait(servers: readonly ServerStats[]): boolean {
   const up = servers.filter(({ state }) => state === "up");
