@@ -44,7 +44,7 @@ export function whyRefused(
     status: 401,
     code: "unauthorized",
     message: "it takes the token of --admin-token-file",
-    hint: "Authorization: Bearer TOKEN",
+    hint: "Authorization: Bearer TOKEN, or the token as the password of any user",
   };
 }
 
@@ -83,10 +83,20 @@ function isOfOtherOrigin({ headers }: Request, host: string): boolean {
   return origin.replace(/^https?:\/\//, "").toLowerCase() !== host.toLowerCase();
 }
 
-/** Source: RFC 6750, section 2.1. */
 function hasToken({ headers }: Request, token: string): boolean {
-  const [, given] = /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "") ?? [];
+  const given = givenToken(headers.get("authorization") ?? "");
   return given !== undefined && timingSafeEqual(digest(given), digest(token));
+}
+
+/**
+ * The token that a request has: as it is, or as the password of a user of any name, as browsers have it.
+ * Sources: RFC 6750, section 2.1; RFC 7617, section 2.
+ */
+function givenToken(authorization: string): string | undefined {
+  const [, scheme = "", given = ""] = /^(bearer|basic) +(\S+) *$/i.exec(authorization) ?? [];
+  if (scheme.toLowerCase() !== "basic") return given || undefined;
+  const [, password] = /^[^:]*:(.*)$/s.exec(Buffer.from(given, "base64").toString()) ?? [];
+  return password;
 }
 
 /** Texts of the same length, so that the comparison takes the same time for all of them. */

@@ -6,6 +6,7 @@ import { createMetrics } from "../metrics/metrics.ts";
 import { Latency } from "../metrics/latency.ts";
 import { whyRefused, type AccessRules } from "./access.ts";
 import { Health } from "./health.ts";
+import { pageAnswer } from "./page.ts";
 import type { StateListener } from "../../gateway/gateway.ts";
 import { CONTENT_TYPE } from "../../lib/prometheus.ts";
 
@@ -15,7 +16,10 @@ const OPEN = ["/healthz", "/readyz"];
 /** What of the API is there, too. HAProxy's files have hashes of passwords, and are told at the unix socket alone. */
 const OF_API = ["/v1/state", "/v1/explain", "/v1/changes", "/v1/traffic", "/v1/certificates"];
 
-const PATHS = [...OPEN, "/metrics", ...OF_API];
+/** With it a browser asks a person for the token. Source: RFC 7617, section 2. */
+const CHALLENGE = 'Basic realm="docker-api-gateway", charset="UTF-8"';
+
+const PATHS = ["/", ...OPEN, "/metrics", ...OF_API];
 
 export interface Admin {
   readonly handler: Handler;
@@ -42,23 +46,33 @@ export function createAdmin(subject: Subject, api: Handler, rules: AccessRules):
       latency.note(state, before);
     },
     async handler(request) {
-      const { pathname } = new URL(request.url);
-      const refused = whyRefused(request, rules, OPEN.includes(pathname));
-      if (refused !== undefined) {
-        const { status, code, message, hint } = refused;
-        const headers = status === 401 ? { "www-authenticate": "Bearer" } : {};
-        return refusal(status, code, message, hint, headers);
-      }
-      if (request.method !== "GET" && request.method !== "HEAD") {
-        const message = `nothing can be changed here: ${pathname} takes GET`;
-        return refusal(405, "method-not-allowed", message, "", { allow: "GET, HEAD" });
-      }
-      if (OF_API.includes(pathname)) return api(request);
-      const answer = Object.hasOwn(answers, pathname) ? answers[pathname] : undefined;
-      if (answer !== undefined) return answer();
-      return refusal(404, "not-found", `there is no ${pathname}; there are ${PATHS.join(", ")}`);
+      const answer = await answerTo(request);
+      // A browser that knows the token sends it whoever asks: pages of others get nothing to read.
+      answer.headers.set("x-content-type-options", "nosniff");
+      answer.headers.set("cross-origin-resource-policy", "same-origin");
+      return answer;
     },
   };
+
+  async function answerTo(request: Request): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const refused = whyRefused(request, rules, OPEN.includes(pathname));
+    if (refused !== undefined) {
+      const { status, code, message, hint } = refused;
+      const headers = status === 401 ? { "www-authenticate": CHALLENGE } : {};
+      return refusal(status, code, message, hint, headers);
+    }
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      const message = `nothing can be changed here: ${pathname} takes GET`;
+      return refusal(405, "method-not-allowed", message, "", { allow: "GET, HEAD" });
+    }
+    if (OF_API.includes(pathname)) return api(request);
+    const answer = Object.hasOwn(answers, pathname) ? answers[pathname] : undefined;
+    if (answer !== undefined) return answer();
+    const page = pageAnswer(pathname, request);
+    if (page !== undefined) return page;
+    return refusal(404, "not-found", `there is no ${pathname}; there are ${PATHS.join(", ")}`);
+  }
 }
 
 /** @param problems a sentence each; empty: all is well */

@@ -1,6 +1,6 @@
 // The last hour of one thing that is counted, as points of the same length. Pure.
 
-/** How long a point is, in seconds. To look at 1,000 services takes the gateway about 10 ms: 0.1 % of a core. */
+/** How long a point is, in seconds. To look at 1,000 services takes the gateway 23 ms, which is 0.2 % of a core. */
 export const POINT = 10;
 /** An hour. */
 export const POINTS = 3600 / POINT;
