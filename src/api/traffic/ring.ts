@@ -6,7 +6,7 @@ export const POINT = 10;
 export const POINTS = 3600 / POINT;
 
 /** What a point tells. */
-export const KINDS = ["requests", "errors", "times"] as const;
+const KINDS = ["requests", "errors", "times"] as const;
 export type Kind = (typeof KINDS)[number];
 
 /** Points, the oldest first; null: not known. */

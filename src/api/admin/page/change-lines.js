@@ -3,7 +3,7 @@
 import { addressOf } from "./address.js";
 import { html } from "./html.js";
 import { Mark } from "./mark.js";
-import { ago, duration } from "./numbers.js";
+import { ago, count, duration } from "./numbers.js";
 
 /** @typedef {import("./known.js").Change} Change */
 /** @typedef {import("./mark.js").Sign} Sign */
@@ -28,20 +28,79 @@ const WAYS = {
   none: "HAProxy had it already",
 };
 
+/** So many changes of one kind are one line where there is little room. */
+const MANY = 4;
+
+/**
+ * The last changes, where there is little room.
+ * @param {object} props
+ * @param {readonly Change[]} props.changes the newest first
+ * @param {number} props.room how many lines there may be
+ */
+export function LastChanges({ changes, room }) {
+  const now = Date.now();
+  if (changes.length === 0) return html`<p class="none">Nothing has changed yet.</p>`;
+  return html`<ol class="changes short">
+    ${groupsOf(changes, room).map(([change, ...more]) => {
+      if (change === undefined) return undefined;
+      const how = [howOf(change), ago(change.time, now)].filter(Boolean).join(" · ");
+      return html`<li key=${change.id}>
+        <${Mark} sign=${signOf(change)} />
+        <div class="change-what">
+          ${
+            more.length === 0
+              ? whatOf(change)
+              : html`<b>${change.event}</b> ${count(more.length + 1, "container")}`
+          }
+        </div>
+        <time class="change-how" datetime=${change.time}>${how}</time>
+      </li>`;
+    })}
+  </ol>`;
+}
+
+/**
+ * The changes by lines. Many that came together with the same event are one.
+ * @param {readonly Change[]} changes the newest first
+ * @param {number} room how many lines there may be
+ * @returns {readonly (readonly Change[])[]}
+ */
+export function groupsOf(changes, room) {
+  /** @type {(readonly Change[])[]} */
+  const groups = [];
+  let first = 0;
+  while (first < changes.length && groups.length < room) {
+    let end = first + 1;
+    while (end < changes.length && isAlike(changes[first], changes[end])) end += 1;
+    if (end - first < MANY) end = first + 1;
+    groups.push(changes.slice(first, end));
+    first = end;
+  }
+  return groups;
+}
+
+/**
+ * @param {Change | undefined} one
+ * @param {Change | undefined} other
+ */
+function isAlike(one, other) {
+  if (one?.container === undefined || other?.container === undefined) return false;
+  return one.event === other.event && one.level === other.level && one.time === other.time;
+}
+
 /**
  * @param {object} props
  * @param {readonly Change[]} props.changes the newest first
- * @param {boolean} [props.isShort] whether there is little room
  */
-export function ChangeLines({ changes, isShort = false }) {
+export function ChangeLines({ changes }) {
   const now = Date.now();
   if (changes.length === 0) return html`<p class="none">Nothing has changed yet.</p>`;
-  return html`<ol class=${`changes ${isShort ? "short" : ""}`}>
+  return html`<ol class="changes">
     ${changes.map(
       (change) =>
         html`<li key=${change.id}>
           <${Mark} sign=${signOf(change)} />
-          <div class="change-what">${whatOf(change)} ${isShort ? "" : whyOf(change)}</div>
+          <div class="change-what">${whatOf(change)} ${whyOf(change)}</div>
           <div class="change-how">${howOf(change)}</div>
           <time datetime=${change.time} title=${new Date(change.time).toLocaleString()}
             >${ago(change.time, now)}</time

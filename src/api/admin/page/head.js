@@ -2,7 +2,7 @@
 
 import { html } from "./html.js";
 import { Mark } from "./mark.js";
-import { wrongCount } from "./not-routed.js";
+import { wrongOf } from "./not-routed.js";
 import { Theme } from "./theme.js";
 
 /** @typedef {import("./address.js").ViewName} ViewName */
@@ -13,7 +13,7 @@ import { Theme } from "./theme.js";
  * @param {import("./known.js").Known} props.known
  */
 export function Head({ view, known: { state, certificates, lost } }) {
-  const wrong = state === undefined ? 0 : wrongCount(state);
+  const wrong = state === undefined ? 0 : wrongOf(state).count;
   return html`<header>
     <a class="brand" href="#/"
       ><img src="page/icon.svg" alt="" width="24" height="24" /> <span>docker-api-gateway</span></a

@@ -7,39 +7,41 @@ import { Mark } from "./mark.js";
 /** @typedef {import("./known.js").State} State */
 
 /**
- * Says how many things are not as somebody wants them.
+ * Says what is not as somebody wants it.
  * @param {State} state
  */
-export function wrongCount({ notRouted, refusals, warnings }) {
-  return notRouted.filter(({ expected }) => !expected).length + refusals.length + warnings.length;
+export function wrongOf({ notRouted, refusals, warnings }) {
+  const containers = notRouted.filter(({ expected }) => !expected);
+  const isOut = new Set(containers.map(({ id }) => id));
+  // Of a container that is not routed at all the reason is told there.
+  const routes = refusals.filter((each) => !each.containers.every((id) => isOut.has(id)));
+  const count = containers.length + routes.length + warnings.length;
+  return { containers, routes, warnings, count };
 }
 
 /**
  * @param {object} props
  * @param {State} props.state
  */
-export function NotRouted({ state: { notRouted, refusals, warnings } }) {
-  const wrong = notRouted.filter(({ expected }) => !expected);
-  const right = notRouted.filter(({ expected }) => expected);
+export function NotRouted({ state }) {
+  const { containers, routes, warnings, count } = wrongOf(state);
+  const right = state.notRouted.filter(({ expected }) => expected);
   return html`<div class="view narrow">
     <h1>Not routed</h1>
+    ${count === 0 && html`<p class="none">Whatever asks to be served is served.</p>`}
     ${
-      wrong.length + refusals.length + warnings.length === 0 &&
-      html`<p class="none">Whatever asks to be served is served.</p>`
-    }
-    ${
-      wrong.length > 0 &&
+      containers.length > 0 &&
       html`<section aria-labelledby="wrong">
         <h2 id="wrong">Containers without a route</h2>
-        <${Containers} containers=${wrong} sign="down" />
+        <${Containers} containers=${containers} sign="down" />
       </section>`
     }
     ${
-      refusals.length > 0 &&
+      routes.length > 0 &&
       html`<section aria-labelledby="refused">
         <h2 id="refused">Routes that containers ask for and do not have</h2>
         <ul class="cards">
-          ${refusals.map(
+          ${routes.map(
             ({ route, reason }) =>
               html`<li class="card">
                 <${Mark} sign="partly" />

@@ -3,13 +3,14 @@
 import { useState } from "preact/hooks";
 import { curve, topOf } from "./curve.js";
 import { html } from "./html.js";
+import { span } from "./numbers.js";
 
 /** @typedef {import("./curve.js").Values} Values */
 
 /** What the small and the large ones are drawn in; they are stretched to their place. */
 const [WIDTH, HEIGHT] = [360, 100];
-/** In seconds. */
-const HOUR = 3_600;
+/** How much time is shown: the shortest that has all that is known. In seconds. */
+const SPANS = [300, 900, 1_800, 3_600];
 
 /**
  * A plot without words, for a line of a table.
@@ -44,7 +45,7 @@ export function Spark({ values, bad, every }) {
  */
 export function Plot({ title, unit, format, values, now, every, until, isBad = false }) {
   const [pointed, setPointed] = useState(/** @type {number | undefined} */ (undefined));
-  const slots = HOUR / every;
+  const slots = slotsOf(values, every);
   const top = topOf(values);
   const most = values.reduce((a, b) => Math.max(a ?? 0, b ?? 0), 0);
   const isSeen = values.some((value) => value !== null);
@@ -52,7 +53,7 @@ export function Plot({ title, unit, format, values, now, every, until, isBad = f
   const shown = pointed === undefined ? undefined : values[pointed - first];
   const at = pointed === undefined ? 0 : until - (slots - 1 - pointed) * every * 1000;
   const words = isSeen
-    ? `${title} ${unit}: ${format(now)} in the last minute, at most ${format(most)} in the last hour`
+    ? `${title} ${unit}: ${format(now)} in the last minute, at most ${format(most)} in the last ${span(slots * every)}`
     : `${title}: nothing is known yet`;
   /** @param {PointerEvent} event */
   const point = ({ clientX, currentTarget }) => {
@@ -89,7 +90,7 @@ export function Plot({ title, unit, format, values, now, every, until, isBad = f
       <span class="plot-top" aria-hidden="true">${format(top)}</span>
     </div>
     <div class="plot-times" aria-hidden="true">
-      <span>1 h ago</span><span>30 min</span><span>now</span>
+      <span>${span(slots * every)} ago</span><span>now</span>
     </div>
   </figure>`;
 }
@@ -100,8 +101,17 @@ export function Plot({ title, unit, format, values, now, every, until, isBad = f
  * @param {number} every
  */
 function outlines(values, top, every) {
-  const { line, area } = curve(values, { width: WIDTH, height: HEIGHT, slots: HOUR / every, top });
+  const slots = slotsOf(values, every);
+  const { line, area } = curve(values, { width: WIDTH, height: HEIGHT, slots, top });
   return html`<path class="area" d=${area} /><path class="line" d=${line} />`;
+}
+
+/**
+ * @param {Values} values
+ * @param {number} every
+ */
+function slotsOf(values, every) {
+  return (SPANS.find((each) => each >= values.length * every) ?? values.length * every) / every;
 }
 
 /** @param {number} time in milliseconds since 1970 */

@@ -1,13 +1,13 @@
 // The first view: how everything goes, and all routes.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { ChangeLines } from "./change-lines.js";
+import { LastChanges } from "./change-lines.js";
 import { Empty } from "./empty.js";
 import { Finder } from "./finder.js";
 import { html } from "./html.js";
 import { Mark } from "./mark.js";
 import { count } from "./numbers.js";
-import { wrongCount } from "./not-routed.js";
+import { wrongOf } from "./not-routed.js";
 import { RouteTable } from "./route-table.js";
 import { rowsOf } from "./rows.js";
 import { FIRST_WISH, found, isInTrouble } from "./search.js";
@@ -70,7 +70,7 @@ export function RoutesView({ state, known: { traffic, series, changes } }) {
             <h2 id="changes-title">Last changes</h2>
             <a href="#/changes">All</a>
           </div>
-          <${ChangeLines} changes=${changes.slice(0, LAST_CHANGES)} isShort />
+          <${LastChanges} changes=${changes} room=${LAST_CHANGES} />
         </section>
       </aside>
     </div>
@@ -92,17 +92,16 @@ function verdict(routes, trouble) {
  * @param {import("./known.js").State} props.state
  */
 function Wrong({ state }) {
-  const { notRouted, refusals, warnings } = state;
-  if (wrongCount(state) === 0) return undefined;
-  const wrong = notRouted.filter(({ expected }) => !expected);
+  const { containers, routes, warnings, count: number } = wrongOf(state);
+  if (number === 0) return undefined;
   const lines = [
-    ...wrong.map(({ container, reason }) => ({ title: container, text: reason })),
-    ...refusals.map(({ route, reason }) => ({ title: route, text: reason })),
+    ...containers.map(({ container, reason }) => ({ title: container, text: reason })),
+    ...routes.map(({ route, reason }) => ({ title: route, text: reason })),
     ...warnings.map((text) => ({ title: "", text })),
   ];
   return html`<section aria-labelledby="wrong-title">
     <div class="section-head">
-      <h2 id="wrong-title">Not routed</h2>
+      <h2 id="wrong-title">To look at</h2>
       <a href="#/not-routed">What to do</a>
     </div>
     <ul class="wrong">

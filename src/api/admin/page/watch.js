@@ -18,7 +18,7 @@ const CERTIFICATES_AGAIN = 60_000;
 /** A gateway that is lost is looked for so often. In milliseconds. */
 const TRY_AGAIN = 2_000;
 /** A point of a small plot. In seconds. */
-export const COARSE = 60;
+export const COARSE = 30;
 /** A point of a large one. In seconds. */
 export const FINE = 10;
 
