@@ -8,6 +8,7 @@ import { ChangeLines } from "./change-lines.js";
 import { Head } from "./head.js";
 import { html } from "./html.js";
 import { useKnown } from "./known.js";
+import { count } from "./numbers.js";
 import { NotRouted } from "./not-routed.js";
 import { Notices } from "./notices.js";
 import { RouteView } from "./route-view.js";
@@ -97,8 +98,8 @@ function Foot({ state }) {
     <span class="engine">${engine.name}</span>
     <span>running since ${started}</span>
     <span>
-      ${counters.runtimeChanges.toLocaleString("en-US")} changes without a reload,
-      ${" "}${counters.reloads.toLocaleString("en-US")} reloads
+      ${count(counters.runtimeChanges, "change")} without a reload,
+      ${" "}${count(counters.reloads, "reload")}
     </span>
   </footer>`;
 }

@@ -10,8 +10,10 @@ import { count } from "./numbers.js";
 /** The last third of a short-lived certificate; authorities renew before. In days. */
 const SOON = 7;
 
+const COLUMNS = ["Host", "Valid", "From", "Issuer", "Renewal"];
+
 /** @type {Readonly<Record<string, string>>} */
-const SOURCES = { file: "a file", "self-signed": "the gateway itself", none: "none" };
+const SOURCES = { file: "a file", "self-signed": "the gateway itself", none: "–" };
 
 /**
  * @param {object} props
@@ -20,25 +22,21 @@ const SOURCES = { file: "a file", "self-signed": "the gateway itself", none: "no
 export function Certificates({ document: { certificates, warnings } }) {
   return html`<div class="view">
     <h1>Certificates</h1>
-    ${warnings.map((text) => html`<p class="notice">${text}</p>`)}
+    ${warnings.map(
+      (text) => html`<p class="notice mild"><${Mark} sign="partly" /><span>${text}</span></p>`,
+    )}
     ${
       certificates.length === 0
         ? html`<p class="none">No host has a route or a certificate yet.</p>`
-        : html`<div class="scroll" role="region" aria-label="Certificates" tabindex="0">
-            <table class="table">
-              <thead>
-                <tr>
-                  <th scope="col">Host</th>
-                  <th scope="col">Valid</th>
-                  <th scope="col">From</th>
-                  <th scope="col">Issuer</th>
-                  <th scope="col">Next</th>
-                </tr>
-              </thead>
-              <tbody>
-                ${certificates.map((each) => html`<${Line} certificate=${each} />`)}
-              </tbody>
-            </table>
+        : html`<div class="table" role="table" aria-label="Certificates">
+            <div role="rowgroup">
+              <div class="table-head" role="row">
+                ${COLUMNS.map((title) => html`<span role="columnheader">${title}</span>`)}
+              </div>
+            </div>
+            <div role="rowgroup">
+              ${certificates.map((each) => html`<${Line} certificate=${each} />`)}
+            </div>
           </div>`
     }
   </div>`;
@@ -49,18 +47,17 @@ export function Certificates({ document: { certificates, warnings } }) {
  * @param {Certificate} props.certificate
  */
 function Line({ certificate }) {
-  const { name, routed, daysLeft, source, authority, issuer, key, renewal, underway, problem } =
-    certificate;
-  return html`<tr>
-    <th scope="row">${name} ${!routed && html`<small class="quiet">no route</small>`}</th>
-    <td>
-      <${Mark} sign=${signOf(certificate)} /> ${leftOf(daysLeft)}
-      ${problem && html`<p class="why">${problem}</p>`}
-    </td>
-    <td>${authority || (SOURCES[source] ?? source)}</td>
-    <td>${issuer || "–"} ${key && html`<small class="quiet">${key}</small>`}</td>
-    <td>${underway ? "asked for now" : renewal === null ? "–" : day(renewal)}</td>
-  </tr>`;
+  const { name, routed, source, authority, issuer, key, renewal, underway, problem } = certificate;
+  return html`<div class="table-line" role="row">
+    <b role="rowheader">${name} ${!routed && html`<small class="quiet">no route</small>`}</b>
+    <span role="cell">
+      <${Mark} sign=${signOf(certificate)} /> ${leftOf(certificate)}
+      ${problem && html`<small class="why">${problem}</small>`}
+    </span>
+    <span role="cell">${authority || (SOURCES[source] ?? source)}</span>
+    <span role="cell">${issuer || "–"} ${key && html`<small class="quiet">${key}</small>`}</span>
+    <span role="cell">${underway ? "asked for now" : renewal === null ? "–" : day(renewal)}</span>
+  </div>`;
 }
 
 /**
@@ -72,9 +69,10 @@ function signOf({ daysLeft, problem, source }) {
   return problem !== "" || (daysLeft ?? 0) < SOON ? "partly" : "up";
 }
 
-/** @param {number | null} days */
-function leftOf(days) {
-  if (days === null) return "no certificate";
+/** @param {Certificate} certificate */
+function leftOf({ daysLeft: days, source }) {
+  if (source === "self-signed") return "self-signed";
+  if (days === null) return "none";
   return days < 0 ? `ended ${count(-days, "day")} ago` : `${count(days, "day")} left`;
 }
 

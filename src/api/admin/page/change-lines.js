@@ -123,7 +123,7 @@ function signOf({ event = "", level }) {
 function whatOf({ event, route, container, message, level, names }) {
   const isOfRoute = route !== undefined && event !== undefined && level !== "error";
   if (event === "reload") return html`<b>HAProxy was reloaded</b>`;
-  if (Array.isArray(names)) return html`<b>${event}</b> ${names.join(", ")}`;
+  if (Array.isArray(names)) return html`<b>${event} for</b> ${names.join(", ")}`;
   if (!isOfRoute) return html`<span class="change-words">${message}</span>`;
   return html`<b>${event}</b> <a href=${addressOf(route)}>${route}</a> ${
       container && html`<span class="change-container">${container}</span>`

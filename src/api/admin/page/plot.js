@@ -21,13 +21,15 @@ const SPANS = [300, 900, 1_800, 3_600];
  */
 export function Spark({ values, bad, every }) {
   const top = topOf(values);
+  const isBad = bad?.some((value) => value !== null && value > 0);
   return html`<svg
     class="spark"
     viewBox="0 0 ${WIDTH} ${HEIGHT}"
     preserveAspectRatio="none"
     aria-hidden="true"
   >
-    ${outlines(values, top, every)} ${bad && html`<g class="bad">${outlines(bad, top, every)}</g>`}
+    ${outlines(values, top, every)}
+    ${isBad && bad && html`<g class="bad">${outlines(bad, top, every)}</g>`}
   </svg>`;
 }
 

@@ -113,5 +113,5 @@ function healthOf({ hold }, members, isKnown) {
   const up = members.filter(({ state }) => state === "up").length;
   if (hold === "over" || up === 0) return { health: "down", words: "no container answers" };
   if (up < members.length) return { health: "partly", words: `${up} of ${members.length} up` };
-  return { health: "up", words: up === 1 ? "up" : `all ${up} up` };
+  return { health: "up", words: up === 1 ? "up" : `${up} up` };
 }
