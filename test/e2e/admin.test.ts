@@ -220,6 +220,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("nothing can be changed, and HAProxy's files are not told", async () => {
     expect(await statusOf("/v1/state")).toBe(200);
     expect(await statusOf("/v1/explain?container=shop-1")).toBe(200);
+    expect(await statusOf("/v1/traffic")).toBe(200);
     expect(await statusOf("/v1/config")).toBe(404);
     expect(await statusOf("/v1/resync")).toBe(404);
     expect(await statusOf("/v1/resync", { method: "POST" })).toBe(405);
@@ -236,11 +237,17 @@ test("from other machines it takes a token, but for its health", async () => {
   const watched = await startWatched({ flags: [`--admin-token-file=${file}`] }, "*");
   await watched.gateway.logged(/^routed \/acme\/shop/);
   const refused = await ask(watched, "/metrics");
-  expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
+  expect([refused.status, refused.headers.get("www-authenticate")]).toEqual([
+    401,
+    'Basic realm="docker-api-gateway", charset="UTF-8"',
+  ]);
+  expect((await ask(watched, "/")).status).toBe(401);
   expect((await ask(watched, "/v1/state")).status).toBe(401);
   expect((await ask(watched, "/healthz")).status).toBe(200);
   const authorization = `Bearer ${TOKEN}`;
   expect((await ask(watched, "/metrics", { headers: { authorization } })).status).toBe(200);
+  const basic = `Basic ${btoa(`anybody:${TOKEN}`)}`;
+  expect((await ask(watched, "/", { headers: { authorization: basic } })).status).toBe(200);
   await watched.gateway.stop();
 });
 

@@ -29,6 +29,8 @@ export class Traffic {
   /** When that was, and when the newest point ended, by the clock. */
   #lookedAt = 0;
   #pointAt: number | undefined;
+  /** The ring of all services without one, once somebody asked for it since the last look. */
+  #idle: Ring | undefined;
   readonly #end = new AbortController();
 
   /** @param now returns milliseconds of a clock that only runs forward */
@@ -63,7 +65,7 @@ export class Traffic {
 
   /** The points of a service. @param backend its name in the configuration */
   ringOf(backend: string): Ring {
-    return this.#kept.get(backend)?.ring ?? Ring.idleBeside(this.all);
+    return this.#kept.get(backend)?.ring ?? (this.#idle ??= Ring.idleBeside(this.all));
   }
 
   /** Looks at what HAProxy has counted. Where it does not answer, nothing is known of the time since the last look. */
@@ -71,6 +73,7 @@ export class Traffic {
     const totals = await this.#read();
     const now = this.now();
     const before = this.#before;
+    this.#idle = undefined;
     if (this.#pointAt !== undefined) this.#skip((now - this.#pointAt) / 1000 / POINT - 1);
     if (totals === undefined) {
       if (this.#pointAt !== undefined) this.#skip(1);

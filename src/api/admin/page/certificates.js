@@ -13,7 +13,7 @@ const SOON = 7;
 const COLUMNS = ["Host", "Valid", "From", "Issuer", "Renewal"];
 
 /** @type {Readonly<Record<string, string>>} */
-const SOURCES = { file: "a file", "self-signed": "the gateway itself", none: "–" };
+const SOURCES = { file: "a file", "self-signed": "the gateway itself", none: "" };
 
 /**
  * @param {object} props
@@ -54,10 +54,20 @@ function Line({ certificate }) {
       <${Mark} sign=${signOf(certificate)} /> ${leftOf(certificate)}
       ${problem && html`<small class="why">${problem}</small>`}
     </span>
-    <span role="cell">${authority || (SOURCES[source] ?? source)}</span>
-    <span role="cell">${issuer || "–"} ${key && html`<small class="quiet">${key}</small>`}</span>
-    <span role="cell">${underway ? "asked for now" : renewal === null ? "–" : day(renewal)}</span>
+    ${cell("From", authority || (SOURCES[source] ?? source))}
+    ${cell("Issuer", issuer && html`${issuer} <small class="quiet">${key}</small>`)}
+    ${cell("Renewal", underway ? "asked for now" : renewal && day(renewal))}
   </div>`;
+}
+
+/**
+ * @param {string} title of its column, for where there is no room for a head
+ * @param {unknown} content empty or null: there is none
+ */
+function cell(title, content) {
+  return content
+    ? html`<span role="cell"><small class="label">${title} </small>${content}</span>`
+    : html`<span role="cell" class="is-empty">–</span>`;
 }
 
 /**

@@ -23,16 +23,15 @@ export function Empty({ state: { notRouted, gateway, engine } }) {
             <ol class="steps">
               <li>
                 <p>Run something that speaks HTTP. It takes no published port and no label.</p>
-                <pre tabindex="0">docker run -d --name hello nginx</pre>
+                <pre>docker run -d --name hello nginx</pre>
               </li>
               <li>
                 <p>Ask for it by the name of its image.</p>
-                <pre tabindex="0">curl ${url}</pre>
+                <pre>curl ${url}</pre>
               </li>
               <li>
                 <p>Serve it at a host of its own, once it has one.</p>
-                <pre tabindex="0">
-docker run -d --label ${gateway.labelPrefix}host=hello.example.com nginx</pre>
+                <pre>docker run -d --label ${gateway.labelPrefix}host=hello.example.com nginx</pre>
               </li>
             </ol>`
         : html`<p>

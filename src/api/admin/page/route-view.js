@@ -170,6 +170,6 @@ function Labels({ id, name }) {
       setOpen(/** @type {HTMLDetailsElement} */ (event.currentTarget).open)}
   >
     <summary>${name} as labels of a compose file</summary>
-    <pre tabindex="0">${text}</pre>
+    <pre>${text}</pre>
   </details>`;
 }
