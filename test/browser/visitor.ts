@@ -21,12 +21,15 @@ export class Visitor {
   readonly problems: string[] = [];
   /** Which application answered at which path, `NAME METHOD PATH`. */
   readonly answers: string[] = [];
+  /** Where it asked for something, `http://HOST:PORT`. */
+  readonly asked = new Set<string>();
 
   private constructor(
     private readonly context: BrowserContext,
     readonly origin: string,
     readonly page: Page,
   ) {
+    context.on("request", (request) => this.asked.add(new URL(request.url()).origin));
     context.on("response", (response) => this.#note(response));
     context.on("requestfailed", (request) => {
       this.problems.push(`${request.url()}: ${request.failure()?.errorText}`);
@@ -37,8 +40,29 @@ export class Visitor {
     context.on("weberror", (error) => this.problems.push(error.error().message));
   }
 
-  /** Starts a browser that has never been anywhere. */
-  static async arrive(gateway: Gateway, secure?: Secure): Promise<Visitor> {
+  /** Starts a browser that has never been anywhere, for what a gateway serves. */
+  static arrive(gateway: Gateway, secure?: Secure): Promise<Visitor> {
+    const origin =
+      secure === undefined ? `http://${HOST}:${gateway.port}` : `https://${HOST}:${secure.port}`;
+    const args =
+      secure === undefined ? [] : [`--ignore-certificate-errors-spki-list=${pinOf(secure.issuer)}`];
+    return Visitor.#start(origin, args);
+  }
+
+  /**
+   * Starts a browser that has never been anywhere, for the page at an address of `--admin`.
+   * @param password what its user types where a password is asked for
+   */
+  static watch(origin: string, password?: string): Promise<Visitor> {
+    const httpCredentials = password === undefined ? undefined : { username: "ops", password };
+    return Visitor.#start(origin, [], { ...(httpCredentials && { httpCredentials }) });
+  }
+
+  static async #start(
+    origin: string,
+    args: readonly string[],
+    options: Parameters<typeof chromium.launchPersistentContext>[1] = {},
+  ): Promise<Visitor> {
     const root = cached("chromium");
     const dir = labDir("b");
     // The fonts beside it, whatever this machine has: without any there is no text to click.
@@ -49,17 +73,11 @@ export class Visitor {
     );
     const context = await chromium.launchPersistentContext(join(dir, "profile"), {
       executablePath: join(root, "usr/lib/chromium/chromium-headless-shell"),
-      args: [
-        `--host-resolver-rules=MAP ${HOST} 127.0.0.1, MAP *.${HOST} 127.0.0.1`,
-        ...(secure === undefined
-          ? []
-          : [`--ignore-certificate-errors-spki-list=${pinOf(secure.issuer)}`]),
-      ],
+      args: [`--host-resolver-rules=MAP ${HOST} 127.0.0.1, MAP *.${HOST} 127.0.0.1`, ...args],
       env: { HOME: dir, FONTCONFIG_FILE: fonts },
+      ...options,
     });
     const page = context.pages()[0] ?? (await context.newPage());
-    const origin =
-      secure === undefined ? `http://${HOST}:${gateway.port}` : `https://${HOST}:${secure.port}`;
     return new Visitor(context, origin, page);
   }
 

@@ -106,6 +106,7 @@ export class Stage {
 
   async stop(): Promise<void> {
     for (const listener of this.#listeners) listener.close();
+    this.#listeners.clear();
     await this.#server.stop(true);
   }
 
