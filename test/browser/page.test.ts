@@ -29,6 +29,11 @@ const VIEWS = ["#/", "#/route/%2Facme%2Fshop", "#/changes", "#/not-routed", "#/c
 const OVERFLOW = "document.documentElement.scrollWidth - innerWidth";
 const AXE = readFileSync(join(import.meta.dir, "../../node_modules/axe-core/axe.min.js"), "utf8");
 
+/** Whether something failed as nobody answered. */
+function isOfLoss(problem: string): boolean {
+  return /ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(problem);
+}
+
 describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) => {
   let app: Bun.Server<undefined>;
   let stage: Stage;
@@ -138,7 +143,6 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     await status.filter({ hasText: "Live" }).waitFor();
     expect(await status.filter({ hasText: "lost" }).count()).toBe(0);
     // That nobody was there is what this is about.
-    const isOfLoss = (each: string): boolean => /ERR_(CONNECTION|INCOMPLETE|EMPTY)/.test(each);
     expect(visitor.problems.some(isOfLoss)).toBe(true);
     const others = visitor.problems.filter((each) => !isOfLoss(each));
     visitor.problems.splice(0, Infinity, ...others);
@@ -234,6 +238,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     const { page } = visitor;
     await page.goto(origin);
     await page.getByRole("link", { name: /^Not routed/ }).click();
+    await page.getByRole("heading", { name: "Not routed", level: 1 }).waitFor();
     const card = page.getByRole("listitem").filter({ hasText: "zine-1" });
     await card.getByText("/acme/shop belongs to service acme/shop").waitFor();
     await card.getByText("Explain zine-1").click();

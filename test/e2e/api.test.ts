@@ -114,7 +114,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     ["GET /v1/state", "/v1/state", []],
     ["GET /v1/explain", "/v1/explain?container=shop-1", []],
     ["GET /v1/changes", "/v1/changes", []],
-    ["GET /v1/traffic", "/v1/traffic?backend=zine", []],
+    ["GET /v1/traffic", "/v1/traffic?backend=acme:zine", []],
     ["GET /v1/config", "/v1/config", []],
     ["GET /v1/certificates", "/v1/certificates", []],
     ["POST /v1/resync", "/v1/resync", []],
