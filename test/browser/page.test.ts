@@ -11,8 +11,9 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import axe from "axe-core";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "../e2e/gateway.ts";
 import { Stage } from "../e2e/stage.ts";
 import { Authority, place } from "../lab/authority.ts";
@@ -27,7 +28,6 @@ const MANY = 1_000;
 const VIEWS = ["#/", "#/route/%2Facme%2Fshop", "#/changes", "#/not-routed", "#/certificates"];
 /** A page is as wide as what is wider than the window. */
 const OVERFLOW = "document.documentElement.scrollWidth - innerWidth";
-const AXE = readFileSync(join(import.meta.dir, "../../node_modules/axe-core/axe.min.js"), "utf8");
 
 /** Whether something failed as nobody answered. */
 function isOfLoss(problem: string): boolean {
@@ -226,7 +226,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
 
     async function violations(): Promise<unknown> {
       // Not by the page, whose policy would refuse it.
-      if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(AXE);
+      if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(axe.source);
       return page.evaluate(
         "axe.run(document).then((all) => all.violations.map((each) => [each.id, each.nodes.map(({ html }) => html)]))",
       );
