@@ -221,6 +221,14 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(await statusOf("/v1/state")).toBe(200);
     expect(await statusOf("/v1/explain?container=shop-1")).toBe(200);
     expect(await statusOf("/v1/traffic")).toBe(200);
+    for (const path of ["/", "/page/app.js", "/v1/state", "/metrics", "/healthz", "/nowhere"]) {
+      const { headers } = await ask(watched, path);
+      expect([
+        path,
+        headers.get("x-content-type-options"),
+        headers.get("cross-origin-resource-policy"),
+      ]).toEqual([path, "nosniff", "same-origin"]);
+    }
     expect(await statusOf("/v1/config")).toBe(404);
     expect(await statusOf("/v1/resync")).toBe(404);
     expect(await statusOf("/v1/resync", { method: "POST" })).toBe(405);

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import { groupsOf } from "../../../src/api/admin/page/change-lines.js";
+import { verdictOf } from "../../../src/api/admin/page/routes-view.js";
 import { rowsOf } from "../../../src/api/admin/page/rows.js";
 import { FIRST_WISH, found } from "../../../src/api/admin/page/search.js";
 import { stateDocument, type StateDocument } from "../../../src/api/state.ts";
@@ -112,6 +113,15 @@ describe("a route", () => {
     ]);
     expect(JSON.stringify(row?.members)).not.toContain("_spare");
   });
+});
+
+test("all of it is in trouble, not known, or up", () => {
+  expect(verdictOf(12, 3, "down")).toBe("3 of 12 routes in trouble");
+  expect(verdictOf(2, 0, "unknown")).toBe("2 routes, and nobody knows how they are");
+  expect([verdictOf(1, 0, "up"), verdictOf(1_000, 0, "up")]).toEqual([
+    "1 route, and it is up",
+    "1,000 routes, all up",
+  ]);
 });
 
 test("routes are found by all that they have, filtered and sorted", () => {

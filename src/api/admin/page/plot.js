@@ -10,7 +10,7 @@ import { span } from "./numbers.js";
 /** What the small and the large ones are drawn in; they are stretched to their place. */
 const [WIDTH, HEIGHT] = [360, 100];
 /** How much time is shown: the shortest that has all that is known. In seconds. */
-const SPANS = [300, 900, 1_800, 3_600];
+const SPANS = [300, 900, 1_800, 2_700, 3_600];
 
 /**
  * A plot without words, for a line of a table.

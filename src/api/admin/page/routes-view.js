@@ -9,7 +9,7 @@ import { Mark } from "./mark.js";
 import { count } from "./numbers.js";
 import { wrongOf } from "./not-routed.js";
 import { RouteTable } from "./route-table.js";
-import { rowsOf } from "./rows.js";
+import { HEALTHS, rowsOf } from "./rows.js";
 import { FIRST_WISH, found, isInTrouble } from "./search.js";
 import { Traffic } from "./traffic.js";
 import { COARSE } from "./watch.js";
@@ -39,11 +39,10 @@ export function RoutesView({ state, known: { traffic, series, changes } }) {
   );
   const shown = useMemo(() => found(rows, numbers, wish), [rows, numbers, wish]);
   const trouble = rows.filter(isInTrouble).length;
+  const worst = HEALTHS.find((each) => rows.some(({ health }) => health === each)) ?? "up";
   if (rows.length === 0) return html`<${Empty} state=${state} />`;
   return html`<div class="view">
-    <h1 class="verdict">
-      <${Mark} sign=${trouble === 0 ? "up" : "down"} /> ${verdict(rows.length, trouble)}
-    </h1>
+    <h1 class="verdict"><${Mark} sign=${worst} /> ${verdictOf(rows.length, trouble, worst)}</h1>
     ${traffic && html`<${Traffic} points=${traffic.all} every=${traffic.every} until=${traffic.until} />`}
     <div class="columns">
       <section aria-labelledby="routes-title">
@@ -78,13 +77,16 @@ export function RoutesView({ state, known: { traffic, series, changes } }) {
 }
 
 /**
- * @param {number} routes
- * @param {number} trouble
+ * How all of it is, in a sentence.
+ * @param {number} routes how many there are
+ * @param {number} trouble how many of them are in trouble
+ * @param {import("./rows.js").Health} worst
  */
-function verdict(routes, trouble) {
-  if (trouble > 0)
-    return `${trouble.toLocaleString("en-US")} of ${count(routes, "route")} in trouble`;
-  return routes === 1 ? "1 route, and it is up" : `${count(routes, "route")}, all up`;
+export function verdictOf(routes, trouble, worst) {
+  const all = count(routes, "route");
+  if (trouble > 0) return `${trouble.toLocaleString("en-US")} of ${all} in trouble`;
+  if (worst === "unknown") return `${all}, and nobody knows how they are`;
+  return routes === 1 ? "1 route, and it is up" : `${all}, all up`;
 }
 
 /**

@@ -167,6 +167,9 @@ async function reading(signal, read) {
   try {
     await read();
   } catch (error) {
-    if (!signal.aborted) lose(error instanceof TypeError ? "it does not answer" : String(error));
+    if (signal.aborted) return;
+    // What `ask` makes of an answer is an Error; the browser has its own kinds for none in time, or none at all.
+    const isAnswer = error instanceof Error && error.name === "Error";
+    lose(isAnswer ? error.message : "it does not answer");
   }
 }
