@@ -2,6 +2,7 @@
 // variables of `docker run` are understood, and all others are named here, with what tries them.
 
 import { describe, expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
@@ -70,6 +71,8 @@ function tryWords([program = "", ...words]: readonly string[]): void {
       return tryNpm(words);
     case "bun":
       return tryBun(words);
+    case "ssh":
+      return trySsh(words);
     default:
       if (!Object.hasOwn(OTHERS, program)) throw new Error(`nothing tries ${program}`);
   }
@@ -95,6 +98,11 @@ function tryDocker([verb, ...words]: readonly string[]): void {
   expect(problemsOf(labels, variables)).toEqual([]);
 }
 
+/** Has ssh read its words, without going anywhere. */
+function trySsh(words: readonly string[]): void {
+  expect(spawnSync("ssh", ["-G", ...words]).status).toBe(0);
+}
+
 function tryNpm([verb = "", ...words]: readonly string[]): void {
   const script = verb === "run" ? words[0] : verb;
   expect(Object.keys(manifest.scripts)).toContain(script ?? "");
@@ -114,6 +122,7 @@ describe("what cannot be typed is found", () => {
     ["a word that is none of its", "docker-api-gateway template paths > my.hbs"],
     ["a label that does not exist", "docker run -d --label gateway.hots=a.example.com acme/shop"],
     ["a label's value that is wrong", "docker run -d -l gateway.port=x acme/shop"],
+    ["a tunnel that leads nowhere", "ssh -L 8404:nonsense my-server"],
     ["a script that does not exist", "npm run nothing"],
     ["a program that nothing tries", "kubectl get pods"],
   ])("%s", (_, line) => {
