@@ -5,6 +5,7 @@
 import { certificatesDocument, type Https } from "./certificates.ts";
 import { changeEvents, changesDocument } from "./changes.ts";
 import { asText, explain, explainAsLabels, isUrl, KINDS, type World } from "./explain/explain.ts";
+import { failuresDocument } from "./failures.ts";
 import { configDocument, type AppliedAndDesired } from "./files.ts";
 import { readRoutes } from "./routes.ts";
 import { renew } from "./renewal.ts";
@@ -14,6 +15,7 @@ import { trafficDocument } from "./traffic/document.ts";
 import type { Traffic } from "./traffic/traffic.ts";
 import { stateDocument, type Counted, type Facts } from "./state.ts";
 import type { Acme } from "../acme/acme.ts";
+import type { FailedRequest } from "../gateway/access-log/failures.ts";
 import type { History } from "../gateway/history.ts";
 import type { State } from "../gateway/state.ts";
 import { pause } from "../lib/async.ts";
@@ -47,6 +49,8 @@ export interface Subject {
   acme(): Pick<Acme, "renew" | "whereItLeads"> | undefined;
   /** What went on in the last hour; undefined: nothing is kept of it. */
   traffic(): Traffic | undefined;
+  /** The last requests that failed, the newest one last; undefined: nothing is known of requests. */
+  failed(): readonly FailedRequest[] | undefined;
   /** Reads everything again. Resolves after the pass. */
   resync(): Promise<void>;
 }
@@ -85,6 +89,10 @@ const RESOURCES: Readonly<Record<string, Resource>> = {
     method: "GET",
     answer: (subject, { searchParams }) =>
       json(trafficDocument(subject.traffic(), servicesOf(subject), searchParams)),
+  },
+  "/v1/failures": {
+    method: "GET",
+    answer: (subject) => json(failuresDocument(subject.failed())),
   },
   "/v1/config": {
     method: "GET",

@@ -192,6 +192,7 @@ async function runGateway(
       }),
       acme: () => acme,
       traffic: () => traffic,
+      failed: () => accessLog?.failed,
       resync: () => gateway.resync(),
     };
     const api = createApi(subject, log);

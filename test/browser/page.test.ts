@@ -12,6 +12,7 @@ import {
   test,
 } from "bun:test";
 import { writeFileSync } from "node:fs";
+import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import axe from "axe-core";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "../e2e/gateway.ts";
@@ -25,7 +26,14 @@ setDefaultTimeout(90_000);
 
 const TOKEN = "s3cret-0123456789abcdef";
 const MANY = 1_000;
-const VIEWS = ["#/", "#/route/%2Facme%2Fshop", "#/changes", "#/not-routed", "#/certificates"];
+const VIEWS = [
+  "#/",
+  "#/route/%2Facme%2Fshop",
+  "#/changes",
+  "#/not-routed",
+  "#/failures",
+  "#/certificates",
+];
 /** A page is as wide as what is wider than the window. */
 const OVERFLOW = "document.documentElement.scrollWidth - innerWidth";
 
@@ -58,7 +66,8 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     place(join(certs, "blog.pem"), (await authority.issue(["blog.example.com"])).both);
     const admin = await freePort();
     origin = `http://127.0.0.1:${admin}`;
-    const https = [`--certs=${certs}`, `--listen-https=127.0.0.1:${await freePort()}`];
+    const log = `--access-log=json:${join(gatewayDir(), "access.log")}`;
+    const https = [log, `--certs=${certs}`, `--listen-https=127.0.0.1:${await freePort()}`];
     options = { dir: gatewayDir(), flags: [`--admin=127.0.0.1:${admin}`, ...https] };
   });
 
@@ -248,6 +257,28 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     await page.getByRole("link", { name: "Certificates" }).click();
     const host = page.getByRole("row").filter({ hasText: "blog.example.com" });
     expect(await host.textContent()).toMatch(/\d+ days? left/);
+  });
+
+  test("a request that failed is told with the reason in words", async () => {
+    const breaking = createServer((socket) => socket.on("data", () => socket.destroy()));
+    await new Promise<void>((resolve) => breaking.listen(0, "127.9.0.9", resolve));
+    const { port } = breaking.address() as AddressInfo;
+    stage.set("shop-1", { image: "acme/shop:1", ip: "127.9.0.9", port });
+    await start();
+    visitor = await Visitor.watch(origin);
+    const { page } = visitor;
+    await page.goto(`${origin}/#/failures`);
+    await page.getByText("None, as far as the gateway remembers.").waitFor();
+    const { status } = await gateway.get("/acme/shop/pay", { method: "POST" });
+    expect(status).toBe(502);
+    const line = page.getByRole("listitem").filter({ hasText: "POST /acme/shop/pay" });
+    await line
+      .getByText("the container closed the connection before its answer · acme/shop · shop-1")
+      .waitFor();
+    await page.goto(`${origin}/${VIEWS[1]}`);
+    await page.getByRole("heading", { name: "Requests that failed" }).waitFor();
+    expect(await line.textContent()).toContain("502");
+    breaking.close();
   });
 
   test("a route has its containers, labels and history, and what is asked of it", async () => {

@@ -221,6 +221,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(await statusOf("/v1/state")).toBe(200);
     expect(await statusOf("/v1/explain?container=shop-1")).toBe(200);
     expect(await statusOf("/v1/traffic")).toBe(200);
+    expect(await statusOf("/v1/failures")).toBe(200);
     for (const path of ["/", "/page/app.js", "/v1/state", "/metrics", "/healthz", "/nowhere"]) {
       const { headers } = await ask(watched, path);
       expect([

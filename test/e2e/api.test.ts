@@ -2,7 +2,9 @@
 
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmodSync, chownSync, existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import type { FailuresDocument } from "../../src/api/failures.ts";
 import { Authority, place } from "../lab/authority.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { freePort } from "../lab/ports.ts";
@@ -58,6 +60,8 @@ function leavesOf(value: unknown, path = ""): string[] {
 
 let stage: Stage;
 let answering: Bun.Server<undefined>;
+/** Ends each connection once it has a request. */
+let breaking: Server;
 let certs: string;
 
 beforeAll(async () => {
@@ -66,6 +70,9 @@ beforeAll(async () => {
   const authority = await Authority.make();
   place(join(certs, "blog.pem"), (await authority.issue(["blog.example.com"])).both);
   answering = Bun.serve({ hostname: "127.0.0.5", port: 8000, fetch: () => new Response("hello") });
+  breaking = createServer((socket) => socket.on("data", () => socket.destroy()));
+  await new Promise<void>((resolve) => breaking.listen(8000, "127.0.0.8", resolve));
+  stage.set("broken-1", { image: "acme/broken:1", ip: "127.0.0.8", port: 8000 });
   const shop = { image: "acme/shop:1.2", port: 8000 };
   const host = { "gateway.host": "shop.example.com", "gateway.timeout": "90s" };
   stage.set("shop-1", { ...shop, ip: "127.0.0.5", labels: host });
@@ -78,6 +85,7 @@ beforeAll(async () => {
 afterAll(async () => {
   closeGateways();
   await answering.stop(true);
+  breaking.close();
   await stage.stop();
 });
 
@@ -106,7 +114,21 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   beforeAll(async () => {
     const https = `--listen-https=127.0.0.1:${await freePort()}`;
     const admin = `--admin=127.0.0.1:${await freePort()}`;
-    gateway = await startServing(version, [`--certs=${certs}`, https, admin]);
+    const log = `--access-log=json:${join(gatewayDir(), "access.log")}`;
+    gateway = await startServing(version, [`--certs=${certs}`, https, admin, log]);
+    await gateway.logged(/^routed \/acme\/broken/);
+    await gateway.until(async () => {
+      await gateway.get("/acme/broken/x?secret", { method: "POST" });
+      const { failures } = (await (await ask(gateway, "/v1/failures")).json()) as FailuresDocument;
+      expect(failures[0]).toMatchObject({
+        method: "POST",
+        path: "/acme/broken/x",
+        service: "acme/broken",
+        container: "broken-1",
+        status: 502,
+        cause: "the container closed the connection before its answer",
+      });
+    });
   });
   afterAll(() => gateway.stop());
 
@@ -115,6 +137,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     ["GET /v1/explain", "/v1/explain?container=shop-1", []],
     ["GET /v1/changes", "/v1/changes", []],
     ["GET /v1/traffic", "/v1/traffic?backend=acme:zine", []],
+    ["GET /v1/failures", "/v1/failures", []],
     ["GET /v1/config", "/v1/config", []],
     ["GET /v1/certificates", "/v1/certificates", []],
     ["POST /v1/resync", "/v1/resync", []],

@@ -14,7 +14,14 @@ import { CONTENT_TYPE } from "../../lib/prometheus.ts";
 const OPEN = ["/healthz", "/readyz"];
 
 /** What of the API is there, too. HAProxy's files have hashes of passwords, and are told at the unix socket alone. */
-const OF_API = ["/v1/state", "/v1/explain", "/v1/changes", "/v1/traffic", "/v1/certificates"];
+const OF_API = [
+  "/v1/state",
+  "/v1/explain",
+  "/v1/changes",
+  "/v1/traffic",
+  "/v1/failures",
+  "/v1/certificates",
+];
 
 /** With it a browser asks a person for the token. Source: RFC 7617, section 2. */
 const CHALLENGE = 'Basic realm="docker-api-gateway", charset="UTF-8"';

@@ -12,6 +12,7 @@ import coloursCss from "./page/colours.css" with { type: "text" };
 import curveJs from "./page/curve.js" with { type: "text" };
 import empty from "./page/empty.js" with { type: "text" };
 import explanation from "./page/explanation.js" with { type: "text" };
+import failureLines from "./page/failure-lines.js" with { type: "text" };
 import finder from "./page/finder.js" with { type: "text" };
 import firstTheme from "./page/first-theme.js" with { type: "text" };
 import head from "./page/head.js" with { type: "text" };
@@ -51,6 +52,7 @@ export const PAGE_FILES: Readonly<Record<string, string>> = {
   "curve.js": curveJs,
   "empty.js": empty,
   "explanation.js": explanation,
+  "failure-lines.js": failureLines,
   "finder.js": finder,
   "first-theme.js": firstTheme,
   "head.js": head,

@@ -9,6 +9,7 @@ import { readRing, type RingReader } from "../../haproxy/runtime/ring.ts";
 import { askHaproxy } from "../../haproxy/runtime/socket.ts";
 import type { AccessLogFormat } from "../../template/access-log.ts";
 import type { Paths } from "../paths.ts";
+import { Failures, type FailedRequest } from "./failures.ts";
 import { LineReader } from "./lines.ts";
 import { describeTarget, openTarget, type LogTarget, type Writer } from "./target.ts";
 
@@ -49,6 +50,7 @@ export class AccessLog {
   readonly #closing = new AbortController();
   readonly #opened = Date.now();
   readonly #failures: RepeatedFailure;
+  readonly #failed: Failures;
   #lost = 0;
   #toldLost = 0;
   #missing = 0;
@@ -61,6 +63,7 @@ export class AccessLog {
     private readonly log: Logger,
   ) {
     this.#failures = new RepeatedFailure(log);
+    this.#failed = new Failures(format);
   }
 
   /** Opens it; undefined if there is to be none. @throws GatewayError `config` if it cannot be written */
@@ -72,6 +75,11 @@ export class AccessLog {
     if (choice === undefined) return undefined;
     const { format, target } = choice;
     return new AccessLog(format, target, openTarget(target), masterSocket, log);
+  }
+
+  /** The last requests that failed, the newest one last. */
+  get failed(): readonly FailedRequest[] {
+    return this.#failed.last;
   }
 
   /** Begins. @param statsSocket the runtime socket of the HAProxy that runs */
@@ -119,7 +127,7 @@ export class AccessLog {
   /** Reads the ring of a worker. What one has that is younger than the gateway nobody has read before. */
   async #follow({ pid, uptime }: Worker, socket: string): Promise<void> {
     if (this.#readers.has(pid)) return;
-    const lines = new LineReader(this.format);
+    const lines = new LineReader(this.format, (line) => this.#failed.note(line));
     let hasEnded = false;
     const reader = await readRing({
       socket,

@@ -28,7 +28,11 @@ export class LineReader {
   /** How far the two letters are before the end of a line. */
   readonly #distance: number;
 
-  constructor(private readonly format: AccessLogFormat) {
+  /** @param odd is told each line of a request that did not end as usual */
+  constructor(
+    private readonly format: AccessLogFormat,
+    private readonly odd: (line: string) => void = () => undefined,
+  ) {
     this.#distance = FORMS[format].end.length + 2;
   }
 
@@ -70,7 +74,9 @@ export class LineReader {
     const { start, end } = FORMS[this.format];
     if (start.test(line) && line.endsWith(end)) {
       const place = line.length - this.#distance;
-      return line.slice(0, place) + causeOf(line.slice(place, place + 2)) + end;
+      const told = line.slice(0, place) + causeOf(line.slice(place, place + 2)) + end;
+      this.odd(told);
+      return told;
     }
     // Not a request: HAProxy tells what it had no room for, and ends its answers with an empty line.
     return Number(/^(\d+) events? dropped$/.exec(line)?.[1] ?? 0);

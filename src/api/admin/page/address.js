@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "preact/hooks";
 
-/** @typedef {"routes" | "route" | "changes" | "not-routed" | "certificates"} ViewName */
+/** @typedef {"routes" | "route" | "changes" | "not-routed" | "failures" | "certificates"} ViewName */
 
 /**
  * @typedef {object} Address
@@ -11,7 +11,7 @@ import { useEffect, useState } from "preact/hooks";
  */
 
 /** @type {readonly ViewName[]} */
-const LISTS = ["changes", "not-routed", "certificates"];
+const LISTS = ["changes", "not-routed", "failures", "certificates"];
 
 /**
  * Reads what stands behind `#`. What is not understood is the list of routes.

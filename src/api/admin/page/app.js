@@ -5,6 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { useAddress } from "./address.js";
 import { Certificates } from "./certificates.js";
 import { ChangeLines } from "./change-lines.js";
+import { FailureLines } from "./failure-lines.js";
 import { Head } from "./head.js";
 import { html } from "./html.js";
 import { useKnown } from "./known.js";
@@ -21,6 +22,7 @@ const TITLES = {
   route: "Route",
   changes: "Changes",
   "not-routed": "Not routed",
+  failures: "Failed requests",
   certificates: "Certificates",
 };
 
@@ -57,7 +59,7 @@ function App() {
  * @param {import("./known.js").Known} known
  */
 function viewOf({ view, route }, known) {
-  const { state, changes, certificates } = known;
+  const { state, changes, certificates, failures } = known;
   if (state === undefined) {
     return html`<p class="none" aria-busy="true">Asking the gateway …</p>`;
   }
@@ -71,6 +73,11 @@ function viewOf({ view, route }, known) {
       </div>`;
     case "not-routed":
       return html`<${NotRouted} state=${state} />`;
+    case "failures":
+      return html`<div class="view">
+        <h1>Failed requests</h1>
+        ${failures && html`<${FailureLines} failures=${failures.failures} isWhole />`}
+      </div>`;
     case "certificates":
       return certificates && html`<${Certificates} document=${certificates} />`;
     case "routes":

@@ -12,7 +12,7 @@ import { Theme } from "./theme.js";
  * @param {ViewName} props.view
  * @param {import("./known.js").Known} props.known
  */
-export function Head({ view, known: { state, certificates, lost } }) {
+export function Head({ view, known: { state, certificates, failures, lost } }) {
   const wrong = state === undefined ? 0 : wrongOf(state).count;
   return html`<header>
     <a class="brand" href="#/"
@@ -22,6 +22,7 @@ export function Head({ view, known: { state, certificates, lost } }) {
       ${link("#/", "Routes", view === "routes" || view === "route")}
       ${link("#/changes", "Changes", view === "changes")}
       ${link("#/not-routed", "Not routed", view === "not-routed", wrong)}
+      ${failures?.kept && link("#/failures", "Failed", view === "failures")}
       ${certificates?.https && link("#/certificates", "Certificates", view === "certificates")}
     </nav>
     <p class="link" role="status">${linkOf(state !== undefined, lost)}</p>

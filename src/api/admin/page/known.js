@@ -6,6 +6,7 @@ import { useEffect, useState } from "preact/hooks";
 /** @typedef {import("../../changes.ts").ChangeDocument} Change */
 /** @typedef {import("../../certificates.ts").CertificatesDocument} Certificates */
 /** @typedef {import("../../traffic/document.ts").TrafficDocument} Traffic */
+/** @typedef {import("../../failures.ts").FailuresDocument} Failures */
 /** @typedef {import("../../traffic/ring.ts").Points} Points */
 
 /**
@@ -15,6 +16,7 @@ import { useEffect, useState } from "preact/hooks";
  * @property {ReadonlyMap<string, Points>} series what was asked for of services, by their backends
  * @property {readonly Change[]} changes the newest first
  * @property {Certificates} [certificates]
+ * @property {Failures} [failures]
  * @property {string} lost why the gateway cannot be asked; empty: it can
  */
 

@@ -3,6 +3,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { ask } from "./asking.js";
 import { ChangeLines } from "./change-lines.js";
+import { FailureLines } from "./failure-lines.js";
 import { Explanation } from "./explanation.js";
 import { html } from "./html.js";
 import { Mark, signOf } from "./mark.js";
@@ -20,7 +21,7 @@ import { FINE, want } from "./watch.js";
  * @param {import("./known.js").State} props.state
  * @param {import("./known.js").Known} props.known
  */
-export function RouteView({ route, state, known: { changes, series, traffic } }) {
+export function RouteView({ route, state, known: { changes, series, traffic, failures } }) {
   const row = useMemo(() => rowsOf(state).find((each) => each.route === route), [state, route]);
   const backend = row?.service.backend;
   useEffect(() => want(backend === undefined ? [] : [backend], FINE), [backend]);
@@ -43,6 +44,16 @@ export function RouteView({ route, state, known: { changes, series, traffic } })
       html`<${Traffic} points=${points} every=${FINE} until=${traffic.until} />`
     }
     ${row && html`<${Facts} row=${row} />`}
+    ${
+      row &&
+      failures?.kept &&
+      html`<section aria-labelledby="failed">
+        <h2 id="failed">Requests that failed</h2>
+        <${FailureLines}
+          failures=${failures.failures.filter(({ service }) => service === row.service.name)}
+        />
+      </section>`
+    }
     <section aria-labelledby="history">
       <h2 id="history">What happened</h2>
       <${ChangeLines} changes=${changesOf(changes, route, row).slice(0, 50)} />

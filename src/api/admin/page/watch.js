@@ -118,6 +118,9 @@ const again = {
     );
     learn({ traffic, series: new Map([...nowKnown().series, ...news]) });
   }),
+  failures: repeated(TRAFFIC_AGAIN, async (signal) => {
+    learn({ failures: await ask("v1/failures", signal) });
+  }),
   certificates: repeated(CERTIFICATES_AGAIN, async (signal) => {
     learn({ certificates: await ask("v1/certificates", signal) });
   }),
