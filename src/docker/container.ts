@@ -121,7 +121,9 @@ export function fromList(info: ListedContainer): Container {
 }
 
 /** The variables of a container that say how it is served. */
-function toEnvironment(lines: readonly string[] | null | undefined): Container["environment"] {
+export function toEnvironment(
+  lines: readonly string[] | null | undefined,
+): Container["environment"] {
   let environment: Record<string, string> | undefined;
   for (const line of lines ?? []) {
     const equals = line.indexOf("=");

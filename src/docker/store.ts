@@ -217,6 +217,7 @@ export class Store {
   /** Marks what an event is about. Returns what cannot wait until it is read, if anything. */
   note(event: DockerEvent): Noted | undefined {
     let noted: Noted | undefined;
+    if (event.kind === "swarm") return undefined;
     if (event.kind === "networks") this.#networks.mark();
     else if (event.kind === "signal") {
       if (this.#noteSignal(event.id, event.signal)) noted = { id: event.id, what: "ending" };

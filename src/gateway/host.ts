@@ -96,7 +96,26 @@ export function currentReach(snapshot: Snapshot, remoteHost: string | undefined)
     inContainer,
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
+    overlays: onHost ? [] : overlaysOf(snapshot, addresses),
   };
+}
+
+/**
+ * The overlay networks on which one of these addresses is a container's: that container is the gateway's own.
+ * A subnet is not enough, as a network of this host may have the same one.
+ */
+export function overlaysOf(
+  { containers, drivers }: Snapshot,
+  addresses: readonly string[],
+): readonly string[] {
+  const own = new Set(addresses);
+  const names = containers.flatMap(({ attachments }) =>
+    attachments
+      .filter(({ network }) => drivers[network] === "overlay")
+      .filter(({ ipv4, ipv6 }) => own.has(ipv4) || own.has(ipv6))
+      .map(({ network }) => network),
+  );
+  return [...new Set(names)].toSorted();
 }
 
 /**

@@ -43,6 +43,8 @@ export class PlayedClient {
   readonly asked: string[] = [];
   networks: Record<string, string> = { bridge: "bridge" };
 
+  readonly swarm = "never";
+
   /** As the classes under test take it. */
   get asClient(): DockerClient {
     return this as unknown as DockerClient;

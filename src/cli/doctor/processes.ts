@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import type { Environment } from "../command.ts";
-import { readOnce } from "../../docker/source.ts";
+import { readOnce } from "../../docker/engine.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Container } from "../../model.ts";
@@ -42,7 +42,7 @@ async function readContainers(
   env: Environment,
   log: Logger,
 ): Promise<readonly Container[]> {
-  const client = dockerClient(dockerHost, env);
+  const client = dockerClient(dockerHost, env, "never");
   try {
     return (await readOnce(client, log)).containers;
   } catch (error) {
