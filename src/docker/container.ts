@@ -65,6 +65,11 @@ const STATES: Readonly<Record<string, ContainerState>> = {
   stopping: "running",
 };
 
+/** Whether a container is a task of a swarm, by the labels of its Engine. It never runs a second time. */
+export function isTask({ labels }: Pick<Container, "labels">): boolean {
+  return labels["com.docker.swarm.task.id"] !== undefined;
+}
+
 /** @param stopping when a signal to end was sent, in milliseconds since 1970; 0: none was */
 export function toContainer(info: ContainerInspectInfo, stopping: number): Container {
   return {

@@ -3,9 +3,9 @@
 import type { Logger } from "../lib/log.ts";
 import type { Container, Snapshot, Source, SourceListener } from "../model.ts";
 import type { DockerClient } from "./client.ts";
+import { isTask } from "./container.ts";
 import { DockerSource } from "./source.ts";
 import { Swarm } from "./swarm/swarm.ts";
-import { TASK_LABEL } from "./swarm/task.ts";
 
 /**
  * The first reading waits so long for the tasks, in milliseconds. They are known tens of milliseconds later,
@@ -116,7 +116,7 @@ export class EngineSource implements Source {
       return this.#containers.isComplete ? [] : task;
     });
     // A task that the swarm does not tell of is about to come, or has ended.
-    const others = snapshot.containers.filter(({ labels }) => labels[TASK_LABEL] === undefined);
+    const others = snapshot.containers.filter((container) => !isTask(container));
     return { ...snapshot, containers: [...others, ...tasks] };
   }
 

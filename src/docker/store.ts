@@ -12,6 +12,7 @@ import {
   fromList,
   hasHealthCheck,
   isAsKnown,
+  isTask,
   listNamesImage,
   signalNumber,
   toContainer,
@@ -549,7 +550,7 @@ export class Store {
     const before = this.#entries.get(id);
     this.#noteAddress(id, before, entry);
     if (isGone || entry !== undefined) this.#stopped.delete(id);
-    else if (before !== undefined && before.container.state !== "starting") this.#stopped.add(id);
+    else if (before !== undefined && mayReturn(before)) this.#stopped.add(id);
     if (entry !== undefined) {
       const stop = this.#stopping.get(id);
       // Another process than the one that got the signal: nobody told that it was started.
@@ -661,6 +662,11 @@ function sketched({ info, image }: Sketch): Entry {
     isChecked: hasHealthCheck(image),
     isSketch: true,
   };
+}
+
+/** Whether a container that ran and does not run now may run again. */
+function mayReturn({ container }: Entry): boolean {
+  return container.state !== "starting" && !isTask(container);
 }
 
 function hasAddress({ container: { attachments } }: Entry): boolean {

@@ -22,7 +22,7 @@ export interface GatewayOptions {
   /** Where its files are; a new folder by default. */
   dir?: string;
   port?: number;
-  /** Where its HAProxy listens and is asked: 127.0.0.1 by default. */
+  /** Where its HAProxy is asked. It listens at all addresses then; by default at 127.0.0.1 alone. */
   host?: string;
   /** Whether the gateway runs HAProxy itself; it does by default. */
   managed?: boolean;
@@ -37,6 +37,8 @@ export interface GatewayOptions {
 /** Requests for a service without containers wait only briefly, where a test is about what follows. */
 export const BRIEF_HOLD = "--hold=300ms";
 
+const LOOPBACK = "127.0.0.1";
+
 /** What a test waits for comes within tens of milliseconds; a loaded machine takes longer. */
 const WAIT_MS = 20_000;
 /** A request takes milliseconds. */
@@ -49,7 +51,7 @@ const folders = new Set<string>();
 /** Starts a gateway. It may take a moment until it serves: `served` waits. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const { version = firstVersion(), dir = gatewayDir(), flags = [], managed = true } = options;
-  const { host = "127.0.0.1" } = options;
+  const { host = LOOPBACK } = options;
   folders.add(dir);
   const port = options.port ?? (await freePort());
   const output = join(dir, "haproxy.cfg");
@@ -58,7 +60,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ...(options.dockerHost === undefined ? [] : [`--docker-host=${options.dockerHost}`]),
     `--haproxy=${haproxyProgram(version)}`,
     `--output-file=${output}`,
-    `--listen=${host}:${port}`,
+    `--listen=${host === LOOPBACK ? host : "*"}:${port}`,
     `--log-format=${options.logFormat ?? "json"}`,
     ...(managed ? ["--manage-haproxy"] : []),
     ...flags,

@@ -43,6 +43,43 @@ interface Part {
   readonly close: () => Promise<void>;
 }
 
+/** A container of a manager on a network of tasks, in whose network a program can run. */
+export interface Berth {
+  /** A command that runs another one in the network of the container. */
+  readonly inside: readonly string[];
+  /** Where this host reaches what listens there. */
+  readonly host: string;
+  readonly port: number;
+  remove(): Promise<void>;
+}
+
+/** Makes a container on an overlay network that lasts as long as nobody removes it. */
+export async function startBerth(
+  { manager: { docker, address } }: Swarm,
+  image: string,
+  network: string,
+  port: number,
+): Promise<Berth> {
+  const container = await docker.createContainer({
+    Image: image,
+    Cmd: ["sleep", "86400"],
+    Labels: { "gateway.enable": "false" },
+    ExposedPorts: { [`${port}/tcp`]: {} },
+    HostConfig: {
+      NetworkMode: network,
+      PortBindings: { [`${port}/tcp`]: [{ HostPort: String(port) }] },
+    },
+  });
+  await container.start();
+  const { State } = await container.inspect();
+  return {
+    inside: ["nsenter", `--net=/proc/${State.Pid}/ns/net`],
+    host: address,
+    port,
+    remove: () => container.remove({ force: true }),
+  };
+}
+
 /** The networks of tasks, apart from all other networks of the tests. */
 const TASK_POOL = "10.66.0.0/16";
 const SWARM_PORT = 2377;

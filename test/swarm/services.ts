@@ -2,7 +2,7 @@
 
 import type Dockerode from "dockerode";
 import { eventually } from "../lab/http.ts";
-import type { Swarm } from "../lab/swarm.ts";
+import type { Swarm, SwarmNode } from "../lab/swarm.ts";
 
 export interface ServiceOptions {
   image: string;
@@ -22,6 +22,8 @@ export interface ServiceOptions {
   env?: string[];
   /** A job ends by itself. */
   isJob?: boolean;
+  /** What runs in its containers instead of the server of the lab. */
+  command?: string[];
 }
 
 /** How long services take to become what they should be, in milliseconds. */
@@ -48,6 +50,17 @@ export async function updateService(
 ): Promise<void> {
   const { Version } = (await service.inspect()) as { Version: { Index: number } };
   await service.update({ version: Version.Index, ...(await specOf(docker, name, options)) });
+}
+
+/** Drains a node, or lets it have tasks again. */
+export async function setAvailability(
+  { manager: { docker } }: Swarm,
+  { id }: SwarmNode,
+  availability: "active" | "drain",
+): Promise<void> {
+  const node = docker.getNode(id);
+  const { Version, Spec } = (await node.inspect()) as { Version: { Index: number }; Spec: object };
+  await node.update({ version: Version.Index, ...Spec, Availability: availability });
 }
 
 /** Waits until the update of a service is over. */
@@ -130,6 +143,7 @@ async function specOf(docker: Dockerode, name: string, options: ServiceOptions):
       ContainerSpec: {
         Image: image,
         Labels: options.containerLabels ?? {},
+        ...(options.command && { Command: options.command }),
         // The name with which an application answers is that of its task.
         Env: ["LAB_NAME={{.Task.Name}}", `LAB_GRACE_MS=${graceMs}`, ...env],
       },

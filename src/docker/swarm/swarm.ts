@@ -60,6 +60,8 @@ const TELL_AGAIN_AFTER = 3_600_000;
 
 export class Swarm {
   readonly #wakeup = new Wakeup();
+  /** Set when events may be listened to. */
+  readonly #mayListen = new Wakeup();
   readonly #backoff = new Backoff(FIRST_RETRY, LONGEST_RETRY);
   readonly #trouble: RepeatedFailure;
   /** The Engine's place in the swarm; undefined: it is no manager, or that is not known. */
@@ -147,7 +149,9 @@ export class Swarm {
   setConnected(isConnected: boolean): void {
     this.#connection?.abort();
     this.#connection = isConnected ? new AbortController() : undefined;
-    if (isConnected) this.mark();
+    if (!isConnected) return;
+    this.mark();
+    this.#mayListen.set();
   }
 
   /** Waits until the tasks were read once, at most `ms` milliseconds. */
@@ -310,6 +314,7 @@ export class Swarm {
     this.#noteChange(all, now);
     const ending: string[] = [];
     const served = new Map<string, Served>();
+    let isNew = !this.#isServed;
     for (const task of all) {
       const id = containerIdOf(task);
       // Of a service that is gone, tasks may still run.
@@ -322,7 +327,10 @@ export class Swarm {
         if (before.has(id)) ending.push(id);
       }
       const made = this.#describe(before.get(id), task, service, node);
-      if (made.container !== before.get(id)?.container) this.#changedAt.set(id, now);
+      if (made.container !== before.get(id)?.container) {
+        this.#changedAt.set(id, now);
+        isNew = true;
+      }
       served.set(id, made);
     }
     const ended = [...before].filter(([id]) => !served.has(id));
@@ -332,18 +340,17 @@ export class Swarm {
       this.#ended.add(id);
       this.#lastEnded.set(service.ID, id);
     }
-    for (const id of this.#lastEnded.keys())
-      if (!this.#services.has(id)) this.#lastEnded.delete(id);
-    const isNew = ended.length > 0 || !this.#isServed;
-    const isChanged = isNew || [...served.keys()].some((id) => this.#changedAt.get(id) === now);
+    const gone = [...this.#lastEnded.keys()].filter((id) => !this.#services.has(id));
+    for (const id of gone) this.#lastEnded.delete(id);
     if (!this.#isServed) this.log.info("serving the services of the swarm, too");
     this.#served = served;
+    if (!this.#isServed) this.#mayListen.set();
     this.#isServed = true;
     this.#isKnown = true;
     this.#first.resolve();
     for (const id of ending) this.listener.ending(id);
     for (const [id] of ended) this.listener.ended(id);
-    if (isChanged) this.listener.changed();
+    if (isNew || ended.length + gone.length > 0) this.listener.changed();
   }
 
   /** A task as a container: the same object as long as nothing is new. */
@@ -393,7 +400,7 @@ export class Swarm {
             this.log.debug(`no events of services and nodes: ${errorMessage(error)}`);
         }
       }
-      await pause(EVENTS_RETRY, signal);
+      await this.#mayListen.wait(EVENTS_RETRY, signal);
     }
   }
 

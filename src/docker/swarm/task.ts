@@ -4,8 +4,6 @@ import type { Attachment, Container, PublishedPort } from "../../model.ts";
 import { toEnvironment } from "../container.ts";
 import type { NodeAnswer, PortAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./answers.ts";
 
-/** What the labels of a task's own container say of it, on the Engine where it runs. */
-export const TASK_LABEL = "com.docker.swarm.task.id";
 const SERVICE_NAME = "com.docker.swarm.service.name";
 
 /** Docker's default for the time from the signal until it kills a task, in nanoseconds. */
