@@ -6,7 +6,7 @@ import { join } from "node:path";
 import Dockerode from "dockerode";
 import { Daemon } from "./daemon.ts";
 import { containerdOf, daemonCommand, programs } from "./docker.ts";
-import { answers, type EngineAccess } from "./engine.ts";
+import { answers, testFlavour, type EngineAccess } from "./engine.ts";
 import { labDir, sweep } from "./leftovers.ts";
 import { claimSubnet } from "./subnet.ts";
 
@@ -83,11 +83,13 @@ export async function startBerth(
 /** The networks of tasks, apart from all other networks of the tests. */
 const TASK_POOL = "10.66.0.0/16";
 const SWARM_PORT = 2377;
-/** A lost node is noticed after three of these, in nanoseconds. */
-const HEARTBEAT = 1e9;
 
-/** Starts a swarm of so many Engines, one of which is the manager. */
-export async function startSwarm(count = 3): Promise<Swarm> {
+/**
+ * Starts a swarm of three Engines, one of which is the manager.
+ * @param heartbeatMs a lost node is noticed after three of these; Docker's default is 5,000
+ */
+export async function startSwarm(heartbeatMs = 5_000): Promise<Swarm> {
+  const count = 3;
   const { bridge, gateway } = claimSubnet();
   run("iptables", "-I", "FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT");
   const network = gateway.replace(/\.1\/24$/, "");
@@ -107,7 +109,7 @@ export async function startSwarm(count = 3): Promise<Swarm> {
       AdvertiseAddr: first.address,
       DefaultAddrPool: [TASK_POOL],
       SubnetSize: 24,
-      Spec: { Name: "default", Labels: {}, Dispatcher: { HeartbeatPeriod: HEARTBEAT } },
+      Spec: { Name: "default", Labels: {}, Dispatcher: { HeartbeatPeriod: heartbeatMs * 1e6 } },
     });
     const { JoinTokens } = (await first.docker.swarmInspect()) as {
       JoinTokens: { Worker: string };
@@ -138,7 +140,9 @@ async function startNode(number: number, bridge: string, network: string): Promi
   const dir = labDir(`s${number}`);
   const name = `node${number}`;
   const address = `${network}.${10 + number}`;
-  const path = programs("docker");
+  const flavour = testFlavour();
+  if (flavour === "podman") throw new Error("Cannot start a swarm: Podman has none");
+  const path = programs(flavour);
   const env = { PATH: path, HOME: dir, TMPDIR: process.env["TMPDIR"] };
   // A process holds the namespaces, also while the Engine does not run.
   const hold = join(dir, "hold");

@@ -28,7 +28,7 @@ const SHOP = {
 let swarm: Swarm;
 
 beforeAll(async () => {
-  swarm = await startSwarm(3);
+  swarm = await startSwarm();
   for (const node of swarm.nodes) await importImage(node, "acme/shop:1.0", { expose: [8000] });
   await importImage(swarm.manager, "acme/desk", { expose: [8000] });
   await swarm.manager.docker.createNetwork({ Name: "backend", Driver: "overlay" });

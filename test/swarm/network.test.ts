@@ -39,7 +39,7 @@ let berth: Berth;
 let gateway: Gateway;
 
 beforeAll(async () => {
-  swarm = await startSwarm(3);
+  swarm = await startSwarm();
   for (const node of swarm.nodes) {
     await importImage(node, "acme/shop:1.0", { expose: [8000] });
     await importImage(node, "acme/shop:2.0", { expose: [8000] });

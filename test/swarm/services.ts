@@ -22,6 +22,8 @@ export interface ServiceOptions {
   env?: string[];
   /** A job ends by itself. */
   isJob?: boolean;
+  /** On which nodes its tasks may be, such as `node.role==worker`. */
+  constraint?: string;
   /** What runs in its containers instead of the server of the lab. */
   command?: string[];
 }
@@ -147,6 +149,7 @@ async function specOf(docker: Dockerode, name: string, options: ServiceOptions):
         // The name with which an application answers is that of its task.
         Env: ["LAB_NAME={{.Task.Name}}", `LAB_GRACE_MS=${graceMs}`, ...env],
       },
+      Placement: { Constraints: options.constraint === undefined ? [] : [options.constraint] },
       Networks: networks.map((network) => ({ Target: idOf(network) })),
       RestartPolicy: { Condition: isJob ? "none" : "any", Delay: 100e6 },
     },

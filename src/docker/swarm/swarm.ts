@@ -315,14 +315,24 @@ export class Swarm {
     const ending: string[] = [];
     const served = new Map<string, Served>();
     let isNew = !this.#isServed;
+    const isLost = ({ NodeID = "" }: TaskAnswer): boolean =>
+      this.#nodes.get(NodeID)?.Status.State === "down";
+    const healthy = new Set(
+      all
+        .filter((task) => runs(task) && isWanted(task) && !isLost(task))
+        .map(({ ServiceID }) => ServiceID),
+    );
     for (const task of all) {
       const id = containerIdOf(task);
       // Of a service that is gone, tasks may still run.
       const service = this.#services.get(task.ServiceID ?? "") ?? before.get(id)?.service;
       const node = this.#nodes.get(task.NodeID ?? "");
-      // The tasks of a node that is down seem to run until it is back.
-      if (!runs(task) || service === undefined || node?.Status.State === "down") continue;
-      if (!isWanted(task) && !this.#leaving.has(id)) {
+      if (!runs(task) || service === undefined) continue;
+      // Nobody tells whether the tasks of a node that is down still run. HAProxy's checks do, for the last
+      // ones of a service: after a restart of its only manager a swarm takes all nodes for lost.
+      if (isLost(task) && healthy.has(task.ServiceID)) continue;
+      if (isWanted(task) && !isLost(task)) this.#leaving.delete(id);
+      else if (!this.#leaving.has(id)) {
         this.#leaving.set(id, this.#uniqueTime(now));
         if (before.has(id)) ending.push(id);
       }

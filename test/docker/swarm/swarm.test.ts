@@ -234,6 +234,19 @@ describe("tasks", () => {
     expect(names()).toEqual(["c-t1", "c-t2"]);
   });
 
+  test("those of nodes that are all down serve as long as they answer", async () => {
+    manager.tasks = [task("t1"), task("t2", "running", { NodeID: "n2" })];
+    await watch();
+    manager.nodes = [node("n1", "down"), node("n2", "down")];
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect(names()).toEqual(["c-t1 stopping", "c-t2 stopping"]);
+    manager.nodes = [node("n1"), node("n2")];
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect(names()).toEqual(["c-t1", "c-t2"]);
+  });
+
   test("a task of a service that nobody told of has it read", async () => {
     await watch();
     manager.services = [...manager.services, service("s2", "desk")];
