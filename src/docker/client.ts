@@ -32,8 +32,11 @@ const SWARM_PATHS = /^\/(?:info|services|tasks|nodes)\b/;
 /** The Engine took a request and gave no answer in time. */
 export class NoAnswer extends GatewayError {}
 
-/** Somebody between the gateway and the Engine does not let it ask that, such as a socket proxy. */
+/** A socket proxy does not let the gateway ask that, or the Engine knows no such thing. */
 export class Forbidden extends GatewayError {}
+
+/** The statuses that say so. */
+const FORBIDDEN = [401, 403, 404, 405];
 
 /** `auto`: the services of a swarm are served where the Engine is a manager of one. */
 export type SwarmWish = "auto" | "always" | "never";
@@ -272,6 +275,7 @@ export class DockerClient {
         : "a socket proxy must allow GET of /events, /containers, /networks, /version and /_ping";
       return new Forbidden("docker", problem, { lines, hint });
     }
+    if (FORBIDDEN.includes(response.status)) return new Forbidden("docker", problem, { lines });
     const hint =
       /version/.test(said) && this.version !== ""
         ? "unset DOCKER_API_VERSION to let the gateway choose"

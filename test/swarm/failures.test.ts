@@ -92,4 +92,35 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { failures } = await clients.stop();
     expect(failures).toEqual([]);
   });
+
+  test("a task that ends while the manager is away is out, and so is its address", async () => {
+    await start();
+    const options = { ...SHOP, constraint: "node.role==worker" };
+    await createService(swarm, "shop", options);
+    const names = await serveAll();
+    await gateway.confirmed();
+    await swarm.manager.stopDaemon("SIGKILL");
+    await gateway.logged("what is served stays as it is");
+    const [, , worker] = swarm.nodes;
+    const tasks = (await worker?.docker.listContainers()) ?? [];
+    const own = tasks.filter(({ Image }) => Image === "acme/shop");
+    const gone = own.map(({ Names }) => Names[0]?.slice(1) ?? "");
+    await Promise.all(own.map(({ Id }) => worker?.docker.getContainer(Id).kill()));
+    const line = await gateway.logged("no answer while Docker cannot be asked");
+    for (const name of gone) expect(line.message).toContain(name.split(".", 2).join("."));
+    for (const { Id } of own) {
+      await gateway.until(() => {
+        const lines = gateway.config().split("\n");
+        const servers = lines.filter((each) => each.includes(`server ${Id.slice(0, 12)}`));
+        const isOut = servers.length > 0 && servers.every((each) => each.includes(" disabled"));
+        if (!isOut) throw new Error(`it is not out: ${servers.join()}`);
+      });
+    }
+    // The others serve on.
+    for (const name of names.filter((each) => !gone.includes(each))) {
+      await gateway.served("/acme/shop/", name);
+    }
+    await swarm.manager.startDaemon();
+    for (const name of await running(swarm, "shop", 3)) await gateway.served("/acme/shop/", name);
+  });
 });

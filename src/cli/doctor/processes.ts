@@ -31,7 +31,7 @@ export async function checkProcesses(
   // One may have ended just now.
   if (running.some(isSeen)) return ok("those of containers can be seen and watched");
   return warning(
-    "those of containers cannot be seen from here, so their ends are not noticed without Docker",
+    "those of containers cannot be seen from here, so without Docker only HAProxy's checks notice their ends",
     "run the gateway on Docker's own machine, and in a container only with --pid=host",
   );
 }
