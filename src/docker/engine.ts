@@ -35,6 +35,7 @@ export class EngineSource implements Source {
   readonly #swarm: Swarm;
   /** Whether everything is read only once. */
   #isOnce = false;
+  #wasRefreshed = false;
   #listener: SourceListener | undefined;
   /** The tasks of this Engine with what it knows better, by what they are made of. */
   readonly #merged = new WeakMap<
@@ -90,9 +91,12 @@ export class EngineSource implements Source {
   }
 
   async refresh(signal: AbortSignal): Promise<void> {
+    // Later passes wait for nobody: the tasks are asked for beside them.
+    const patience = this.#wasRefreshed ? 0 : PATIENCE_AT_FIRST;
+    this.#wasRefreshed = true;
     await Promise.all([
       this.#containers.refresh(signal),
-      this.#isOnce ? this.#swarm.readOnce(signal) : this.#swarm.settle(PATIENCE_AT_FIRST),
+      this.#isOnce ? this.#swarm.readOnce(signal) : this.#swarm.settle(patience),
     ]);
   }
 

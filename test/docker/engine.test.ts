@@ -99,3 +99,15 @@ test("the same tasks are the same objects at each look", async () => {
   expect(source.snapshot().containers.every((each, index) => each === before[index])).toBe(true);
   expect(source.isComplete).toBe(true);
 });
+
+test("an Engine that says nothing of its swarm holds up the first pass alone, and only for a moment", async () => {
+  client.swarmInfo = () => new Promise(() => {});
+  const source = new EngineSource(client.asClient, listLogger(log));
+  const begun = Date.now();
+  await through(source.refresh(signal));
+  expect(Date.now() - begun).toBe(500);
+  await through(source.refresh(signal));
+  expect(Date.now() - begun).toBeLessThan(600);
+  // A container that this Engine does not have may be a task of another one.
+  expect([source.isComplete, source.learn([REMOTE.slice(0, 12)])]).toEqual([false, false]);
+});

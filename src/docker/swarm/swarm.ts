@@ -156,7 +156,7 @@ export class Swarm {
 
   /** Waits until the tasks were read once, at most `ms` milliseconds. */
   async settle(ms: number): Promise<void> {
-    if (this.#isKnown) return;
+    if (this.#isKnown || ms <= 0) return;
     const ended = new AbortController();
     await Promise.race([this.#first.promise, pause(ms, ended.signal)]);
     ended.abort();

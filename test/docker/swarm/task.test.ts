@@ -87,6 +87,21 @@ describe("as recorded", () => {
   });
 });
 
+test("the tasks of Docker 28 are told in the same way", async () => {
+  const answers = await recorded("docker-28");
+  const found = answers.tasks.filter(runs).map((task) => {
+    const service = answers.services.find(({ ID }) => ID === task.ServiceID);
+    const node = answers.nodes.find(({ ID }) => ID === task.NodeID);
+    if (service === undefined) throw new Error("its service was not recorded");
+    return taskToContainer(task, { service, node, own: answers.swarm, stopping: 0 });
+  });
+  expect(
+    found
+      .map(({ name, image, attachments }) => `${name} ${image} ${attachments[0]?.network}`)
+      .toSorted(),
+  ).toEqual(["shop.1", "shop.2", "shop.3"].map((name) => `${name} acme/shop:1.0 backend`));
+});
+
 test.each<[string, object, boolean, boolean]>([
   ["one that is to end", { DesiredState: "shutdown" }, true, false],
   ["one of a service that is removed", { DesiredState: "remove" }, true, false],
@@ -110,7 +125,6 @@ test.each<[string, object, boolean, boolean]>([
     false,
     true,
   ],
-  // `docker run --network` on an overlay network makes such a one.
   ["what joins a container to a network", { ServiceID: "", Spec: {} }, false, true],
 ])("%s", (_, change, doesRun, wanted) => {
   const task = { ...taskOf("shop"), ...change } as TaskAnswer;
