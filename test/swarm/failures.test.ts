@@ -84,8 +84,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await swarm.manager.stopDaemon("SIGKILL");
     await gateway.logged("what is served stays as it is");
     for (const name of names) await gateway.served("/acme/shop/", name);
+    const before = gateway.lines().length;
     await swarm.manager.startDaemon();
-    await gateway.logged(/^connected to Docker/, gateway.lines().length);
+    await gateway.logged(/^connected to Docker/, before);
     for (const name of names) await gateway.served("/acme/shop/", name);
     await updateService(swarm, service, "shop", { ...options, replicas: 4 });
     for (const name of await running(swarm, "shop", 4)) await gateway.served("/acme/shop/", name);

@@ -172,7 +172,8 @@ export class Swarm {
       await this.#read(signal);
     } catch (error) {
       if (this.wish === "always" || !(error instanceof GatewayError)) throw error;
-      this.log.failure(error, "the services of a swarm are not known");
+      if (error instanceof Forbidden && this.#own === undefined) this.#noteHidden(error);
+      else this.log.failure(error, "the services of a swarm are not known");
     }
   }
 
@@ -214,7 +215,7 @@ export class Swarm {
     // Who never spoke of a swarm, and does not let the gateway ask, wants none of it.
     if (error instanceof Forbidden && this.wish === "auto" && !this.#isServed) {
       if (this.#own === undefined) {
-        this.log.debug(`whether there is a swarm is not known: ${errorMessage(error)}`);
+        this.#noteHidden(error);
       } else {
         this.#trouble.tell(
           error,
@@ -225,11 +226,19 @@ export class Swarm {
       this.#forget();
       return this.#standingAt - Date.now();
     }
-    const note = this.#isKnown
-      ? "the tasks that are known are served on; trying again"
-      : "the services of the swarm are not served yet; trying again";
-    this.#trouble.tell(error, note, this.#isKnown ? "warn" : "error");
+    if (this.#isKnown) {
+      this.#trouble.tell(error, "the tasks that are known are served on; trying again", "warn");
+    } else if (this.#own === undefined && this.wish === "auto") {
+      const note = "whether there is a swarm to serve is not known; trying again";
+      this.#trouble.tell(error, note, "warn");
+    } else {
+      this.#trouble.tell(error, "the services of the swarm are not served yet; trying again");
+    }
     return this.#backoff.next();
+  }
+
+  #noteHidden(error: GatewayError): void {
+    this.log.debug(`whether there is a swarm is not known: ${error.message}`);
   }
 
   /** There is no swarm to serve. */

@@ -414,6 +414,16 @@ describe("what cannot be read", () => {
     expect([names(), swarm.isServed]).toEqual([["c-t1"], true]);
   });
 
+  test("an Engine that does not tell its place in a swarm", async () => {
+    manager.failing.set("info", BROKEN);
+    await watch();
+    await elapse(60_000);
+    expect([swarm.isKnown, log]).toEqual([
+      false,
+      ["warn: it answered 500 (whether there is a swarm to serve is not known; trying again)"],
+    ]);
+  });
+
   test("a single reading fails with --swarm alone", async () => {
     manager.failing.set("tasks", BROKEN);
     const read = async (wish: SwarmWish): Promise<unknown> => {
@@ -424,5 +434,10 @@ describe("what cannot be read", () => {
     expect(await read("always")).toBe(BROKEN);
     expect(await read("auto")).toBeUndefined();
     expect(log).toEqual(["error: it answered 500 (the services of a swarm are not known)"]);
+    // A socket proxy for containers alone is nothing to speak of.
+    manager.failing.set("info", FORBIDDEN);
+    log.splice(0);
+    expect(await read("auto")).toBeUndefined();
+    expect(log.filter((line) => !line.includes("is not known: it answered 403"))).toEqual([]);
   });
 });
