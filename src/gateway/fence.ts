@@ -150,14 +150,13 @@ export class Fence {
     this.#askAt = Infinity;
     try {
       const silent = new Set(await this.parts.silent());
-      const gone = this.#unseen.filter(
-        ({ place }) => silent.has(place) && !this.#gonePlaces.has(place),
-      );
+      const inUse = this.#unseen.filter(({ place }) => !this.#gonePlaces.has(place));
+      const gone = inUse.filter(({ place }) => silent.has(place));
       if (gone.length === 0 || !this.isUp) return;
       for (const { place } of gone) this.#gonePlaces.add(place);
       this.#isDue = true;
       // Where two ports are tried, one of them may have been silent all the time.
-      const answering = this.#unseen.filter(({ place }) => !silent.has(place));
+      const answering = inUse.filter(({ place }) => !silent.has(place));
       const others = new Set(answering.map(({ owner }) => owner.id));
       const names = gone
         .filter(({ owner }) => !others.has(owner.id))

@@ -10,7 +10,7 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
-import { run } from "../lab/containers.ts";
+import { run, type Container } from "../lab/containers.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { startSwarm, type Swarm } from "../lab/swarm.ts";
@@ -37,6 +37,7 @@ afterAll(() => swarm.stop());
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let gateway: Gateway;
+  let desk: Container | undefined;
 
   beforeEach(async () => {
     const { dockerHost, inside: prefix, address: host } = swarm.manager;
@@ -45,6 +46,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
   afterEach(async () => {
     closeGateways();
+    await desk?.remove();
+    desk = undefined;
     await removeServices(swarm);
   });
 
@@ -57,15 +60,18 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
   test("a service is served by the name of its image, beside the containers of the Engine", async () => {
     await createService(swarm, "shop", { ...SHOP, replicas: 3 });
-    const desk = await run(swarm.manager, "acme/desk");
+    desk = await run(swarm.manager, "acme/desk");
     await gateway.served("/acme/desk/", desk.name);
     for (const name of await running(swarm, "shop", 3)) await gateway.served("/acme/shop/", name);
+    await gateway.until(() => {
+      const count = gateway.count(/^routed/);
+      if (count < 4) throw new Error(`${count} are routed`);
+    });
     // The container of the task on this Engine is none of its own.
     expect(gateway.count(/^routed/)).toBe(4);
     const text = await explain("shop.1");
     expect(text).toContain("that of its node, where it publishes ports (mode host)");
     expect(await explain("shop")).toContain("shop.3");
-    await desk.remove();
   });
 
   test("the labels of a service, which change while its tasks run on", async () => {
@@ -120,7 +126,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await createService(swarm, "mesh", { ...SHOP, ports, replicas: 2 });
     await running(swarm, "mesh", 2);
     await gateway.logged(`routed /acme/shop -> ${swarm.manager.address}:18002 (container mesh)`);
-    expect(gateway.count(/^routed/)).toBe(1);
+    expect(gateway.count(/^routed \/acme\/shop/)).toBe(1);
     expect(await explain("mesh.2")).toContain("the swarm picks the task");
   });
 
