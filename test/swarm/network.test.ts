@@ -90,7 +90,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       const { failures, requests, answered } = await clients.stop();
       expect(failures).toEqual([]);
       expect(requests).toBeGreaterThan(PER_SECOND);
-      expect([...answered.keys()]).toEqual(expect.arrayContaining([...old, ...fresh]));
+      // Those before and those after had some of them.
+      const names = [...answered.keys()];
+      expect(names.filter((name) => old.includes(name))).not.toEqual([]);
+      expect(names.filter((name) => fresh.includes(name))).not.toEqual([]);
     },
   );
 
