@@ -62,6 +62,31 @@ export interface Container {
   readonly pid: number;
   /** When that process started, in Docker's words; empty if that is not known. */
   readonly startedAt: string;
+  /** Undefined: it is no task of a swarm. */
+  readonly task?: Task;
+}
+
+/** A port of a task that is reached without its networks. */
+export interface PublishedPort {
+  /** `host`: on the node where it runs. `ingress`: by the routing mesh, which picks a task itself. */
+  readonly mode: "host" | "ingress";
+  /** The address of a node, without brackets. */
+  readonly address: string;
+  /** The port of the task. */
+  readonly target: number;
+  /** The port at that address. */
+  readonly port: number;
+}
+
+/** What a swarm says of a container that is one of its tasks. */
+export interface Task {
+  /** The ID of its service. */
+  readonly serviceId: string;
+  /** The name of its service, with its stack's name before it. */
+  readonly service: string;
+  /** Whether it runs on the Engine that is asked. */
+  readonly isLocal: boolean;
+  readonly published: readonly PublishedPort[];
 }
 
 /** The facts about this machine that decide which addresses HAProxy can reach. */
@@ -74,6 +99,8 @@ export interface Reach {
   readonly hostAddress: string | undefined;
   /** Whether the Engine runs on this machine. */
   readonly local: boolean;
+  /** The overlay networks that the gateway's own container is on. No host is on one. */
+  readonly overlays: readonly string[];
 }
 
 /** The state of the Docker host at one moment. */

@@ -1,7 +1,7 @@
 // What a command that runs beside the gateway finds out for itself: what is served, with which certificates,
 // and which ports of TCP somebody else has.
 
-import { readOnce } from "../docker/source.ts";
+import { readOnce } from "../docker/engine.ts";
 import { currentReach } from "../gateway/host.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
@@ -37,14 +37,14 @@ const DOCKER_PATIENCE = 3_000;
 
 /** What is served; undefined if Docker does not answer. */
 export async function modelBeside(
-  options: Pick<Options, "routing" | "listen" | "dockerHost">,
+  options: Pick<Options, "routing" | "listen" | "dockerHost" | "swarm">,
   output: string,
   env: Environment,
   log: Logger,
 ): Promise<Model | undefined> {
   const signal = AbortSignal.timeout(DOCKER_PATIENCE);
   try {
-    const client = dockerClient(options.dockerHost, env);
+    const client = dockerClient(options.dockerHost, env, options.swarm);
     try {
       const snapshot = await readOnce(client, log, { signal });
       const reach = currentReach(snapshot, client.transport.remoteHost);

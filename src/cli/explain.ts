@@ -2,7 +2,7 @@
 
 import { asText, explain, explainAsLabels, type World } from "../api/explain/explain.ts";
 import { findRunning } from "../api/running.ts";
-import { readOnce } from "../docker/source.ts";
+import { readOnce } from "../docker/engine.ts";
 import { currentReach } from "../gateway/host.ts";
 import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { withFiles } from "../routing/settings/files.ts";
@@ -54,7 +54,7 @@ export const explainCommand: Command = {
     const { routing } = options;
     requireFolders(options.labelFiles);
     const { output } = preparePaths(options.haproxy, io.env);
-    const client = dockerClient(options.dockerHost, io.env);
+    const client = dockerClient(options.dockerHost, io.env, options.swarm);
     try {
       const snapshot = await readOnce(client, io.logger({ ...options.log, level: "warn" }));
       const reach = currentReach(snapshot, client.transport.remoteHost);

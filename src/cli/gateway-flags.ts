@@ -99,6 +99,15 @@ export const GATEWAY_FLAGS: FlagDefs = {
     description:
       "the Engine: unix://, tcp:// or ssh:// (default: DOCKER_HOST, else docker's context)",
   },
+  swarm: {
+    type: "boolean",
+    description:
+      "serve the services of a swarm, and insist that the Engine is a manager (default: where it is one)",
+  },
+  "no-swarm": {
+    type: "boolean",
+    description: "serve only the Engine's own containers, where it is a manager of a swarm, too",
+  },
   ports: {
     type: "string",
     valueHint: "PORT,...",

@@ -18,7 +18,7 @@ import { AccessLog } from "../gateway/access-log/access-log.ts";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
 import type { Command, Environment, Signals } from "./command.ts";
-import { DockerSource } from "../docker/source.ts";
+import { EngineSource } from "../docker/engine.ts";
 import { DesiredState } from "../gateway/desired.ts";
 import { createOwnersFile } from "../gateway/owners.ts";
 import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
@@ -140,7 +140,7 @@ async function runGateway(
       reloaded: () => accessLog?.look(),
     });
     const gateway = new Gateway({
-      source: new DockerSource(client, log),
+      source: new EngineSource(client, log),
       applier,
       runtime,
       desired,

@@ -5,6 +5,7 @@ import { GatewayError } from "../lib/errors.ts";
 import { parseAccessLog, type AccessLogChoice } from "./access-log-options.ts";
 import { parseAdmin, type AdminChoice } from "./admin-options.ts";
 import { parseAcme, type AcmeChoice } from "./acme-options.ts";
+import type { SwarmWish } from "../docker/client.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
 import { parseDefaultRule, type DefaultRule } from "../routing/default-rule.ts";
@@ -55,6 +56,8 @@ export interface Options {
   readonly proxyProtocol: boolean;
   /** The value of `--docker-host`; empty if it was not given. */
   readonly dockerHost: string;
+  /** Whether the services of a swarm are served. */
+  readonly swarm: SwarmWish;
   readonly once: boolean;
   readonly log: LogOptions;
 }
@@ -172,6 +175,7 @@ export function parseOptions(raw: RawOptions): Options {
     trustedProxies: trustedProxiesOf(raw["trusted-proxies"]),
     proxyProtocol: raw["proxy-protocol"] === true,
     dockerHost: text("docker-host") ?? "",
+    swarm: swarmOf(raw),
     once: raw["once"] === true,
     log: {
       level: oneOf("log-level", text("log-level"), LOG_LEVELS) ?? "info",
@@ -320,6 +324,12 @@ function parseLabelPrefix(value: string | undefined): string {
     `Cannot use --label-prefix "${value}": labels do not begin so`,
     "such as --label-prefix com.example.gateway",
   );
+}
+
+function swarmOf(raw: RawOptions): SwarmWish {
+  const [wanted, unwanted] = [raw["swarm"] === true, raw["no-swarm"] === true];
+  if (wanted && unwanted) throw usage("--swarm and --no-swarm exclude each other");
+  return wanted ? "always" : unwanted ? "never" : "auto";
 }
 
 /** Commas divide claims, as in the environment, but they may be in one too. */

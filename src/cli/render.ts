@@ -5,7 +5,7 @@ import { textsOf } from "../api/files.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { ASK_FLAGS, askedGateway } from "./asked-gateway.ts";
 import type { Command } from "./command.ts";
-import { readOnce } from "../docker/source.ts";
+import { readOnce } from "../docker/engine.ts";
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions } from "./options.ts";

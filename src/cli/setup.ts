@@ -2,7 +2,7 @@
 
 import type { Environment } from "./command.ts";
 import { makeDesired, type Desired, type DesiredSettings } from "../gateway/desired.ts";
-import { DockerClient } from "../docker/client.ts";
+import { DockerClient, type SwarmWish } from "../docker/client.ts";
 import { chooseDocker } from "../docker/choice.ts";
 import { createTransport } from "../docker/transport.ts";
 import { haproxyBuild, type Build } from "../haproxy/process/check.ts";
@@ -76,7 +76,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
     );
   }
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
-  const client = dockerClient(options.dockerHost, env);
+  const client = dockerClient(options.dockerHost, env, options.swarm);
   const tcpPorts = new TcpPorts();
   const certificates = openCertificates(options, env, files.pathOf);
   await certificates.look(Date.now());
@@ -165,10 +165,14 @@ export function preparePaths(choice: PathChoice, env: Environment): Paths {
   return choosePaths(choice, host);
 }
 
-/** Makes a client for the Engine that the user chose. @throws GatewayError */
-export function dockerClient(dockerHost: string, env: Environment): DockerClient {
+/**
+ * Makes a client for the Engine that the user chose.
+ * @param swarm whether the services of a swarm are wanted
+ * @throws GatewayError
+ */
+export function dockerClient(dockerHost: string, env: Environment, swarm: SwarmWish): DockerClient {
   const { host, tls, apiVersion } = chooseDocker(dockerHost, env);
-  return new DockerClient(createTransport(host, tls), apiVersion);
+  return new DockerClient(createTransport(host, tls), apiVersion, swarm);
 }
 
 /** Whether standard error goes to the journal. Source: systemd.exec(5), `JOURNAL_STREAM`. */

@@ -8,6 +8,7 @@ import type {
 } from "dockerode";
 import { withTimeout } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
+import type { NodeAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./swarm/answers.ts";
 import type { Transport } from "./transport.ts";
 
 /** The newest API version that this client was tested with. An older Engine's own version is used. */
@@ -25,8 +26,26 @@ const EVENTS = (
   "connect disconnect create"
 ).split(" ");
 
+/** What is read for the sake of a swarm alone. */
+const SWARM_PATHS = /^\/(?:info|services|tasks|nodes)\b/;
+
 /** The Engine took a request and gave no answer in time. */
 export class NoAnswer extends GatewayError {}
+
+/** A socket proxy does not let the gateway ask that, or the Engine knows no such thing. */
+export class Forbidden extends GatewayError {}
+
+/** The statuses that say so. */
+const FORBIDDEN = [401, 403, 404, 405];
+
+/** `auto`: the services of a swarm are served where the Engine is a manager of one. */
+export type SwarmWish = "auto" | "always" | "never";
+
+/** What the events of a stream are about. */
+export type EventTypes = readonly ("container" | "network" | "service" | "node")[];
+
+/** The events of containers and their networks. */
+const CONTAINER_EVENTS: EventTypes = ["container", "network"];
 
 /** What connecting to an Engine tells. */
 export interface Connected {
@@ -39,10 +58,14 @@ export interface Connected {
 export class DockerClient {
   #version: string | undefined;
 
-  /** @param version the API version that the user chose; empty: negotiate one */
+  /**
+   * @param version the API version that the user chose; empty: negotiate one
+   * @param swarm whether the services of a swarm are wanted
+   */
   constructor(
     readonly transport: Transport,
     private readonly version: string,
+    readonly swarm: SwarmWish,
   ) {}
 
   /** Opens the transport and agrees on an API version. */
@@ -95,6 +118,30 @@ export class DockerClient {
     return this.#json<NetworkInspectInfo | undefined>(`/networks/${id}`, signal, [404]);
   }
 
+  /** Reads the Engine's place in a swarm; undefined if it tells of none, as Podman. */
+  async swarmInfo(signal: AbortSignal): Promise<SwarmInfo | undefined> {
+    return (await this.#json<{ readonly Swarm?: SwarmInfo }>("/info", signal)).Swarm;
+  }
+
+  /** Lists the services of the swarm. Only a manager knows them, and all below. */
+  async services(signal: AbortSignal): Promise<ServiceAnswer[]> {
+    return this.#json<ServiceAnswer[]>("/services", signal);
+  }
+
+  async nodes(signal: AbortSignal): Promise<NodeAnswer[]> {
+    return this.#json<NodeAnswer[]>("/nodes", signal);
+  }
+
+  /** Lists tasks. @param filters as the Engine takes them: one of the values of each key; undefined: all */
+  async tasks(
+    filters: Readonly<Record<string, readonly string[]>> | undefined,
+    signal: AbortSignal,
+  ): Promise<TaskAnswer[]> {
+    const query =
+      filters === undefined ? "" : `?filters=${encodeURIComponent(JSON.stringify(filters))}`;
+    return this.#json<TaskAnswer[]>(`/tasks${query}`, signal);
+  }
+
   /**
    * Subscribes to events, one JSON object a line. Resolves once no later event can be lost.
    * @param since in seconds since 1970 by the Engine's clock; events since then come first.
@@ -103,11 +150,9 @@ export class DockerClient {
   async events(
     since: number | undefined,
     signal: AbortSignal,
+    types: EventTypes = CONTAINER_EVENTS,
   ): Promise<ReadableStream<Uint8Array>> {
-    const filters = JSON.stringify({
-      type: ["container", "network"],
-      event: EVENTS,
-    });
+    const filters = JSON.stringify({ type: types, event: EVENTS });
     const query = new URLSearchParams({
       ...(since === undefined ? {} : { since: String(since) }),
       filters,
@@ -222,17 +267,20 @@ export class DockerClient {
   async #refusal(path: string, response: Response): Promise<GatewayError> {
     const text = (await response.text()).trim();
     const said = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
+    const lines = said === "" ? [] : [said];
+    const problem = `Cannot read "${path}" of Docker: it answered ${response.status}`;
+    if (response.status === 403) {
+      const hint = SWARM_PATHS.test(path)
+        ? "a socket proxy must allow GET of /info, /services, /tasks and /nodes, too, to serve a swarm"
+        : "a socket proxy must allow GET of /events, /containers, /networks, /version and /_ping";
+      return new Forbidden("docker", problem, { lines, hint });
+    }
+    if (FORBIDDEN.includes(response.status)) return new Forbidden("docker", problem, { lines });
     const hint =
-      response.status === 403
-        ? "a socket proxy must allow GET of /events, /containers, /networks, /version and /_ping"
-        : /version/.test(said) && this.version !== ""
-          ? "unset DOCKER_API_VERSION to let the gateway choose"
-          : undefined;
-    return new GatewayError(
-      "docker",
-      `Cannot read "${path}" of Docker: it answered ${response.status}`,
-      { lines: said === "" ? [] : [said], hint },
-    );
+      /version/.test(said) && this.version !== ""
+        ? "unset DOCKER_API_VERSION to let the gateway choose"
+        : undefined;
+    return new GatewayError("docker", problem, { lines, hint });
   }
 }
 

@@ -65,6 +65,11 @@ const STATES: Readonly<Record<string, ContainerState>> = {
   stopping: "running",
 };
 
+/** Whether a container is a task of a swarm, by the labels of its Engine. It never runs a second time. */
+export function isTask({ labels }: Pick<Container, "labels">): boolean {
+  return labels["com.docker.swarm.task.id"] !== undefined;
+}
+
 /** @param stopping when a signal to end was sent, in milliseconds since 1970; 0: none was */
 export function toContainer(info: ContainerInspectInfo, stopping: number): Container {
   return {
@@ -121,7 +126,9 @@ export function fromList(info: ListedContainer): Container {
 }
 
 /** The variables of a container that say how it is served. */
-function toEnvironment(lines: readonly string[] | null | undefined): Container["environment"] {
+export function toEnvironment(
+  lines: readonly string[] | null | undefined,
+): Container["environment"] {
   let environment: Record<string, string> | undefined;
   for (const line of lines ?? []) {
     const equals = line.indexOf("=");

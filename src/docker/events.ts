@@ -1,6 +1,9 @@
 // The Engine's event stream: lines of JSON. An event says only what to read again, or who got a signal.
 
-/** A container to read again, a signal that was sent to a container, or a change of the networks. */
+/**
+ * A container to read again, a signal that was sent to a container, or a change of the networks, or of
+ * services or nodes of a swarm.
+ */
 export type DockerEvent =
   | {
       readonly kind: "container";
@@ -10,7 +13,8 @@ export type DockerEvent =
       readonly network?: string;
     }
   | { readonly kind: "signal"; readonly id: string; readonly signal: string }
-  | { readonly kind: "networks" };
+  | { readonly kind: "networks" }
+  | { readonly kind: "swarm" };
 
 interface RawEvent {
   readonly Type?: string;
@@ -47,6 +51,7 @@ export function parseEvent({ Type, Action = "", Actor }: RawEvent): DockerEvent[
       { kind: "container", id, action: Action, ...(network === undefined ? {} : { network }) },
     ];
   }
+  if (Type === "service" || Type === "node") return [{ kind: "swarm" }];
   const id = Actor?.ID;
   if (Type !== "container" || id === undefined || id === "") return [];
   const signal = attributes["signal"];

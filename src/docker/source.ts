@@ -1,6 +1,6 @@
 // src/docker reads a Docker Engine, and never changes it. No other folder knows the Engine's JSON. It
-// may import only lib and model.ts. This file makes the Engine a source of containers: it watches the
-// events and reads again what they are about.
+// may import only lib and model.ts. This file makes an Engine a source of its containers: it watches the
+// events and reads again what they are about. With the tasks of a swarm, `engine.ts` has them.
 
 import { errorMessage } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
@@ -17,22 +17,6 @@ const PARTS: Readonly<Record<Part, { readonly name: string; readonly path: strin
   list: { name: "the list of containers", path: "/containers/json" },
   networks: { name: "the networks", path: "/networks" },
 };
-
-/**
- * Reads the containers once. One that cannot be inspected is told of, and taken for what Docker's
- * list says.
- * @throws GatewayError `docker`
- */
-export async function readOnce(
-  client: DockerClient,
-  log: Logger,
-  { signal }: { readonly signal: AbortSignal } = new AbortController(),
-): Promise<Snapshot> {
-  const source = new DockerSource(client, log);
-  await source.connect(signal);
-  await source.refresh(signal);
-  return source.snapshot();
-}
 
 export class DockerSource implements Source {
   readonly #store: Store;

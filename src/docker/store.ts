@@ -12,6 +12,7 @@ import {
   fromList,
   hasHealthCheck,
   isAsKnown,
+  isTask,
   listNamesImage,
   signalNumber,
   toContainer,
@@ -217,6 +218,7 @@ export class Store {
   /** Marks what an event is about. Returns what cannot wait until it is read, if anything. */
   note(event: DockerEvent): Noted | undefined {
     let noted: Noted | undefined;
+    if (event.kind === "swarm") return undefined;
     if (event.kind === "networks") this.#networks.mark();
     else if (event.kind === "signal") {
       if (this.#noteSignal(event.id, event.signal)) noted = { id: event.id, what: "ending" };
@@ -548,7 +550,7 @@ export class Store {
     const before = this.#entries.get(id);
     this.#noteAddress(id, before, entry);
     if (isGone || entry !== undefined) this.#stopped.delete(id);
-    else if (before !== undefined && before.container.state !== "starting") this.#stopped.add(id);
+    else if (before !== undefined && mayReturn(before)) this.#stopped.add(id);
     if (entry !== undefined) {
       const stop = this.#stopping.get(id);
       // Another process than the one that got the signal: nobody told that it was started.
@@ -660,6 +662,11 @@ function sketched({ info, image }: Sketch): Entry {
     isChecked: hasHealthCheck(image),
     isSketch: true,
   };
+}
+
+/** Whether a container that ran and does not run now may run again. */
+function mayReturn({ container }: Entry): boolean {
+  return container.state !== "starting" && !isTask(container);
 }
 
 function hasAddress({ container: { attachments } }: Entry): boolean {

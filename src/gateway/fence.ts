@@ -1,9 +1,10 @@
 // While Docker cannot be asked, the kernel tells which containers have ended. Another container may
 // soon have the address of such a one, so its servers are taken out at once: better no answer than
-// somebody else's.
+// somebody else's. Of those whose processes run elsewhere, HAProxy's checks tell.
 
 import type { Owner, Owners } from "../config/owners.ts";
 import { inBackground } from "../lib/async.ts";
+import { GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import { ProcessWatch, type ProcessIdentity } from "../lib/processes.ts";
 import type { Container, Snapshot } from "../model.ts";
@@ -13,6 +14,8 @@ import { createLifeCheck } from "./owners.ts";
 const WATCH_EVERY = 20;
 /** If HAProxy cannot be told, it is tried again after so long, in milliseconds. */
 const RETRY_AFTER = 1_000;
+/** HAProxy is asked so often for servers that do not answer, in milliseconds: its checks are no faster. */
+const ASK_EVERY = 1_000;
 /** Ends within this time of the first are told in one line of the log, in milliseconds. */
 const TELL_AFTER = 500;
 /** So many containers are named in a line of the log. */
@@ -24,6 +27,8 @@ export type MustGo = (place: string) => boolean;
 interface FenceParts {
   /** Takes servers out of HAProxy. @throws if HAProxy cannot be told */
   readonly takeOut: (mustGo: MustGo) => Promise<void>;
+  /** The places, as `address:port`, of HAProxy's servers that do not answer its checks. */
+  readonly silent: () => Promise<readonly string[]>;
   /** Called first for each container that has ended, with its ID. */
   readonly ended: (id: string) => void;
   readonly log: Logger;
@@ -42,6 +47,10 @@ export class Fence {
   #timer: Timer | undefined;
   /** Who must be looked for when a process ends, by `keyOf` the process. */
   #tenants: ReadonlyMap<string, readonly Tenant[]> = new Map();
+  /** The containers whose processes cannot be seen from here. */
+  #unseen: readonly Tenant[] = [];
+  /** When HAProxy is asked whether these answer, in milliseconds since 1970. */
+  #askAt = 0;
   /** The servers that must be out. */
   #mustGo: MustGo = () => false;
   readonly #gonePlaces = new Set<string>();
@@ -78,6 +87,7 @@ export class Fence {
     const tenants = [...byPlace].flatMap(([place, all]) => all.map((owner) => ({ place, owner })));
     const byLife = Map.groupBy(tenants, ({ owner }) => lifeOf(owner));
     const alive = byLife.get("alive") ?? [];
+    this.#unseen = byLife.get("unknown") ?? [];
     const held = alive.flatMap((tenant) =>
       (tenant.owner.processes ?? []).map((process) => ({ process, tenant })),
     );
@@ -135,6 +145,36 @@ export class Fence {
     return { ...snapshot, containers };
   }
 
+  /** Asks HAProxy for those that nobody else tells of. What is silent now may be another's when it answers. */
+  async #ask(): Promise<void> {
+    this.#askAt = Infinity;
+    try {
+      const silent = new Set(await this.parts.silent());
+      const inUse = this.#unseen.filter(({ place }) => !this.#gonePlaces.has(place));
+      const gone = inUse.filter(({ place }) => silent.has(place));
+      if (gone.length === 0 || !this.isUp) return;
+      for (const { place } of gone) this.#gonePlaces.add(place);
+      this.#isDue = true;
+      // Where two ports are tried, one of them may have been silent all the time.
+      const answering = inUse.filter(({ place }) => !silent.has(place));
+      const others = new Set(answering.map(({ owner }) => owner.id));
+      const names = gone
+        .filter(({ owner }) => !others.has(owner.id))
+        .map(({ owner }) => owner.name);
+      if (names.length === 0) return;
+      this.#wasTold = true;
+      this.parts.log.warn(
+        `no answer while Docker cannot be asked: ${someOf([...new Set(names)])}; no requests go there ` +
+          "until Docker tells who has these addresses",
+      );
+    } catch (error) {
+      // HAProxy does not run, or is just starting: it sends no requests.
+      if (!(error instanceof GatewayError)) throw error;
+    } finally {
+      this.#askAt = Date.now() + ASK_EVERY;
+    }
+  }
+
   #note(tenants: readonly Tenant[]): void {
     const news = tenants.filter(({ place }) => !this.#gonePlaces.has(place));
     for (const { owner } of tenants) this.#ended.add(lifeKey(owner));
@@ -153,13 +193,11 @@ export class Fence {
     const names = [...this.#untold];
     this.#untold.clear();
     this.#wasTold = true;
-    const more = names.length - NAMED;
-    const some = names.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
     this.parts.log.warn(
-      `ended while Docker cannot be asked: ${some}; no requests go there until Docker tells who ` +
+      `ended while Docker cannot be asked: ${someOf(names)}; no requests go there until Docker tells who ` +
         "has these addresses",
     );
-    if (more > 0) this.parts.log.debug(`all that have ended: ${names.join(", ")}`);
+    if (names.length > NAMED) this.parts.log.debug(`all that have ended: ${names.join(", ")}`);
   }
 
   /** Beside the passes of the loop: one that waits for Docker must not hold this up. */
@@ -169,6 +207,9 @@ export class Fence {
     this.#note(ended.flatMap((process) => this.#tenants.get(keyOf(process)) ?? []));
     if (this.#isDue && !this.#isTelling) {
       inBackground(this.#tell(), (error) => this.parts.log.failure(error));
+    }
+    if (this.#unseen.length > 0 && Date.now() >= this.#askAt) {
+      inBackground(this.#ask(), (error) => this.parts.log.failure(error));
     }
     if (Date.now() >= this.#tellAt) this.#report();
     this.#timer = setTimeout(() => this.#look(), WATCH_EVERY);
@@ -192,6 +233,12 @@ export class Fence {
   #tryAgain(): void {
     this.#isDue ||= this.isUp;
   }
+}
+
+/** The first of these names, and how many more there are. */
+function someOf(names: readonly string[]): string {
+  const more = names.length - NAMED;
+  return names.slice(0, NAMED).join(", ") + (more > 0 ? ` and ${more} more` : "");
 }
 
 function keyOf({ pid, started }: ProcessIdentity): string {

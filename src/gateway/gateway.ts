@@ -9,6 +9,7 @@ import { sectionsOf } from "../config/sections.ts";
 import { bareAddress, hasWaitingRooms } from "../config/servers.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import type { Recognised, Runtime } from "../haproxy/runtime/runtime.ts";
+import { readStats } from "../haproxy/runtime/stats.ts";
 import { Backoff, inBackground, pause, Wakeup } from "../lib/async.ts";
 import { describeError, errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
@@ -170,6 +171,10 @@ export class Gateway {
         const waiting = await applier.takeOut(mustGo, (backend) => this.#holds.mayBegin(backend));
         this.#holds.begin(waiting, Date.now());
         this.#wake();
+      },
+      silent: async () => {
+        const servers = await readStats((line) => runtime.ask(line));
+        return servers.filter(({ state }) => state === "down").map(({ address }) => address);
       },
       ended: (id) => this.#lose(id),
       log,
@@ -527,8 +532,8 @@ export class Gateway {
     // One may have ended just now.
     if (running.length === 0 || running.some(isSeen)) return;
     this.parts.log.info(
-      "the processes of containers cannot be seen from here: while Docker is away, nobody notices " +
-        "that one ends, and its address may become another's (doctor tells more)",
+      "the processes of containers cannot be seen from here: while Docker is away, only HAProxy's checks " +
+        "notice that one ends, and its address may become another's before (doctor tells more)",
     );
   }
 

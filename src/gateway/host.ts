@@ -96,7 +96,31 @@ export function currentReach(snapshot: Snapshot, remoteHost: string | undefined)
     inContainer,
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
+    overlays: onHost ? [] : overlaysOf(snapshot, addresses, ownAddresses),
   };
+}
+
+/** The address of the gateway's own container in each overlay network in which it was found. */
+const ownAddresses = new Map<string, string>();
+
+/**
+ * The overlay networks on which one of these addresses is a container's: that container is the gateway's own.
+ * A subnet is not enough, as a network of this host may have the same one. What was found counts as long as
+ * the address is there: a swarm may take the gateway's own node for lost.
+ * @param found what was found before, by network; what is found now is added
+ */
+export function overlaysOf(
+  { containers, drivers }: Snapshot,
+  addresses: readonly string[],
+  found: Map<string, string>,
+): readonly string[] {
+  const own = new Set(addresses);
+  for (const [network, address] of found) if (!own.has(address)) found.delete(network);
+  for (const { network, ipv4, ipv6 } of containers.flatMap(({ attachments }) => attachments)) {
+    const address = [ipv4, ipv6].find((each) => own.has(each));
+    if (address !== undefined && drivers[network] === "overlay") found.set(network, address);
+  }
+  return [...found.keys()].toSorted();
 }
 
 /**

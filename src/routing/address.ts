@@ -1,7 +1,7 @@
 // Chooses the address and the ports at which HAProxy reaches a container.
 
 import { BlockList } from "node:net";
-import type { Attachment, Container, Reach, Snapshot } from "../model.ts";
+import type { Attachment, Container, PublishedPort, Reach, Snapshot, Task } from "../model.ts";
 import { otherProtocolAt } from "./other-protocols.ts";
 
 export interface AddressOptions {
@@ -27,6 +27,8 @@ export interface Address {
   readonly host: "own" | "other" | undefined;
   /** The container whose network it uses, if it has none of its own. */
   readonly provider?: Container;
+  /** The ports that a task of a swarm has there, all of one mode; undefined: those of the container itself. */
+  readonly published?: readonly PublishedPort[];
 }
 
 /** The ports to try, the preferred first. HAProxy's checks find the one that answers. */
@@ -82,7 +84,15 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
         why: `${address.why}, as container ${other.name}, whose network it uses`,
       };
     }
-    return chooseAttachment(container.attachments, wanted);
+    const { task } = container;
+    if (task === undefined) return chooseAttachment(container.attachments, wanted);
+    // A subnet may be one of this host's, too: what counts is whether the gateway is on that very network.
+    const near = container.attachments.filter(
+      ({ network }) => reach.overlays.includes(network) && (wanted ?? network) === network,
+    );
+    if (near.length > 0) return chooseAttachment(near, wanted);
+    const published = wanted === undefined ? publishedAddress(task) : undefined;
+    return published ?? { reason: whyNoTask(container, label, wanted) };
   }
 
   function chooseAttachment(
@@ -120,6 +130,38 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
   }
 }
 
+/** Where a task is reached without its networks: on its node, else by the routing mesh. */
+function publishedAddress({ published }: Task): Address | undefined {
+  const own = published.filter(({ mode }) => mode === "host");
+  const [first] = own.length > 0 ? own : published;
+  if (first === undefined) return undefined;
+  const { address, mode } = first;
+  return {
+    address: address.includes(":") ? `[${address}]` : address,
+    why:
+      mode === "host"
+        ? "that of its node, where it publishes ports (mode host)"
+        : "where the routing mesh listens: the swarm picks the task, so none is drained and no client sticks to one",
+    host: undefined,
+    published: published.filter((each) => each.mode === mode),
+  };
+}
+
+/** Why a task cannot be reached, with the way out. */
+function whyNoTask({ attachments }: Container, label: string, wanted: string | undefined): string {
+  const names = attachments.map(({ network }) => network);
+  const ways =
+    "publish its port (mode=host), or run the gateway in a container on one of its networks";
+  if (wanted !== undefined) {
+    return names.includes(wanted)
+      ? `the gateway is not on its network ${wanted} (label ${label})`
+      : `it is not on network ${wanted} (label ${label})`;
+  }
+  return names.length === 0
+    ? `it publishes no port and is on no network: ${ways}`
+    : `it publishes no port, and the gateway is on none of its networks (${names.join(", ")}): ${ways}`;
+}
+
 function onNetwork(usable: { network: string; address: string }, why: string): Address {
   return { address: usable.address, why: `on network ${usable.network}, ${why}`, host: undefined };
 }
@@ -138,6 +180,33 @@ export function choosePorts(
   address: Address,
   options: AddressOptions,
   isFastCgi = false,
+): Ports | Unreachable {
+  const found = chooseOwnPorts(container, label, address, options, isFastCgi);
+  return withPublished(found, address);
+}
+
+/** Leaves out the ports that nobody reaches there. */
+function withPublished(found: Ports | Unreachable, { published }: Address): Ports | Unreachable {
+  if (published === undefined || "reason" in found) return found;
+  const ports = found.ports.filter((port) => published.some(({ target }) => target === port));
+  if (ports.length > 0) return { ...found, ports };
+  const names = [...new Set(published.map(({ target }) => target))].join(", ");
+  return {
+    reason: `port ${found.ports.join(", ")} is not published, only ${names}, and the gateway is on none of its networks`,
+  };
+}
+
+/** The port at an address that is one of the container's own. */
+export function portAt({ published }: Address, own: number): number {
+  return published?.find(({ target }) => target === own)?.port ?? own;
+}
+
+function chooseOwnPorts(
+  container: Container,
+  label: number | undefined,
+  address: Address,
+  options: AddressOptions,
+  isFastCgi: boolean,
 ): Ports | Unreachable {
   const wanted = isFastCgi ? { ...options, ports: [FASTCGI_PORT] } : options;
   const known = knownPorts(container, label, wanted, isFastCgi ? "FastCGI's" : "one of --ports");
@@ -173,9 +242,13 @@ export function chooseTcpPorts(
   options: AddressOptions,
 ): Ports | Unreachable {
   const { exposed } = container;
+  const known = knownTcpPort(exposed, label, tcp, options);
   const found =
-    knownTcpPort(exposed, label, tcp, options) ?? choosePorts(container, label, address, options);
+    known === undefined
+      ? choosePorts(container, label, address, options)
+      : withPublished(known, address);
   if ("reason" in found) {
+    if (known !== undefined) return found;
     const names = `label ${options.labelPrefix}port names the one that is meant`;
     return {
       reason: `it exposes the ports ${exposed.join(", ")}, and ${tcp} is none of them: ${names}`,

@@ -4,6 +4,7 @@ import {
   createAddressChooser,
   choosePorts,
   chooseTcpPorts,
+  portAt,
   type Address,
   type AddressOptions,
 } from "./address.ts";
@@ -259,10 +260,29 @@ function toServers(
   address: Address,
   ports: readonly number[],
 ): readonly Server[] {
+  const holder = holderAt(container, address);
   return ports.map((port, index) => ({
-    ...toServer(container, address, port, index > 0, server),
-    name: serverName(container, branch, ports.length > 1 ? port : undefined),
+    ...toServer(holder, address, portAt(address, port), index > 0, server),
+    name: serverName(holder, branch, ports.length > 1 ? port : undefined),
   }));
+}
+
+/**
+ * Who is behind an address. Behind the routing mesh it is the service of the swarm as a whole: it stays the
+ * same as long as one of its tasks runs, and none of them can be drained.
+ */
+function holderAt(container: Container, { published = [] }: Address): Container {
+  const { task } = container;
+  if (task === undefined || published[0]?.mode !== "ingress") return container;
+  return {
+    ...container,
+    id: task.serviceId,
+    name: task.service,
+    pid: 0,
+    startedAt: "",
+    stopping: 0,
+    stopTimeout: 0,
+  };
 }
 
 function toServer(

@@ -18,6 +18,8 @@ interface RuleContext {
   readonly container: { readonly name: string };
   readonly image: { readonly repository: string; readonly name: string; readonly tag: string };
   readonly compose: { readonly project: string; readonly service: string };
+  /** The service has its name without that of its stack. */
+  readonly swarm: { readonly stack: string; readonly service: string };
   readonly labels: Container["labels"];
 }
 
@@ -81,8 +83,20 @@ function toContext(container: Container | undefined): RuleContext {
       project: labels["com.docker.compose.project"] ?? "",
       service: labels["com.docker.compose.service"] ?? "",
     },
+    swarm: swarmOf(labels),
     // A label that a container does not have is empty, and no mistake in the rule.
     labels: withEmptyRest(labels),
+  };
+}
+
+/** Docker names the services of a stack `STACK_SERVICE`. Source: `docker stack deploy`. */
+function swarmOf(labels: Container["labels"]): RuleContext["swarm"] {
+  const stack = labels["com.docker.stack.namespace"] ?? "";
+  const service = labels["com.docker.swarm.service.name"] ?? "";
+  const prefix = `${stack}_`;
+  return {
+    stack,
+    service: stack !== "" && service.startsWith(prefix) ? service.slice(prefix.length) : service,
   };
 }
 

@@ -111,7 +111,7 @@ function toWaitingContainer({ container: { id, name, state } }: RoutedContainer)
  * gets its servers enabled again: it may still answer. One that has ended does not.
  */
 function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
-  const servers = members.flatMap((member) => member.servers);
+  const servers = withoutTwins(members.flatMap((member) => member.servers));
   if (servers.some(({ disabled }) => !disabled)) return servers;
   const lastStopping = members
     .filter((member) => member.servers.some(({ why }) => why === "stopping"))
@@ -120,6 +120,14 @@ function serversOf(members: readonly RoutedContainer[]): readonly Server[] {
   return servers.map((server) =>
     server.id === lastStopping?.container.id ? { ...server, disabled: false, why: "" } : server,
   );
+}
+
+/** Tasks that the routing mesh reaches have one server together. Which of them gives it makes no difference. */
+function withoutTwins(servers: readonly Server[]): readonly Server[] {
+  if (new Set(servers.map(({ name }) => name)).size === servers.length) return servers;
+  return [
+    ...new Map(servers.toReversed().map((server) => [server.name, server])).values(),
+  ].toReversed();
 }
 
 /**

@@ -30,7 +30,7 @@ export function withShares(
   const split = members.filter(({ intent }) => intent.server.split !== undefined);
   const percent = split[0]?.intent.server.split;
   if (percent === undefined) return servers;
-  const ids = new Set(split.map(({ container }) => container.id));
+  const ids = new Set(split.flatMap((member) => member.servers.map(({ id }) => id)));
   // What gets no requests now has no part in it, and keeps its weight.
   const parts = servers
     .filter(({ disabled, backup }) => !disabled && !backup)

@@ -67,10 +67,12 @@ test("every flag of the program of 2018 and every other one is there", () => {
     "no-acme-self-check",
     "no-mend-links",
     "no-redirect",
+    "no-swarm",
     "once",
     "only-enabled",
     "proxy-protocol",
     "strict-sni",
+    "swarm",
   ]);
 });
 

@@ -44,6 +44,7 @@ const DEFAULTS: Options = {
   trustedProxies: [],
   proxyProtocol: false,
   dockerHost: "",
+  swarm: "auto",
   once: false,
   log: { level: "info", format: "text" },
 };
@@ -88,6 +89,8 @@ test.each<[RawOptions, Difference]>([
   ],
   [{ listen: "*:80, :81,*:80" }, { listen: ["*:80", "*:81"], routing: { ownPorts: [80, 81] } }],
   [{ "docker-host": "tcp://h" }, { dockerHost: "tcp://h" }],
+  [{ swarm: true }, { swarm: "always" }],
+  [{ "no-swarm": true }, { swarm: "never" }],
   [{ ports: "3000" }, { routing: { ports: [3000] } }],
   [{ ports: "3000, 80,3000" }, { routing: { ports: [3000, 80] } }],
   [{ network: "back" }, { routing: { network: "back" } }],
@@ -267,6 +270,7 @@ test.each<[RawOptions, string, string | undefined]>([
     'Cannot use --tls "old": it is none of intermediate, modern',
     undefined,
   ],
+  [{ swarm: true, "no-swarm": true }, "--swarm and --no-swarm exclude each other", undefined],
   [
     { certs: "/a", http3: true, "proxy-protocol": true },
     "--http3 and --proxy-protocol exclude each other: no proxy passes UDP on so",

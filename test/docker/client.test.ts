@@ -24,7 +24,11 @@ beforeEach(() => {
   spyOn(Math, "random").mockReturnValue(0);
   socket = join(labDir("silent"), "docker.sock");
   engine = new PlayedEngine(socket);
-  client = new DockerClient(createTransport({ kind: "unix", path: socket }, undefined), "");
+  client = new DockerClient(
+    createTransport({ kind: "unix", path: socket }, undefined),
+    "",
+    "never",
+  );
 });
 afterEach(async () => {
   await engine.stop();

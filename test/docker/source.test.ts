@@ -2,7 +2,8 @@
 
 import { beforeEach, describe, expect, test } from "bun:test";
 import { NoAnswer } from "../../src/docker/client.ts";
-import { DockerSource, readOnce } from "../../src/docker/source.ts";
+import { readOnce } from "../../src/docker/engine.ts";
+import { DockerSource } from "../../src/docker/source.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import type { Container } from "../../src/model.ts";
 import { elapse, through, turn, until, useFakeClock } from "../lab/fake-clock.ts";

@@ -60,6 +60,15 @@ function told(number: string, id = A): DockerEvent {
 
 const read = (id: string): number => client.asked.filter((each) => each === id).length;
 
+test("the container of a task of a swarm never runs again", async () => {
+  client.add(A, { name: "shop.1", labels: { "com.docker.swarm.task.id": "t1" } });
+  await refresh();
+  client.add(A, { name: "shop.1", status: "exited" });
+  store.note(happened("die"));
+  await refresh();
+  expect(store.remains(A)).toBe(false);
+});
+
 test("a container that ran is known as long as Docker has it", async () => {
   client.add(B, { name: "two", status: "exited" });
   await refresh();

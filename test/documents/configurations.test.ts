@@ -42,7 +42,9 @@ type Labels = Readonly<Record<string, unknown>> | readonly string[];
 
 /** What the documents show in YAML. */
 interface Shown {
-  readonly services?: Readonly<Record<string, { readonly labels?: Labels }>>;
+  readonly services?: Readonly<
+    Record<string, { readonly labels?: Labels; readonly deploy?: { readonly labels?: Labels } }>
+  >;
   /** Of one container, as `explain --as-labels` prints them. */
   readonly labels?: Labels;
   /** Of Prometheus. */
@@ -62,7 +64,10 @@ function assignments(labels: Labels): readonly string[] {
 function problemsOfYaml(text: string): readonly string[] {
   const shown: Shown = parse(text);
   const containers = [
-    ...Object.values(shown.services ?? {}).map(({ labels }) => labels),
+    ...Object.values(shown.services ?? {}).flatMap(({ labels, deploy }) => [
+      labels,
+      deploy?.labels,
+    ]),
     shown.labels,
   ].filter((labels) => labels !== undefined);
   if (containers.length > 0) return containers.flatMap((each) => problemsOf(assignments(each)));

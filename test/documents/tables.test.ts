@@ -135,4 +135,4 @@ const FLAGS = new Set([
 ]);
 
 /** Flags of other programs that documents name: of docker, Vite, Jupyter and this repository's benchmark. */
-const OTHERS_FLAGS = ["pid", "base", "prefix", "ServerApp", "quick", "json"];
+const OTHERS_FLAGS = ["pid", "container-label", "base", "prefix", "ServerApp", "quick", "json"];

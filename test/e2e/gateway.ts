@@ -22,6 +22,8 @@ export interface GatewayOptions {
   /** Where its files are; a new folder by default. */
   dir?: string;
   port?: number;
+  /** Where its HAProxy is asked. It listens at all addresses then; by default at 127.0.0.1 alone. */
+  host?: string;
   /** Whether the gateway runs HAProxy itself; it does by default. */
   managed?: boolean;
   /** The number of the user to run as. */
@@ -35,6 +37,8 @@ export interface GatewayOptions {
 /** Requests for a service without containers wait only briefly, where a test is about what follows. */
 export const BRIEF_HOLD = "--hold=300ms";
 
+const LOOPBACK = "127.0.0.1";
+
 /** What a test waits for comes within tens of milliseconds; a loaded machine takes longer. */
 const WAIT_MS = 20_000;
 /** A request takes milliseconds. */
@@ -47,6 +51,7 @@ const folders = new Set<string>();
 /** Starts a gateway. It may take a moment until it serves: `served` waits. */
 export async function startGateway(options: GatewayOptions = {}): Promise<Gateway> {
   const { version = firstVersion(), dir = gatewayDir(), flags = [], managed = true } = options;
+  const { host = LOOPBACK } = options;
   folders.add(dir);
   const port = options.port ?? (await freePort());
   const output = join(dir, "haproxy.cfg");
@@ -55,7 +60,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ...(options.dockerHost === undefined ? [] : [`--docker-host=${options.dockerHost}`]),
     `--haproxy=${haproxyProgram(version)}`,
     `--output-file=${output}`,
-    `--listen=127.0.0.1:${port}`,
+    `--listen=${host === LOOPBACK ? host : "*"}:${port}`,
     `--log-format=${options.logFormat ?? "json"}`,
     ...(managed ? ["--manage-haproxy"] : []),
     ...flags,
@@ -72,7 +77,7 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     env: cleanEnvironment(options.env),
     cwd: "/",
   });
-  return new Gateway(child, dir, port);
+  return new Gateway(child, dir, port, host);
 }
 
 /** A new folder for a gateway's files, removed by `closeGateways`. */
@@ -112,6 +117,7 @@ export class Gateway {
     private readonly child: Bun.Subprocess<"ignore", "ignore", "pipe">,
     readonly dir: string,
     readonly port: number,
+    readonly host: string,
   ) {
     this.output = join(dir, "haproxy.cfg");
     void this.#read(child.stderr);
@@ -171,7 +177,7 @@ export class Gateway {
 
   /** Sends one request to its HAProxy. */
   get(target: string, options: Omit<RawRequest, "port" | "target"> = {}): Promise<RawResponse> {
-    return request({ port: this.port, target, timeoutMs: REQUEST_MS, ...options });
+    return request({ host: this.host, port: this.port, target, timeoutMs: REQUEST_MS, ...options });
   }
 
   /** Waits until a request is answered by a container, of that name if given. */

@@ -26,15 +26,18 @@ let told: MustGo[];
 /** The containers whose services may wait for another one. */
 let lost: string[];
 let failure: Error | undefined;
+/** The places that do not answer HAProxy's checks. */
+let silent: string[];
 
 useFakeClock();
 beforeEach(() => {
-  [log, told, lost, failure] = [[], [], [], undefined];
+  [log, told, lost, failure, silent] = [[], [], [], undefined, []];
   fence = new Fence({
     takeOut: (mustGo) => {
       told.push(mustGo);
       return failure === undefined ? Promise.resolve() : Promise.reject(failure);
     },
+    silent: () => Promise.resolve(silent),
     ended: (id) => void lost.push(id),
     log: listLogger(log),
   });
@@ -105,6 +108,49 @@ test("one that ends is out within 20 ms, and the others stay", async () => {
   await elapse(20);
   expect(spared()).toEqual(PLACES.slice(0, 2));
   expect(lost).toEqual([web.owner.id, other.owner.id]);
+});
+
+test("one whose process cannot be seen is out once it does not answer, and stays out", async () => {
+  const seen = startOwner("a").owner;
+  const [far, other] = ["b", "c"].map((letter) => ({
+    ...startOwner(letter).owner,
+    processes: undefined,
+  }));
+  if (far === undefined || other === undefined) throw new Error("there are no such owners");
+  fence.begin(onDisk(seen, far, other));
+  await elapse(2_000);
+  expect(told).toEqual([]);
+  // Of one that is seen its process tells.
+  silent = [PLACES[0] ?? "", PLACES[1] ?? ""];
+  await elapse(1_100);
+  expect(spared()).toEqual([PLACES[1] ?? ""]);
+  expect(log).toEqual([
+    "warn: no answer while Docker cannot be asked: b; no requests go there until Docker tells who " +
+      "has these addresses",
+  ]);
+  // It may be another's that answers now.
+  silent = [];
+  await elapse(2_000);
+  expect([spared(), told.length, log.length]).toEqual([[PLACES[1] ?? ""], 1, 1]);
+  // It is still served: whether it has ended, nobody knows.
+  expect(lost).toEqual([]);
+  const task = container("b", { id: far.id, startedAt: far.startedAt });
+  expect(fence.corrected(snapshot([task])).containers).toEqual([task]);
+  fence.end();
+  expect(log.at(-1)).toContain("Docker tells of all containers again");
+});
+
+test("one of two ports that is silent is out, and nothing is told of it", async () => {
+  const far = { ...startOwner("a").owner, processes: undefined };
+  fence.begin(onDisk(far, far));
+  silent = [PLACES[1] ?? ""];
+  await elapse(1_100);
+  expect([spared(), log]).toEqual([[PLACES[1] ?? ""], []]);
+  // The other one is in maintenance now, and not checked.
+  silent = [PLACES[0] ?? ""];
+  await elapse(1_100);
+  expect(spared()).toEqual(PLACES.slice(0, 2));
+  expect(log[0]).toStartWith("warn: no answer while Docker cannot be asked: a; ");
 });
 
 test("those that ended before are out at once", async () => {

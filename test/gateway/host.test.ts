@@ -1,7 +1,8 @@
 // What this host reaches, from what the kernel says: the texts are those of a host with a bridge.
 
 import { expect, test } from "bun:test";
-import { ipv4Cidrs, ipv6Cidrs } from "../../src/gateway/host.ts";
+import { ipv4Cidrs, ipv6Cidrs, overlaysOf } from "../../src/gateway/host.ts";
+import { at, container, snapshot } from "../lab/make.ts";
 
 // 192.168.5.0/24 is a route to others, and not an address of this host.
 const ROUTE = `Iface	Destination	Gateway 	Flags	RefCnt	Use	Metric	Mask		MTU	Window	IRTT
@@ -46,4 +47,22 @@ test("IPv6", () => {
     "fd00:0009:0000:0000:0000:0000:0000:0001/64",
   ]);
   expect(ipv6Cidrs("")).toEqual([]);
+});
+
+test("the gateway is on the overlay networks on which a container has its address", () => {
+  const drivers = { backend: "overlay", other: "overlay", bridge: "bridge" };
+  const own = container("gateway", {
+    attachments: [at("backend", "10.0.1.9"), at("bridge", "172.17.0.9")],
+  });
+  const shop = container("shop.1", {
+    attachments: [at("backend", "10.0.1.5"), at("other", "10.0.2.5")],
+  });
+  const all = snapshot([own, shop], drivers);
+  const found = new Map<string, string>();
+  // A network of this host with the same subnet is another one.
+  expect(overlaysOf(all, ["10.0.1.77"], found)).toEqual([]);
+  expect(overlaysOf(all, ["127.0.0.1", "10.0.1.9", "172.17.0.9"], found)).toEqual(["backend"]);
+  // As long as it has the address, whoever forgets it.
+  expect(overlaysOf(snapshot([shop], drivers), ["10.0.1.9"], found)).toEqual(["backend"]);
+  expect(overlaysOf(snapshot([shop], drivers), ["10.0.1.77"], found)).toEqual([]);
 });

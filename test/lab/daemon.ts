@@ -17,6 +17,12 @@ export class Daemon {
     private readonly env: Record<string, string | undefined>,
   ) {}
 
+  /** The number of its process. @throws if it does not run */
+  get pid(): number {
+    if (this.#child === undefined) throw new Error(`${this.command[0] ?? ""} does not run`);
+    return this.#child.pid;
+  }
+
   /** Starts it and waits until it is ready. */
   async start(ready: () => Promise<boolean>, timeoutMs = 30_000): Promise<void> {
     const log = openSync(this.logFile, "a");

@@ -14,54 +14,19 @@ export async function prepareDocker(
   flavour: "docker" | "docker-28",
 ): Promise<Backend> {
   const path = programs(flavour);
-  const dockerd = Bun.which("dockerd", { PATH: path });
-  const containerd = Bun.which("containerd", { PATH: path });
-  if (dockerd === null || containerd === null) {
-    throw new Error("Cannot find dockerd and containerd: not installed; run test/lab/setup engine");
-  }
   const subnet = claimSubnet();
   const socket = join(dir, "docker.sock");
-  const containerdSocket = join(dir, "c.sock");
   // The developer's DOCKER_ variables must not lead to another Engine.
   const env = { PATH: path, HOME: dir, TMPDIR: process.env["TMPDIR"] };
 
-  // Docker would use the containerd of the host if there is one. This one is apart from it.
-  writeFileSync(
-    join(dir, "containerd.toml"),
-    `version = 2
-root = "${dir}/c/root"
-state = "${dir}/c/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing"]
-[grpc]
-  address = "${containerdSocket}"
-[plugins."io.containerd.internal.v1.opt"]
-  path = "${dir}/c/opt"
-`,
-  );
-  // Without it, the developer's /etc/docker/daemon.json would be read.
-  writeFileSync(join(dir, "daemon.json"), "{}");
-
-  const runtime = new Daemon(
-    [containerd, "--config", join(dir, "containerd.toml"), "--log-level", "warn"],
-    join(dir, "containerd.log"),
-    env,
-  );
-  await runtime.start(() => Promise.resolve(existsSync(containerdSocket)));
+  const runtime = containerdOf(dir, path, env);
+  await runtime.start();
   const daemon = new Daemon(
     [
-      dockerd,
-      `--config-file=${join(dir, "daemon.json")}`,
-      `--host=unix://${socket}`,
-      `--containerd=${containerdSocket}`,
-      `--data-root=${join(dir, "d")}`,
-      `--exec-root=${join(dir, "e")}`,
-      `--pidfile=${join(dir, "dockerd.pid")}`,
+      ...daemonCommand(dir, path, runtime.socket),
       `--bridge=${subnet.bridge}`,
       `--fixed-cidr=${subnet.network}`,
       `--default-address-pool=base=${subnet.pool},size=24`,
-      // All containers are in a control group with this name, so that they can be found.
-      "--exec-opt=native.cgroupdriver=cgroupfs",
-      `--cgroup-parent=/${basename(dir)}`,
       // The firewall and the routing of the host stay as they are. The host reaches all containers.
       "--iptables=false",
       "--ip6tables=false",
@@ -79,13 +44,71 @@ disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io
     stop: async () => {
       // Killing all is as clean as ending each one, and much faster. A crash leaves the same.
       await daemon.stop("SIGKILL");
-      await runtime.stop("SIGKILL");
+      await runtime.stop();
       sweep(dir);
     },
   };
 }
 
-function programs(flavour: "docker" | "docker-28"): string {
+/** A containerd in the folder. Docker would use that of the host if there is one. */
+export function containerdOf(
+  dir: string,
+  path: string,
+  env: Record<string, string | undefined>,
+): { readonly socket: string; start(): Promise<void>; stop(): Promise<void> } {
+  const socket = join(dir, "c.sock");
+  writeFileSync(
+    join(dir, "containerd.toml"),
+    `version = 2
+root = "${dir}/c/root"
+state = "${dir}/c/state"
+disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.nri.v1.nri", "io.containerd.internal.v1.tracing"]
+[grpc]
+  address = "${socket}"
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${dir}/c/opt"
+`,
+  );
+  const daemon = new Daemon(
+    [program("containerd", path), "--config", join(dir, "containerd.toml"), "--log-level", "warn"],
+    join(dir, "containerd.log"),
+    env,
+  );
+  return {
+    socket,
+    start: () => daemon.start(() => Promise.resolve(existsSync(socket))),
+    stop: () => daemon.stop("SIGKILL"),
+  };
+}
+
+/** The command of an Engine in the folder, without what its networks are. */
+export function daemonCommand(dir: string, path: string, containerd: string): string[] {
+  // Without it, the developer's /etc/docker/daemon.json would be read.
+  writeFileSync(join(dir, "daemon.json"), "{}");
+  return [
+    program("dockerd", path),
+    `--config-file=${join(dir, "daemon.json")}`,
+    `--host=unix://${join(dir, "docker.sock")}`,
+    `--containerd=${containerd}`,
+    `--data-root=${join(dir, "d")}`,
+    `--exec-root=${join(dir, "e")}`,
+    `--pidfile=${join(dir, "dockerd.pid")}`,
+    // All containers are in a control group with this name, so that they can be found.
+    "--exec-opt=native.cgroupdriver=cgroupfs",
+    `--cgroup-parent=/${basename(dir)}`,
+  ];
+}
+
+function program(name: "containerd" | "dockerd", path: string): string {
+  const found = Bun.which(name, { PATH: path });
+  if (found === null) {
+    throw new Error(`Cannot find ${name}: not installed; run test/lab/setup engine`);
+  }
+  return found;
+}
+
+/** Where the programs of an Engine are found. */
+export function programs(flavour: "docker" | "docker-28"): string {
   const path = `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin:/usr/bin:/bin`;
   if (flavour === "docker") return path;
   const cache = process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache");

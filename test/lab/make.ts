@@ -23,6 +23,7 @@ export const HOST: Reach = {
   inContainer: false,
   hostAddress: "127.0.0.1",
   local: true,
+  overlays: [],
 };
 
 export const ROUTING: RoutingOptions = {

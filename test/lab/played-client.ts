@@ -6,7 +6,7 @@ import type {
   ImageInspectInfo,
   NetworkInspectInfo,
 } from "dockerode";
-import type { DockerClient } from "../../src/docker/client.ts";
+import type { DockerClient, SwarmWish } from "../../src/docker/client.ts";
 
 /** What a test says of a container; the rest is ordinary. */
 export interface PlayedState {
@@ -21,6 +21,7 @@ export interface PlayedState {
   readonly networks?: readonly string[];
   readonly stopSignal?: string;
   readonly startedAt?: string;
+  readonly pid?: number;
   /** In seconds. */
   readonly stopTimeout?: number;
   /** The ports that it exposes, beside those of its image. */
@@ -42,6 +43,8 @@ export class PlayedClient {
   /** What was asked for, in order. */
   readonly asked: string[] = [];
   networks: Record<string, string> = { bridge: "bridge" };
+
+  readonly swarm: SwarmWish = "never";
 
   /** As the classes under test take it. */
   get asClient(): DockerClient {
@@ -141,6 +144,7 @@ export class PlayedClient {
       State: {
         Status: status,
         StartedAt: state.startedAt ?? "1970-01-01",
+        ...(state.pid !== undefined && { Pid: state.pid }),
         ...(health === undefined ? {} : { Health: { Status: health } }),
       },
       Config: {

@@ -105,6 +105,7 @@ export class Site {
       inContainer: false,
       hostAddress: "127.0.0.1",
       local: true,
+      overlays: [],
     };
     return makeDesired(snapshot, reach, settings, built, time, undefined, undefined, (found) =>
       found.map((each) => ({

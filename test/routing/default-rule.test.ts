@@ -15,6 +15,13 @@ const SHOP = container("web-1", {
     "com.example.site": "x.org",
   },
 });
+const TASK = container("acme_shop.1", {
+  labels: {
+    "com.docker.stack.namespace": "acme",
+    "com.docker.swarm.service.name": "acme_shop",
+  },
+});
+const ALONE = container("a_shop.1", { labels: { "com.docker.swarm.service.name": "a_shop" } });
 const PLAIN = container("plain", { image: "nginx", attachments: [at("bridge", "172.17.0.3")] });
 
 test.each<[string, string]>([
@@ -28,6 +35,15 @@ test.each<[string, string]>([
   [" /a ", "/a"],
 ])("%s: %s", (rule, expected) => {
   const place = parseDefaultRule(rule)(SHOP);
+  expect("reason" in place ? place.reason : place.host + place.path).toBe(expected);
+});
+
+test.each<[string, Container, string]>([
+  ["{{swarm.service}}.{{swarm.stack}}.example.com", TASK, "shop.acme.example.com/"],
+  ["/{{swarm.service}}", ALONE, "/a_shop"],
+  ["/x{{swarm.stack}}{{swarm.service}}", PLAIN, "/x"],
+])("%s for a task of a swarm", (rule, task, expected) => {
+  const place = parseDefaultRule(rule)(task);
   expect("reason" in place ? place.reason : place.host + place.path).toBe(expected);
 });
 

@@ -126,12 +126,18 @@ async function findContainer(
   ofImage: () => readonly Container[],
 ): Promise<readonly Container[]> {
   const named = containers.filter(
-    ({ id, name }) => name === word || (word.length >= SHORTEST_ID && id.startsWith(word)),
+    ({ id, name, task }) =>
+      name === word ||
+      task?.service === word ||
+      (word.length >= SHORTEST_ID && id.startsWith(word)),
   );
   if (named.length > 0) return named;
   // A stopped container is not in the snapshot, but the Engine knows it.
   const { signal } = new AbortController();
   const info = CONTAINER_NAME.test(word) ? await engine.inspect(word, signal) : undefined;
+  // A task has a longer name there.
+  const known = containers.find(({ id, task }) => task !== undefined && id === info?.Id);
+  if (known !== undefined) return [known];
   const stopped = info === undefined ? [] : [toContainer(info, 0)];
   if (stopped[0]?.name === word) return stopped;
   const images = ofImage();

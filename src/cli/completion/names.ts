@@ -30,7 +30,7 @@ export async function runningNames(
   try {
     // The ssh program might ask for a password.
     if (chooseDocker(dockerHost, env).host.kind === "ssh") return [];
-    const client = dockerClient(dockerHost, env);
+    const client = dockerClient(dockerHost, env, "never");
     const signal = AbortSignal.timeout(PATIENCE);
     await client.connect(signal);
     const names =

@@ -6,7 +6,7 @@ import { basename, dirname, join } from "node:path";
 import type { Environment } from "../command.ts";
 import { chooseDocker } from "../../docker/choice.ts";
 import type { DockerClient } from "../../docker/client.ts";
-import { readOnce } from "../../docker/source.ts";
+import { readOnce } from "../../docker/engine.ts";
 import { describeError, errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
 import { requirePrivate } from "../../gateway/host.ts";
@@ -18,7 +18,7 @@ import { failure, ok, type Finding, type HaproxySockets } from "./check.ts";
 
 /** Checks that Docker answers everything that the gateway asks. */
 export async function checkDocker(dockerHost: string, env: Environment): Promise<Finding> {
-  const client = dockerClient(dockerHost, env);
+  const client = dockerClient(dockerHost, env, "never");
   const { context } = chooseDocker(dockerHost, env);
   const from = context === undefined ? "" : `context ${context}: `;
   const end = new AbortController();

@@ -2,7 +2,7 @@
 
 import { existsSync } from "node:fs";
 import type { Environment } from "../command.ts";
-import { readOnce } from "../../docker/source.ts";
+import { readOnce } from "../../docker/engine.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Container } from "../../model.ts";
@@ -31,7 +31,7 @@ export async function checkProcesses(
   // One may have ended just now.
   if (running.some(isSeen)) return ok("those of containers can be seen and watched");
   return warning(
-    "those of containers cannot be seen from here, so their ends are not noticed without Docker",
+    "those of containers cannot be seen from here, so without Docker only HAProxy's checks notice their ends",
     "run the gateway on Docker's own machine, and in a container only with --pid=host",
   );
 }
@@ -42,7 +42,7 @@ async function readContainers(
   env: Environment,
   log: Logger,
 ): Promise<readonly Container[]> {
-  const client = dockerClient(dockerHost, env);
+  const client = dockerClient(dockerHost, env, "never");
   try {
     return (await readOnce(client, log)).containers;
   } catch (error) {

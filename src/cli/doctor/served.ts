@@ -2,7 +2,7 @@
 
 import { describeNotServed, notServedOf, type NotServed } from "../../api/not-served.ts";
 import type { StateDocument } from "../../api/state.ts";
-import { readOnce } from "../../docker/source.ts";
+import { readOnce } from "../../docker/engine.ts";
 import { currentReach } from "../../gateway/host.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { GatewayError } from "../../lib/errors.ts";
@@ -32,7 +32,7 @@ export async function checkServed(
   env: Environment,
   log: Logger,
 ): Promise<Finding> {
-  const client = dockerClient(options.dockerHost, env);
+  const client = dockerClient(options.dockerHost, env, options.swarm);
   try {
     const snapshot = await readOnce(client, log);
     const reach = currentReach(snapshot, client.transport.remoteHost);

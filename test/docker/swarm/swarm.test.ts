@@ -1,0 +1,443 @@
+// The tasks of a swarm as a played manager tells them: what is noticed, what is told, what stays.
+
+import { beforeEach, describe, expect, test } from "bun:test";
+import { Forbidden, type SwarmWish } from "../../../src/docker/client.ts";
+import type { NodeAnswer, ServiceAnswer, TaskAnswer } from "../../../src/docker/swarm/answers.ts";
+import { CALM, QUICK } from "../../../src/docker/swarm/pace.ts";
+import { Swarm, type SwarmClient } from "../../../src/docker/swarm/swarm.ts";
+import { GatewayError } from "../../../src/lib/errors.ts";
+import { elapse, useFakeClock } from "../../lab/fake-clock.ts";
+import { listLogger } from "../../lab/proxy.ts";
+
+const EVENT = new TextEncoder().encode(
+  '{"Type":"service","Action":"update","Actor":{"ID":"s1"}}\n',
+);
+
+/** A manager that answers what a test says. */
+class PlayedManager {
+  isManager = true;
+  services: ServiceAnswer[] = [service("s1", "shop")];
+  nodes: NodeAnswer[] = [node("n1"), node("n2")];
+  tasks: TaskAnswer[] = [];
+  /** What each question is answered with instead, by its name. */
+  readonly failing = new Map<"info" | "services" | "tasks", GatewayError>();
+  /** The questions, with the filters of those for tasks. */
+  readonly asked: string[] = [];
+  #events: ReadableStreamDefaultController<Uint8Array> | undefined;
+
+  readonly client: SwarmClient = {
+    swarmInfo: () => {
+      this.#ask("info");
+      return Promise.resolve({
+        NodeID: "n1",
+        NodeAddr: "192.0.2.1",
+        ControlAvailable: this.isManager,
+      });
+    },
+    services: () => {
+      this.#ask("services");
+      return Promise.resolve(this.services);
+    },
+    nodes: () => Promise.resolve(this.nodes),
+    tasks: (filters) => {
+      this.#ask("tasks", JSON.stringify(filters ?? "all"));
+      const { id, "desired-state": states } = filters ?? {};
+      return Promise.resolve(
+        this.tasks.filter(
+          (each) =>
+            (id?.includes(each.ID) ?? true) && (states?.includes(each.DesiredState) ?? true),
+        ),
+      );
+    },
+    events: () =>
+      Promise.resolve(
+        new ReadableStream<Uint8Array>({ start: (controller) => void (this.#events = controller) }),
+      ),
+  };
+
+  /** Says that something happened to a service. */
+  tell(): void {
+    this.#events?.enqueue(EVENT);
+  }
+
+  /** Changes a task. */
+  change(id: string, change: Partial<TaskAnswer>): void {
+    this.tasks = this.tasks.map((each) =>
+      each.ID === id ? { ...each, ...change, Version: { Index: each.Version.Index + 1 } } : each,
+    );
+  }
+
+  count(what: string): number {
+    return this.asked.filter((each) => each.startsWith(what)).length;
+  }
+
+  #ask(what: "info" | "services" | "tasks", more = ""): void {
+    this.asked.push(`${what} ${more}`.trim());
+    const failure = this.failing.get(what);
+    if (failure !== undefined) throw failure;
+  }
+}
+
+function service(id: string, name: string): ServiceAnswer {
+  return { ID: id, Spec: { Name: name } };
+}
+
+function node(id: string, state = "ready"): NodeAnswer {
+  return { ID: id, Status: { State: state, Addr: `192.0.2.${id.slice(1)}` } };
+}
+
+function task(id: string, state = "running", more: Partial<TaskAnswer> = {}): TaskAnswer {
+  return {
+    ID: id,
+    Version: { Index: 1 },
+    CreatedAt: "2026-01-01T00:00:00Z",
+    ServiceID: "s1",
+    Slot: Number(id.slice(1)),
+    NodeID: "n1",
+    DesiredState: "running",
+    Spec: { ContainerSpec: { Image: "acme/shop" } },
+    Status: { State: state, ContainerStatus: { ContainerID: `c-${id}` } },
+    ...more,
+  };
+}
+
+const FORBIDDEN = new Forbidden("docker", "it answered 403");
+const BROKEN = new GatewayError("docker", "it answered 500");
+
+let manager: PlayedManager;
+let swarm: Swarm;
+/** What was told. */
+let told: string[];
+let log: string[];
+
+useFakeClock();
+beforeEach(() => {
+  manager = new PlayedManager();
+  told = [];
+  log = [];
+});
+
+/** Watches the manager for as long as the test runs. */
+async function watch(wish: SwarmWish = "auto"): Promise<void> {
+  swarm = new Swarm(
+    manager.client,
+    wish,
+    {
+      changed: () => told.push("changed"),
+      ending: (id) => told.push(`ending ${id}`),
+      ended: (id) => told.push(`ended ${id}`),
+    },
+    listLogger(log),
+  );
+  void swarm.watch(new AbortController().signal);
+  swarm.setConnected(true);
+  await elapse(10);
+}
+
+const names = (): string[] =>
+  swarm.containers.map(({ id, stopping }) => (stopping > 0 ? `${id} stopping` : id));
+
+describe("tasks", () => {
+  test("those that run are known after the first answer, and are the same objects later", async () => {
+    manager.tasks = [task("t1"), task("t2", "starting"), task("t3", "failed")];
+    await watch();
+    expect([swarm.isKnown, swarm.isServed, names(), told]).toEqual([
+      true,
+      true,
+      ["c-t1"],
+      ["changed"],
+    ]);
+    const [before] = swarm.containers;
+    await elapse(5_000);
+    expect([swarm.containers[0] === before, told]).toEqual([true, ["changed"]]);
+  });
+
+  test("one that is to end is told of at once, and stays until it has ended", async () => {
+    manager.tasks = [task("t1"), task("t2")];
+    await watch();
+    manager.change("t1", { DesiredState: "shutdown" });
+    await elapse(CALM + 10);
+    expect([told, names(), swarm.isEnding("c-t1"), swarm.isEnding("c-t2")]).toEqual([
+      ["changed", "ending c-t1", "changed"],
+      // The manager lists it no more; it is asked for by its ID.
+      ["c-t2", "c-t1 stopping"],
+      true,
+      false,
+    ]);
+    manager.change("t1", { Status: { State: "shutdown" } });
+    await elapse(QUICK + 10);
+    expect([told.slice(3), names(), swarm.isEnding("c-t1")]).toEqual([
+      ["ended c-t1", "changed"],
+      ["c-t2"],
+      true,
+    ]);
+    swarm.settled();
+    expect(swarm.isEnding("c-t1")).toBe(false);
+  });
+
+  test("one that is to end as the gateway starts still gets requests", async () => {
+    manager.tasks = [task("t1", "running", { DesiredState: "remove" })];
+    manager.services = [service("s1", "shop")];
+    await watch();
+    expect(names()).toEqual(["c-t1 stopping"]);
+  });
+
+  test("no two tasks are told to end at the same time", async () => {
+    manager.tasks = [task("t1"), task("t2"), task("t3")];
+    await watch();
+    for (const id of ["t1", "t2", "t3"]) manager.change(id, { DesiredState: "remove" });
+    await elapse(CALM + 10);
+    expect(new Set(swarm.containers.map(({ stopping }) => stopping)).size).toBe(3);
+  });
+
+  test("of a service that is removed, tasks are served until they have ended", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    manager.services = [];
+    manager.change("t1", { DesiredState: "remove" });
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect([names(), swarm.remains("c-t1")]).toEqual([["c-t1 stopping"], false]);
+    manager.tasks = [];
+    await elapse(QUICK + 10);
+    expect([names(), swarm.remains("c-t1")]).toEqual([[], false]);
+  });
+
+  test("a service that exists and has no task any more remains, with one of its tasks", async () => {
+    manager.tasks = [task("t1"), task("t2")];
+    await watch();
+    manager.tasks = [];
+    await elapse(CALM + 10);
+    expect([swarm.remains("c-t1"), swarm.remains("c-t2")].filter(Boolean)).toEqual([true]);
+    manager.services = [];
+    manager.tell();
+    told.splice(0);
+    await elapse(QUICK + 10);
+    expect([swarm.remains("c-t1"), swarm.remains("c-t2"), told]).toEqual([
+      false,
+      false,
+      ["changed"],
+    ]);
+  });
+
+  test("those of a node that is down have ended, whatever they seem to be", async () => {
+    manager.tasks = [task("t1"), task("t2", "running", { NodeID: "n2" })];
+    await watch();
+    manager.nodes = [node("n1"), node("n2", "down")];
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect([names(), told.slice(1)]).toEqual([["c-t1"], ["ended c-t2", "changed"]]);
+    // As a new leader has it, until the nodes have told it that they live.
+    manager.nodes = [node("n1", "unknown"), node("n2", "unknown")];
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect(names()).toEqual(["c-t1", "c-t2"]);
+  });
+
+  test("those of nodes that are all down serve as long as they answer", async () => {
+    manager.tasks = [task("t1"), task("t2", "running", { NodeID: "n2" })];
+    await watch();
+    manager.nodes = [node("n1", "down"), node("n2", "down")];
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect(names()).toEqual(["c-t1 stopping", "c-t2 stopping"]);
+    manager.nodes = [node("n1"), node("n2")];
+    manager.tell();
+    await elapse(QUICK + 10);
+    expect(names()).toEqual(["c-t1", "c-t2"]);
+  });
+
+  test("a task of a service that nobody told of has it read", async () => {
+    await watch();
+    manager.services = [...manager.services, service("s2", "desk")];
+    manager.tasks = [task("t1", "running", { ServiceID: "s2" })];
+    await elapse(CALM + 10);
+    expect(swarm.containers.map(({ name }) => name)).toEqual(["desk.1"]);
+  });
+
+  test("what joins a container to a network is no task, and no reason to read the services", async () => {
+    manager.tasks = [task("t1", "running", { ServiceID: "", Spec: {} })];
+    await watch();
+    await elapse(3 * CALM);
+    expect([names(), manager.count("services")]).toEqual([[], 2]);
+  });
+
+  test("new labels of a service are those of its tasks", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    const [own] = manager.services;
+    manager.services = [{ ID: "s1", Spec: { Name: own?.Spec.Name ?? "", Labels: { x: "1" } } }];
+    manager.tell();
+    await elapse(10);
+    expect(swarm.containers[0]?.labels["x"]).toBe("1");
+  });
+});
+
+describe("the pace", () => {
+  test("in calm", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    // The events of services begin after the first answer.
+    await elapse(10_000);
+    const before = manager.count("tasks");
+    await elapse(10_000);
+    expect(manager.count("tasks") - before).toBe(10_000 / CALM);
+  });
+
+  test("while a task comes up, and after an event", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    await elapse(10_000);
+    const before = manager.count("tasks");
+    manager.tell();
+    await elapse(1_000);
+    expect(manager.count("tasks") - before).toBeGreaterThan(8);
+    await elapse(10_000);
+    manager.tasks = [task("t1"), task("t2", "preparing")];
+    await elapse(CALM);
+    const calm = manager.count("tasks");
+    await elapse(1_000);
+    expect(manager.count("tasks") - calm).toBeGreaterThan(8);
+  });
+
+  test("no question while the Engine is away, and everything when it is back", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    swarm.setConnected(false);
+    await elapse(3_000);
+    const before = manager.count("tasks");
+    await elapse(30_000);
+    expect([manager.count("tasks"), names()]).toEqual([before, ["c-t1"]]);
+    swarm.setConnected(true);
+    await elapse(10);
+    expect(manager.count("tasks")).toBe(before + 1);
+  });
+});
+
+describe("an Engine that is no manager", () => {
+  test("has nothing to serve, and is asked again later", async () => {
+    manager.isManager = false;
+    await watch();
+    expect([swarm.isKnown, swarm.isServed, log, manager.asked]).toEqual([
+      true,
+      false,
+      [],
+      ["info"],
+    ]);
+    manager.isManager = true;
+    manager.tasks = [task("t1")];
+    await elapse(61_000);
+    expect([swarm.isServed, names()]).toEqual([true, ["c-t1"]]);
+  });
+
+  test("with --swarm it is told, and what is served stays", async () => {
+    manager.isManager = false;
+    await watch("always");
+    await elapse(60_000);
+    expect([swarm.isKnown, log]).toEqual([
+      false,
+      [
+        "error: Cannot serve the services of a swarm: the Engine is no manager of one " +
+          "(the services of the swarm are not served yet; trying again)",
+        "error:   hint: name a manager with --docker-host, or leave --swarm out",
+      ],
+    ]);
+  });
+
+  test("with --no-swarm nobody asks", async () => {
+    await watch("never");
+    await elapse(60_000);
+    expect([manager.asked, swarm.isKnown, swarm.isServed]).toEqual([[], true, false]);
+  });
+
+  test("one that ceases to be a manager has containers alone", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    manager.isManager = false;
+    await elapse(61_000);
+    expect([swarm.isServed, names(), told.at(-1)]).toEqual([false, [], "changed"]);
+  });
+});
+
+describe("what cannot be read", () => {
+  test.each<["info" | "tasks", string[]]>([
+    ["info", []],
+    [
+      "tasks",
+      ["warn: it answered 403 (only containers are served (--no-swarm says that this is meant))"],
+    ],
+  ])("a socket proxy that hides %s: containers alone are served", async (what, lines) => {
+    manager.failing.set(what, FORBIDDEN);
+    await watch();
+    await elapse(200_000);
+    expect([
+      swarm.isKnown,
+      swarm.isServed,
+      log.filter((line) => !line.startsWith("debug")),
+    ]).toEqual([true, false, lines]);
+  });
+
+  test("with --swarm it is an error, told once", async () => {
+    manager.failing.set("tasks", FORBIDDEN);
+    await watch("always");
+    await elapse(60_000);
+    expect([swarm.isKnown, log]).toEqual([
+      false,
+      ["error: it answered 403 (the services of the swarm are not served yet; trying again)"],
+    ]);
+  });
+
+  test("the tasks that are known stay, and the end is told once", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    log.splice(0);
+    manager.failing.set("tasks", BROKEN);
+    manager.tasks = [];
+    await elapse(60_000);
+    expect([names(), swarm.isKnown]).toEqual([["c-t1"], true]);
+    manager.failing.clear();
+    await elapse(11_000);
+    expect([names(), log.filter((line) => !line.startsWith("debug"))]).toEqual([
+      [],
+      [
+        "warn: it answered 500 (the tasks that are known are served on; trying again)",
+        "the tasks of the swarm can be read again",
+      ],
+    ]);
+  });
+
+  test("a socket proxy that was changed takes nothing away", async () => {
+    manager.tasks = [task("t1")];
+    await watch();
+    manager.failing.set("tasks", FORBIDDEN);
+    await elapse(100_000);
+    expect([names(), swarm.isServed]).toEqual([["c-t1"], true]);
+  });
+
+  test("an Engine that does not tell its place in a swarm", async () => {
+    manager.failing.set("info", BROKEN);
+    await watch();
+    await elapse(60_000);
+    expect([swarm.isKnown, log]).toEqual([
+      false,
+      ["warn: it answered 500 (whether there is a swarm to serve is not known; trying again)"],
+    ]);
+  });
+
+  test("a single reading fails with --swarm alone", async () => {
+    manager.failing.set("tasks", BROKEN);
+    const read = async (wish: SwarmWish): Promise<unknown> => {
+      const none = { changed() {}, ending() {}, ended() {} };
+      swarm = new Swarm(manager.client, wish, none, listLogger(log));
+      return swarm.readOnce(new AbortController().signal).catch((error: unknown) => error);
+    };
+    expect(await read("always")).toBe(BROKEN);
+    expect(await read("auto")).toBeUndefined();
+    expect(log).toEqual(["error: it answered 500 (the services of a swarm are not known)"]);
+    // A socket proxy for containers alone is nothing to speak of.
+    manager.failing.set("info", FORBIDDEN);
+    log.splice(0);
+    expect(await read("auto")).toBeUndefined();
+    expect(log.filter((line) => !line.includes("is not known: it answered 403"))).toEqual([]);
+  });
+});
