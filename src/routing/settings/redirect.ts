@@ -1,13 +1,14 @@
 // Reads where requests are sent instead.
 
 import { NO_REDIRECT } from "../../model.ts";
-import { parseHost } from "../values.ts";
+import { parseHost, parseSwitch } from "../values.ts";
 
-/** `https`, a host name, both as `https://shop.example.com`, or `none`. */
+/** `https`, a host name, both as `https://shop.example.com`, or `none`. A switch such as `true` is no host. */
 export function parseRedirect(text: string): string | undefined {
   const word = text.toLowerCase();
   if (word === NO_REDIRECT) return word;
   const [, scheme = "", name = ""] = /^(https:\/\/)?(.*)$/.exec(word) ?? [];
+  if (parseSwitch(name) !== undefined) return undefined;
   const host = parseHost(name);
   if (host === undefined || host.startsWith("*.") || host === "http") return undefined;
   return scheme + host;
