@@ -10,6 +10,7 @@ import type { Files, Model, Reach, Service, Snapshot, TlsFiles } from "../model.
 import { chooseCertificates, type CertificateChoice } from "../routing/certificates.ts";
 import { withClientCertificates } from "../routing/settings/client-certificates.ts";
 import { withFiles } from "../routing/settings/files.ts";
+import { withRevocations } from "../routing/settings/revocations.ts";
 import { titleOf } from "../routing/intent.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import { nameOf } from "../lib/places.ts";
@@ -262,9 +263,12 @@ export function makeDesired(
       taken = { ...taken, ...atHost };
       continue;
     }
-    const routed = withClientCertificates(
-      withFiles(made, labelFiles.read, routing.labelPrefix),
-      options.tls !== false,
+    const routed = withRevocations(
+      withClientCertificates(
+        withFiles(made, labelFiles.read, routing.labelPrefix),
+        options.tls !== false,
+      ),
+      Date.now(),
     );
     const model = {
       ...routed,

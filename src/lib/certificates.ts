@@ -1,7 +1,6 @@
 // Reads certificates in PEM.
 
 import { createPrivateKey, X509Certificate, type KeyObject } from "node:crypto";
-import { BitString, fromBER, Sequence } from "asn1js";
 import { errorMessage } from "./errors.ts";
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g;
@@ -9,8 +8,6 @@ const PRIVATE_KEY =
   /-----BEGIN (?:RSA |EC |ENCRYPTED )?PRIVATE KEY-----[^]*?-----END (?:RSA |EC |ENCRYPTED )?PRIVATE KEY-----/;
 /** HAProxy reads it beside a key of RSA, for clients that know no elliptic curves. */
 const DH_PARAMETERS = /-----BEGIN DH PARAMETERS-----[^-]*-----END DH PARAMETERS-----/;
-
-const REVOCATIONS = /-----BEGIN X509 CRL-----([^-]*)-----END X509 CRL-----/g;
 
 /** A name as clients ask for it: a host name, or a wildcard for one label such as `*.example.com`. */
 const DNS_NAME = /^(?:\*\.)?(?:[a-z0-9_](?:[a-z0-9_-]{0,62})\.)*[a-z0-9_][a-z0-9_-]{0,62}$/;
@@ -79,39 +76,6 @@ function certificatesIn(text: string): X509Certificate[] | { readonly problem: s
   } catch {
     return { problem: "a certificate in it cannot be read" };
   }
-}
-
-/**
- * Reads the lists of revoked certificates in a text.
- * @returns them alone, in PEM (RFC 7468), or what is wrong with the text
- */
-export function parseRevocations(text: string): { text: string } | { problem: string } {
-  const lists = [...text.matchAll(REVOCATIONS)].map(([, inner = ""]) =>
-    Buffer.from(inner, "base64"),
-  );
-  if (lists.length === 0) return { problem: "it has no list of revoked certificates in PEM" };
-  if (!lists.every(isRevocationList)) {
-    return { problem: "a list of revoked certificates in it cannot be read" };
-  }
-  return { text: lists.map(toPem).join("") };
-}
-
-/** Whether bytes are a `CertificateList` (RFC 5280, section 5.1): what is signed, how, and the signature. */
-function isRevocationList(bytes: Buffer): boolean {
-  const { offset, result } = fromBER(bytes);
-  if (offset !== bytes.length || !(result instanceof Sequence)) return false;
-  const [signed, algorithm, signature, ...more] = result.valueBlock.value;
-  return (
-    signed instanceof Sequence &&
-    algorithm instanceof Sequence &&
-    signature instanceof BitString &&
-    more.length === 0
-  );
-}
-
-function toPem(list: Buffer): string {
-  const lines = list.toString("base64").match(/.{1,64}/g) ?? [];
-  return ["-----BEGIN X509 CRL-----", ...lines, "-----END X509 CRL-----", ""].join("\n");
 }
 
 /**

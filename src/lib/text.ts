@@ -107,3 +107,8 @@ export function inOnePiece(text: string): string {
   // This reads it. A NUL is in no such file.
   return text.replaceAll("\0", "");
 }
+
+/** A day as a person reads it, such as `2027-01-31`, in UTC. @param time in milliseconds since 1970 */
+export function formatDay(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}

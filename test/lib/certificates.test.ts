@@ -2,7 +2,7 @@
 
 import { beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
-import { parseKeyPair, parseRevocations, type KeyPair } from "../../src/lib/certificates.ts";
+import { parseKeyPair, type KeyPair } from "../../src/lib/certificates.ts";
 import { Authority, type Issued } from "../lab/authority.ts";
 
 let authority: Authority;
@@ -145,19 +145,4 @@ test.each<[string, () => string, string]>([
 test("one for no host is of no use", async () => {
   const none = await authority.issue(["a b"]);
   expect(parseKeyPair(none.both)).toEqual({ problem: "its certificate is for no host name" });
-});
-
-test("lists of what is revoked, and what is none", async () => {
-  const text = await authority.revoked(shop);
-  expect(parseRevocations(`some words\n${text.replaceAll("\n", "\r\n")}`)).toEqual({ text });
-  expect(parseRevocations(shop.chain)).toEqual({
-    problem: "it has no list of revoked certificates in PEM",
-  });
-  const wrong = "a list of revoked certificates in it cannot be read";
-  const [first = ""] = text.split("-----END");
-  const short = `${first.split("\n").slice(0, 3).join("\n")}\n-----END X509 CRL-----\n`;
-  expect(parseRevocations(text + short)).toEqual({ problem: wrong });
-  const [certificate = ""] = shop.chain.split("-----END");
-  const asList = `${certificate}-----END CERTIFICATE-----`.replaceAll("CERTIFICATE", "X509 CRL");
-  expect(parseRevocations(asList.replace("MII", "AAA"))).toEqual({ problem: wrong });
 });

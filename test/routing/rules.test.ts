@@ -126,14 +126,13 @@ test.each([
     ],
   ),
   ["redirect.code", "303", 'label gateway.redirect.code="303" is not 301, 302, 307 or 308'],
-  ...[
-    ...["", "http", "*.a.org", "a.org:80", "a.org/x", "http://a.org", "https://", "%[src]"],
-    ...["true", "false", "on", "off", "yes", "no", "1", "0"],
-  ].map((text) => [
-    "redirect",
-    text,
-    `label gateway.redirect="${text}" is not https, a host name such as shop.example.com, both as https://shop.example.com, or none`,
-  ]),
+  ...["", "http", "*.a.org", "a.org:80", "a.org/x", "http://a.org", "https://", "%[src]"]
+    .concat(["true", "false", "on", "off", "yes", "no", "1", "0"])
+    .map((text) => [
+      "redirect",
+      text,
+      `label gateway.redirect="${text}" is not https, a host name such as shop.example.com, both as https://shop.example.com, or none`,
+    ]),
   ...["", "1", "11y", "-1d", "1y, all", "1y, preload", "30d, subdomains, preload"].map((text) => [
     "hsts",
     text,

@@ -1,6 +1,6 @@
 // Explains which certificate clients see for a host, and why; and whether they are sent to HTTPS.
 
-import { formatDuration } from "../../lib/text.ts";
+import { formatDay, formatDuration } from "../../lib/text.ts";
 import { isForwarded, type Certificate, type Service } from "../../model.ts";
 import { isSecured } from "../../routing/certificates.ts";
 import { hostsOf, shownFor, type Https, type Match } from "../certificates.ts";
@@ -114,7 +114,7 @@ function describe(host: string, certificate: Certificate | undefined, match: Mat
     return "none is for that name, so one that the gateway signs itself is shown: clients refuse it";
   }
   const { source, kind, issuer, names, notAfter, expired } = certificate;
-  const until = new Date(notAfter).toISOString().slice(0, 10);
+  const until = formatDay(notAfter);
   const own = expired ? "not valid now: clients refuse it" : WHY[match](host);
   return `${source} (${kind}), for ${names.join(", ")}, by ${issuer}, until ${until}: ${own}`;
 }

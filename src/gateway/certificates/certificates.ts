@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 import { endsSoon, parseKeyPair, type KeyPair } from "../../lib/certificates.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
-import { compare } from "../../lib/text.ts";
+import { compare, formatDay } from "../../lib/text.ts";
 import type { Certificate, TlsFiles } from "../../model.ts";
 import { findPairs, readPair, type Found, type PairFiles } from "./pairs.ts";
 import { isUsableSelfSigned, makeSelfSigned } from "./self-signed.ts";
@@ -304,7 +304,7 @@ export class Certificates {
       this.#known.set(path, { ...known, stamp, pair: read, problem: undefined });
       return;
     }
-    const problem = "problem" in read ? read.problem : `it expired on ${dayOf(read.notAfter)}`;
+    const problem = "problem" in read ? read.problem : `it expired on ${formatDay(read.notAfter)}`;
     this.#known.set(path, { ...known, stamp, pair: former, problem });
   }
 
@@ -329,24 +329,21 @@ function tryToRead(files: PairFiles): KeyPair | { readonly problem: string } {
 function warningsOf(source: string, pair: KeyPair, now: number): string[] {
   const { names, notBefore, notAfter, chainIsWhole } = pair;
   const about = `${source} (${names.join(", ")})`;
-  if (now >= notAfter) return [`${about} expired on ${dayOf(notAfter)}: clients refuse it`];
+  if (now >= notAfter) return [`${about} expired on ${formatDay(notAfter)}: clients refuse it`];
   if (now < notBefore) {
     return [
-      `${about} is not valid before ${dayOf(notBefore)}: is the clock of this machine right?`,
+      `${about} is not valid before ${formatDay(notBefore)}: is the clock of this machine right?`,
     ];
   }
   const warnings = [];
-  if (endsSoon(pair, now)) warnings.push(`${about} expires on ${dayOf(notAfter)}: renew it`);
+  if (endsSoon(pair, now)) warnings.push(`${about} expires on ${formatDay(notAfter)}: renew it`);
   if (!chainIsWhole) {
     warnings.push(
-      `${source} has no certificate of its issuer, ${pair.issuer}: many clients refuse it without`,
+      `${source} has no certificate of its issuer, ${pair.issuer}: many clients refuse it without; ` +
+        "put that one behind it, into the same file",
     );
   }
   return warnings;
-}
-
-function dayOf(time: number): string {
-  return new Date(time).toISOString().slice(0, 10);
 }
 
 /** Undefined where it cannot be read, too: what it had is made anew then. */

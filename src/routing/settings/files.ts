@@ -1,8 +1,9 @@
 // The files that labels name: what is in them, and what is said if one is of no use.
 
 import { isDeepStrictEqual } from "node:util";
-import { parseAuthorities, parseCertificates, parseRevocations } from "../../lib/certificates.ts";
+import { parseAuthorities, parseCertificates } from "../../lib/certificates.ts";
 import { LARGEST_PAGE } from "../../lib/pages.ts";
+import { parseRevocations } from "../../lib/revocations.ts";
 import { WeakCache } from "../../lib/weak-cache.ts";
 import {
   hasRules,

@@ -220,7 +220,7 @@ test("one that is not valid yet, and one without its chain", async () => {
     expect.stringMatching(
       /a\.pem \(a\.org\) is not valid before 20..-..-..: is the clock of this machine right\?$/,
     ),
-    `${folder}/b.pem has no certificate of its issuer, Tests Test CA R1: many clients refuse it without`,
+    `${folder}/b.pem has no certificate of its issuer, Tests Test CA R1: many clients refuse it without; put that one behind it, into the same file`,
   ]);
 });
 
