@@ -13,6 +13,26 @@ const BACKEND = /\b(?:backend|proxy) ('?)([^\s'"]+)\1(?![^\s,])/gi;
 const LEFT =
   /\.? (\d+) active and (\d+) backup servers (?:left|online)\.(?: Running on backup\.)?(?: \d+ sessions (?:active|requeued), .*)?$/;
 
+/** HAProxy measures each hash when it starts (3.4), and names the line of its own file. */
+const SLOW_HASH =
+  /^(?:config : )?parsing \[[^\]]*\]: the hash algorithm used for this password takes (\d+) milliseconds to verify.*$/;
+/** Why a server is up or down: what HAProxy calls it, a status of HTTP, and more that says nothing new. */
+const REASON =
+  /( is (?:UP|DOWN)), reason: ([^,;]+)(?:, code: (\d+))?(?:, info: ".*?")?(?:, check duration: \d+ms)?(?=;|\.?$)/;
+/** Source: `check_statuses` in HAProxy's src/check.c. */
+const REASONS: Readonly<Record<string, (status: string) => string>> = {
+  "Layer4 check passed": () => "its port answers",
+  "Layer4 connection problem": () => "its port does not answer",
+  "Layer4 timeout": () => "its port does not answer in time",
+  "Layer6 check passed": () => "its port answers by TLS",
+  "Layer6 invalid response": () => "its port does not speak TLS as it should",
+  "Layer6 timeout": () => "its port does not answer by TLS in time",
+  "Layer7 check passed": (status) => `its check is answered ${status}`,
+  "Layer7 invalid response": () => "its check is not answered by HTTP",
+  "Layer7 timeout": () => "its check is not answered in time",
+  "Layer7 wrong status": (status) => `its check is answered ${status}`,
+};
+
 /** The services by the names of their backends, in the configuration and in the running HAProxy. */
 type ByBackend = ReadonlyMap<string, Service>;
 
@@ -27,7 +47,16 @@ export class Words {
     if (!message.includes("/") && !/\b(?:backend|proxy) /i.test(message)) return message;
     const known = this.#services.get(services, (all) => this.#byBackend(all));
     return message
+      .replace(
+        SLOW_HASH,
+        "a password of a label takes $1 ms to check, in which that thread of HAProxy does nothing else: " +
+          "one that mkpasswd -m sha-512 has made takes 1 ms",
+      )
       .replace(LEFT, (_, active: string, backup: string) => `; ${whatIsLeft(active, backup)}`)
+      .replace(REASON, (found, state: string, reason: string, status = "") => {
+        const why = REASONS[reason]?.(status);
+        return why === undefined ? found : `${state}: ${why}`;
+      })
       .replace(SERVER, (found: string, kind = "", backend: string, name: string, port = "") => {
         const subject = serverName(backend, known.get(backend), name, port);
         if (subject === undefined) return found;

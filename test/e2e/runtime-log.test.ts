@@ -71,10 +71,12 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("a container that stops answering is a warning, and that it answers again is told", async () => {
     const { port } = app;
     await app.stop();
-    const down = await gateway.logged(/^haproxy: container one \(\/\S+\) is DOWN, reason: Layer4/);
+    const down = await gateway.logged(
+      /^haproxy: container one \(\/\S+\) is DOWN: its port does not/,
+    );
     expect(down.level).toBe("warn");
     app = await startApp({ port });
-    const up = await gateway.logged(/^haproxy: container one \(\/\S+\) is UP, reason: Layer4/);
+    const up = await gateway.logged(/^haproxy: container one \(\/\S+\) is UP: its port answers/);
     expect(up.level).toBe("info");
   });
 
@@ -110,10 +112,10 @@ test("a container that does not answer after a while is a warning, one that does
     await Bun.sleep(BREAKS_AFTER_MS);
     await broken.stop();
     await gateway.logged(/^haproxy: .*\bbreaks\b.* is DOWN/);
-    const { message, level } = await gateway.logged(/does not answer/);
+    const { message, level } = await gateway.logged(/mute does not answer/);
     expect(level).toBe("warn");
     expect(message).toStartWith(`container mute does not answer at 127.0.0.1:${port} and gets no`);
-    expect(gateway.count(/does not answer/)).toBe(1);
+    expect(gateway.count(/mute does not answer/)).toBe(1);
     const about = await gateway.logged(/^container checked /);
     expect(about.message).toBe(
       `container checked gets no requests at ${app.address}:${app.port}: its check, GET /x, ` +

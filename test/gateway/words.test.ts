@@ -36,6 +36,10 @@ test.each([
   ["Backup Server foo:bar/_wait is UP", "the waiting room of /foo/bar is UP"],
   ["backend 'foo:bar' has no server available!", "/foo/bar has no server available!"],
   ["Proxy _spare_3 stopped (x).", `${TWO} stopped (x).`],
+  [
+    "config : parsing [/run/x/haproxy.cfg:199]: the hash algorithm used for this password takes 23 milliseconds to verify, which can have devastating performance and stability impacts. Please hash this password using a lighter algorithm (one that is compatible with web usage).",
+    "a password of a label takes 23 ms to check, in which that thread of HAProxy does nothing else: one that mkpasswd -m sha-512 has made takes 1 ms",
+  ],
 ])("%j is told by container and route", (message, expected) => {
   expect(inWords(message)).toBe(expected);
 });
@@ -60,8 +64,36 @@ test.each([
 ])("what is left: %j", (left, expected) => {
   expect(
     inWords(`Server foo:bar/ID is DOWN, reason: Layer4 timeout, check duration: 2000ms. ${left}`),
-  ).toBe(
-    `container web-1 (/foo/bar) is DOWN, reason: Layer4 timeout, check duration: 2000ms; ${expected}`,
+  ).toBe(`container web-1 (/foo/bar) is DOWN: its port does not answer in time; ${expected}`);
+});
+
+test.each([
+  [
+    'DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms.',
+    "DOWN: its port does not answer; no other is up",
+  ],
+  [
+    'DOWN, reason: Layer4 connection problem, info: "ECONNREFUSED returned by OS (Connection refused)", check duration: 0ms.',
+    "DOWN: its port does not answer; no other is up",
+  ],
+  [
+    'DOWN, reason: Layer7 wrong status, code: 503, info: "Service, \\"away\\"", check duration: 1ms.',
+    "DOWN: its check is answered 503; no other is up",
+  ],
+  [
+    "DOWN, reason: Layer7 timeout, check duration: 2000ms.",
+    "DOWN: its check is not answered in time; no other is up",
+  ],
+  [
+    "UP, reason: Layer7 check passed, code: 200, check duration: 2ms.",
+    "UP: its check is answered 200; no other is up",
+  ],
+  // What is not known stays as it is.
+  ['DOWN, reason: Agent, info: "x".', 'DOWN, reason: Agent, info: "x"; no other is up'],
+])("why: %s", (reason, expected) => {
+  const left = "0 active and 0 backup servers left. 0 sessions active, 0 requeued.";
+  expect(inWords(`Server foo:bar/ID is ${reason} ${left}`)).toBe(
+    `container web-1 (/foo/bar) is ${expected}`,
   );
 });
 
