@@ -1,6 +1,6 @@
 // The HAProxy that runs the gateway's configuration, as it is asked by whoever explains it.
 
-import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { fileProblem, GatewayError } from "../lib/errors.ts";
 import { askHaproxy } from "../haproxy/runtime/socket.ts";
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
 import { ownersPathOf } from "../haproxy/files/files.ts";
@@ -31,7 +31,7 @@ export async function findRunning(output: string, signal: AbortSignal): Promise<
   const config = await Bun.file(output)
     .text()
     .catch((error: unknown) => {
-      throw new GatewayError("config", `Cannot read "${output}": ${errorMessage(error)}`, {
+      throw new GatewayError("config", `Cannot read "${output}": ${fileProblem(error)}`, {
         hint: `is the gateway running? ${HINT}`,
         cause: error,
       });

@@ -6,7 +6,7 @@ import type { AcmeOptions } from "../acme/acme.ts";
 import type { AuthorityFacts } from "../api/certificates.ts";
 import { parseCertificates } from "../lib/certificates.ts";
 import { splitCommand } from "../lib/command-line.ts";
-import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { fileProblem, GatewayError } from "../lib/errors.ts";
 import type { Environment } from "./command.ts";
 
 export interface AcmeChoice extends Omit<AcmeOptions, "ca" | "folder"> {
@@ -130,12 +130,15 @@ function readCa(path: string): string {
     try {
       return parseCertificates(readFileSync(path, "utf8"));
     } catch (error) {
-      return { problem: errorMessage(error) };
+      return { problem: fileProblem(error) };
     }
   };
   const found = read();
   if ("text" in found) return found.text;
-  throw usage(`Cannot use --acme-ca "${path}": ${found.problem}`);
+  throw usage(
+    `Cannot use --acme-ca "${path}": ${found.problem}`,
+    "it is the file of the CA that has made the authority's own certificate, in PEM",
+  );
 }
 
 /**

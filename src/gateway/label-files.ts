@@ -11,17 +11,11 @@ import {
   realpathSync,
   statSync,
 } from "node:fs";
-import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
+import { fileProblem, GatewayError } from "../lib/errors.ts";
 import type { LabelFile } from "../model.ts";
 import type { ReadLabelFile } from "../routing/settings/files.ts";
 
 /** In words, why a file cannot be read. Others are told as the system tells them. */
-const PROBLEMS: Readonly<Record<string, string>> = {
-  ENOENT: "there is no such file",
-  ENOTDIR: "there is no such file",
-  EACCES: "the gateway may not read it",
-  ELOOP: "its symbolic links lead round in a circle",
-};
 
 /** A file as it was read. */
 interface Reading {
@@ -112,7 +106,7 @@ export class LabelFiles {
         closeSync(fd);
       }
     } catch (error) {
-      return failed(PROBLEMS[systemCode(error)] ?? errorMessage(error));
+      return failed(fileProblem(error));
     }
   }
 

@@ -1,7 +1,7 @@
 // The template in use: a built-in one, or the user's own file, which is read again when it changes.
 
 import { readFileSync, statSync } from "node:fs";
-import { errorMessage, GatewayError } from "../lib/errors.ts";
+import { fileProblem, GatewayError } from "../lib/errors.ts";
 import { PARTIALS, TEMPLATES, type TemplateName } from "../template/built-in.ts";
 import { compileTemplate, type Template } from "../template/compile.ts";
 
@@ -79,7 +79,7 @@ class TemplateFile implements TemplateSlot {
       if (stamp === this.#stamp) return { stamp, text: undefined, age };
       return { stamp, text: readFileSync(this.file, "utf8"), age };
     } catch (error) {
-      const stamp = errorMessage(error);
+      const stamp = fileProblem(error);
       if (stamp === this.#stamp) return { stamp, text: undefined, age: 0 };
       this.#stamp = stamp;
       throw new GatewayError("template", `Cannot read template "${this.file}": ${stamp}`, {

@@ -13,7 +13,7 @@ import {
   type FileHandle,
 } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { errorMessage, GatewayError, systemCode } from "./errors.ts";
+import { errorMessage, fileProblem, GatewayError, systemCode } from "./errors.ts";
 
 /** The mode of a file that everybody may read. */
 export const PUBLIC_MODE = 0o644;
@@ -42,7 +42,7 @@ export async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8");
   } catch (error) {
     if (systemCode(error) === "ENOENT") return undefined;
-    throw new GatewayError("config", `Cannot read "${path}": ${errorMessage(error)}`, {
+    throw new GatewayError("config", `Cannot read "${path}": ${fileProblem(error)}`, {
       cause: error,
     });
   }

@@ -73,3 +73,16 @@ export function systemCode(error: unknown): string {
   if (typeof error !== "object" || error === null || !("code" in error)) return "";
   return typeof error.code === "string" ? error.code : "";
 }
+
+const FILE_PROBLEMS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "there is no such file",
+  EISDIR: "it is a folder",
+  EACCES: "the gateway may not read it",
+  ELOOP: "its symbolic links lead round in a circle",
+};
+
+/** Why a file cannot be read, in words. */
+export function fileProblem(error: unknown): string {
+  return FILE_PROBLEMS[systemCode(error)] ?? errorMessage(error);
+}

@@ -78,13 +78,14 @@ test("names whose addresses lead elsewhere: IPv4 and IPv6 apart", async () => {
     "here.test": { addresses: [address("192.0.2.1"), address("2001:db8::1", "no way", true)] },
     "six.test": { addresses: [address("192.0.2.1"), address("2001:db8::7", "nginx answers")] },
     "away.test": { addresses: [address("192.0.2.9", "nothing listens there")] },
+    "far.test": { addresses: [address("192.0.2.8", "it cannot be reached", true)] },
   };
   const check = (name: string): Promise<CheckDocument> => {
     const found = answers[name];
     if (found !== undefined) return Promise.resolve(found);
     throw new GatewayError("usage", `Cannot check where "${name}" leads: it has no address`);
   };
-  const names = ["here.test", "six.test", "away.test", "none.test"];
+  const names = ["here.test", "six.test", "away.test", "far.test", "none.test"];
   const { level, lines } = await checkNames(names, asked(), (name) => {
     return Promise.resolve(name).then(check);
   });
@@ -93,6 +94,7 @@ test("names whose addresses lead elsewhere: IPv4 and IPv6 apart", async () => {
   expect(lines.filter((line) => line.includes(".test") && !line.includes("CAA"))).toEqual([
     "six.test: its AAAA record does not lead here: at 2001:db8::7, nginx answers, but its A record does",
     "away.test: its A record does not lead here: at 192.0.2.9, nothing listens there",
+    "far.test: its A record does not lead here: at 192.0.2.8, it cannot be reached",
     "none.test: it has no address",
   ]);
   expect((await checkNames([], asked(), check)).level).toBe("ok");

@@ -129,7 +129,7 @@ describe("what is missing is told, with what to do", () => {
     const gateway = { output: join(gatewayDir(), "haproxy.cfg"), port: 80 };
     const { status, stdout, stderr } = await runToEnd(["routes", ...flagsOf(gateway, engine)]);
     expect([status, stdout]).toEqual([12, ""]);
-    expect(stderr).toStartWith(`Cannot read "${gateway.output}": ENOENT`);
+    expect(stderr).toStartWith(`Cannot read "${gateway.output}": there is no such file`);
     expect(stderr).toContain("the flags that the gateway runs with");
   });
 

@@ -5,6 +5,7 @@ import {
   describeError,
   errorMessage,
   EXIT_STATUS,
+  fileProblem,
   GatewayError,
   systemCode,
 } from "../../src/lib/errors.ts";
@@ -55,4 +56,14 @@ test.each<[string, unknown, string]>([
   ["undefined", undefined, ""],
 ])("the system's code of %s", (_, error, code) => {
   expect(systemCode(error)).toBe(code);
+});
+
+test.each([
+  [{ code: "ENOENT" }, "there is no such file"],
+  [{ code: "ENOTDIR" }, "there is no such file"],
+  [{ code: "EISDIR" }, "it is a folder"],
+  [{ code: "EACCES" }, "the gateway may not read it"],
+  [{ code: "EIO", toString: () => "the disk is on fire" }, "the disk is on fire"],
+])("why a file cannot be read: %p", (error, words) => {
+  expect(fileProblem(error)).toBe(words);
 });

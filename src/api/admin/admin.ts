@@ -70,7 +70,7 @@ export function createAdmin(subject: Subject, api: Handler, rules: AccessRules):
       return refusal(status, code, message, hint, headers);
     }
     if (request.method !== "GET" && request.method !== "HEAD") {
-      const message = `nothing can be changed here: ${pathname} takes GET`;
+      const message = "nothing can be changed here: there is only GET";
       return refusal(405, "method-not-allowed", message, "", { allow: "GET, HEAD" });
     }
     if (OF_API.includes(pathname)) return api(request);

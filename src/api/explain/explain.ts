@@ -114,7 +114,7 @@ async function findContainers(
     url: "it is no URL",
   }[kind];
   throw new GatewayError("usage", `Cannot explain "${word}": ${what}`, {
-    hint: "a URL begins with /, http:// or tcp://; docker ps -a lists all containers",
+    hint: "a URL begins with /, http://, https:// or tcp://; docker ps -a lists all containers",
   });
 }
 

@@ -176,7 +176,9 @@ async function leads(name: string, check: CheckAddresses): Promise<readonly stri
     if (!(error instanceof GatewayError)) throw error;
     return [`${name}: ${error.message.replace(/^.* leads: /, "")}`];
   }
-  const wrong = found.filter(({ problem, unreachable }) => problem !== "" && !unreachable);
+  const known = found.filter(({ unreachable }) => !unreachable);
+  // Where this machine has a way to none of them, the gateway asks for no certificate either.
+  const wrong = (known.length === 0 ? found : known).filter(({ problem }) => problem !== "");
   const right = new Set(found.filter(({ problem }) => problem === "").map(({ type }) => type));
   return wrong.map(({ address, type, problem }) => {
     const other = type === "A" ? "AAAA" : "A";
