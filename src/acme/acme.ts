@@ -104,7 +104,8 @@ export class Acme {
               wish,
               since: now,
               certificate: this.#folder.certificate(wish.file),
-              reason: "",
+              // A gateway before this one may have tried: the next try waits for that reason.
+              reason: known === undefined ? this.#folder.memory(wish.file).reason : "",
               isUrgent: false,
             },
       );
@@ -325,7 +326,10 @@ export class Acme {
     known.reason = failure.message;
     const now = Date.now();
     try {
-      await this.#remember(wish, (memory) => fail(memory, outcome, now, isBegun, notBefore));
+      await this.#remember(wish, (memory) => ({
+        ...fail(memory, outcome, now, isBegun, notBefore),
+        reason: failure.message,
+      }));
     } catch (problem) {
       this.#tell(problem, "it is tried again later");
     }

@@ -20,6 +20,8 @@ export interface Memory {
   readonly names: readonly string[];
   /** The tries since the last certificate, the newest one last. */
   readonly tries: readonly Try[];
+  /** Why the last one failed; empty: none did. */
+  readonly reason: string;
   /** The directory of the authority that made the last certificate; empty: that is not known. */
   readonly directory: string;
   /** When certificates were made, in the last week. */
@@ -65,6 +67,7 @@ const WEEK = 7 * DAY;
 export const NOTHING: Memory = {
   names: [],
   tries: [],
+  reason: "",
   directory: "",
   issued: [],
   notBefore: 0,
@@ -225,5 +228,6 @@ export function fail(
 /** Notes that an authority made a certificate. */
 export function succeed(memory: Memory, directory: string, at: number): Memory {
   const issued = [...memory.issued.filter((each) => at - each < WEEK), at];
-  return { ...memory, directory, issued, tries: [], notBefore: 0, window: undefined, askAt: 0 };
+  const none = { tries: [], reason: "", notBefore: 0, window: undefined, askAt: 0 };
+  return { ...memory, ...none, directory, issued };
 }

@@ -152,8 +152,18 @@ describe("a certificate of 90 days", () => {
 });
 
 test("a certificate ends what was tried before, and is counted for a week", () => {
-  const known = succeed(memory({ ...failed(3, "refused"), issued: [NOW - 8 * DAY] }), HERE, NOW);
-  expect(known).toMatchObject({ tries: [], issued: [NOW], directory: HERE, notBefore: 0 });
+  const known = succeed(
+    memory({ ...failed(3, "refused"), reason: "it was away", issued: [NOW - 8 * DAY] }),
+    HERE,
+    NOW,
+  );
+  expect(known).toMatchObject({
+    tries: [],
+    reason: "",
+    issued: [NOW],
+    directory: HERE,
+    notBefore: 0,
+  });
 });
 
 test("files stay for 30 days after their route", () => {

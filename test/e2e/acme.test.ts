@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
+import type { CertificatesDocument } from "../../src/api/certificates.ts";
 import { startApp } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
@@ -105,6 +106,14 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       if (certificate.serialNumber === other) throw new Error("it is still the one of before");
       return certificate;
     });
+  }
+
+  /** What the running gateway says is wrong with the certificate of a host. */
+  async function problemOf(name: string): Promise<string | undefined> {
+    const options: object = { unix: join(gateway.dir, "haproxy.gateway.sock") };
+    const answer = await fetch("http://gateway/v1/certificates", options);
+    const { certificates } = (await answer.json()) as CertificatesDocument;
+    return certificates.find((each) => each.name === name)?.problem;
   }
 
   /** As if so much time had passed since all that is remembered, in milliseconds. */
@@ -335,6 +344,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(line.message).toMatch(/tried again in 1 min\)$/);
     // What is served goes on.
     expect((await gateway.get("/", { headers: { Host: "x.test" } })).status).toBe(403);
+    // The next gateway waits as long, and knows why.
+    await gateway.stop();
+    await start();
+    await gateway.until(async () => expect(await problemOf("b.test")).toMatch(/cannot be asked/));
     await pebble.run();
     await gateway.stop();
     pass(2 * 60_000);
