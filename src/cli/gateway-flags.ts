@@ -29,7 +29,7 @@ export const GATEWAY_FLAGS: FlagDefs = {
     valueHint: "ADDRESS:PORT",
     multiple: true,
     description:
-      "where HAProxy listens for HTTPS; may be repeated (default: *:443 with --certs, else nowhere)",
+      "where HAProxy listens for HTTPS; may be repeated (default: *:443 with --certs or --acme, else nowhere)",
   },
   certs: {
     type: "string",
@@ -70,7 +70,8 @@ export const GATEWAY_FLAGS: FlagDefs = {
   "output-file": {
     type: "string",
     valueHint: "FILE",
-    description: "the configuration to write (default: /etc/haproxy/haproxy.cfg)",
+    description:
+      "the configuration to write (default: /etc/haproxy/haproxy.cfg, of a HAProxy of its own /run/docker-api-gateway/haproxy.cfg)",
   },
   "reload-cmd": {
     type: "string",
