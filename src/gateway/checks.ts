@@ -26,11 +26,14 @@ export function describeCheck(
       return `its port answers, but not by TLS (label ${prefix}scheme)`;
     case "L6RSP":
       return whyNoTls(settings, prefix);
-    case "L7STS":
+    case "L7STS": {
+      // While the next check runs, HAProxy has forgotten what the last one was answered.
+      const status = checkedStatus === 0 ? "with another status" : `${checkedStatus}`;
       return (
-        `its check, GET ${target}, is answered ${checkedStatus}, and ` +
+        `its check, GET ${target}, is answered ${status}, and ` +
         `${settings["check.status"] ?? "200-399"} is wanted (label ${prefix}check.status)`
       );
+    }
     case "L7TOUT":
       return `its check, GET ${target}, is not answered in time (label ${prefix}check)`;
     case "L7RSP":

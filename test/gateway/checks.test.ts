@@ -42,3 +42,10 @@ test.each([
   const asked = { settings, prefix: "gateway." };
   expect(describeCheck({ check, checkedStatus: 404 }, asked)).toBe(text);
 });
+
+test("no status is told while the next check runs", () => {
+  const asked = { settings: { check: "/x" }, prefix: "gateway." };
+  expect(describeCheck({ check: "L7STS", checkedStatus: 0 }, asked)).toBe(
+    "its check, GET /x, is answered with another status, and 200-399 is wanted (label gateway.check.status)",
+  );
+});
