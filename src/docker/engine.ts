@@ -94,10 +94,13 @@ export class EngineSource implements Source {
     // Later passes wait for nobody: the tasks are asked for beside them.
     const patience = this.#wasRefreshed ? 0 : PATIENCE_AT_FIRST;
     this.#wasRefreshed = true;
-    await Promise.all([
-      this.#containers.refresh(signal),
-      this.#isOnce ? this.#swarm.readOnce(signal) : this.#swarm.settle(patience),
-    ]);
+    if (this.#isOnce) {
+      // Where the containers cannot be read, that alone is told.
+      await this.#containers.refresh(signal);
+      await this.#swarm.readOnce(signal);
+      return;
+    }
+    await Promise.all([this.#containers.refresh(signal), this.#swarm.settle(patience)]);
   }
 
   get isComplete(): boolean {

@@ -15,8 +15,6 @@ import { fileProblem, GatewayError } from "../lib/errors.ts";
 import type { LabelFile } from "../model.ts";
 import type { ReadLabelFile } from "../routing/settings/files.ts";
 
-/** In words, why a file cannot be read. Others are told as the system tells them. */
-
 /** A file as it was read. */
 interface Reading {
   /** Differs once the file does. */

@@ -137,9 +137,12 @@ export async function checkNames(
     const here =
       method === "dns-01" ? "" : check === undefined ? " leads to this machine" : " leads here";
     const lead = looked.length === 1 ? here : here.replace("leads", "lead");
-    return ok(
-      `${count}${lead}${here === "" ? ": " : ", and "}no CAA record forbids the authority${rest}`,
-    );
+    // An authority that names no identity can be asked, but not be found in a record.
+    const caaTold =
+      identities.length > 0
+        ? "no CAA record forbids the authority"
+        : "no CAA record forbids all authorities";
+    return ok(`${count}${lead}${here === "" ? ": " : ", and "}${caaTold}${rest}`);
   }
   return {
     level: "warning",

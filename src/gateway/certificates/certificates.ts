@@ -102,9 +102,12 @@ export class Certificates {
   ) {
     this.#store = new CertificateStore(own.store);
     for (const { path, isOptional } of folders) {
-      if (isOptional || statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) continue;
-      throw new GatewayError("usage", `Cannot use --certs "${path}": there is no such folder`, {
-        hint: "make it first, or name another one",
+      const found = statSync(path, { throwIfNoEntry: false });
+      if (isOptional || found?.isDirectory() === true) continue;
+      const isFile = found !== undefined;
+      const problem = isFile ? "it is no folder" : "there is no such folder";
+      throw new GatewayError("usage", `Cannot use --certs "${path}": ${problem}`, {
+        hint: isFile ? "name the folder that it is in" : "make it first, or name another one",
       });
     }
   }
@@ -195,8 +198,12 @@ export class Certificates {
       const { paths, isDefault, mayLackKey } = files;
       const source = paths.join(" and ");
       if (problem !== undefined && !(mayLackKey && pair === undefined)) {
+        const [unused, former] =
+          paths.length > 1
+            ? ["are not used", "those before them are"]
+            : ["is not used", "the one before it is"];
         warnings.push(
-          `${source} ${pair === undefined ? "is not used" : "cannot be used, and the one before it is used on"}: ${problem}`,
+          `${source} ${pair === undefined ? unused : `cannot be used, and ${former} used on`}: ${problem}`,
         );
       }
       if (pair === undefined) continue;

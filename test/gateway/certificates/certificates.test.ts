@@ -116,7 +116,7 @@ test("a key and its certificate that are renewed one after the other", async () 
   await look(3);
   expect(certificates.files.certificates).toEqual(first === undefined ? [] : [first]);
   expect(certificates.warnings).toEqual([
-    `${folder}/a.crt and ${folder}/a.key cannot be used, and the one before it is used on: its private key belongs to another certificate`,
+    `${folder}/a.crt and ${folder}/a.key cannot be used, and those before them are used on: its private key belongs to another certificate`,
   ]);
   place(join(folder, "a.key"), renewed.key);
   await look(3);
@@ -273,6 +273,13 @@ test("a folder that is not there at the start is refused, and one that may come 
     () => new Certificates(true, [{ path: none, isOptional: false }], own),
   );
   expect(error.message).toBe(`Cannot use --certs "${none}": there is no such folder`);
+  await put("file.pem", ["a.org"]);
+  const file = join(folder, "file.pem");
+  const other = failureOf(
+    "usage",
+    () => new Certificates(true, [{ path: file, isOptional: false }], own),
+  );
+  expect(other.message).toBe(`Cannot use --certs "${file}": it is no folder`);
   certificates = new Certificates(true, [{ path: none, isOptional: true }], own);
   await certificates.refresh(now);
   expect([served(), certificates.warnings]).toEqual([[], []]);
