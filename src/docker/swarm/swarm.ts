@@ -163,17 +163,18 @@ export class Swarm {
   }
 
   /**
-   * Reads everything once.
-   * @throws GatewayError `docker` if the services of a swarm are wanted and cannot be read
+   * Reads everything once. Where nobody may ask for a swarm there is none.
+   * @throws GatewayError `docker` if it cannot be read
    */
   async readOnce(signal: AbortSignal): Promise<void> {
     if (this.wish === "never") return;
     try {
       await this.#read(signal);
     } catch (error) {
-      if (this.wish === "always" || !(error instanceof GatewayError)) throw error;
-      if (error instanceof Forbidden && this.#own === undefined) this.#noteHidden(error);
-      else this.log.failure(error, "the services of a swarm are not known");
+      if (this.wish === "always" || this.#own !== undefined) throw error;
+      if (!(error instanceof Forbidden)) throw error;
+      this.#noteHidden(error);
+      this.#forget();
     }
   }
 
