@@ -61,7 +61,10 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
       stage.tell(name, "die", { exitCode: "137" });
     }
     for (const name of ["one", "two", "three"]) {
-      await gateway.until(async () => expect(await stateOf(gateway, name)).toBe("DRAIN"));
+      // On a busy machine HAProxy's check may notice it first.
+      await gateway.until(async () => {
+        expect(["DRAIN", "DOWN"]).toContain((await stateOf(gateway, name)) ?? "");
+      });
     }
     expect(performance.now() - begun).toBeLessThan(HELD_MS);
     for (const name of ["one", "two", "three"]) stage.drop(name);
