@@ -174,6 +174,9 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
   });
 });
 
+/** So many containers are started until one is known before its start returns. */
+const ROUNDS = 5;
+
 describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
   afterEach(async () => {
     await removeAll(await sharedEngine());
@@ -182,24 +185,29 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
 
   test("a request that comes before a new container runs is answered by it", async () => {
     const engine = await sharedEngine();
-    await importImage(engine, "starting/new:1", { expose: [8000] });
     const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
     await gateway.answers("/starting/", 403);
-    const container = await create(engine, "starting/new:1");
-    const asked: Promise<number>[] = [];
-    const state = { runs: false };
-    const starting = container.start().then(() => (state.runs = true));
-    while (!state.runs) {
-      const { port } = gateway;
-      const target = "/starting/new/";
-      asked.push(request({ port, target, timeoutMs: 10_000 }).then(({ status }) => status));
-      await Bun.sleep(5);
+    // On a busy machine a start may return before anybody else has had its turn.
+    const known = new Set<number>();
+    for (let round = 0; round < ROUNDS && known.size === 0; round++) {
+      const image = `starting/new-${round}`;
+      await importImage(engine, `${image}:1`, { expose: [8000] });
+      const container = await create(engine, `${image}:1`);
+      const asked: Promise<number>[] = [];
+      const state = { runs: false };
+      const starting = container.start().then(() => (state.runs = true));
+      while (!state.runs) {
+        const { port } = gateway;
+        const target = `/${image}/`;
+        asked.push(request({ port, target, timeoutMs: 10_000 }).then(({ status }) => status));
+        await Bun.sleep(5);
+      }
+      await starting;
+      const statuses = await Promise.all(asked);
+      // Some come before Docker tells of the container. All of them come before its start has returned.
+      for (const status of statuses.slice(statuses.lastIndexOf(403) + 1)) known.add(status);
     }
-    await starting;
-    const statuses = await Promise.all(asked);
-    // Some come before Docker tells of the container. All of them come before its start has returned.
-    const known = statuses.slice(statuses.lastIndexOf(403) + 1);
-    expect(new Set(known)).toEqual(new Set([200]));
+    expect(known).toEqual(new Set([200]));
   });
 
   test("a container that cannot start leaves nothing", async () => {
