@@ -4,7 +4,7 @@
 import type { ProcessIdentity } from "../lib/processes.ts";
 import { lineDifference } from "../lib/text.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
-import type { Files } from "../model.ts";
+import { OWN_KINDS, type AssetKind, type Files } from "../model.ts";
 
 /** A container at a place. */
 export interface Owner {
@@ -65,8 +65,17 @@ export function ownersOf(files: Files): Owners | undefined {
 }
 
 /** The text of the file about owners; empty if there is none. */
-export function ownersTextOf({ assets }: Files): string {
-  return Object.values(assets).find(({ kind }) => kind === "owners")?.text ?? "";
+export function ownersTextOf(files: Files): string {
+  return textOf(files, "owners");
+}
+
+/** Whether all that is for the gateway alone is the same in both. */
+export function sameOwnFiles(a: Files, b: Files): boolean {
+  return OWN_KINDS.every((kind) => textOf(a, kind) === textOf(b, kind));
+}
+
+function textOf({ assets }: Files, wanted: AssetKind): string {
+  return Object.values(assets).find(({ kind }) => kind === wanted)?.text ?? "";
 }
 
 /**
@@ -86,6 +95,12 @@ export function renewedPlaces(before: string, after: string): ReadonlySet<string
     );
   };
   return new Set([...current].filter(isRenewed).map(([place]) => place));
+}
+
+/** The owners that a rule is for. */
+export function ownersThat({ scope, byPlace }: Owners, isMeant: (owner: Owner) => boolean): Owners {
+  const left = [...byPlace].map(([place, all]) => [place, all.filter(isMeant)] as const);
+  return { scope, byPlace: new Map(left.filter(([, all]) => all.length > 0)) };
 }
 
 /** The addresses that only other containers have than before. They have no brackets and no port. */

@@ -24,6 +24,7 @@ import { describeSettings } from "./settings/profile.ts";
 import { describeRules } from "./settings/rules.ts";
 import {
   ABOUT_TO_START,
+  atEngine,
   HAS_ENDED,
   speaksFastCgi,
   type Container,
@@ -130,7 +131,10 @@ export function createContainerRouter(
       return { container, intent, servers: [], branches };
     }
 
-    const address = chooseAddress(container, intent.network?.value);
+    const address = chooseAddress(container, {
+      network: intent.network?.value,
+      address: intent.address?.value,
+    });
     if ("reason" in address) {
       // The Engine takes a container's networks away before it says that it has ended.
       return container.stopping > 0
@@ -273,11 +277,13 @@ function toServers(
  */
 function holderAt(container: Container, { published = [] }: Address): Container {
   const { task } = container;
-  if (task === undefined || published[0]?.mode !== "ingress") return container;
+  const [first] = published;
+  if (task === undefined || first === undefined || !("mode" in first)) return container;
+  if (first.mode !== "ingress") return container;
   return {
     ...container,
     id: task.serviceId,
-    name: task.service,
+    name: atEngine(task.service, container.engine),
     pid: 0,
     startedAt: "",
     stopping: 0,
