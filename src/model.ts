@@ -251,6 +251,8 @@ export interface Server {
   readonly image: string;
   /** The time from the signal to stop until Docker kills the container, in milliseconds. */
   readonly stopTimeout: number;
+  /** Set if its address is that of a machine, whose other ports are other containers'. */
+  readonly isPublished?: true;
 }
 
 /** What labels say of how the requests and answers of a route are treated. */

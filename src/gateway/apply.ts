@@ -306,7 +306,7 @@ export class Applier {
   async change(desired: Files, { operations, aliases }: RuntimePlan): Promise<void> {
     const before = this.#applied;
     const newcomers = broughtUp(operations);
-    if (newcomers.length > 0) await this.parts.former.spare(mustMakeRoom(newcomers));
+    if (newcomers.length > 0) await this.parts.former.spare(mustMakeRoom(newcomers, desired));
     try {
       await this.parts.runtime.execute(operations);
     } catch (error) {
@@ -350,7 +350,7 @@ export class Applier {
     await this.#persist.replace(desired);
     try {
       await this.#disableFormer(desired);
-      await former.spare(mustMakeRoom(serversIn(sectionsOf(desired))));
+      await former.spare(mustMakeRoom(serversIn(sectionsOf(desired)), desired));
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();

@@ -293,13 +293,14 @@ function holderAt(container: Container, { published = [] }: Address): Container 
 
 function toServer(
   container: Container,
-  { address, provider }: Address,
+  { address, provider, published }: Address,
   port: number,
   second: boolean,
   { weight, backup, maxconn }: ServerWishes,
 ) {
   const why = whyDisabled(container);
-  const { name, id, image, labels, stopTimeout, startedAt } = container;
+  const { name, id, image, labels, stopTimeout, startedAt, elsewhere } = container;
+  const isPublished = published !== undefined || elsewhere !== undefined;
   const holders = [container, ...(provider === undefined ? [] : [provider])];
   return {
     container: name,
@@ -317,6 +318,7 @@ function toServer(
     maxconn: maxconn?.toString() ?? "",
     disabled: why !== "",
     why,
+    ...(isPublished ? { isPublished: true as const } : {}),
   };
 }
 
