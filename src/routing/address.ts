@@ -74,6 +74,7 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
 
   const own = new Set(reach.interfaces.map((cidr) => cidr.replace(/\/.*$/, "")));
   const isOwn = (address: string): boolean => own.has(address) || /^(127\.|::1$)/.test(address);
+  const isOfContainers = createContainerCheck(snapshot.gateways, reach);
 
   return choose;
 
@@ -136,6 +137,11 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
           };
     }
     const place = wanted ?? address;
+    if (wanted !== undefined && wanted !== address && (isOwn(wanted) || isOfContainers(wanted))) {
+      return {
+        reason: `label ${options.labelPrefix}address=${wanted} is an address of this machine or its containers`,
+      };
+    }
     const there = published.filter(
       ({ at }) => at === place || (wanted === undefined && isAny(at, place)),
     );
@@ -211,6 +217,23 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
     const usableNames = usable.map(({ network }) => network).join(", ");
     return onNetwork(first, `the first by name of ${usableNames}`);
   }
+}
+
+/** Makes the function that says whether an address may be that of a container of this machine. */
+function createContainerCheck(
+  gateways: readonly string[],
+  { interfaces }: Reach,
+): (address: string) => boolean {
+  const subnets = new BlockList();
+  const familyOf = (address: string) => (address.includes(":") ? "ipv6" : "ipv4");
+  for (const cidr of interfaces) {
+    const [address = "", prefix = ""] = cidr.split("/");
+    const subnet = new BlockList();
+    subnet.addSubnet(address, Number(prefix), familyOf(address));
+    if (!gateways.some((each) => subnet.check(each, familyOf(each)))) continue;
+    subnets.addSubnet(address, Number(prefix), familyOf(address));
+  }
+  return (address) => subnets.check(address, familyOf(address));
 }
 
 /** Whether a port is published at all addresses of its machine of this one's family. */

@@ -180,11 +180,13 @@ describe("DOCKER_API_VERSION", () => {
   });
 });
 
+function sites(...given: Parameters<typeof chooseEngines>[0]) {
+  return chooseEngines(given, {}).map(({ site }) => site);
+}
+
 describe("of several Engines", () => {
   const blue = { name: "blue", url: "unix:///b.sock", address: undefined };
   const red = { name: "red", url: "ssh://bob@far:22/x.sock", address: undefined };
-  const sites = (...given: Parameters<typeof chooseEngines>[0]) =>
-    chooseEngines(given, {}).map(({ site }) => site);
 
   test("the machine of each is that of its URL, or the one that is named", () => {
     expect(sites(blue, red, { ...blue, name: "green", address: "127.0.0.1" })).toEqual([

@@ -140,9 +140,11 @@ test("what all are asked", () => {
   expect(source.rereadAt).toBeUndefined();
 });
 
-describe("an Engine that does not answer", () => {
-  const gone = () => new PlayedEngine("red", false);
+function gone(): PlayedEngine {
+  return new PlayedEngine("red", false);
+}
 
+describe("an Engine that does not answer", () => {
   test("is waited for at first, for a while", async () => {
     const blue = new PlayedEngine("blue").has("web");
     const source = join([blue, gone()]);

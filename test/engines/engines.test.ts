@@ -31,6 +31,11 @@ beforeAll(async () => {
 });
 afterAll(() => machines.stop());
 
+/** A name by which a container answers, whatever it is called. */
+function env(LAB_NAME: string) {
+  return { env: { LAB_NAME } };
+}
+
 /** The labels of a container that is a service of its own. */
 function at(path: string): Record<string, string> {
   return { "gateway.service": path.slice(1), "gateway.path": path };
@@ -48,7 +53,6 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("a service of both, and one of each, where names and addresses are the same", async () => {
-    const env = (LAB_NAME: string) => ({ env: { LAB_NAME } });
     await machines.run("blue", SHOP, { name: "web", ...env("shop of blue") });
     await machines.run("red", SHOP, { name: "web", ...env("shop of red") });
     await machines.run("blue", BLOG, {
@@ -76,7 +80,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const names = gateway
       .lines()
       .filter(({ event }) => event === "routed")
-      .map(({ container }) => container);
+      .map(({ container }) => String(container));
     expect(names.toSorted()).toEqual(["two@blue", "two@red", "web@blue", "web@red"]);
   });
 

@@ -29,7 +29,7 @@ export interface Node extends EngineAccess {
 export interface Nodes {
   readonly nodes: readonly Node[];
   /** Ends everything and removes all traces. */
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 interface Part {

@@ -100,9 +100,16 @@ describe("not routed", () => {
     ],
     [
       "the label names an address at which nothing is published",
-      elsewhere([published(81)], { labels: { "gateway.address": "172.17.0.5" } }),
-      "it publishes no port at that very address 172.17.0.5 (label gateway.address)",
+      elsewhere([published(81)], { labels: { "gateway.address": "198.51.100.7" } }),
+      "it publishes no port at that very address 198.51.100.7 (label gateway.address)",
     ],
+    ...["127.0.0.1", "192.0.2.10", "172.17.0.1", "172.17.0.5", "::1"].map(
+      (address): [string, Container, string] => [
+        `the label names ${address}, where that is somebody else's from here`,
+        elsewhere([published(81, 8000, address)], { labels: { "gateway.address": address } }),
+        `label gateway.address=${address} is an address of this machine or its containers`,
+      ],
+    ),
     [
       "the label is no address",
       elsewhere([published(81)], { labels: { "gateway.address": "host" } }),
