@@ -92,7 +92,7 @@ export type Change = (
 };
 
 /** One of several Engines. */
-export interface EngineState extends NamedEngine {
+interface EngineState extends NamedEngine {
   readonly connected: boolean;
 }
 

@@ -219,13 +219,16 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
   }
 }
 
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return address.includes(":") ? "ipv6" : "ipv4";
+}
+
 /** Makes the function that says whether an address may be that of a container of this machine. */
 function createContainerCheck(
   gateways: readonly string[],
   { interfaces }: Reach,
 ): (address: string) => boolean {
   const subnets = new BlockList();
-  const familyOf = (address: string) => (address.includes(":") ? "ipv6" : "ipv4");
   for (const cidr of interfaces) {
     const [address = "", prefix = ""] = cidr.split("/");
     const subnet = new BlockList();
@@ -461,7 +464,7 @@ function createAddressFinder(
   const subnets = new BlockList();
   for (const cidr of reach.interfaces) {
     const [address = "", prefix = ""] = cidr.split("/");
-    subnets.addSubnet(address, Number(prefix), address.includes(":") ? "ipv6" : "ipv4");
+    subnets.addSubnet(address, Number(prefix), familyOf(address));
   }
   return ({ network, ipv4, ipv6 }) => {
     const isIsolated = HOST_ISOLATING_DRIVERS.includes(drivers[network] ?? "");
