@@ -221,7 +221,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const doctor = await command("doctor");
     for (const name of ["blue", "red"]) {
       expect(doctor).toMatch(
-        new RegExp(`ok +Docker ${name}: unix://.*, API .*, 1 running container`),
+        new RegExp(`ok +Docker ${name}: (?:unix|tcp)://.*, API .*, 1 running container`),
       );
     }
     const read = async (path: string): Promise<string> =>
@@ -240,7 +240,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     try {
       await gateway.logged("(Engine red: what is served stays as it is");
       expect(await read("/metrics")).toContain('docker_connected{engine="red"} 0');
-      expect(await command("doctor")).toMatch(/warning +Gateway: it waits for red \(unix:/);
+      expect(await command("doctor")).toMatch(/warning +Gateway: it waits for red \(tcp:/);
     } finally {
       await machines.get("red").startDaemon();
     }

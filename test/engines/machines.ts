@@ -24,6 +24,8 @@ export class Machines {
       "--bip=10.241.0.1/24",
       "--default-address-pool=base=10.251.0.0/16,size=24",
       "--live-restore",
+      "--host=tcp://0.0.0.0:2375",
+      "--tls=false",
     ]);
     for (const node of all.nodes) {
       for (const image of images) await importImage(node, image, { expose: [8000] });
@@ -37,12 +39,12 @@ export class Machines {
     return found;
   }
 
-  /** The flags by which a gateway has all of them. */
+  /** The flags by which a gateway has all of them: the first by its socket, the others as other machines. */
   get flags(): string[] {
-    return this.#all.nodes.flatMap(({ dockerHost, address }, index) => [
-      `--docker-host=${NAMES[index] ?? ""}=${dockerHost}`,
-      ...(index === 0 ? [] : [`--engine-address=${NAMES[index] ?? ""}=${address}`]),
-    ]);
+    return this.#all.nodes.map(({ dockerHost, address }, index) => {
+      const url = index === 0 ? dockerHost : `tcp://${address}:2375`;
+      return `--docker-host=${NAMES[index] ?? ""}=${url}`;
+    });
   }
 
   /** Starts a gateway on the first machine. */
