@@ -34,7 +34,7 @@ export const ABOUT_TO_START = "about to start";
 /** One container, as Docker describes it. */
 export interface Container {
   readonly id: string;
-  /** The name without Docker's leading slash. */
+  /** The name without Docker's leading slash. Behind it `@` and the name of its Engine, where that has one. */
   readonly name: string;
   /** The image reference as it was given when the container was created. */
   readonly image: string;
@@ -64,6 +64,43 @@ export interface Container {
   readonly startedAt: string;
   /** Undefined: it is no task of a swarm. */
   readonly task?: Task;
+  /** The name of its Engine; undefined: there is only one, which has none. */
+  readonly engine?: string;
+  /** Undefined: its addresses are in networks of this machine, as far as that has them. */
+  readonly elsewhere?: Elsewhere;
+}
+
+/** Where a container is reached whose networks are not this machine's. Another one may have the same subnets. */
+export interface Elsewhere {
+  /** The address of its Engine's machine, without brackets. */
+  readonly address: string;
+  /** The ports of TCP that it publishes there. */
+  readonly published: readonly Publication[];
+}
+
+/** A port that a container publishes on its machine. */
+export interface Publication {
+  /** Where it listens, without brackets: `0.0.0.0` and `::` are all addresses of their family. */
+  readonly at: string;
+  /** The port of the container. */
+  readonly target: number;
+  /** The port of its machine. */
+  readonly port: number;
+}
+
+/** The name of a thing of an Engine, told apart from those of the others. @param engine see `Container` */
+export function atEngine(name: string, engine: string | undefined): string {
+  return engine === undefined ? name : `${name}@${engine}`;
+}
+
+/** The name of a container as its Engine has it. No such name has an `@`. */
+export function ownName({ name }: Pick<Container, "name">): string {
+  return name.replace(/@.*$/, "");
+}
+
+/** The name of the Engine in a name that `atEngine` made; undefined if there is none. */
+export function engineIn(name: string): string | undefined {
+  return /@(.*)$/.exec(name)?.[1];
 }
 
 /** A port of a task that is reached without its networks. */
@@ -84,6 +121,8 @@ export interface Task {
   readonly serviceId: string;
   /** The name of its service, with its stack's name before it. */
   readonly service: string;
+  /** The ID of the swarm, where there are several Engines. */
+  readonly swarm?: string;
   /** Whether it runs on the Engine that is asked. */
   readonly isLocal: boolean;
   readonly published: readonly PublishedPort[];
@@ -112,10 +151,19 @@ export interface Snapshot {
   readonly gateways: readonly string[];
 }
 
+/** One of several Engines. */
+export interface NamedEngine {
+  readonly name: string;
+  /** Such as `tcp://192.0.2.7:2376`. */
+  readonly url: string;
+}
+
 /** A source of containers, such as a Docker Engine. */
 export interface Source {
   /** Such as `unix:///var/run/docker.sock`. */
   readonly name: string;
+  /** The Engines of which it consists, if it is not one. */
+  readonly engines?: readonly NamedEngine[];
   /** Calls the listener for every event, until the signal is aborted. No failure ends it. */
   watch(listener: SourceListener, signal: AbortSignal): Promise<void>;
   /** Connects for a single reading, without watching. @throws GatewayError `docker` */
@@ -150,8 +198,8 @@ export interface Source {
 
 /** Receives the events of a source. */
 export interface SourceListener {
-  /** The source can be read from now on. */
-  connected(): void;
+  /** The source can be read from now on. @param engine the name of its Engine, if it has several */
+  connected(engine?: string): void;
   /** There is something to read. */
   changed(): void;
   /** This container was known before it started, and runs now. */
@@ -160,8 +208,11 @@ export interface SourceListener {
   ending(id: string): void;
   /** The container with this ID has ended. */
   ended(id: string): void;
-  /** There are no events until the source is connected again. */
-  disconnected(): void;
+  /**
+   * There are no events until the source is connected again.
+   * @param engine the name of its Engine, if it has several
+   */
+  disconnected(engine?: string): void;
 }
 
 /** A container whose life keeps an address: as long as its process runs, nobody else gets it. */
@@ -200,6 +251,8 @@ export interface Server {
   readonly image: string;
   /** The time from the signal to stop until Docker kills the container, in milliseconds. */
   readonly stopTimeout: number;
+  /** Set if its address is that of a machine, whose other ports are other containers'. */
+  readonly isPublished?: true;
 }
 
 /** What labels say of how the requests and answers of a route are treated. */
@@ -422,8 +475,8 @@ export interface CertificateState {
 
 /**
  * The kinds of files beside the configuration. It names the maps and scripts, and the copies of other
- * `file`s. A `crtlist` says which certificate is for which names, and names the `ca` and the `crl` of clients. `owners` is for the gateway alone: it says
- * which container is behind each server.
+ * `file`s. A `crtlist` says which certificate is for which names, and names the `ca` and the `crl` of clients. `owners` and `containers`
+ * are for the gateway alone: which container is behind each server, and what the Engines told of those.
  */
 export type AssetKind =
   | "map"
@@ -434,10 +487,14 @@ export type AssetKind =
   | "ticketkeys"
   | "ca"
   | "crl"
-  | "owners";
+  | "owners"
+  | "containers";
 
 /** The kinds of files that nobody but HAProxy may read. */
 export const SECRET_KINDS: readonly AssetKind[] = ["certificate", "ticketkeys"];
+
+/** The kinds of files that HAProxy does not read. */
+export const OWN_KINDS: readonly AssetKind[] = ["owners", "containers"];
 
 /** A file beside the configuration. */
 export interface Asset {

@@ -1,7 +1,7 @@
 // The answer to `GET /v1/config`: the files that HAProxy runs, and those that it should run. Pure.
 
 import { digestOf } from "../lib/digest.ts";
-import { SECRET_KINDS, type Files } from "../model.ts";
+import { OWN_KINDS, SECRET_KINDS, type Files } from "../model.ts";
 import { sameFiles } from "../plan/plan.ts";
 
 /** The text of each file by its path. */
@@ -35,7 +35,7 @@ export function configDocument(output: string, files: AppliedAndDesired): Config
 /** The files that HAProxy reads: who owns its servers is the gateway's own affair. */
 function forHaproxy(files: Files | undefined): Files | undefined {
   if (files === undefined) return undefined;
-  const assets = Object.entries(files.assets).filter(([, { kind }]) => kind !== "owners");
+  const assets = Object.entries(files.assets).filter(([, { kind }]) => !OWN_KINDS.includes(kind));
   return { config: files.config, assets: Object.fromEntries(assets) };
 }
 

@@ -44,6 +44,8 @@ export interface Counted {
 export interface StateDocument extends NotServed {
   readonly gateway: Omit<Facts, "started"> & { readonly started: string };
   readonly engine: State["engine"];
+  /** Each of several Engines; empty: there is one. */
+  readonly engines: State["engines"];
   readonly haproxy: { readonly version: string | null; readonly problem: string };
   /** Why the last pass failed, line by line; empty if it did not. */
   readonly problem: readonly string[];
@@ -93,7 +95,7 @@ type ServerDocument = Pick<
 
 /** Makes the answer. */
 export function stateDocument(facts: Facts, state: State, counted: Counted): StateDocument {
-  const { engine, haproxy, problem = [], lastChange, counters, applied, desired } = state;
+  const { engine, engines, haproxy, problem = [], lastChange, counters, applied, desired } = state;
   const { started, options, ...rest } = facts;
   return {
     gateway: {
@@ -102,6 +104,7 @@ export function stateDocument(facts: Facts, state: State, counted: Counted): Sta
       options: describeOptions(options),
     },
     engine,
+    engines,
     haproxy: {
       version: haproxy.version ?? null,
       problem: counted.problem || (haproxy.doubt ?? ""),

@@ -1,7 +1,6 @@
 // What a command that runs beside the gateway finds out for itself: what is served, with which certificates,
 // and which ports of TCP somebody else has.
 
-import { readOnce } from "../docker/engine.ts";
 import { currentReach } from "../gateway/host.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
@@ -14,7 +13,7 @@ import { chooseCertificates } from "../routing/certificates.ts";
 import { authorityOf } from "./acme-options.ts";
 import type { Environment } from "./command.ts";
 import type { Options } from "./options.ts";
-import { dockerClient, openCertificates } from "./setup.ts";
+import { openCertificates, openEngines } from "./setup.ts";
 
 /**
  * Decides what is served, as the gateway does.
@@ -37,20 +36,20 @@ const DOCKER_PATIENCE = 3_000;
 
 /** What is served; undefined if Docker does not answer. */
 export async function modelBeside(
-  options: Pick<Options, "routing" | "listen" | "dockerHost" | "swarm">,
+  options: Pick<Options, "routing" | "listen" | "engines" | "swarm">,
   output: string,
   env: Environment,
   log: Logger,
 ): Promise<Model | undefined> {
   const signal = AbortSignal.timeout(DOCKER_PATIENCE);
   try {
-    const client = dockerClient(options.dockerHost, env, options.swarm);
+    const engines = openEngines(options, env);
     try {
-      const snapshot = await readOnce(client, log, { signal });
-      const reach = currentReach(snapshot, client.transport.remoteHost);
+      const snapshot = await engines.readOnce(log, { signal });
+      const reach = currentReach(snapshot, engines.remoteHost);
       return await routeBeside(snapshot, reach, options, output);
     } finally {
-      client.transport.close();
+      engines.close();
     }
   } catch (error) {
     if (error instanceof GatewayError || signal.aborted) return undefined;

@@ -2,7 +2,6 @@
 
 import { asText, explain, explainAsLabels, type World } from "../api/explain/explain.ts";
 import { findRunning } from "../api/running.ts";
-import { readOnce } from "../docker/engine.ts";
 import { currentReach } from "../gateway/host.ts";
 import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { withFiles } from "../routing/settings/files.ts";
@@ -11,7 +10,7 @@ import { httpsBeside, routeBeside } from "./beside.ts";
 import type { Command } from "./command.ts";
 import { GATEWAY_FLAGS } from "./gateway-flags.ts";
 import { parseOptions } from "./options.ts";
-import { dockerClient, preparePaths } from "./setup.ts";
+import { openEngines, preparePaths } from "./setup.ts";
 
 /** HAProxy answers within milliseconds, but it may hang. In milliseconds. */
 const HAPROXY_PATIENCE = 2_000;
@@ -54,10 +53,10 @@ export const explainCommand: Command = {
     const { routing } = options;
     requireFolders(options.labelFiles);
     const { output } = preparePaths(options.haproxy, io.env);
-    const client = dockerClient(options.dockerHost, io.env, options.swarm);
+    const engines = openEngines(options, io.env);
     try {
-      const snapshot = await readOnce(client, io.logger({ ...options.log, level: "warn" }));
-      const reach = currentReach(snapshot, client.transport.remoteHost);
+      const snapshot = await engines.readOnce(io.logger({ ...options.log, level: "warn" }));
+      const reach = currentReach(snapshot, engines.remoteHost);
       const model = withFiles(
         await routeBeside(snapshot, reach, options, output),
         new LabelFiles(options.labelFiles).read,
@@ -72,7 +71,7 @@ export const explainCommand: Command = {
         routing,
         model,
         index,
-        engine: client,
+        engines,
         running,
         https,
       };
@@ -83,7 +82,7 @@ export const explainCommand: Command = {
       io.write(await text);
       return 0;
     } finally {
-      client.transport.close();
+      engines.close();
     }
   },
 };

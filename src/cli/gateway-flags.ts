@@ -97,8 +97,16 @@ export const GATEWAY_FLAGS: FlagDefs = {
   "docker-host": {
     type: "string",
     valueHint: "URL",
+    multiple: true,
     description:
-      "the Engine: unix://, tcp:// or ssh:// (default: DOCKER_HOST, else docker's context)",
+      "the Engine: unix://, tcp:// or ssh:// (default: DOCKER_HOST, else docker's context); NAME=URL for each of several",
+  },
+  "engine-address": {
+    type: "string",
+    valueHint: "NAME=ADDRESS",
+    multiple: true,
+    description:
+      "where the ports are reached that containers of that Engine publish (default: the host of its URL)",
   },
   swarm: {
     type: "boolean",

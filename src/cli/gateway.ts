@@ -9,7 +9,8 @@ import { createApi, type Subject } from "../api/api.ts";
 import { ownRunning } from "../api/running.ts";
 import { ApiSocket } from "../api/socket.ts";
 import { Traffic } from "../api/traffic/traffic.ts";
-import { chooseDocker } from "../docker/choice.ts";
+import { chooseEngines } from "../docker/choice.ts";
+import type { Remembered } from "../docker/joined.ts";
 import { History } from "../gateway/history.ts";
 import { currentReach } from "../gateway/host.ts";
 import type { Acme } from "../acme/acme.ts";
@@ -18,9 +19,11 @@ import { AccessLog } from "../gateway/access-log/access-log.ts";
 import { Applier } from "../gateway/apply.ts";
 import { pause } from "../lib/async.ts";
 import type { Command, Environment, Signals } from "./command.ts";
-import { EngineSource } from "../docker/engine.ts";
 import { DesiredState } from "../gateway/desired.ts";
+import { createMemoryFile, parseMemory } from "../gateway/memory.ts";
 import { createOwnersFile } from "../gateway/owners.ts";
+import type { ConfigFiles } from "../haproxy/files/files.ts";
+import type { Files, Model, Snapshot } from "../model.ts";
 import { describeFenced, fenceFiles } from "../gateway/fence-files.ts";
 import { errorMessage } from "../lib/errors.ts";
 import { Gateway } from "../gateway/gateway.ts";
@@ -82,7 +85,7 @@ async function runGateway(
   signals: Signals,
 ): Promise<void> {
   const setup = await prepare(options, env, log);
-  const { paths, client, files, settings, template, tcpPorts, challenges } = setup;
+  const { paths, engines, files, settings, template, tcpPorts, challenges } = setup;
   const accessLog = AccessLog.open(options.accessLog, paths, log);
   const acmeOptions = acmeOptionsOf(options.acme, env);
   const authority = authorityOf(options.acme, env);
@@ -100,7 +103,7 @@ async function runGateway(
   let acmeLock: Lock | undefined;
   let traffic: Traffic | undefined;
   try {
-    const group = groupOfDocker(options.dockerHost, env);
+    const group = groupOfDocker(options, env);
     if (options.admin !== undefined && !options.once) {
       admin = await AdminListener.open(options.admin.address, group, log);
     }
@@ -110,8 +113,8 @@ async function runGateway(
     const desired = new DesiredState(
       template,
       settings,
-      client.transport.remoteHost,
-      createOwnersFile(files.ownersPath),
+      engines.remoteHost,
+      ownFiles(files, engines.areNamed),
       log,
     );
     const listener: HaproxyListener = {
@@ -140,7 +143,7 @@ async function runGateway(
       reloaded: () => accessLog?.look(),
     });
     const gateway = new Gateway({
-      source: new EngineSource(client, log),
+      source: engines.source(log, await rememberedIn(files, engines.areNamed)),
       applier,
       runtime,
       desired,
@@ -175,9 +178,9 @@ async function runGateway(
       files: () => gateway.files,
       world: () => {
         const { snapshot } = gateway;
-        const reach = currentReach(snapshot, client.transport.remoteHost);
+        const reach = currentReach(snapshot, engines.remoteHost);
         const decided = { ...routing, taken: tcpPorts.taken };
-        return { snapshot, reach, routing: decided, index: options.index, engine: client };
+        return { snapshot, reach, routing: decided, index: options.index, engines };
       },
       running: (signal) =>
         ownRunning(paths.output, applier.applied.files, applier.statsSocket, signal),
@@ -262,7 +265,7 @@ async function runGateway(
     await admin?.close();
     await acme?.close();
     await accessLog?.close();
-    client.transport.close();
+    engines.close();
     acmeLock?.();
     lock();
   }
@@ -286,12 +289,38 @@ function watchTemplate(
  * The group that may ask Docker: it may ask the gateway, too, which tells less. Undefined: there is none, or only
  * root may.
  */
-function groupOfDocker(dockerHost: string, env: Environment): number | undefined {
-  const { host } = chooseDocker(dockerHost, env);
-  const found = host.kind === "unix" ? statSync(host.path, { throwIfNoEntry: false }) : undefined;
-  return found !== undefined && (found.mode & GROUP_MAY_ASK) === GROUP_MAY_ASK
-    ? found.gid
-    : undefined;
+function groupOfDocker({ engines }: Options, env: Environment): number | undefined {
+  const groups = chooseEngines(engines, env).map(({ choice: { host } }) => {
+    const found = host.kind === "unix" ? statSync(host.path, { throwIfNoEntry: false }) : undefined;
+    return found !== undefined && (found.mode & GROUP_MAY_ASK) === GROUP_MAY_ASK
+      ? found.gid
+      : undefined;
+  });
+  // Who may ask one of several must not learn of the others.
+  return groups.every((group) => group === groups[0]) ? groups[0] : undefined;
+}
+
+/** Makes the files that are for the gateway alone. @param areNamed whether there are several Engines */
+function ownFiles(
+  { ownersPath, containersPath }: ConfigFiles,
+  areNamed: boolean,
+): (model: Model, snapshot: Snapshot) => Files["assets"] {
+  const owners = createOwnersFile(ownersPath);
+  if (!areNamed) return owners;
+  const containers = createMemoryFile(containersPath);
+  return (model, snapshot) => ({ ...owners(model), ...containers(model, snapshot) });
+}
+
+/** What an earlier gateway knew of the containers of several Engines; undefined if that is not known. */
+async function rememberedIn(
+  files: ConfigFiles,
+  areNamed: boolean,
+): Promise<Remembered | undefined> {
+  if (!areNamed) return undefined;
+  const path = files.containersPath;
+  const onDisk = await files.read({ [path]: { kind: "containers", text: "" } });
+  if (onDisk === undefined) return { containers: [], networks: { drivers: {}, gateways: [] } };
+  return parseMemory(onDisk.assets[path]?.text ?? "");
 }
 
 function external(options: Options, paths: Paths): Haproxy {

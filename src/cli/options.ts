@@ -5,6 +5,8 @@ import { GatewayError } from "../lib/errors.ts";
 import { parseAccessLog, type AccessLogChoice } from "./access-log-options.ts";
 import { parseAdmin, type AdminChoice } from "./admin-options.ts";
 import { parseAcme, type AcmeChoice } from "./acme-options.ts";
+import { parseEngines } from "./engine-options.ts";
+import type { GivenEngine } from "../docker/choice.ts";
 import type { SwarmWish } from "../docker/client.ts";
 import type { PathChoice } from "../gateway/paths.ts";
 import { parseClaim, type Claim } from "../routing/claims.ts";
@@ -54,8 +56,7 @@ export interface Options {
   readonly trustedProxies: readonly string[];
   /** Whether connections begin with the PROXY protocol. */
   readonly proxyProtocol: boolean;
-  /** The value of `--docker-host`; empty if it was not given. */
-  readonly dockerHost: string;
+  readonly engines: readonly GivenEngine[];
   /** Whether the services of a swarm are served. */
   readonly swarm: SwarmWish;
   readonly once: boolean;
@@ -174,7 +175,7 @@ export function parseOptions(raw: RawOptions): Options {
     mendLinks: raw["no-mend-links"] !== true,
     trustedProxies: trustedProxiesOf(raw["trusted-proxies"]),
     proxyProtocol: raw["proxy-protocol"] === true,
-    dockerHost: text("docker-host") ?? "",
+    engines: parseEngines(raw),
     swarm: swarmOf(raw),
     once: raw["once"] === true,
     log: {

@@ -5,7 +5,6 @@ import { textsOf } from "../api/files.ts";
 import { GatewayError } from "../lib/errors.ts";
 import { ASK_FLAGS, askedGateway } from "./asked-gateway.ts";
 import type { Command } from "./command.ts";
-import { readOnce } from "../docker/engine.ts";
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Logger } from "../lib/log.ts";
 import { parseOptions } from "./options.ts";
@@ -64,9 +63,9 @@ interface Rendered {
  * @throws GatewayError
  */
 async function render(setup: Setup, log: Logger, diff: boolean): Promise<Rendered> {
-  const { client, files, settings } = setup;
+  const { engines, files, settings } = setup;
   try {
-    const snapshot = await readOnce(client, log);
+    const snapshot = await engines.readOnce(log);
     const first = desiredFor(setup, snapshot);
     const onDisk = await files.read(first.files.assets);
     const { listen } = settings.template;
@@ -86,7 +85,7 @@ async function render(setup: Setup, log: Logger, diff: boolean): Promise<Rendere
       : whole(textsOf(files.output, desired.files));
     return { text, differs };
   } finally {
-    client.transport.close();
+    engines.close();
   }
 }
 

@@ -2,9 +2,8 @@
 
 import type { Environment } from "./command.ts";
 import { makeDesired, type Desired, type DesiredSettings } from "../gateway/desired.ts";
-import { DockerClient, type SwarmWish } from "../docker/client.ts";
-import { chooseDocker } from "../docker/choice.ts";
-import { createTransport } from "../docker/transport.ts";
+import type { SwarmWish } from "../docker/client.ts";
+import { Engines } from "../docker/engines.ts";
 import { haproxyBuild, type Build } from "../haproxy/process/check.ts";
 import { ConfigFiles } from "../haproxy/files/files.ts";
 import { GatewayError } from "../lib/errors.ts";
@@ -32,7 +31,7 @@ import { compareVersions } from "../lib/text.ts";
 
 export interface Setup {
   readonly paths: Paths;
-  readonly client: DockerClient;
+  readonly engines: Engines;
   readonly files: ConfigFiles;
   readonly settings: DesiredSettings;
   readonly template: TemplateSlot;
@@ -76,15 +75,14 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
     );
   }
   const files = new ConfigFiles(paths.output, isOwnConfig, log);
-  const client = dockerClient(options.dockerHost, env, options.swarm);
+  const engines = openEngines(options, env);
   const tcpPorts = new TcpPorts();
   const certificates = openCertificates(options, env, files.pathOf);
   await certificates.look(Date.now());
   const challenges = new Challenges();
-  const isRemote = client.transport.remoteHost !== undefined;
   return {
     paths,
-    client,
+    engines,
     files,
     template,
     tcpPorts,
@@ -103,7 +101,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         acme: options.acme !== undefined && options.acme.dns === undefined,
         accessLog: accessLogOptions(options.accessLog),
         ...proxyOptions(options.trustedProxies, options.proxyProtocol),
-        ...holdOptions(options.hold, isRemote),
+        ...holdOptions(options.hold, engines.areRemote),
       },
       haproxy: { ...build, ...paths.haproxy },
       pathOf: files.pathOf,
@@ -142,10 +140,10 @@ export function openCertificates(
 }
 
 /** Renders the newest template for these containers. @throws GatewayError */
-export function desiredFor({ client, settings, template }: Setup, snapshot: Snapshot): Desired {
+export function desiredFor({ engines, settings, template }: Setup, snapshot: Snapshot): Desired {
   const [newest] = template.candidates();
   if (newest === undefined) throw new GatewayError("bug", "Cannot render: there is no template");
-  const reach = currentReach(snapshot, client.transport.remoteHost);
+  const reach = currentReach(snapshot, engines.remoteHost);
   return makeDesired(snapshot, reach, settings, newest, () => new Date().toISOString());
 }
 
@@ -166,13 +164,16 @@ export function preparePaths(choice: PathChoice, env: Environment): Paths {
 }
 
 /**
- * Makes a client for the Engine that the user chose.
- * @param swarm whether the services of a swarm are wanted
+ * Makes clients for the Engines that the user chose.
+ * @param swarm whether the services of a swarm are wanted, where that is not as the user wants it
  * @throws GatewayError
  */
-export function dockerClient(dockerHost: string, env: Environment, swarm: SwarmWish): DockerClient {
-  const { host, tls, apiVersion } = chooseDocker(dockerHost, env);
-  return new DockerClient(createTransport(host, tls), apiVersion, swarm);
+export function openEngines(
+  { engines, swarm: wish }: Pick<Options, "engines" | "swarm">,
+  env: Environment,
+  swarm: SwarmWish = wish,
+): Engines {
+  return Engines.open(engines, env, swarm);
 }
 
 /** Whether standard error goes to the journal. Source: systemd.exec(5), `JOURNAL_STREAM`. */

@@ -4,7 +4,7 @@
 import type { ProcessIdentity } from "../lib/processes.ts";
 import { lineDifference } from "../lib/text.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
-import type { Files } from "../model.ts";
+import { OWN_KINDS, type AssetKind, type Files } from "../model.ts";
 
 /** A container at a place. */
 export interface Owner {
@@ -14,6 +14,8 @@ export interface Owner {
   readonly startedAt: string;
   /** The processes that hold the place; undefined if they cannot be seen from here. */
   readonly processes: readonly ProcessIdentity[] | undefined;
+  /** Set if the address is that of a machine, whose other ports are other containers'. */
+  readonly isPublished?: true;
 }
 
 /** A place is an `address:port` as a server line has it. */
@@ -29,11 +31,14 @@ const HEADER = "# docker-api-gateway: the container behind each server, and its 
 const END = "end\n";
 /** Stands for what is not known. */
 const UNKNOWN = "-";
+/** Stands at the end of a line whose address is that of a machine. */
+const PUBLISHED = "published";
 
 /** Writes the line of one owner. */
-export function ownerLine(place: string, { id, name, startedAt, processes }: Owner): string {
+export function ownerLine(place: string, owner: Owner): string {
+  const { id, name, startedAt, processes, isPublished } = owner;
   const numbers = processes?.map(({ pid, started }) => `${pid}/${started}`).join(",") ?? UNKNOWN;
-  return `${place} ${id} ${startedAt === "" ? UNKNOWN : startedAt} ${numbers} ${name}\n`;
+  return `${place} ${id} ${startedAt === "" ? UNKNOWN : startedAt} ${numbers} ${name}${isPublished === true ? ` ${PUBLISHED}` : ""}\n`;
 }
 
 /** Writes the file. @param lines those that `ownerLine` wrote */
@@ -65,8 +70,17 @@ export function ownersOf(files: Files): Owners | undefined {
 }
 
 /** The text of the file about owners; empty if there is none. */
-export function ownersTextOf({ assets }: Files): string {
-  return Object.values(assets).find(({ kind }) => kind === "owners")?.text ?? "";
+export function ownersTextOf(files: Files): string {
+  return textOf(files, "owners");
+}
+
+/** Whether all that is for the gateway alone is the same in both. */
+export function sameOwnFiles(a: Files, b: Files): boolean {
+  return OWN_KINDS.every((kind) => textOf(a, kind) === textOf(b, kind));
+}
+
+function textOf({ assets }: Files, wanted: AssetKind): string {
+  return Object.values(assets).find(({ kind }) => kind === wanted)?.text ?? "";
 }
 
 /**
@@ -88,6 +102,24 @@ export function renewedPlaces(before: string, after: string): ReadonlySet<string
   return new Set([...current].filter(isRenewed).map(([place]) => place));
 }
 
+/** The addresses of machines on which containers publish ports. They have no brackets. */
+export function machinesOf(files: Files): ReadonlySet<string> {
+  const all = [...(ownersOf(files)?.byPlace ?? [])];
+  const published = all.filter(([, owners]) => owners.some(({ isPublished }) => isPublished));
+  return new Set(published.map(([place]) => addressOf(place)));
+}
+
+/** The address in a place, without brackets. */
+function addressOf(place: string): string {
+  return place.replace(/:\d+$/, "").replace(/^\[|\]$/g, "");
+}
+
+/** The owners that a rule is for. */
+export function ownersThat({ scope, byPlace }: Owners, isMeant: (owner: Owner) => boolean): Owners {
+  const left = [...byPlace].map(([place, all]) => [place, all.filter(isMeant)] as const);
+  return { scope, byPlace: new Map(left.filter(([, all]) => all.length > 0)) };
+}
+
 /** The addresses that only other containers have than before. They have no brackets and no port. */
 export function changedHands(before: Files, after: Files): ReadonlySet<string> {
   const [old, now] = [idsByAddress(before), idsByAddress(after)];
@@ -98,9 +130,7 @@ export function changedHands(before: Files, after: Files): ReadonlySet<string> {
 
 function idsByAddress(files: Files): ReadonlyMap<string, ReadonlySet<string>> {
   const all = [...(ownersOf(files)?.byPlace ?? [])];
-  const byAddress = Map.groupBy(all, ([place]) =>
-    place.replace(/:\d+$/, "").replace(/^\[|\]$/g, ""),
-  );
+  const byAddress = Map.groupBy(all, ([place]) => addressOf(place));
   return new Map(
     [...byAddress].map(([address, places]) => [
       address,
@@ -122,13 +152,20 @@ function lives(lines: readonly string[]): ReadonlyMap<string, string> {
 }
 
 function parseLine(line: string): { readonly place: string; readonly owner: Owner } | undefined {
-  const [place, id, startedAt, numbers, name, ...rest] = line.split(" ");
+  const [place, id, startedAt, numbers, name, end, ...rest] = line.split(" ");
   if (place === undefined || id === undefined || startedAt === undefined) return undefined;
   if (numbers === undefined || name === undefined || rest.length > 0) return undefined;
+  if (end !== undefined && end !== PUBLISHED) return undefined;
   const processes = numbers === UNKNOWN ? undefined : numbers.split(",").map(parseProcess);
   return {
     place,
-    owner: { id, name, startedAt: startedAt === UNKNOWN ? "" : startedAt, processes },
+    owner: {
+      id,
+      name,
+      startedAt: startedAt === UNKNOWN ? "" : startedAt,
+      processes,
+      ...(end === PUBLISHED ? { isPublished: true } : {}),
+    },
   };
 }
 

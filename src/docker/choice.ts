@@ -3,9 +3,11 @@
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
+import type { Site } from "./client.ts";
 import { contextInUse } from "./context.ts";
 import {
   FORMS,
+  machineOf,
   parseDockerHost,
   parseDockerTls,
   type DockerHost,
@@ -51,6 +53,50 @@ export function chooseDocker(flag: string, env: Environment): DockerChoice {
       },
     );
   }
+}
+
+/** An Engine as the user named it by `--docker-host`. */
+export interface GivenEngine {
+  /** Empty: it is the only one, and has no name. */
+  readonly name: string;
+  /** Empty: the one that variables or a docker context name. */
+  readonly url: string;
+  /** Where the ports are reached that its containers publish; undefined: nobody said so. */
+  readonly address: string | undefined;
+}
+
+/** One of the Engines that the user chose. */
+export interface ChosenEngine {
+  readonly choice: DockerChoice;
+  /** Undefined: it is the only one, and has no name. */
+  readonly site: Site | undefined;
+}
+
+/**
+ * Finds out which Engines the user chose. Of several, only one has networks that are this machine's: two may
+ * have the same subnet, and a request for a container of the one would reach one of the other.
+ * @throws GatewayError `usage`, or `docker` if a context cannot be used
+ */
+export function chooseEngines(
+  given: readonly GivenEngine[],
+  env: Environment,
+): readonly ChosenEngine[] {
+  const chosen = given.map(({ name, url, address }) => {
+    const choice = chooseDocker(url, env);
+    const host = address ?? machineOf(choice.host);
+    return { choice, site: name === "" ? undefined : { engine: name, host } };
+  });
+  const here = chosen.flatMap(({ site }) => (site?.host === undefined ? (site ?? []) : []));
+  const [first, second] = here;
+  if (first === undefined || second === undefined) return chosen;
+  throw new GatewayError(
+    "usage",
+    `Cannot use both Engines "${first.engine}" and "${second.engine}" as those of this machine: ` +
+      "they may have the same addresses in their networks",
+    {
+      hint: `--engine-address ${second.engine}=127.0.0.1 has ${second.engine}'s containers reached by the ports that they publish`,
+    },
+  );
 }
 
 /** Accepts a leading `v`, as the docker program does. @throws GatewayError `usage` */

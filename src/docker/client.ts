@@ -1,5 +1,7 @@
 // The Engine's API by native fetch. It only reads.
 
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import type {
   ContainerInfo,
   ContainerInspectInfo,
@@ -54,23 +56,49 @@ export interface Connected {
   readonly time: number | undefined;
 }
 
+/** What one of several Engines is called, and where its containers are reached. */
+export interface Site {
+  readonly engine: string;
+  /**
+   * The name or address of the machine on which its containers publish ports; undefined: their networks are
+   * this machine's.
+   */
+  readonly host: string | undefined;
+}
+
+/** How containers of one of several Engines are described. */
+export interface Whereabouts {
+  readonly engine: string;
+  /** The address of its machine, without brackets; undefined: their networks are this machine's. */
+  readonly address: string | undefined;
+}
+
 /** Reads an Engine's state. Every method throws a GatewayError `docker` with a hint. */
 export class DockerClient {
   #version: string | undefined;
+  #whereabouts: Whereabouts | undefined;
 
   /**
    * @param version the API version that the user chose; empty: negotiate one
    * @param swarm whether the services of a swarm are wanted
+   * @param site undefined: it is the only Engine
    */
   constructor(
     readonly transport: Transport,
     private readonly version: string,
     readonly swarm: SwarmWish,
+    readonly site?: Site,
   ) {}
+
+  /** Where its containers are, as of the last connection; undefined: it is the only Engine. */
+  get whereabouts(): Whereabouts | undefined {
+    return this.#whereabouts;
+  }
 
   /** Opens the transport and agrees on an API version. */
   async connect(signal: AbortSignal): Promise<Connected> {
     await this.transport.open();
+    if (this.site !== undefined) this.#whereabouts = await locate(this.site);
     const { newest, time } = await this.#ask("/_ping", signal, async (response) => {
       await response.text();
       return {
@@ -281,6 +309,26 @@ export class DockerClient {
         ? "unset DOCKER_API_VERSION to let the gateway choose"
         : undefined;
     return new GatewayError("docker", problem, { lines, hint });
+  }
+}
+
+/** @throws GatewayError `docker` if the machine has no address */
+async function locate({ engine, host }: Site): Promise<Whereabouts> {
+  if (host === undefined) return { engine, address: undefined };
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  if (isIP(bare) !== 0) return { engine, address: bare };
+  try {
+    return { engine, address: (await lookup(bare)).address };
+  } catch (error) {
+    throw new GatewayError(
+      "docker",
+      `Cannot find the machine of Engine "${engine}": ${bare} has no address`,
+      {
+        lines: [errorMessage(error)],
+        hint: `--engine-address ${engine}=ADDRESS names it`,
+        cause: error,
+      },
+    );
   }
 }
 

@@ -8,7 +8,16 @@ import type {
   ImageInspectInfo,
   NetworkInspectInfo,
 } from "dockerode";
-import type { Attachment, Container, ContainerState, Health } from "../model.ts";
+import {
+  atEngine,
+  type Attachment,
+  type Container,
+  type ContainerState,
+  type Elsewhere,
+  type Health,
+  type Publication,
+} from "../model.ts";
+import type { Whereabouts } from "./client.ts";
 
 const SIGTERM = 15;
 const SIGRTMIN = 34;
@@ -49,6 +58,9 @@ const KEPT_VARIABLES = new Set([
 /** Most containers have none of them, and share this. */
 const NO_VARIABLES: Container["environment"] = Object.freeze({});
 
+/** All addresses of a machine. */
+const ANY = "0.0.0.0";
+
 const NO_LABELS: Container["labels"] = Object.freeze({});
 
 const STATES: Readonly<Record<string, ContainerState>> = {
@@ -70,11 +82,18 @@ export function isTask({ labels }: Pick<Container, "labels">): boolean {
   return labels["com.docker.swarm.task.id"] !== undefined;
 }
 
-/** @param stopping when a signal to end was sent, in milliseconds since 1970; 0: none was */
-export function toContainer(info: ContainerInspectInfo, stopping: number): Container {
+/**
+ * @param stopping when a signal to end was sent, in milliseconds since 1970; 0: none was
+ * @param where undefined: there is only one Engine
+ */
+export function toContainer(
+  info: ContainerInspectInfo,
+  stopping: number,
+  where?: Whereabouts,
+): Container {
   return {
     id: info.Id,
-    name: info.Name.replace(/^\//, ""),
+    name: atEngine(info.Name.replace(/^\//, ""), where?.engine),
     image: info.Config.Image,
     imageId: info.Image,
     created: Date.parse(info.Created),
@@ -93,20 +112,65 @@ export function toContainer(info: ContainerInspectInfo, stopping: number): Conta
       ...Object.keys((info.HostConfig.PortBindings as object | null) ?? {}),
     ]),
     ...toProcess(info.State),
+    ...toPlace(where, () =>
+      Object.entries(info.NetworkSettings?.Ports ?? {}).flatMap(([name, bindings]) =>
+        ((bindings as readonly Binding[] | null) ?? []).map(({ HostIp, HostPort }) => ({
+          name,
+          at: HostIp,
+          port: Number(HostPort),
+        })),
+      ),
+    ),
   };
+}
+
+/** Where a port is published, as the inspection of a container tells. */
+interface Binding {
+  readonly HostIp?: string;
+  readonly HostPort?: string;
+}
+
+/** A port: its name is such as `80/tcp`. Of one that is not published, nothing else is there. */
+interface PublishedName {
+  readonly name: string;
+  readonly at: string | undefined;
+  readonly port: number;
+}
+
+/** What tells a container of one of several Engines apart. */
+function toPlace(
+  where: Whereabouts | undefined,
+  published: () => readonly PublishedName[],
+): Pick<Container, "engine" | "elsewhere"> {
+  if (where === undefined) return {};
+  const { engine, address } = where;
+  if (address === undefined) return { engine };
+  return { engine, elsewhere: { address, published: toPublications(published()) } };
+}
+
+/** Sorted, as the Engine tells them in any order. */
+function toPublications(published: readonly PublishedName[]): Elsewhere["published"] {
+  const found = published
+    .filter(({ name, port }) => name.endsWith("/tcp") && port > 0)
+    // Podman leaves the address out where it is any.
+    .map(({ name, at, port }): Publication => {
+      return { at: at === undefined || at === "" ? ANY : at, target: parseInt(name, 10), port };
+    });
+  const byText = new Map(found.map((each) => [JSON.stringify(each), each]));
+  return [...byText.keys()].toSorted().flatMap((text) => byText.get(text) ?? []);
 }
 
 /**
  * Makes a container from its entry in the list. The list lags behind and lacks a few fields, so
  * this is only for a container that cannot be inspected.
  */
-export function fromList(info: ListedContainer): Container {
+export function fromList(info: ListedContainer, where?: Whereabouts): Container {
   // A link gives a container more names, such as `/other/name`.
   const names = info.Names ?? [];
   const name = names.find((each) => each.lastIndexOf("/") === 0) ?? names[0] ?? "";
   return {
     id: info.Id,
-    name: name.replace(/^\//, ""),
+    name: atEngine(name.replace(/^\//, ""), where?.engine),
     image: info.Image ?? "",
     imageId: info.ImageID ?? "",
     created: (info.Created ?? 0) * 1000,
@@ -122,6 +186,11 @@ export function fromList(info: ListedContainer): Container {
     exposed: toPorts((info.Ports ?? []).map((port) => `${port.PrivatePort}/${port.Type}`)),
     pid: 0,
     startedAt: "",
+    ...toPlace(where, () =>
+      (info.Ports ?? []).map(({ IP, PrivatePort, PublicPort, Type }) => {
+        return { name: `${PrivatePort}/${Type}`, at: IP, port: PublicPort };
+      }),
+    ),
   };
 }
 
@@ -206,8 +275,12 @@ export function isAsKnown(known: Container, now: Container): boolean {
  * Makes a container that does not run from the list and its image, for the time in which it cannot be
  * inspected. What was said only when it was created is missing.
  */
-export function fromImage(info: ListedContainer, image: ImageInspectInfo): Container {
-  const listed = fromList(info);
+export function fromImage(
+  info: ListedContainer,
+  image: ImageInspectInfo,
+  where?: Whereabouts,
+): Container {
+  const listed = fromList(info, where);
   return {
     ...listed,
     // The list has whole seconds. It must not seem older than one of the same second that serves.

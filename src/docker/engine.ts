@@ -113,18 +113,34 @@ export class EngineSource implements Source {
   }
 
   snapshot(): Snapshot {
+    const { own, tasks } = this.parts;
+    return tasks.length === 0 ? own : { ...own, containers: [...own.containers, ...tasks] };
+  }
+
+  /** The ID of the swarm whose tasks it tells; empty if it tells none, or not of which. */
+  get swarm(): string {
+    return this.#swarm.id;
+  }
+
+  /** Whether it answered the last question about the swarm. */
+  get tellsOfSwarm(): boolean {
+    return this.#swarm.isTold;
+  }
+
+  /** What it has, apart from the tasks of a swarm that it tells. */
+  get parts(): { readonly own: Snapshot; readonly tasks: readonly Container[] } {
     const snapshot = this.#containers.snapshot();
-    if (!this.#swarm.isServed) return snapshot;
-    const own = new Map(snapshot.containers.map((container) => [container.id, container]));
+    if (!this.#swarm.isServed) return { own: snapshot, tasks: [] };
+    const byId = new Map(snapshot.containers.map((container) => [container.id, container]));
     const tasks = this.#swarm.containers.flatMap((task) => {
       if (task.task?.isLocal !== true) return task;
-      const container = own.get(task.id);
+      const container = byId.get(task.id);
       if (container !== undefined) return this.#merge(task, container);
       return this.#containers.isComplete ? [] : task;
     });
     // A task that the swarm does not tell of is about to come, or has ended.
-    const others = snapshot.containers.filter((container) => !isTask(container));
-    return { ...snapshot, containers: [...others, ...tasks] };
+    const containers = snapshot.containers.filter((container) => !isTask(container));
+    return { own: { ...snapshot, containers }, tasks };
   }
 
   isEnding(id: string): boolean {

@@ -60,6 +60,14 @@ export function parseDockerHost(text: string, tls: boolean): DockerHost {
   }
 }
 
+/** The name of the machine on which an Engine runs; undefined: it is this one, as far as its address tells. */
+export function machineOf(host: DockerHost): string | undefined {
+  if (host.kind === "unix") return undefined;
+  if (host.kind === "ssh") return host.destination.replace(/^.*@/, "");
+  const name = host.authority.replace(/:\d+$/, "");
+  return /^(127\.|localhost$|\[::1\]$)/.test(name) ? undefined : name;
+}
+
 function parseTcp(address: string, rest: string, tls: boolean): DockerHost {
   const [, host = "", portText = "", path = ""] =
     /^(\[[0-9a-f:.]+\]|[^\s:/?#@[\]]*)(?::(\d*))?(\/.*)?$/i.exec(rest) ??

@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ContainerInfo } from "dockerode";
 import { HAS_ENDED, type Container, type Snapshot } from "../model.ts";
-import type { DockerClient } from "./client.ts";
+import type { DockerClient, Whereabouts } from "./client.ts";
 import { Arrivals, STARTED_BY, type Arrived, type Sketch } from "./arrivals.ts";
 import {
   asStarted,
@@ -476,7 +476,7 @@ export class Store {
     const tellAt = Date.now() + TELL_AFTER;
     for (const info of listed) {
       if (results.has(info.Id) || this.#entries.has(info.Id)) continue;
-      const container = fromList(info);
+      const container = fromList(info, this.client.whereabouts);
       if (!LIVE_STATES.includes(container.state)) continue;
       const entry = { container, stopSignal: SIGTERM, startedAt: "", isChecked: false };
       this.#entries.set(info.Id, entry);
@@ -519,7 +519,7 @@ export class Store {
     if (info === undefined) {
       return { markedAt, order, entry: undefined, dormant: undefined, isGone: true };
     }
-    const container = toContainer(info, 0);
+    const container = toContainer(info, 0, this.client.whereabouts);
     const { StartedAt: startedAt } = info.State;
     const isChecked = hasHealthCheck(info);
     const read: Entry = { container, stopSignal: toStopSignal(info), startedAt, isChecked };
@@ -572,7 +572,9 @@ export class Store {
    * @returns false if it must be inspected
    */
   #noteArrival({ id, action, network }: Extract<DockerEvent, { kind: "container" }>): boolean {
-    if (action === "connect" && network !== undefined && !this.#runs(id)) {
+    // Which ports of another machine it gets is not known before it runs.
+    const isHere = this.client.whereabouts?.address === undefined;
+    if (isHere && action === "connect" && network !== undefined && !this.#runs(id)) {
       this.#arrivals.note(id, network);
       return true;
     }
@@ -594,7 +596,8 @@ export class Store {
 
   /** Takes over what is known of a container that is about to start. */
   #takeArrival(id: string, { attachments, sketch }: Arrived): void {
-    const description = this.#description(id) ?? (sketch && sketched(sketch));
+    const description =
+      this.#description(id) ?? (sketch && sketched(sketch, this.client.whereabouts));
     if (description === undefined || attachments.length === 0) {
       this.#mark(id);
       return;
@@ -654,9 +657,9 @@ export class Store {
   }
 }
 
-function sketched({ info, image }: Sketch): Entry {
+function sketched({ info, image }: Sketch, where: Whereabouts | undefined): Entry {
   return {
-    container: fromImage(info, image),
+    container: fromImage(info, image, where),
     stopSignal: toStopSignal(image),
     startedAt: "",
     isChecked: hasHealthCheck(image),

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pause } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
-import type { DockerHost, DockerTls } from "./host.ts";
+import { machineOf, type DockerHost, type DockerTls } from "./host.ts";
 
 export interface Transport {
   /** The Engine's address for messages. */
@@ -33,9 +33,8 @@ export function createTransport(host: DockerHost, tls: DockerTls | undefined): T
     case "tcp": {
       const name = `tcp://${host.authority}`;
       const base = `${tls ? "https" : "http"}://${host.authority}${host.basePath}`;
-      const hostname = host.authority.replace(/:\d+$/, "");
-      const remote = /^(127\.|localhost$|\[::1\]$)/.test(hostname) ? undefined : hostname;
-      return direct(name, base, tls === undefined ? {} : { tls: readCertificates(tls) }, remote);
+      const init = tls === undefined ? {} : { tls: readCertificates(tls) };
+      return direct(name, base, init, machineOf(host));
     }
     case "ssh":
       return new SshTransport(host);
@@ -75,7 +74,7 @@ class SshTransport implements Transport {
   readonly name: string;
   readonly base = "http://docker";
   readonly init: BunFetchRequestInit;
-  readonly remoteHost: string;
+  readonly remoteHost: string | undefined;
   readonly #dir: string;
   readonly #socket: string;
   readonly #args: readonly string[];
@@ -83,7 +82,7 @@ class SshTransport implements Transport {
 
   constructor(host: Extract<DockerHost, { kind: "ssh" }>) {
     this.name = `ssh://${host.destination}`;
-    this.remoteHost = host.destination.replace(/^.*@/, "");
+    this.remoteHost = machineOf(host);
     this.#dir = mkdtempSync(join(tmpdir(), "docker-api-gateway-ssh-"));
     this.#socket = join(this.#dir, "docker.sock");
     this.init = { unix: this.#socket };

@@ -11,7 +11,7 @@ import type { FormerWorkers } from "../haproxy/process/former.ts";
 import { RefusedConfig } from "../haproxy/process/check.ts";
 import { saveServerStates } from "../haproxy/process/server-states.ts";
 import { disableServers, enableServers } from "../config/fence.ts";
-import { changedHands, ownersOf, ownersTextOf, type Owners } from "../config/owners.ts";
+import { changedHands, ownersOf, sameOwnFiles, type Owners } from "../config/owners.ts";
 import { distrusted, NOBODY } from "../config/trust.ts";
 import { createDefaultsLookup, placeOf, serversIn, serversOf } from "../config/servers.ts";
 import type { MustGo } from "./fence.ts";
@@ -213,13 +213,13 @@ export class Applier {
 
   /**
    * Notes files that change nothing for HAProxy, and writes them if the containers behind its servers
-   * are others, or have other names. A comment alone is no reason: it may be the time.
+   * are others, have other names, or are told of otherwise. A comment alone is no reason: it may be the time.
    */
   keep(desired: Files): void {
     const { files } = this.#applied;
     const { latest } = this.#persist;
     if (files === undefined || latest === undefined) return;
-    if (ownersTextOf(latest) === ownersTextOf(desired)) return;
+    if (sameOwnFiles(latest, desired)) return;
     const kept = { ...files, assets: desired.assets };
     sectionsOf(kept, sectionsOf(files));
     this.#applied = { ...this.#applied, files: kept };
@@ -306,7 +306,7 @@ export class Applier {
   async change(desired: Files, { operations, aliases }: RuntimePlan): Promise<void> {
     const before = this.#applied;
     const newcomers = broughtUp(operations);
-    if (newcomers.length > 0) await this.parts.former.spare(mustMakeRoom(newcomers));
+    if (newcomers.length > 0) await this.parts.former.spare(mustMakeRoom(newcomers, desired));
     try {
       await this.parts.runtime.execute(operations);
     } catch (error) {
@@ -350,7 +350,7 @@ export class Applier {
     await this.#persist.replace(desired);
     try {
       await this.#disableFormer(desired);
-      await former.spare(mustMakeRoom(serversIn(sectionsOf(desired))));
+      await former.spare(mustMakeRoom(serversIn(sectionsOf(desired)), desired));
       await this.#saveStates(desired);
       // The old worker must get no more commands, and the new one none before it runs.
       runtime.reset();

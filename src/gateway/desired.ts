@@ -92,8 +92,8 @@ export class DesiredState {
     private settings: DesiredSettings,
     /** The Engine's host name if it runs on another machine. */
     private readonly remoteHost: string | undefined,
-    /** Makes the file that says who is behind each server. */
-    private readonly owners: (model: Model) => Files["assets"],
+    /** Makes the files for the gateway alone. */
+    private readonly own: (model: Model, snapshot: Snapshot) => Files["assets"],
     private readonly log: Logger,
   ) {}
 
@@ -177,7 +177,7 @@ export class DesiredState {
           last,
           hold,
         );
-        return made.files === last?.files ? made : this.#withOwners(made);
+        return made.files === last?.files ? made : this.#withOwn(made, snapshot);
       };
       try {
         let desired = make(this.#last?.template === template ? this.#last.desired : undefined);
@@ -197,9 +197,9 @@ export class DesiredState {
     throw failure;
   }
 
-  #withOwners({ files: { config, assets }, ...made }: Desired): Desired {
-    const { model } = made;
-    return { ...made, files: { config, assets: { ...assets, ...this.owners(model) } } };
+  #withOwn({ files: { config, assets }, ...made }: Desired, snapshot: Snapshot): Desired {
+    const own = this.own(made.model, snapshot);
+    return { ...made, files: { config, assets: { ...assets, ...own } } };
   }
 }
 

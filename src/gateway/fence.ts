@@ -101,6 +101,9 @@ export class Fence {
     );
     this.#mustGo = (place) =>
       this.#gonePlaces.has(place) || (isStranger?.(place) === true && !byPlace.has(place));
+    // Of an Engine that tells again, others may have these places by now.
+    const isOver = (place: string): boolean => isStranger === undefined && !byPlace.has(place);
+    for (const place of [...this.#gonePlaces].filter(isOver)) this.#gonePlaces.delete(place);
     this.#isDue ||= isStranger !== undefined;
     this.#note(byLife.get("gone") ?? []);
     this.#look();

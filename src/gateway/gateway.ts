@@ -15,6 +15,7 @@ import { describeError, errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import {
   ABOUT_TO_START,
+  engineIn,
   isForwarded,
   type Container,
   type Files,
@@ -24,7 +25,7 @@ import {
   type Snapshot,
   type Source,
 } from "../model.ts";
-import type { Owners } from "../config/owners.ts";
+import { ownersThat, type Owners } from "../config/owners.ts";
 import { certificateNews, type CertificateChoice } from "../routing/certificates.ts";
 import { causeOf, type ReloadCause } from "../plan/causes.ts";
 import { planChange, sameFiles, serverNames, type Applied, type Plan } from "../plan/plan.ts";
@@ -129,6 +130,10 @@ export class Gateway {
   readonly #starts: Promise<void>[] = [];
   /** Called after the next pass: each resolves a promise that `resync` or `refresh` returned. */
   readonly #afterPass: (() => void)[] = [];
+  /** Those of several Engines that have not told everything since they were away. */
+  readonly #untold = new Set<string>();
+  /** The last owners that the fence was given a part of, and that part. */
+  #fenced: { readonly owners: Owners; readonly untold: string; readonly part: Owners } | undefined;
   #schedule: Schedule;
   #state: State;
   /** Whether the files that an earlier gateway left have been looked at. */
@@ -145,7 +150,8 @@ export class Gateway {
   constructor(private readonly parts: GatewayParts) {
     const { source, applier, runtime, wait, hold, labelPrefix, log } = parts;
     const now = Date.now();
-    this.#state = firstState(source.name, now);
+    this.#state = firstState(source.name, now, source.engines);
+    for (const { name } of source.engines ?? []) this.#untold.add(name);
     this.#schedule = {
       awake: false,
       connected: false,
@@ -220,12 +226,12 @@ export class Gateway {
     }
     const watching = this.parts.source.watch(
       {
-        connected: () => this.#setConnected(true),
+        connected: (engine) => this.#setConnected(true, engine),
         changed: () => this.#wake(),
         started: (container) => this.#start(container),
         ending: (id) => this.#drain(id),
         ended: (id) => this.#lose(id),
-        disconnected: () => this.#setConnected(false),
+        disconnected: (engine) => this.#setConnected(false, engine),
       },
       signal,
     );
@@ -515,7 +521,10 @@ export class Gateway {
     if (this.parts.runtime.mayChange) this.#prepareStarts(model);
     this.#lookForProcesses(model);
     // Docker has told everything, and tells of ends from now on.
-    if (this.#schedule.connected) this.#fence.end();
+    for (const { name, connected: isTold } of this.#state.engines) {
+      if (isTold) this.#untold.delete(name);
+    }
+    if (this.#schedule.connected && this.#untold.size === 0) this.#fence.end();
     return "done";
   }
 
@@ -699,7 +708,7 @@ export class Gateway {
   /** Watches the containers behind the servers that HAProxy has. */
   #raiseFence(): void {
     const { applied, owners } = this.parts.applier;
-    if (owners !== undefined) this.#fence.begin(owners);
+    if (owners !== undefined) this.#fence.begin(this.#ofUntold(owners));
     else if (applied.files !== undefined) {
       // Since Docker cannot tell who has their addresses, all go.
       this.parts.log.error(
@@ -710,10 +719,35 @@ export class Gateway {
     }
   }
 
-  #setConnected(connected: boolean): void {
-    if (!connected && !this.#fence.isUp) this.#raiseFence();
-    this.#reschedule({ connected });
-    this.#publish({ engine: { name: this.parts.source.name, connected } });
+  /**
+   * Who is behind the servers, apart from containers of Engines that tell of their ends themselves. It is the
+   * same object as long as nothing has changed.
+   */
+  #ofUntold(owners: Owners): Owners {
+    const { engines } = this.#state;
+    if (this.#untold.size === engines.length) return owners;
+    const untold = [...this.#untold].toSorted().join();
+    if (this.#fenced?.owners === owners && this.#fenced.untold === untold) return this.#fenced.part;
+    const part = ownersThat(owners, ({ name }) => {
+      const engine = engineIn(name);
+      return engine === undefined || this.#untold.has(engine);
+    });
+    this.#fenced = { owners, untold, part };
+    return part;
+  }
+
+  /** @param name that of one of several Engines */
+  #setConnected(connected: boolean, name?: string): void {
+    const engines = this.#state.engines.map((each) =>
+      each.name === name ? { ...each, connected } : each,
+    );
+    const isAny = name === undefined ? connected : engines.some((each) => each.connected);
+    const areAll = name === undefined ? connected : engines.every((each) => each.connected);
+    const isNews = name !== undefined && !connected && !this.#untold.has(name);
+    if (isNews) this.#untold.add(name);
+    if (!connected && (isNews || !this.#fence.isUp)) this.#raiseFence();
+    this.#reschedule({ connected: isAny });
+    this.#publish({ engine: { name: this.parts.source.name, connected: areAll }, engines });
     this.#wakeup.set();
   }
 

@@ -32,10 +32,16 @@ function lineOf(server: Server): string {
   return inOnePiece(ownerLine(`${server.address}:${server.port}`, toOwner(server)));
 }
 
-function toOwner({ id, container, startedAt, holders }: Server): Owner {
+function toOwner({ id, container, startedAt, holders, isPublished }: Server): Owner {
   const processes = holders.map(identify);
   const areKnown = processes.every((process) => process !== undefined);
-  return { id, name: container, startedAt, processes: areKnown ? processes : undefined };
+  return {
+    id,
+    name: container,
+    startedAt,
+    processes: areKnown ? processes : undefined,
+    ...(isPublished === true ? { isPublished } : {}),
+  };
 }
 
 /**

@@ -2,7 +2,7 @@
 
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
 import { formatDuration } from "../lib/text.ts";
-import type { CertificateState, Model } from "../model.ts";
+import type { CertificateState, Model, NamedEngine } from "../model.ts";
 import { RELOAD_CAUSES, type ReloadCause } from "../plan/causes.ts";
 import {
   NO_CHOICE,
@@ -91,8 +91,16 @@ export type Change = (
   readonly at: number;
 };
 
+/** One of several Engines. */
+interface EngineState extends NamedEngine {
+  readonly connected: boolean;
+}
+
 export interface State {
+  /** Of several Engines: all their names, and whether all of them are connected. */
   readonly engine: { readonly name: string; readonly connected: boolean };
+  /** Each of several Engines; empty: there is one. */
+  readonly engines: readonly EngineState[];
   readonly haproxy: {
     /** The version of the running HAProxy; undefined if it cannot be asked. */
     readonly version: string | undefined;
@@ -139,9 +147,14 @@ const NO_RELOADS = Object.fromEntries(
 const CHANGES_KEPT = 1_000;
 
 /** The state of a gateway before its first pass. */
-export function firstState(engine: string, now: number): State {
+export function firstState(
+  engine: string,
+  now: number,
+  engines: readonly NamedEngine[] = [],
+): State {
   return {
     engine: { name: engine, connected: false },
+    engines: engines.map((each) => ({ ...each, connected: false })),
     haproxy: { version: undefined, doubt: undefined },
     problem: undefined,
     desired: undefined,
@@ -191,10 +204,13 @@ export function changesSince(before: State, { changes, counters }: State): reado
 }
 
 /** Says in one line how the gateway is. @param now in milliseconds since 1970 */
-export function statusLine({ applied, engine, lastChange }: State, now: number): string {
+export function statusLine(state: State, now: number): string {
+  const { applied, engine, engines, lastChange } = state;
   if (applied === undefined) return "waiting for Docker";
   const { length } = applied.services.flatMap(({ routes }) => routes);
   const routes = length === 1 ? "1 route" : `${length} routes`;
-  const docker = engine.connected ? "" : ", waiting for Docker";
+  const away = engines.filter(({ connected }) => !connected).map(({ name }) => name);
+  const whose = away.length === 0 ? "Docker" : `Docker (${away.join(", ")})`;
+  const docker = engine.connected ? "" : `, waiting for ${whose}`;
   return `${routes}, last change ${formatDuration((now - lastChange) / 1000)} ago${docker}`;
 }

@@ -29,6 +29,19 @@ export interface Logger {
   failure(error: unknown, note?: string, level?: "warn" | "error"): void;
 }
 
+/** Makes a logger whose lines say what they are about. @param subject such as `Engine blue` */
+export function about(log: Logger, subject: string): Logger {
+  const titled = (message: string): string => `${subject}: ${message}`;
+  return {
+    debug: (message, fields) => log.debug(titled(message), fields),
+    info: (message, fields) => log.info(titled(message), fields),
+    warn: (message, fields) => log.warn(titled(message), fields),
+    error: (message, fields) => log.error(titled(message), fields),
+    failure: (error, note, level) =>
+      log.failure(error, note === undefined ? subject : titled(note), level),
+  };
+}
+
 /** A failure that stays the same is logged again after this time by default, in milliseconds. */
 const LOG_AGAIN_AFTER = 60_000;
 

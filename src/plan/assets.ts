@@ -30,6 +30,7 @@ const PLAN_BY_KIND: Readonly<Record<AssetKind, AssetPlan | false>> = {
   ca: planAuthorities,
   crl: planAuthorities,
   owners: false,
+  containers: false,
 };
 
 /** Plans the changes of all assets that HAProxy reads. Of most kinds, a new or removed one takes a reload. */

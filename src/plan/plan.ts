@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, statsSocketIsAdmin, withSections, type Section } from "../config/sections.ts";
 import { mappedBackends, mapsOf } from "../config/map-file.ts";
-import { ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
+import { machinesOf, ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
 import { lineDifference } from "../lib/text.ts";
 import { planAssets } from "./assets.ts";
@@ -235,14 +235,18 @@ function disabledFirst(
     if (operation.server.name === WAITING_ROOM) continue;
     taken.set(operation.server.address, operation.server);
   }
+  const machines = machinesOf(after);
   const isTaken = (former: ServerLine, now: ServerLine): boolean => {
     const next = taken.get(former.address);
     if (next === undefined || next === now) return false;
     const [owner, successor] = [ownerAt(before, former), ownerAt(after, next)];
     if (owner !== undefined && owner === successor) return false;
-    // Containers in the host's network have its address, each with ports of its own.
+    // Containers in the host's network have its address, each with ports of its own, and so have those that
+    // publish ports there.
     const isHosts =
-      LOOPBACK.test(next.address) || (isShared(before, former) && isShared(after, next));
+      LOOPBACK.test(next.address) ||
+      machines.has(bareAddress(next)) ||
+      (isShared(before, former) && isShared(after, next));
     return former.port === next.port || !isHosts;
   };
   return operations.flatMap((operation): Operation[] => {
@@ -265,18 +269,22 @@ function disabledFirst(
 /**
  * Makes the function that says whether a server of an earlier configuration must make room, since
  * another one has its address now. One of the same backend is no other: it serves the same.
- * @param servers those of now
+ * @param servers those of now, or some of them
+ * @param files those of now
  */
 export function mustMakeRoom(
   servers: readonly BackendServer[],
+  files: Files,
 ): (
   former: Pick<ServerLine, "name" | "address" | "port"> & { readonly backend: string },
 ) => boolean {
   const own = servers.filter(({ server }) => server.name !== WAITING_ROOM);
   const byAddress = Map.groupBy(own, ({ server }) => bareAddress(server));
+  const machines = machinesOf(files);
   return ({ backend, name, address, port }) => {
     const all = byAddress.get(address) ?? [];
-    const rivals = LOOPBACK.test(address) ? all.filter(({ server }) => server.port === port) : all;
+    const hasPorts = LOOPBACK.test(address) || machines.has(address);
+    const rivals = hasPorts ? all.filter(({ server }) => server.port === port) : all;
     return (
       rivals.length > 0 &&
       rivals.every((rival) => rival.server.name !== name && rival.backend !== backend)

@@ -1,7 +1,16 @@
 // Chooses the address and the ports at which HAProxy reaches a container.
 
 import { BlockList } from "node:net";
-import type { Attachment, Container, PublishedPort, Reach, Snapshot, Task } from "../model.ts";
+import type {
+  Attachment,
+  Container,
+  Elsewhere,
+  Publication,
+  PublishedPort,
+  Reach,
+  Snapshot,
+  Task,
+} from "../model.ts";
 import { otherProtocolAt } from "./other-protocols.ts";
 
 export interface AddressOptions {
@@ -27,8 +36,16 @@ export interface Address {
   readonly host: "own" | "other" | undefined;
   /** The container whose network it uses, if it has none of its own. */
   readonly provider?: Container;
-  /** The ports that a task of a swarm has there, all of one mode; undefined: those of the container itself. */
-  readonly published?: readonly PublishedPort[];
+  /** The ports that it has there, those of a task all of one mode; undefined: those of the container itself. */
+  readonly published?: readonly (PublishedPort | Publication)[];
+}
+
+/** What a container's labels say of its address. */
+export interface AddressWishes {
+  /** `gateway.network`. */
+  readonly network: string | undefined;
+  /** `gateway.address`, which counts where it is reached by ports that it publishes. */
+  readonly address: string | undefined;
 }
 
 /** The ports to try, the preferred first. HAProxy's checks find the one that answers. */
@@ -55,11 +72,19 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
   const reachableAddress = createAddressFinder(reach, snapshot.drivers);
   const label = `${options.labelPrefix}network`;
 
+  const own = new Set(reach.interfaces.map((cidr) => cidr.replace(/\/.*$/, "")));
+  const isOwn = (address: string): boolean => own.has(address) || /^(127\.|::1$)/.test(address);
+  const isOfContainers = createContainerCheck(snapshot.gateways, reach);
+
   return choose;
 
-  /** @param wanted the network in the container's label `gateway.network` */
-  function choose(container: Container, wanted: string | undefined): Address | Unreachable {
-    const { networkMode } = container;
+  /** @param wanted what the container's labels say */
+  function choose(container: Container, wished: AddressWishes): Address | Unreachable {
+    const { networkMode, elsewhere } = container;
+    const wanted = wished.network;
+    if (elsewhere !== undefined && !networkMode.startsWith("container:")) {
+      return chooseElsewhere(container, elsewhere, wished.address);
+    }
     if (networkMode === "host") {
       return reach.hostAddress === undefined
         ? { reason: "it uses the host's network, which the gateway's own container cannot reach" }
@@ -76,7 +101,7 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
       if (other === undefined || other.networkMode.startsWith("container:")) {
         return { reason: "it uses the network of a container that is not running" };
       }
-      const address = choose(other, wanted);
+      const address = choose(other, wished);
       if ("reason" in address) return address;
       return {
         ...address,
@@ -93,6 +118,70 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
     if (near.length > 0) return chooseAttachment(near, wanted);
     const published = wanted === undefined ? publishedAddress(task) : undefined;
     return published ?? { reason: whyNoTask(container, label, wanted) };
+  }
+
+  /** On another machine it is reached by the ports that it publishes, as its networks are not this one's. */
+  function chooseElsewhere(
+    { networkMode, engine = "" }: Container,
+    { address, published }: Elsewhere,
+    wanted: string | undefined,
+  ): Address | Unreachable {
+    if (networkMode === "none") return { reason: "it has no network (network mode none)" };
+    if (networkMode === "host") {
+      return isOwn(address)
+        ? { reason: `it uses the host's network of Engine ${engine}, which may not be this host's` }
+        : {
+            address: bracketed(address),
+            why: `that of Engine ${engine}, whose host's network it uses`,
+            host: "other",
+          };
+    }
+    const place = wanted ?? address;
+    if (wanted !== undefined && wanted !== address && (isOwn(wanted) || isOfContainers(wanted))) {
+      return {
+        reason: `label ${options.labelPrefix}address=${wanted} is an address of this machine or its containers`,
+      };
+    }
+    const there = published.filter(
+      ({ at }) => at === place || (wanted === undefined && isAny(at, place)),
+    );
+    if (there.length === 0) return { reason: whyNotPublished(published, place, engine, wanted) };
+    const usable = there.filter(({ port }) => !isOwn(place) || !options.ownPorts.includes(port));
+    if (usable.length === 0) {
+      const ports = there.map(({ port }) => port).join(", ");
+      return { reason: `port ${ports} of the host, which it publishes, is the gateway's own` };
+    }
+    return {
+      address: bracketed(place),
+      why:
+        wanted === undefined
+          ? `that of Engine ${engine}, where it publishes ports`
+          : `which label ${options.labelPrefix}address names, and where it publishes ports`,
+      host: undefined,
+      published: usable,
+    };
+  }
+
+  /** With the way out. */
+  function whyNotPublished(
+    published: Elsewhere["published"],
+    place: string,
+    engine: string,
+    wanted: string | undefined,
+  ): string {
+    const name = `${options.labelPrefix}address`;
+    if (wanted !== undefined) {
+      return `it publishes no port at that very address ${wanted} (label ${name})`;
+    }
+    const [first] = published;
+    if (first === undefined) {
+      return `it publishes no port, and its networks are those of Engine ${engine}: publish one (-p PORT)`;
+    }
+    const others = [...new Set(published.map(({ at }) => at))].join(", ");
+    return (
+      `it publishes ports at ${others} and not at ${place}, where Engine ${engine} is reached ` +
+      `(label ${name}=${first.at} if the gateway reaches that)`
+    );
   }
 
   function chooseAttachment(
@@ -130,6 +219,35 @@ export function createAddressChooser(snapshot: Snapshot, reach: Reach, options: 
   }
 }
 
+function familyOf(address: string): "ipv4" | "ipv6" {
+  return address.includes(":") ? "ipv6" : "ipv4";
+}
+
+/** Makes the function that says whether an address may be that of a container of this machine. */
+function createContainerCheck(
+  gateways: readonly string[],
+  { interfaces }: Reach,
+): (address: string) => boolean {
+  const subnets = new BlockList();
+  for (const cidr of interfaces) {
+    const [address = "", prefix = ""] = cidr.split("/");
+    const subnet = new BlockList();
+    subnet.addSubnet(address, Number(prefix), familyOf(address));
+    if (!gateways.some((each) => subnet.check(each, familyOf(each)))) continue;
+    subnets.addSubnet(address, Number(prefix), familyOf(address));
+  }
+  return (address) => subnets.check(address, familyOf(address));
+}
+
+/** Whether a port is published at all addresses of its machine of this one's family. */
+function isAny(at: string, address: string): boolean {
+  return at === (address.includes(":") ? "::" : "0.0.0.0");
+}
+
+function bracketed(address: string): string {
+  return address.includes(":") ? `[${address}]` : address;
+}
+
 /** Where a task is reached without its networks: on its node, else by the routing mesh. */
 function publishedAddress({ published }: Task): Address | undefined {
   const own = published.filter(({ mode }) => mode === "host");
@@ -137,7 +255,7 @@ function publishedAddress({ published }: Task): Address | undefined {
   if (first === undefined) return undefined;
   const { address, mode } = first;
   return {
-    address: address.includes(":") ? `[${address}]` : address,
+    address: bracketed(address),
     why:
       mode === "host"
         ? "that of its node, where it publishes ports (mode host)"
@@ -181,8 +299,17 @@ export function choosePorts(
   options: AddressOptions,
   isFastCgi = false,
 ): Ports | Unreachable {
-  const found = chooseOwnPorts(container, label, address, options, isFastCgi);
+  const reached = asPublished(container, address);
+  const found = chooseOwnPorts(reached, label, address, options, isFastCgi);
   return withPublished(found, address);
+}
+
+/** A container as it is seen where it publishes ports: what it exposes besides is of no use. */
+function asPublished(container: Container, { published }: Address): Container {
+  if (published === undefined) return container;
+  const ports = [...new Set(published.map(({ target }) => target))].toSorted((a, b) => a - b);
+  const exposed = container.exposed.filter((port) => ports.includes(port));
+  return { ...container, exposed: exposed.length > 0 ? exposed : ports };
 }
 
 /** Leaves out the ports that nobody reaches there. */
@@ -241,7 +368,7 @@ export function chooseTcpPorts(
   address: Address,
   options: AddressOptions,
 ): Ports | Unreachable {
-  const { exposed } = container;
+  const { exposed } = asPublished(container, address);
   const known = knownTcpPort(exposed, label, tcp, options);
   const found =
     known === undefined
@@ -337,7 +464,7 @@ function createAddressFinder(
   const subnets = new BlockList();
   for (const cidr of reach.interfaces) {
     const [address = "", prefix = ""] = cidr.split("/");
-    subnets.addSubnet(address, Number(prefix), address.includes(":") ? "ipv6" : "ipv4");
+    subnets.addSubnet(address, Number(prefix), familyOf(address));
   }
   return ({ network, ipv4, ipv6 }) => {
     const isIsolated = HOST_ISOLATING_DRIVERS.includes(drivers[network] ?? "");

@@ -24,6 +24,7 @@ import { describeSettings } from "./settings/profile.ts";
 import { describeRules } from "./settings/rules.ts";
 import {
   ABOUT_TO_START,
+  atEngine,
   HAS_ENDED,
   speaksFastCgi,
   type Container,
@@ -130,7 +131,10 @@ export function createContainerRouter(
       return { container, intent, servers: [], branches };
     }
 
-    const address = chooseAddress(container, intent.network?.value);
+    const address = chooseAddress(container, {
+      network: intent.network?.value,
+      address: intent.address?.value,
+    });
     if ("reason" in address) {
       // The Engine takes a container's networks away before it says that it has ended.
       return container.stopping > 0
@@ -273,11 +277,13 @@ function toServers(
  */
 function holderAt(container: Container, { published = [] }: Address): Container {
   const { task } = container;
-  if (task === undefined || published[0]?.mode !== "ingress") return container;
+  const [first] = published;
+  if (task === undefined || first === undefined || !("mode" in first)) return container;
+  if (first.mode !== "ingress") return container;
   return {
     ...container,
     id: task.serviceId,
-    name: task.service,
+    name: atEngine(task.service, container.engine),
     pid: 0,
     startedAt: "",
     stopping: 0,
@@ -287,13 +293,14 @@ function holderAt(container: Container, { published = [] }: Address): Container 
 
 function toServer(
   container: Container,
-  { address, provider }: Address,
+  { address, provider, published }: Address,
   port: number,
   second: boolean,
   { weight, backup, maxconn }: ServerWishes,
 ) {
   const why = whyDisabled(container);
-  const { name, id, image, labels, stopTimeout, startedAt } = container;
+  const { name, id, image, labels, stopTimeout, startedAt, elsewhere } = container;
+  const isPublished = published !== undefined || elsewhere !== undefined;
   const holders = [container, ...(provider === undefined ? [] : [provider])];
   return {
     container: name,
@@ -311,6 +318,7 @@ function toServer(
     maxconn: maxconn?.toString() ?? "",
     disabled: why !== "",
     why,
+    ...(isPublished ? { isPublished: true as const } : {}),
   };
 }
 

@@ -3,7 +3,7 @@
 import Handlebars from "handlebars";
 import { errorMessage, GatewayError } from "../lib/errors.ts";
 import type { Place } from "../lib/places.ts";
-import type { Container } from "../model.ts";
+import { ownName, type Container } from "../model.ts";
 import { parseImage } from "./image.ts";
 import { parseHost, parsePath } from "./values.ts";
 
@@ -77,7 +77,7 @@ function toContext(container: Container | undefined): RuleContext {
   const reference = parseImage(image, imageId);
   const { repository, tag } = "reason" in reference ? { repository: "", tag: "" } : reference;
   return {
-    container: { name },
+    container: { name: ownName({ name }) },
     image: { repository, name: repository.slice(repository.lastIndexOf("/") + 1), tag },
     compose: {
       project: labels["com.docker.compose.project"] ?? "",

@@ -1,6 +1,6 @@
 // Which containers are taken in at all, as `docker ps --filter` says it.
 
-import type { Container } from "../model.ts";
+import { ownName, type Container } from "../model.ts";
 import { parseImage } from "./image.ts";
 
 /** What is looked at by each filter. Those of one kind are "or", but labels are "and", as with Docker. */
@@ -42,7 +42,7 @@ function passes(container: Container, { key, value }: Filter): boolean {
     }
     case "name":
       // The Engine's own names begin with a slash, and people know that.
-      return [container.name, `/${container.name}`].some(
+      return [ownName(container), `/${ownName(container)}`].some(
         (name) => name === value || toPattern(value)?.test(name) === true,
       );
     case "id":

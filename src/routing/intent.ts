@@ -77,6 +77,7 @@ export interface Intent {
   readonly routes: readonly RouteIntent[];
   readonly port: Sourced<number> | undefined;
   readonly network: Sourced<string> | undefined;
+  readonly address?: Sourced<string> | undefined;
   readonly settings: Settings;
   readonly branches: readonly Branch[];
   readonly server: ServerWishes;
@@ -174,6 +175,7 @@ export function readIntent(
     service: base,
     port,
     network,
+    address,
     server = NO_WISHES,
     certificates,
     registry = "",
@@ -209,6 +211,7 @@ export function readIntent(
     routes,
     port,
     network,
+    address,
     settings,
     branches: shared(branches),
     server,
@@ -463,6 +466,9 @@ function fromLabels(
     ...(values.network === undefined
       ? {}
       : { network: { value: values.network, source: label("network") } }),
+    ...(values.address === undefined
+      ? {}
+      : { address: { value: values.address, source: label("address") } }),
     ...(values.service === undefined
       ? {}
       : { service: { value: `${NAMED}${values.service}`, source: label("service") } }),

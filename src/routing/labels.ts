@@ -33,6 +33,7 @@ import { hasRules, NO_RULES, type Rules, type Settings } from "../model.ts";
 import {
   listed,
   one,
+  parseAddress,
   parseCertificates,
   parseFile,
   parseHost,
@@ -82,6 +83,7 @@ const OF_CONTAINER = {
   enable: row(one(parseSwitch), "true or false", "container"),
   port: row(one(parsePort), "a port number (1 to 65535)", "container"),
   network: row(one(parseText), "the name of a network", "container"),
+  address: row(one(parseAddress), "an address, such as 192.0.2.7", "container"),
   service: row(
     one(parseServiceName),
     "a name of letters, digits, dots, hyphens and underscores (at most 63)",

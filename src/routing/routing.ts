@@ -51,7 +51,12 @@ export function createRouter(): Router {
     const whyTaken = createPortCheck(options);
     const routeContainer = createContainerRouter(snapshot, reach, options);
     // All that decisions depend on besides the container itself.
-    const context = JSON.stringify([reach, snapshot.drivers, { ...options, excluded: {} }]);
+    const context = JSON.stringify([
+      reach,
+      snapshot.drivers,
+      snapshot.gateways,
+      { ...options, excluded: {} },
+    ]);
     if (context !== lastContext) {
       decisionCache = new ListCache();
       candidates = new CandidateCache();

@@ -1,5 +1,6 @@
 // Reads the values of labels: one function for each kind of value.
 
+import { isIP } from "node:net";
 import { durationOf } from "../lib/durations.ts";
 import type { CertificateWish } from "../model.ts";
 
@@ -37,6 +38,11 @@ export function one<T>(read: (word: string) => T | undefined): Parser<T> {
     const value = read(text.trim());
     return { value, wrong: value === undefined ? [text.trim()] : [] };
   };
+}
+
+/** An IPv4 or IPv6 address, without brackets. */
+export function parseAddress(word: string): string | undefined {
+  return isIP(word) === 0 ? undefined : word;
 }
 
 /** Makes a parser of words with commas or blanks between them. Each value counts once. */

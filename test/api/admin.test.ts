@@ -6,6 +6,7 @@ import { Health } from "../../src/api/admin/health.ts";
 import { firstState, type State } from "../../src/gateway/state.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { EMPTY_MODEL } from "../../src/gateway/gateway.ts";
+import type { NamedEngine } from "../../src/model.ts";
 
 const RULES = { hosts: ["gateway.example.com"], token: undefined };
 const TOKEN = "0123456789abcdef";
@@ -72,8 +73,13 @@ test.each([
 });
 
 /** What it knows, and a clock that a test moves. */
-function played() {
-  const world = { now: 0, state: firstState("played", 0), isComplete: false, answers: true };
+function played(engines: readonly NamedEngine[] = []) {
+  const world = {
+    now: 0,
+    state: firstState("played", 0, engines),
+    isComplete: false,
+    answers: true,
+  };
   const health = new Health(
     {
       state: () => world.state,
@@ -100,6 +106,23 @@ function played() {
 }
 
 describe("the gateway", () => {
+  test("tells which of several Engines is away", async () => {
+    const names = ["blue", "red"].map((name) => ({ name, url: `tcp://${name}` }));
+    const { world, health, publish } = played(names);
+    const connect = (...there: readonly string[]): void => {
+      const engines = names.map((each) => ({ ...each, connected: there.includes(each.name) }));
+      publish({ engines });
+    };
+    connect("blue");
+    world.now = 31_000;
+    expect(await health.problems()).toEqual(["Docker (red, tcp://red) does not answer for 31 s"]);
+    connect("blue", "red");
+    expect(await health.problems()).toEqual([]);
+    connect("red");
+    world.now = 61_000;
+    expect(await health.problems()).toEqual(["Docker (blue, tcp://blue) does not answer for 30 s"]);
+  });
+
   test("is well until Docker was away for 30 s, and again when it is back", async () => {
     const { world, health, connected } = played();
     world.now = 29_999;

@@ -27,7 +27,7 @@ function world(rest: Partial<World> = {}): World {
     model: route(all, HOST, ROUTING),
     index: false,
     https: NO_HTTPS,
-    engine: { inspect: () => Promise.resolve(undefined) },
+    engines: { find: () => Promise.resolve([]) },
     running: () => {
       throw new GatewayError("haproxy", "Cannot ask HAProxy: it does not run");
     },

@@ -29,7 +29,8 @@ const EXAMPLES: Readonly<Record<string, readonly [string, string]>> = {
   "reload-cmd": ["a b", "c 'd e'"],
   "master-socket": ["/a.sock", "/b.sock"],
   haproxy: ["/a", "/b"],
-  "docker-host": ["tcp://a", "ssh://b"],
+  "docker-host": ["a=tcp://a", "b=ssh://b"],
+  "engine-address": ["a=192.0.2.1", "b=::1"],
   ports: ["1,2", "3"],
   network: ["a", "b c"],
   "label-prefix": ["a.b", "c."],
@@ -78,6 +79,8 @@ test("every flag of the program of 2018 and every other one is there", () => {
 
 /** The flags that may be repeated. */
 const MULTIPLE = [
+  "docker-host",
+  "engine-address",
   "listen",
   "listen-https",
   "certs",

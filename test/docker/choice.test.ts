@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { chooseDocker } from "../../src/docker/choice.ts";
+import { chooseDocker, chooseEngines } from "../../src/docker/choice.ts";
 import { contextFiles, makeContext, useContext } from "../lab/docker-context.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { failureOf } from "../lab/make.ts";
@@ -156,7 +156,7 @@ test("a config.json that this user may not read names no context, as for the doc
   chmodSync(join(folder, "config.json"), 0);
   chmodSync(folder, 0o755);
   const module = join(import.meta.dir, "../../src/docker/choice.ts");
-  const script = `import { chooseDocker } from ${JSON.stringify(module)};
+  const script = `import { chooseDocker, chooseEngines } from ${JSON.stringify(module)};
     process.stdout.write(chooseDocker("", { DOCKER_CONFIG: ${JSON.stringify(folder)} }).address);`;
   const drop =
     process.getuid?.() === 0 ? ["setpriv", "--bounding-set=-all", "--inh-caps=-all"] : [];
@@ -178,4 +178,31 @@ describe("DOCKER_API_VERSION", () => {
     expect(message).toBe(`Cannot use DOCKER_API_VERSION "${text}": it is no version`);
     expect(hint).toBe("such as 1.41; unset it to let the gateway choose");
   });
+});
+
+function sites(...given: Parameters<typeof chooseEngines>[0]) {
+  return chooseEngines(given, {}).map(({ site }) => site);
+}
+
+describe("of several Engines", () => {
+  const blue = { name: "blue", url: "unix:///b.sock", address: undefined };
+  const red = { name: "red", url: "ssh://bob@far:22/x.sock", address: undefined };
+
+  test("the machine of each is that of its URL, or the one that is named", () => {
+    expect(sites(blue, red, { ...blue, name: "green", address: "127.0.0.1" })).toEqual([
+      { engine: "blue", host: undefined },
+      { engine: "red", host: "far" },
+      { engine: "green", host: "127.0.0.1" },
+    ]);
+    expect(sites({ name: "", url: "tcp://far", address: undefined })).toEqual([undefined]);
+  });
+
+  test.each(["unix:///c.sock", "tcp://127.0.0.1", "tcp://localhost:2375", "tcp://[::1]:1"])(
+    "only one has networks that are this machine's: not %s beside another",
+    (url) => {
+      const failure = failureOf("usage", () => sites(blue, { ...blue, name: "green", url }));
+      expect(failure.message).toContain('Cannot use both Engines "blue" and "green"');
+      expect(failure.hint).toContain("--engine-address green=127.0.0.1");
+    },
+  );
 });

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ContainerInfo, ContainerInspectInfo } from "dockerode";
 import { fromList, signalNumber, toContainer, toStopSignal } from "../../src/docker/container.ts";
-import type { Container } from "../../src/model.ts";
+import { ownName, type Container } from "../../src/model.ts";
 import { at } from "../lab/make.ts";
 
 type Case = "web" | "host" | "guest" | "paused" | "created" | "restarting" | "exited";
@@ -245,5 +245,56 @@ test("an entry of podman's list, which has no HostConfig", () => {
     name: "web-1",
     networkMode: "default",
     attachments: [{ network: "podman", ipv4: "10.88.0.2", ipv6: "" }],
+  });
+});
+
+describe("a container of one of several Engines", () => {
+  const { web } = recorded("docker-20.10");
+  const published = (Ports: unknown) =>
+    toContainer({ ...web, NetworkSettings: { ...web.NetworkSettings, Ports } } as typeof web, 0, {
+      engine: "red",
+      address: "192.0.2.7",
+    }).elsewhere;
+
+  test("has its name, and its networks where they are this machine's", () => {
+    const here = toContainer(web, 0, { engine: "blue", address: undefined });
+    expect(here).toEqual({ ...toContainer(web, 0), name: "web-1@blue", engine: "blue" });
+    expect(ownName(here)).toBe("web-1");
+  });
+
+  test("has the ports that it publishes, in an order of their own", () => {
+    expect(
+      published({
+        "9000/tcp": [{ HostIp: "", HostPort: "81" }],
+        "53/udp": [{ HostIp: "0.0.0.0", HostPort: "53" }],
+        "80/tcp": [
+          { HostIp: "::", HostPort: "80" },
+          { HostIp: "0.0.0.0", HostPort: "80" },
+          { HostIp: "0.0.0.0", HostPort: "80" },
+        ],
+        "8000/tcp": null,
+        "8001/tcp": [{ HostIp: "0.0.0.0", HostPort: "" }],
+      }),
+    ).toEqual({
+      address: "192.0.2.7",
+      published: [
+        { at: "0.0.0.0", target: 80, port: 80 },
+        { at: "0.0.0.0", target: 9000, port: 81 },
+        { at: "::", target: 80, port: 80 },
+      ],
+    });
+    expect(published(null)).toEqual({ address: "192.0.2.7", published: [] });
+  });
+
+  test("is the same by the list", () => {
+    const Ports = [
+      { IP: "0.0.0.0", PrivatePort: 80, PublicPort: 8080, Type: "tcp" },
+      { PrivatePort: 9000, Type: "tcp" },
+    ] as ContainerInfo["Ports"];
+    const where = { engine: "red", address: "192.0.2.7" };
+    expect(fromList({ Id: "1", Names: ["/web"], Ports }, where)).toMatchObject({
+      name: "web@red",
+      elsewhere: { address: "192.0.2.7", published: [{ at: "0.0.0.0", target: 80, port: 8080 }] },
+    });
   });
 });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import {
   ownerLine,
   ownersText,
+  ownersThat,
   parseOwners,
   type Owner,
   type Owners,
@@ -108,6 +109,21 @@ test("one that ends is out within 20 ms, and the others stay", async () => {
   await elapse(20);
   expect(spared()).toEqual(PLACES.slice(0, 2));
   expect(lost).toEqual([web.owner.id, other.owner.id]);
+});
+
+test("of several Engines one tells again: the places of its containers are not barred any more", async () => {
+  const [here, far] = [startOwner("a"), startOwner("b")];
+  const all = onDisk(here.owner, far.owner);
+  fence.begin(all);
+  await here.end();
+  await far.end();
+  await elapse(20);
+  expect(spared()).toEqual(PLACES.slice(0, 2));
+  // Another container has that place, by now.
+  fence.begin(ownersThat(all, ({ name }) => name === "b"));
+  fence.repeat();
+  await elapse(20);
+  expect(spared()).toEqual(PLACES.slice(1, 2));
 });
 
 test("one whose process cannot be seen is out once it does not answer, and stays out", async () => {

@@ -172,15 +172,40 @@ describe("a server of an earlier configuration must make room", () => {
     expect(makesRoom("web/a ::1:81", now("shop/b [::1]:80"))).toBe(false);
   });
 
+  test("on a machine where containers publish ports only at its port", () => {
+    const [own, other] = [publishedAt("10.0.0.1:81"), publishedAt("[fd00::1]:81")];
+    expect(makesRoomIn(own, "web/a 10.0.0.1:80", now("shop/b 10.0.0.1:81"))).toBe(false);
+    expect(makesRoomIn(own, "web/a 10.0.0.1:81", now("shop/b 10.0.0.1:81"))).toBe(true);
+    expect(makesRoomIn(other, "web/a 10.0.0.1:80", now("shop/b 10.0.0.1:81"))).toBe(true);
+    expect(makesRoomIn(other, "web/a fd00::1:80", now("shop/b [fd00::1]:81"))).toBe(false);
+  });
+
   test("not for the waiting room", () => {
     expect(makesRoom("web/a 10.0.0.1:1", now(`shop/${WAITING_ROOM} 10.0.0.1:1`))).toBe(false);
   });
 });
 
+/** Files with one container, which publishes a port there. */
+function publishedAt(place: string): Files {
+  const owner = {
+    id: "b",
+    name: "b",
+    startedAt: "",
+    processes: undefined,
+    isPublished: true,
+  } as const;
+  const text = ownersText("here", [ownerLine(place, owner)]);
+  return { config: "", assets: { "/owners": { kind: "owners", text } } };
+}
+
 /** Whether a server makes room for these, given as `backend/name address:port`. */
 function makesRoom(former: string, ...servers: BackendServer[]): boolean {
+  return makesRoomIn({ config: "", assets: {} }, former, ...servers);
+}
+
+function makesRoomIn(files: Files, former: string, ...servers: BackendServer[]): boolean {
   const [, backend = "", name = "", address = "", port = ""] = SERVER.exec(former) ?? [];
-  return mustMakeRoom(servers)({ backend, name, address, port });
+  return mustMakeRoom(servers, files)({ backend, name, address, port });
 }
 
 function now(text: string, disabled = false): BackendServer {

@@ -32,7 +32,7 @@ function choose(
     all,
     { ...HOST, ...reach },
     { ...ROUTING, ...options },
-  )(subject, wanted);
+  )(subject, { network: wanted, address: undefined });
 }
 
 describe("the container's networks", () => {

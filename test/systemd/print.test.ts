@@ -97,6 +97,22 @@ test("keys of root's and Docker's certificates are readable", async () => {
   expect(stdout).toContain("\nProtectHome=read-only\n");
 });
 
+test("several Engines are those of the service, and none is of a context", async () => {
+  const flags = ["--docker-host=a=unix:///run/a.sock", "--docker-host=b=ssh://host"];
+  const more = ["--engine-address=b=192.0.2.7"];
+  const { status, stdout } = await printWith({ host: "npipe://" }, [...flags, ...more]);
+  expect(status).toBe(0);
+  expect(stdout).toContain(`\nExecStart=${PROGRAM} ${[...flags, ...more].join(" ")}\n`);
+  // The ssh program has its keys in the home.
+  expect(stdout).toContain("\nProtectHome=read-only\n");
+  const { stderr } = await printWith({ host: "" }, [
+    "--docker-host=a=unix:///run/a.sock",
+    "--docker-host=b=unix:///tmp/b.sock",
+    more.join(),
+  ]);
+  expect(stderr).toContain('Cannot install a service with "/tmp/b.sock"');
+});
+
 describe("a docker context", () => {
   const TLS = { "ca.pem": "a", "cert.pem": "b", "key.pem": "c" };
 

@@ -13,8 +13,9 @@ const HAPROXY_PATIENCE = 2_000;
 const ASK_AGAIN = 1_000;
 
 export class Health {
-  /** Since when it is away, in milliseconds since 1970; undefined: it is there. */
-  #dockerLost: number | undefined;
+  /** Since when each Engine is away, by its name, in milliseconds since 1970. The only one has none. */
+  readonly #dockerLost = new Map<string, number>();
+  /** The same for HAProxy; undefined: it is there. */
   #haproxyLost: number | undefined;
   /** Whether HAProxy once ran all that was to be served. */
   #wasReady = false;
@@ -25,13 +26,17 @@ export class Health {
     private readonly subject: Pick<Subject, "state" | "files" | "running" | "isComplete">,
     private readonly now: () => number = Date.now,
   ) {
-    this.#dockerLost = now();
+    for (const { name } of enginesOf(subject.state())) this.#dockerLost.set(name, now());
     this.#haproxyLost = now();
   }
 
   /** Notes a new state. */
-  note({ engine, haproxy, applied }: State): void {
-    this.#dockerLost = engine.connected ? undefined : (this.#dockerLost ?? this.now());
+  note(state: State): void {
+    const { haproxy, applied } = state;
+    for (const { name, connected } of enginesOf(state)) {
+      if (connected) this.#dockerLost.delete(name);
+      else if (!this.#dockerLost.has(name)) this.#dockerLost.set(name, this.now());
+    }
     if (haproxy.version !== undefined) this.#haproxyLost = undefined;
     if (applied !== undefined && this.subject.isComplete()) this.#wasReady = true;
   }
@@ -39,9 +44,10 @@ export class Health {
   /** Why it is not well, a sentence each; empty: it is. */
   async problems(): Promise<readonly string[]> {
     const problem = await this.#askHaproxy();
-    const { name } = this.subject.state().engine;
     return [
-      ...this.#lossOf(this.#dockerLost, `Docker (${name}) does not answer`, ""),
+      ...enginesOf(this.subject.state()).flatMap(({ name, shown }) =>
+        this.#lossOf(this.#dockerLost.get(name), `Docker (${shown}) does not answer`, ""),
+      ),
       ...this.#lossOf(this.#haproxyLost, "HAProxy does not answer", problem),
     ];
   }
@@ -87,4 +93,11 @@ export class Health {
       return error.message;
     }
   }
+}
+
+/** Each Engine, with its name as a person reads it. */
+function enginesOf({ engine, engines }: State) {
+  return engines.length === 0
+    ? [{ name: "", shown: engine.name, connected: engine.connected }]
+    : engines.map(({ name, url, connected }) => ({ name, shown: `${name}, ${url}`, connected }));
 }

@@ -1,10 +1,16 @@
 // Explains why a container is or is not routed, and where a URL goes: for the command, and for who asks
 // the running gateway.
 
-import type { DockerClient } from "../../docker/client.ts";
-import { toContainer } from "../../docker/container.ts";
+import type { Engines } from "../../docker/engines.ts";
 import { GatewayError } from "../../lib/errors.ts";
-import type { Container, Model, Reach, Snapshot } from "../../model.ts";
+import {
+  atEngine,
+  ownName,
+  type Container,
+  type Model,
+  type Reach,
+  type Snapshot,
+} from "../../model.ts";
 import { parseImage } from "../../routing/image.ts";
 import type { RoutingOptions } from "../../routing/routing.ts";
 import type { Https } from "../certificates.ts";
@@ -17,8 +23,6 @@ import { explainUrl } from "./url.ts";
 
 /** A shorter word is not taken for an ID: it may as well be the beginning of a name or an image. */
 const SHORTEST_ID = 4;
-/** Source: the Engine's `RestrictedNameChars`. Other text in the URL would ask something else. */
-const CONTAINER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** What is known where something is explained. */
 export interface World {
@@ -28,8 +32,8 @@ export interface World {
   readonly model: Model;
   /** Whether a page at `/` lists the routes. */
   readonly index: boolean;
-  /** The Engine, which knows stopped containers, too. */
-  readonly engine: Pick<DockerClient, "inspect">;
+  /** The Engines, which know stopped containers, too. */
+  readonly engines: Pick<Engines, "find">;
   readonly running: FindRunning;
   readonly https: Https;
 }
@@ -101,11 +105,11 @@ export function isUrl(word: string): boolean {
 async function findContainers(
   word: string,
   kind: Kind,
-  { snapshot, engine }: World,
+  { snapshot, engines }: World,
 ): Promise<readonly Container[]> {
   const ofImage = kind === "container" ? [] : containersOf(word, snapshot);
   const found =
-    kind === "image" ? ofImage : await findContainer(word, snapshot, engine, () => ofImage);
+    kind === "image" ? ofImage : await findContainer(word, snapshot, engines, () => ofImage);
   if (found.length > 0) return found;
   const what = {
     container: "there is no such container",
@@ -122,24 +126,26 @@ async function findContainers(
 async function findContainer(
   word: string,
   { containers }: Snapshot,
-  engine: World["engine"],
+  engines: World["engines"],
   ofImage: () => readonly Container[],
 ): Promise<readonly Container[]> {
   const named = containers.filter(
-    ({ id, name, task }) =>
+    ({ id, name, task, engine }) =>
       name === word ||
+      ownName({ name }) === word ||
       task?.service === word ||
+      (task !== undefined && atEngine(task.service, engine) === word) ||
       (word.length >= SHORTEST_ID && id.startsWith(word)),
   );
   if (named.length > 0) return named;
   // A stopped container is not in the snapshot, but the Engine knows it.
   const { signal } = new AbortController();
-  const info = CONTAINER_NAME.test(word) ? await engine.inspect(word, signal) : undefined;
+  const stopped = await engines.find(word, signal);
   // A task has a longer name there.
-  const known = containers.find(({ id, task }) => task !== undefined && id === info?.Id);
-  if (known !== undefined) return [known];
-  const stopped = info === undefined ? [] : [toContainer(info, 0)];
-  if (stopped[0]?.name === word) return stopped;
+  const ids = new Set(stopped.map(({ id }) => id));
+  const known = containers.filter(({ id, task }) => task !== undefined && ids.has(id));
+  if (known.length > 0) return known;
+  if (stopped.some(({ name }) => [name, ownName({ name })].includes(word))) return stopped;
   const images = ofImage();
   return images.length > 0 ? images : stopped;
 }

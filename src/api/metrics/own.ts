@@ -4,7 +4,7 @@ import type { CertificateRow } from "../certificates.ts";
 import type { Latency } from "./latency.ts";
 import type { State } from "../../gateway/state.ts";
 import { labelText, sampleLine, type Metric, type Sample } from "../../lib/prometheus.ts";
-import { REJECTION_KINDS, type Hold, type Model } from "../../model.ts";
+import { engineIn, REJECTION_KINDS, type Hold, type Model } from "../../model.ts";
 
 /** What they are made of. */
 export interface Known {
@@ -43,9 +43,19 @@ const OWN: readonly OwnMetric[] = [
     "When the gateway started, since 1970.",
     ({ started }) => started / 1000,
   ),
-  single("docker_connected", "Whether the gateway hears of Docker's events.", ({ state }) =>
-    Number(state.engine.connected),
-  ),
+  {
+    name: `${PREFIX}docker_connected`,
+    type: "gauge",
+    help: "Whether the gateway hears of Docker's events; of several Engines, of each.",
+    labels: ["engine"],
+    read: ({ state: { engine, engines } }) =>
+      engines.length === 0
+        ? [{ labels: "", value: Number(engine.connected) }]
+        : engines.map(({ name, connected }) => ({
+            labels: labelText({ engine: name }),
+            value: Number(connected),
+          })),
+  },
   single("haproxy_up", "Whether HAProxy answers the gateway.", ({ answers }) => Number(answers)),
   single(
     "in_step",
@@ -103,7 +113,19 @@ const OWN: readonly OwnMetric[] = [
       })),
   },
   single("waiting_requests", "Requests that wait for a container.", ({ waiting }) => waiting),
-  single("routed_containers", "Containers that have a route.", ({ state }) => countRouted(state)),
+  {
+    name: `${PREFIX}routed_containers`,
+    type: "gauge",
+    help: "Containers that have a route; of several Engines, those of each.",
+    labels: ["engine"],
+    read: ({ state }) =>
+      state.engines.length === 0
+        ? [{ labels: "", value: countRouted(state) }]
+        : state.engines.map(({ name }) => ({
+            labels: labelText({ engine: name }),
+            value: countRouted(state, name),
+          })),
+  },
   {
     name: `${PREFIX}rejected_containers`,
     type: "gauge",
@@ -176,7 +198,11 @@ function servicesOf({ applied }: State): Model["services"] {
   return applied?.services ?? [];
 }
 
-function countRouted(state: State): number {
-  const all = servicesOf(state).flatMap(({ servers }) => servers.map(({ id }) => id));
-  return new Set(all).size;
+/** @param engine the name of one of several; undefined: all containers */
+function countRouted(state: State, engine?: string): number {
+  const servers = servicesOf(state).flatMap((service) => service.servers);
+  const own = servers.filter(
+    ({ container }) => engine === undefined || engineIn(container) === engine,
+  );
+  return new Set(own.map(({ id }) => id)).size;
 }

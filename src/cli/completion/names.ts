@@ -1,12 +1,12 @@
 // Asks the Engine for the names of what runs, for completions.
 
 import { chooseDocker } from "../../docker/choice.ts";
+import { Engines } from "../../docker/engines.ts";
 import { fromList } from "../../docker/container.ts";
 import { readIntent } from "../../routing/intent.ts";
 import { LABEL_PREFIX } from "../../routing/labels.ts";
 import { nameOf, type Place } from "../../lib/places.ts";
 import type { Environment, RunningNames } from "../command.ts";
-import { dockerClient } from "../setup.ts";
 
 /** A person at the keyboard waits no longer than this, in milliseconds. */
 const PATIENCE = 1_000;
@@ -25,28 +25,33 @@ export async function runningNames(
 ): Promise<readonly string[]> {
   const flag = (name: string): string | undefined =>
     new RegExp(`(?:^|\\s)--?${name}[=\\s]\\s*(\\S+)`).exec(line)?.[1];
-  const dockerHost = flag("docker-host") ?? "";
+  // Of several, the first one that was typed.
+  const url = (flag("docker-host") ?? "").replace(/^[a-z0-9-]*=/, "");
   const labelPrefix = `${(flag("label-prefix") ?? LABEL_PREFIX).replace(/\.$/, "")}.`;
   try {
     // The ssh program might ask for a password.
-    if (chooseDocker(dockerHost, env).host.kind === "ssh") return [];
-    const client = dockerClient(dockerHost, env, "never");
+    if (chooseDocker(url, env).host.kind === "ssh") return [];
+    const only = { name: "", url, address: undefined };
+    const [client] = Engines.open([only], env, "never").clients;
+    if (client === undefined) return [];
     const signal = AbortSignal.timeout(PATIENCE);
     await client.connect(signal);
     const names =
       kind === "networks"
         ? (await client.listNetworks(signal)).map(({ Name }) => Name)
-        : (await client.listContainers(signal)).map(fromList).flatMap((container) => {
-            const intent = readIntent(container, {
-              labelPrefix,
-              onlyEnabled: false,
-              compat: "none",
-              defaultRule: undefined,
+        : (await client.listContainers(signal))
+            .map((each) => fromList(each))
+            .flatMap((container) => {
+              const intent = readIntent(container, {
+                labelPrefix,
+                onlyEnabled: false,
+                compat: "none",
+                defaultRule: undefined,
+              });
+              const routes = "reason" in intent ? [] : intent.routes;
+              if (kind === "hosts") return routes.map(({ host }) => host);
+              return [container.name, container.image, ...routes.map(urlOf)];
             });
-            const routes = "reason" in intent ? [] : intent.routes;
-            if (kind === "hosts") return routes.map(({ host }) => host);
-            return [container.name, container.image, ...routes.map(urlOf)];
-          });
     return [...new Set(names)].filter((name) => SAFE_NAME.test(name)).toSorted();
   } catch {
     return [];

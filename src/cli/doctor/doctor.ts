@@ -68,7 +68,7 @@ async function checksOf(
   gateway: GatewayClient | undefined,
   state: StateDocument | undefined,
 ): Promise<readonly (readonly [title: string, check: Check])[]> {
-  const { haproxy, listen, dockerHost, tls, acme } = options;
+  const { haproxy, listen, engines, tls, acme } = options;
   const https = tls?.listen ?? [];
   const paths = preparePaths(haproxy, io.env);
   const ask = (): Promise<HaproxySockets> => askSockets(haproxy, paths);
@@ -78,7 +78,10 @@ async function checksOf(
     state === undefined ? [] : [["Gateway", () => checkGateway(state)]];
   return [
     ...about,
-    ["Docker", () => checkDocker(dockerHost, io.env)],
+    ...engines.map((engine): readonly [string, Check] => [
+      engine.name === "" ? "Docker" : `Docker ${engine.name}`,
+      () => checkDocker(engine, io.env),
+    ]),
     ["HAProxy", () => checkProgram(haproxy.program, sockets)],
     ["Output", () => checkOutput(paths, sockets)],
     ["Sockets", () => checkSockets(paths, sockets)],
@@ -89,7 +92,7 @@ async function checksOf(
       async () => checkConfiguration(await prepare(options, io.env, log), haproxy.program, log),
     ],
     ["Limits", () => checkLimits(sockets)],
-    ["Processes", () => checkProcesses(dockerHost, io.env, paths, log)],
+    ["Processes", () => checkProcesses(options, io.env, paths, log)],
     ...(tls === undefined ? [] : aboutHttps()),
     [
       "Served",

@@ -4,22 +4,24 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import type { Environment } from "../command.ts";
-import { chooseDocker } from "../../docker/choice.ts";
-import type { DockerClient } from "../../docker/client.ts";
-import { readOnce } from "../../docker/engine.ts";
+import { chooseDocker, type GivenEngine } from "../../docker/choice.ts";
+import { Engines } from "../../docker/engines.ts";
 import { describeError, errorMessage, GatewayError } from "../../lib/errors.ts";
 import { checkConfig } from "../../haproxy/process/check.ts";
 import { requirePrivate } from "../../gateway/host.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import type { Files, Snapshot } from "../../model.ts";
-import { desiredFor, dockerClient, type Setup } from "../setup.ts";
+import { desiredFor, type Setup } from "../setup.ts";
 import { failure, ok, type Finding, type HaproxySockets } from "./check.ts";
 
-/** Checks that Docker answers everything that the gateway asks. */
-export async function checkDocker(dockerHost: string, env: Environment): Promise<Finding> {
-  const client = dockerClient(dockerHost, env, "never");
-  const { context } = chooseDocker(dockerHost, env);
+/** Checks that an Engine answers everything that the gateway asks. */
+export async function checkDocker(given: GivenEngine, env: Environment): Promise<Finding> {
+  const engines = Engines.open([given], env, "never");
+  const [client] = engines.clients;
+  if (client === undefined)
+    throw new GatewayError("bug", "Cannot check Docker: there is no Engine");
+  const { context } = chooseDocker(given.url, env);
   const from = context === undefined ? "" : `context ${context}: `;
   const end = new AbortController();
   try {
@@ -37,7 +39,7 @@ export async function checkDocker(dockerHost: string, env: Environment): Promise
     };
   } finally {
     end.abort();
-    client.transport.close();
+    engines.close();
   }
 }
 
@@ -71,7 +73,7 @@ export async function checkConfiguration(
   program: string,
   log: Logger,
 ): Promise<Finding> {
-  const { snapshot, note } = await readSnapshot(setup.client, log);
+  const { snapshot, note } = await readSnapshot(setup.engines, log);
   const { files, model } = desiredFor(setup, snapshot);
   await checkInOwnFolder(program, files, setup.certificates.texts, setup.files.output);
   const routes = model.services.flatMap((service) => service.routes);
@@ -83,17 +85,17 @@ function counted(count: number, noun: string): string {
 }
 
 async function readSnapshot(
-  client: DockerClient,
+  engines: Engines,
   log: Logger,
 ): Promise<{ readonly snapshot: Snapshot; readonly note: string }> {
   try {
-    return { snapshot: await readOnce(client, log), note: "" };
+    return { snapshot: await engines.readOnce(log), note: "" };
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     const snapshot: Snapshot = { containers: [], drivers: {}, gateways: [] };
     return { snapshot, note: ", without Docker's containers" };
   } finally {
-    client.transport.close();
+    engines.close();
   }
 }
 

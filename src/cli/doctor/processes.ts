@@ -2,7 +2,6 @@
 
 import { existsSync } from "node:fs";
 import type { Environment } from "../command.ts";
-import { readOnce } from "../../docker/engine.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
 import type { Container } from "../../model.ts";
@@ -10,12 +9,13 @@ import { isSeen } from "../../gateway/owners.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { isEnabled, UNIT_FILE } from "../service/systemd.ts";
 import { FENCE_UNIT } from "../service/unit.ts";
-import { dockerClient } from "../setup.ts";
+import type { Options } from "../options.ts";
+import { openEngines } from "../setup.ts";
 import { ok, warning, type Finding } from "./check.ts";
 
 /** Checks that the processes of containers can be seen, and that HAProxy is fenced after a boot. */
 export async function checkProcesses(
-  dockerHost: string,
+  options: Pick<Options, "engines" | "swarm">,
   env: Environment,
   { managed }: Paths,
   log: Logger,
@@ -26,7 +26,7 @@ export async function checkProcesses(
       "run docker-api-gateway install again, with the same flags",
     );
   }
-  const running = (await readContainers(dockerHost, env, log)).filter(({ pid }) => pid !== 0);
+  const running = (await readContainers(options, env, log)).filter(({ pid }) => pid !== 0);
   if (running.length === 0) return ok("there is no container whose process could be looked for");
   // One may have ended just now.
   if (running.some(isSeen)) return ok("those of containers can be seen and watched");
@@ -38,17 +38,17 @@ export async function checkProcesses(
 
 /** Empty if Docker cannot be read, which another check tells. */
 async function readContainers(
-  dockerHost: string,
+  options: Pick<Options, "engines" | "swarm">,
   env: Environment,
   log: Logger,
 ): Promise<readonly Container[]> {
-  const client = dockerClient(dockerHost, env, "never");
+  const engines = openEngines(options, env, "never");
   try {
-    return (await readOnce(client, log)).containers;
+    return (await engines.readOnce(log)).containers;
   } catch (error) {
     if (error instanceof GatewayError) return [];
     throw error;
   } finally {
-    client.transport.close();
+    engines.close();
   }
 }

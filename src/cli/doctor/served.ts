@@ -2,7 +2,6 @@
 
 import { describeNotServed, notServedOf, type NotServed } from "../../api/not-served.ts";
 import type { StateDocument } from "../../api/state.ts";
-import { readOnce } from "../../docker/engine.ts";
 import { currentReach } from "../../gateway/host.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { GatewayError } from "../../lib/errors.ts";
@@ -11,15 +10,19 @@ import { formatDuration } from "../../lib/text.ts";
 import { routeBeside } from "../beside.ts";
 import type { Environment } from "../command.ts";
 import type { Options } from "../options.ts";
-import { dockerClient } from "../setup.ts";
+import { openEngines } from "../setup.ts";
 import { ok, warning, type Finding } from "./check.ts";
 
 /** Checks that the running gateway could do what it wanted to. */
-export function checkGateway({ gateway, engine, problem }: StateDocument): Finding {
+export function checkGateway({ gateway, engine, engines, problem }: StateDocument): Finding {
   const [failure, ...details] = problem;
   if (failure !== undefined) return { level: "failure", lines: [failure, ...details] };
   if (!engine.connected) {
-    return warning(`it waits for ${engine.name}`, "what is served stays as it is until then");
+    const away = engines
+      .filter((each) => !each.connected)
+      .map(({ name, url }) => `${name} (${url})`);
+    const whom = away.length === 0 ? engine.name : away.join(", ");
+    return warning(`it waits for ${whom}`, "what is served stays as it is until then");
   }
   const since = formatDuration((Date.now() - Date.parse(gateway.started)) / 1000);
   return ok(`process ${gateway.pid} runs for ${since}, and HAProxy has all that it wants`);
@@ -32,17 +35,17 @@ export async function checkServed(
   env: Environment,
   log: Logger,
 ): Promise<Finding> {
-  const client = dockerClient(options.dockerHost, env, options.swarm);
+  const engines = openEngines(options, env);
   try {
-    const snapshot = await readOnce(client, log);
-    const reach = currentReach(snapshot, client.transport.remoteHost);
+    const snapshot = await engines.readOnce(log);
+    const reach = currentReach(snapshot, engines.remoteHost);
     return judgeServed(notServedOf(await routeBeside(snapshot, reach, options, output)));
   } catch (error) {
     // Another check tells what is wrong with Docker.
     if (error instanceof GatewayError) return ok("cannot be told without Docker");
     throw error;
   } finally {
-    client.transport.close();
+    engines.close();
   }
 }
 

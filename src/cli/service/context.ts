@@ -6,6 +6,7 @@ import type { Environment } from "../command.ts";
 import { chooseDocker } from "../../docker/choice.ts";
 import type { Certificate, DockerTls } from "../../docker/host.ts";
 import { GatewayError } from "../../lib/errors.ts";
+import { parseEngines } from "../engine-options.ts";
 import type { RawOptions } from "../options.ts";
 
 /** The variables that say whether and how to use TLS to the Engine. */
@@ -22,7 +23,9 @@ interface Choice {
  * @throws GatewayError `usage` if the context has certificates that the service cannot read
  */
 export function withoutContext({ values, env }: Choice): Choice {
-  const { context, address, tls } = chooseDocker(String(values["docker-host"] ?? ""), env);
+  const [given] = parseEngines(values);
+  if (given === undefined || given.url !== "") return { values, env };
+  const { context, address, tls } = chooseDocker("", env);
   if (context === undefined) return { values, env };
   const others = Object.entries(env).filter(([name]) => !TLS_VARIABLES.includes(name));
   if (tls !== undefined) refuseUnreadable(context, tls, values["manage-haproxy"] === true);

@@ -8,7 +8,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, resolve } from "node:path";
 import type { Environment } from "../command.ts";
-import { chooseDocker, type DockerChoice } from "../../docker/choice.ts";
+import { chooseEngines, type DockerChoice } from "../../docker/choice.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import { groupIds } from "../../lib/groups.ts";
 import {
@@ -76,15 +76,15 @@ export function chooseService(
   const flags = absolute(values);
   const { haproxy, template, labelFiles, errorDir, accessLog, acme, tls, ...options } =
     parseOptions(flags);
-  const { admin, dockerHost } = options;
+  const { admin, engines } = options;
   const listen = [...options.listen, ...(tls?.listen ?? [])];
   const certs = tls?.certs ?? [];
   const managed = haproxy.manageHaproxy === true;
   const paths = servicePaths(haproxy, env);
   if (managed) refuseOtherPaths(haproxy);
-  const docker = chooseDocker(dockerHost, env);
-  const { host } = docker;
-  const environment = dockerEnvironment(docker, dockerHost, env);
+  const docker = chooseEngines(engines, env).map(({ choice }) => choice);
+  const isNamed = engines.some(({ url }) => url !== "");
+  const environment = dockerEnvironment(docker, isNamed, env);
   const needed = [
     program,
     haproxy.program,
@@ -100,12 +100,12 @@ export function chooseService(
     admin?.address.kind === "unix" ? admin.address.path : undefined,
     acme?.dns?.[0]?.startsWith("/") === true ? acme.dns[0] : undefined,
     accessLog?.target.kind === "unix" ? accessLog.target.path : undefined,
-    host.kind === "unix" ? host.path : undefined,
+    ...docker.map(({ host }) => (host.kind === "unix" ? host.path : undefined)),
   ].filter((path) => path !== undefined);
   for (const path of needed) refusePrivate(path);
   for (const path of managed ? needed : []) refuseRootHome(path);
   const groups = [
-    ...(managed ? dockerGroups(docker) : fileGroups(paths)),
+    ...(managed ? docker.flatMap(dockerGroups) : fileGroups(paths)),
     ...certGroups(certs, managed),
     ...tokenGroups(admin, managed),
   ];
@@ -113,7 +113,8 @@ export function chooseService(
   const keeping = stateFolders(acme);
   const asking = adminFolders(admin, managed);
   // The ssh program has its keys in the home.
-  const readsHome = host.kind === "ssh" || needed.some((path) => HOMES.test(path));
+  const readsHome =
+    docker.some(({ host }) => host.kind === "ssh") || needed.some((path) => HOMES.test(path));
   return {
     haproxy: haproxy.program,
     haproxyService: managed
@@ -133,7 +134,7 @@ export function chooseService(
       command: [program, ...toWords(flags)],
       // A later `docker context use` in the home must not change the service.
       environment:
-        readsHome && docker.address === ""
+        readsHome && docker.some(({ address }) => address === "")
           ? { ...environment, DOCKER_CONTEXT: "default" }
           : environment,
       managed,
@@ -250,12 +251,14 @@ function needsGroup(folder: string, managed: boolean): boolean {
   );
 }
 
+/** @param isNamed whether a flag names the Engine, and not a variable */
 function dockerEnvironment(
-  { tls }: DockerChoice,
-  dockerHost: string,
+  docker: readonly DockerChoice[],
+  isNamed: boolean,
   env: Environment,
 ): Record<string, string> {
-  const names = dockerVariables(env).filter((name) => name !== "DOCKER_HOST" || dockerHost === "");
+  const names = dockerVariables(env).filter((name) => name !== "DOCKER_HOST" || !isNamed);
+  const tls = docker.find((each) => each.tls !== undefined)?.tls;
   return {
     ...Object.fromEntries(names.map((name) => [name, env[name] ?? ""])),
     ...(tls === undefined ? {} : { DOCKER_CERT_PATH: resolve(tls.certPath) }),

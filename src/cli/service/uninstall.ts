@@ -8,7 +8,7 @@ import type { Command, CommandIo } from "../command.ts";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import { readFlags } from "../flags.ts";
 import { realPath } from "../../lib/disk.ts";
-import { ownersPathOf } from "../../haproxy/files/files.ts";
+import { containersPathOf, ownersPathOf } from "../../haproxy/files/files.ts";
 import type { Paths } from "../../gateway/paths.ts";
 import { parseOptions, type HaproxyOptions } from "../options.ts";
 import { oldFile } from "./program-file.ts";
@@ -152,7 +152,11 @@ function hasProcesses(uid: number): boolean {
 function removeWorkingFiles({ output }: Paths): Step {
   return removal(
     // If the configuration is a link, some are beside the link and some beside its target.
-    async () => [ownersPathOf(output), ...[output, await realPath(output)].flatMap(workingFiles)],
+    async () => [
+      ownersPathOf(output),
+      containersPathOf(output),
+      ...[output, await realPath(output)].flatMap(workingFiles),
+    ],
     "the gateway's working files",
   );
 }

@@ -8,6 +8,8 @@ export interface SwarmInfo {
   readonly NodeAddr: string;
   /** Whether it is a manager that can be asked. */
   readonly ControlAvailable: boolean;
+  /** The swarm itself. Only a manager knows it. */
+  readonly Cluster?: { readonly ID?: string } | null;
 }
 
 /** A port that is published. */

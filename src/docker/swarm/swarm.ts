@@ -90,6 +90,7 @@ export class Swarm {
   #connection: AbortController | undefined;
   #isKnown: boolean;
   #isServed = false;
+  #isTold = false;
   readonly #first = Promise.withResolvers<void>();
 
   constructor(
@@ -105,6 +106,16 @@ export class Swarm {
   /** Whether services of a swarm are served: the Engine is a manager, and its tasks were read. */
   get isServed(): boolean {
     return this.#isServed;
+  }
+
+  /** The ID of the swarm whose tasks are served; empty if none are, or it is not told. */
+  get id(): string {
+    return (this.#isServed && this.#own?.Cluster?.ID) || "";
+  }
+
+  /** Whether the last question was answered. */
+  get isTold(): boolean {
+    return this.#isTold;
   }
 
   /** Whether it is known which tasks run, or that there are none to serve. */
@@ -196,6 +207,7 @@ export class Swarm {
       await this.#read(signal);
       if (this.#trouble.forget()) this.log.info("the tasks of the swarm can be read again");
       this.#backoff.reset();
+      this.#isTold = true;
     } catch (error) {
       if (signal.aborted || this.#connection === undefined) return FIRST_RETRY;
       return this.#fail(error);
@@ -213,6 +225,9 @@ export class Swarm {
 
   /** Tells once that the swarm cannot be read. What is known of it stays. */
   #fail(error: unknown): number {
+    const wasTold = this.#isTold;
+    this.#isTold = false;
+    if (wasTold) this.listener.changed();
     // Who never spoke of a swarm, and does not let the gateway ask, wants none of it.
     if (error instanceof Forbidden && this.wish === "auto" && !this.#isServed) {
       if (this.#own === undefined) {

@@ -5,7 +5,7 @@ import { readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorMessage, GatewayError, systemCode } from "../../lib/errors.ts";
 import type { Logger } from "../../lib/log.ts";
-import type { Asset, AssetKind, Files } from "../../model.ts";
+import { OWN_KINDS, type Asset, type AssetKind, type Files } from "../../model.ts";
 import {
   keepAs,
   overwrite,
@@ -50,6 +50,8 @@ const MODES: Readonly<Record<AssetKind, number>> = {
   ca: PUBLIC_MODE,
   crl: PUBLIC_MODE,
   owners: PUBLIC_MODE,
+  // Labels may have what is nobody else's to read.
+  containers: PRIVATE_MODE,
 };
 
 /** So many bytes hold the first line, which marks the gateway's own configuration. */
@@ -58,6 +60,11 @@ const FIRST_LINE = 200;
 /** The path of the file that says who is behind the servers of this configuration. */
 export function ownersPathOf(output: string): string {
   return beside(output, "owners");
+}
+
+/** The path of the file that says what the Engines told of the containers behind them. */
+export function containersPathOf(output: string): string {
+  return beside(output, "containers");
 }
 
 /** The files that HAProxy reads. */
@@ -80,6 +87,11 @@ export class ConfigFiles {
   /** The path of the file that says which container is behind each server. */
   get ownersPath(): string {
     return ownersPathOf(this.output);
+  }
+
+  /** The path of the file that says what the Engines told of these containers. */
+  get containersPath(): string {
+    return containersPathOf(this.output);
   }
 
   /**
@@ -138,7 +150,7 @@ export class ConfigFiles {
         const to = sibling(await realPath(path), "new");
         await writeDurably(to, text, path, "w", MODES[kind]);
         // HAProxy does not read that one.
-        if (kind !== "owners") staged.set(path, to);
+        if (!OWN_KINDS.includes(kind)) staged.set(path, to);
       }
       const moved = (text: string): string =>
         [...staged].reduce((all, [path, to]) => all.replaceAll(path, to), text);

@@ -1,7 +1,7 @@
 // The labels of other proxies as our own: from nginx-proxy, Traefik and caddy-docker-proxy. Everything
 // here is pure, and whatever is in a label, it never throws.
 
-import type { Container } from "../../model.ts";
+import { ownName, type Container } from "../../model.ts";
 import { isReadAsCaddy, translateCaddy } from "./caddy.ts";
 import { isForNginxProxy, isOfNginxProxy, translateNginxProxy } from "./nginx-proxy.ts";
 import { Notes } from "./notes.ts";
@@ -49,10 +49,10 @@ const NGINX_PROXY: Peer = { name: "nginx-proxy", translate: translateNginxProxy 
 export function translate(container: Translatable, compat: Compat): Translation | undefined {
   const [peer, ...others] = peersOf(container, compat);
   if (peer === undefined) return undefined;
-  const { name, labels, environment } = container;
+  const { labels, environment } = container;
   const notes = new Notes();
   const subject = {
-    name,
+    name: ownName(container),
     labels,
     environment,
     service: labels["com.docker.compose.service"],

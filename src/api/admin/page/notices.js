@@ -30,12 +30,16 @@ function noticesOf({ state, lost }) {
     return [{ title: "The gateway is lost", lines }];
   }
   if (state === undefined) return [];
-  const { engine, haproxy, problem } = state;
+  const { engine, engines, haproxy, problem } = state;
+  const away = engines
+    .filter(({ connected }) => !connected)
+    .map(({ name, url }) => `${name} (${url})`);
+  const where = away.length === 0 ? engine.name : away.join(", ");
   const served = "What is served goes on being served.";
   return [
     ...(engine.connected
       ? []
-      : [{ title: "Docker does not answer", lines: [`At ${engine.name}. ${served}`] }]),
+      : [{ title: "Docker does not answer", lines: [`At ${where}. ${served}`] }]),
     ...(haproxy.problem === ""
       ? []
       : [{ title: "HAProxy cannot be asked", lines: [sentence(haproxy.problem)] }]),
