@@ -12,13 +12,14 @@ outputs=$(mktemp -d)
 # Many tests ask what a client notices within milliseconds: with more lanes two processors are too busy.
 PROMPT_LANES=3
 # Others wait for seconds, whether it is the machine or an authority that takes so long. They get what time
-# the prompt ones leave.
+# the prompt ones leave: see NICE.
 PATIENT_LANES=2
 # How many parts there have been, and those that are not counted yet.
 parts=0
 part_names=()
 part_outputs=()
 part_lanes=()
+part_nice=()
 part_versions=()
 part_engines=()
 part_flags=()
@@ -67,7 +68,8 @@ parts() {
   deal "$name" "$count" prompt "$@"
 }
 
-# patient NAME COUNT FILES...: the same for what asks nothing within milliseconds.
+# patient NAME COUNT FILES...: the same for what asks nothing within milliseconds. It lets others go first;
+# NICE says how much, by default 5.
 patient() {
   local name=$1 count=$2
   shift 2
@@ -82,6 +84,7 @@ deal() {
     part_names+=("$name$([ "$count" = 1 ] || echo ", part $shard of $count")")
     part_outputs+=("$outputs/$((parts += 1))")
     part_lanes+=("$lane")
+    part_nice+=("$([ "$lane" = prompt ] && echo 0 || echo "${NICE:-5}")")
     # What it takes to run it once more.
     part_versions+=("${HAPROXY_VERSIONS:-2.6,3.4}")
     part_engines+=("${TEST_ENGINE:-docker}")
@@ -92,13 +95,12 @@ deal() {
 
 # start_part NUMBER
 start_part() {
-  local output=${part_outputs[$1]} words nice=()
+  local output=${part_outputs[$1]} words
   eval "words=(${part_words[$1]})"
-  [ "${part_lanes[$1]}" = prompt ] || nice=(nice -n 5)
   # Made here, as it may be shown before the part has come to open it.
   touch "$output"
   HAPROXY_VERSIONS=${part_versions[$1]} TEST_ENGINE=${part_engines[$1]} \
-    "${as_root[@]}" "${nice[@]}" "${apart[@]}" bun test --timeout 60000 \
+    "${as_root[@]}" nice -n "${part_nice[$1]}" "${apart[@]}" bun test --timeout 60000 \
     --timings="$output.json" --timings=test/lab/timings.json --update-timings \
     "${words[@]}" >"$output" 2>&1 &
   running[$!]=$1
