@@ -28,8 +28,11 @@ check_code() {
 deal_tests() {
   patient "certificates of an authority" 1 test/e2e/acme.test.ts test/e2e/certs.test.ts
   patient "services and releases" 4 test/release test/systemd
-  parts "all" 18 --path-ignore-patterns='test/{browser,engines,release,swarm,systemd,verdict}/**' \
-    --path-ignore-patterns='test/e2e/{acme,certs}.test.ts' test
+  patient "what commands print" 3 \
+    test/e2e/{commands,documents,doctor-,explain-,routes-command,watch-command}
+  parts "all" 16 --path-ignore-patterns='test/{browser,engines,release,swarm,systemd,verdict}/**' \
+    --path-ignore-patterns='test/e2e/{acme,certs,commands,documents,doctor-*,explain-*}.test.ts' \
+    --path-ignore-patterns='test/e2e/{routes,watch}-command.test.ts' test
 }
 
 # `npm run test:matrix`. What hangs on neither HAProxy nor the Engine, such as what commands print, `npm test`
