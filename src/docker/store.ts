@@ -580,7 +580,13 @@ export class Store {
     }
     // It runs already, or does not start after all.
     this.#arrivals.delete(id);
-    if (this.#entries.get(id)?.container.state === "starting") this.#entries.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry?.container.state !== "starting") return false;
+    if (this.#lifeEvents.get(id)?.isStart !== true) this.#entries.delete(id);
+    // It has run, though it was not inspected yet: its service is not forgotten for that.
+    else if (END_EVENTS.includes(action)) {
+      this.#entries.set(id, { ...entry, container: asStarted(entry.container, entry.isChecked) });
+    }
     return false;
   }
 
@@ -602,6 +608,8 @@ export class Store {
       this.#mark(id);
       return;
     }
+    const before = this.#entries.get(id);
+    if (before !== undefined && mayReturn(before)) this.#stopped.add(id);
     this.#entries.set(id, {
       ...description,
       container: asStarting(description.container, attachments),

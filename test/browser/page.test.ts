@@ -15,6 +15,7 @@ import { writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
 import axe from "axe-core";
+import { detailsOf } from "../e2e/details.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "../e2e/gateway.ts";
 import { Stage } from "../e2e/stage.ts";
 import { Authority, place } from "../lab/authority.ts";
@@ -43,6 +44,8 @@ function isOfLoss(problem: string): boolean {
 }
 
 describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let app: Bun.Server<undefined>;
   let stage: Stage;
   let gateway: Gateway;
@@ -135,7 +138,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     expect(await page.content()).not.toContain("_spare");
   });
 
-  test("it says that the gateway is lost, and comes back by itself", async () => {
+  detail("it says that the gateway is lost, and comes back by itself", async () => {
     stage.set("shop-1", part("acme/shop:1", 1));
     await start();
     visitor = await Visitor.watch(origin);
@@ -157,7 +160,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     visitor.problems.splice(0, Infinity, ...others);
   });
 
-  test("Docker that is away is told", async () => {
+  detail("Docker that is away is told", async () => {
     stage.set("shop-1", part("acme/shop:1", 1));
     await start();
     visitor = await Visitor.watch(origin);
@@ -168,7 +171,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     await page.getByText("Docker does not answer").waitFor();
   });
 
-  test("a browser asks for the token, and sends it with all that it asks for", async () => {
+  detail("a browser asks for the token, and sends it with all that it asks for", async () => {
     const file = join(gatewayDir(), "token");
     writeFileSync(file, `${TOKEN}\n`, { mode: 0o600 });
     stage.set("shop-1", part("acme/shop:1", 1));
@@ -186,7 +189,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     visitor.problems.splice(0);
   });
 
-  test("no script but its own runs, and none of its own is refused", async () => {
+  detail("no script but its own runs, and none of its own is refused", async () => {
     await startMixed();
     const { page } = visitor;
     await page.addInitScript(
@@ -208,41 +211,44 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     visitor.problems.splice(0);
   });
 
-  test("axe finds nothing in any view, in both themes, and nothing is cut on a phone", async () => {
-    await startMixed();
-    const { page } = visitor;
-    // Half way from one theme to the other a colour is none of either.
-    await page.emulateMedia({ reducedMotion: "reduce" });
-    await page.goto(origin);
-    await page.getByRole("row").filter({ hasText: "/acme/shop" }).waitFor();
-    for (const [width, colorScheme] of [
-      [1400, "light"],
-      [1400, "dark"],
-      [400, "dark"],
-    ] as const) {
-      await page.setViewportSize({ width, height: 850 });
-      await page.emulateMedia({ colorScheme });
-      for (const view of VIEWS) {
-        await page.goto(`${origin}/${view}`);
-        await page.getByRole("heading", { level: 1 }).waitFor();
-        for (const summary of await page.locator("summary").all()) await summary.click();
-        expect([view, await page.evaluate<number>(OVERFLOW)]).toEqual([view, 0]);
-        expect([view, await violations()]).toEqual([view, []]);
+  detail(
+    "axe finds nothing in any view, in both themes, and nothing is cut on a phone",
+    async () => {
+      await startMixed();
+      const { page } = visitor;
+      // Half way from one theme to the other a colour is none of either.
+      await page.emulateMedia({ reducedMotion: "reduce" });
+      await page.goto(origin);
+      await page.getByRole("row").filter({ hasText: "/acme/shop" }).waitFor();
+      for (const [width, colorScheme] of [
+        [1400, "light"],
+        [1400, "dark"],
+        [400, "dark"],
+      ] as const) {
+        await page.setViewportSize({ width, height: 850 });
+        await page.emulateMedia({ colorScheme });
+        for (const view of VIEWS) {
+          await page.goto(`${origin}/${view}`);
+          await page.getByRole("heading", { level: 1 }).waitFor();
+          for (const summary of await page.locator("summary").all()) await summary.click();
+          expect([view, await page.evaluate<number>(OVERFLOW)]).toEqual([view, 0]);
+          expect([view, await violations()]).toEqual([view, []]);
+        }
       }
-    }
-    await page.evaluate("document.querySelector('main').remove()");
-    expect(await violations()).not.toEqual([]);
+      await page.evaluate("document.querySelector('main').remove()");
+      expect(await violations()).not.toEqual([]);
 
-    async function violations(): Promise<unknown> {
-      // Not by the page, whose policy would refuse it.
-      if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(axe.source);
-      return page.evaluate(
-        "axe.run(document).then((all) => all.violations.map((each) => [each.id, each.nodes.map(({ html }) => html)]))",
-      );
-    }
-  });
+      async function violations(): Promise<unknown> {
+        // Not by the page, whose policy would refuse it.
+        if (!(await page.evaluate<boolean>("'axe' in globalThis"))) await page.evaluate(axe.source);
+        return page.evaluate(
+          "axe.run(document).then((all) => all.violations.map((each) => [each.id, each.nodes.map(({ html }) => html)]))",
+        );
+      }
+    },
+  );
 
-  test("what is not routed is told with the reason, and explained", async () => {
+  detail("what is not routed is told with the reason, and explained", async () => {
     await startMixed();
     const { page } = visitor;
     await page.goto(origin);
@@ -302,7 +308,7 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     }, 40_000);
   });
 
-  test("the theme is the system's until another is chosen, and that is remembered", async () => {
+  detail("the theme is the system's until another is chosen, and that is remembered", async () => {
     await startMixed();
     const { page } = visitor;
     const ground = "getComputedStyle(document.body).backgroundColor";
@@ -321,31 +327,36 @@ describe.each(haproxyVersions())("the page at --admin, HAProxy %s", (version) =>
     expect(await page.evaluate<string>(ground)).toBe(dark);
   });
 
-  test("of 1,000 routes only those are drawn that are seen, and each is found by the keyboard", async () => {
-    for (let number = 0; number < MANY; number++) {
-      const name = `app-${String(number).padStart(3, "0")}`;
-      stage.set(`${name}-1`, part(`acme/${name}:1`, number));
-    }
-    await start();
-    visitor = await Visitor.watch(origin);
-    const { page } = visitor;
-    await page.goto(origin);
-    await page.getByRole("heading", { name: "1,000 routes, all up" }).waitFor({ timeout: 60_000 });
-    const lines = page.locator(".route-line");
-    expect(await lines.count()).toBeLessThan(60);
-    await page.evaluate("scrollTo(0, document.body.scrollHeight)");
-    await page.getByRole("link", { name: "/acme/app-999" }).waitFor();
-    expect(await lines.count()).toBeLessThan(60);
-    await page.keyboard.press("/");
-    await page.keyboard.type("app-73");
-    await page.getByText("10 routes found").waitFor();
-    expect(await lines.count()).toBe(10);
-    await page.getByRole("searchbox").fill("app-738-1");
-    await page.getByText("1 route found").waitFor();
-    await page.getByRole("link", { name: "/acme/app-738" }).focus();
-    await page.keyboard.press("Enter");
-    await page.getByRole("heading", { name: "/acme/app-738", level: 1 }).waitFor();
-    await page.goBack();
-    expect(await page.getByRole("searchbox").inputValue()).toBe("app-738-1");
-  });
+  detail(
+    "of 1,000 routes only those are drawn that are seen, and each is found by the keyboard",
+    async () => {
+      for (let number = 0; number < MANY; number++) {
+        const name = `app-${String(number).padStart(3, "0")}`;
+        stage.set(`${name}-1`, part(`acme/${name}:1`, number));
+      }
+      await start();
+      visitor = await Visitor.watch(origin);
+      const { page } = visitor;
+      await page.goto(origin);
+      await page
+        .getByRole("heading", { name: "1,000 routes, all up" })
+        .waitFor({ timeout: 60_000 });
+      const lines = page.locator(".route-line");
+      expect(await lines.count()).toBeLessThan(60);
+      await page.evaluate("scrollTo(0, document.body.scrollHeight)");
+      await page.getByRole("link", { name: "/acme/app-999" }).waitFor();
+      expect(await lines.count()).toBeLessThan(60);
+      await page.keyboard.press("/");
+      await page.keyboard.type("app-73");
+      await page.getByText("10 routes found").waitFor();
+      expect(await lines.count()).toBe(10);
+      await page.getByRole("searchbox").fill("app-738-1");
+      await page.getByText("1 route found").waitFor();
+      await page.getByRole("link", { name: "/acme/app-738" }).focus();
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { name: "/acme/app-738", level: 1 }).waitFor();
+      await page.goBack();
+      expect(await page.getByRole("searchbox").inputValue()).toBe("app-738-1");
+    },
+  );
 });

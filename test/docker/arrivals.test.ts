@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, jest, spyOn, test } from "bun:
 import type { DockerEvent } from "../../src/docker/events.ts";
 import { Store } from "../../src/docker/store.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
+import { HAS_ENDED } from "../../src/model.ts";
 import { elapse, through, turn, useFakeClock } from "../lab/fake-clock.ts";
 import { PlayedClient } from "../lab/played-client.ts";
 
@@ -155,6 +156,20 @@ describe("a container that was inspected when it was created", () => {
     expect(store.note(happened("start"))).toMatchObject({ what: "started", container: { id: A } });
     expect(known()).toEqual(["one running at bridge 172.17.0.2: 8000"]);
   });
+
+  test("was to be restarted and does not start after all: Docker still has it", async () => {
+    client.add(A, { name: "one", status: "restarting" });
+    store.note(happened("die"));
+    await refresh();
+    store.note(happened("connect", "bridge"));
+    await refresh();
+    expect(known()).toEqual(["one starting at bridge 172.17.0.2: 8000"]);
+    client.add(A, { name: "one", status: "exited" });
+    store.note(happened("disconnect", "bridge"));
+    expect(store.remains(A)).toBe(true);
+    await refresh();
+    expect([known(), store.remains(A)]).toEqual([[], true]);
+  });
 });
 
 describe("a container whose inspection gets no answer before it runs", () => {
@@ -190,6 +205,29 @@ describe("a container whose inspection gets no answer before it runs", () => {
     expect(await runs({ health: "starting" })).toEqual({ noted: undefined, started: [] });
     expect(known()).toEqual(["one running starting at bridge 172.17.0.2: 8000"]);
   });
+
+  test.each(["die", "disconnect, die"])(
+    "has ended before it answers: it is not forgotten, and gets no requests (%s)",
+    async (actions) => {
+      await hurried();
+      store.note(happened("start"));
+      for (const action of actions.split(", ")) {
+        store.note(happened(action));
+        await refresh();
+        const { state, stopping } = store.snapshot().containers[0] ?? {};
+        expect([state, stopping]).toEqual(
+          action === "die" ? ["running", HAS_ENDED] : ["starting", 0],
+        );
+      }
+      expect(store.remains(A)).toBe(true);
+      // Docker is about to start it again.
+      client.add(A, { name: "one", ip: "", status: "restarting" });
+      client.answer(A);
+      await turn();
+      await refresh();
+      expect(known()).toEqual(["one restarting at bridge : 8000"]);
+    },
+  );
 
   test("answers after all", async () => {
     await hurried();

@@ -16,6 +16,7 @@ import { connect } from "node:tls";
 import type { CertificatesDocument } from "../../src/api/certificates.ts";
 import { startApp } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { BLOCKED, Pebble, type PebbleOptions } from "./pebble.ts";
 import { Stage } from "./stage.ts";
@@ -42,6 +43,8 @@ function servedFor(servername: string): Promise<string> {
 const PORT = 80;
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let stage: Stage;
   let pebble: Pebble;
   let gateway: Gateway;
@@ -195,7 +198,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await app.stop();
   });
 
-  test("one for all hosts of a service, and a wildcard by DNS", async () => {
+  detail("one for all hosts of a service, and a wildcard by DNS", async () => {
     await authority();
     const command = pebble.dnsCommand();
     serve("one", "a.test,*.a.test", { "gateway.acme": "together" });
@@ -219,7 +222,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     });
   });
 
-  test("a command for the DNS that fails is told with its own lines", async () => {
+  detail("a command for the DNS that fails is told with its own lines", async () => {
     await authority();
     const command = join(dir, "fails");
     writeFileSync(command, "#!/bin/sh\necho no such zone >&2\nexit 3\n", { mode: 0o755 });
@@ -232,7 +235,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.log()).toContain("no such zone");
   });
 
-  test("it is renewed at two thirds of its life, and the old one serves until then", async () => {
+  detail("it is renewed at two thirds of its life, and the old one serves until then", async () => {
     await authority({ validity: 30 });
     serve("one", "a.test");
     await start();
@@ -243,34 +246,37 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.count(/^Cannot/)).toBe(0);
   });
 
-  test("a route that is gone keeps its certificate for 30 days, and nothing is written meanwhile", async () => {
-    await authority();
-    serve("one", "a.test");
-    serve("two", "b.test");
-    await start();
-    await issued("a.test");
-    await issued("b.test");
-    const memory = join(dir, "acme/state/memory.json");
-    const since = (): unknown =>
-      JSON.parse(readFileSync(memory, "utf8")).certificates["a.test"].unwantedSince;
-    stage.end("one");
-    await gateway.until(() => expect(since()).toBeNumber());
-    // For the other one, too, there is nothing to remember now.
-    await gateway.until(async () => {
-      const { mtimeMs } = statSync(memory);
-      await Bun.sleep(300);
-      expect(statSync(memory).mtimeMs).toBe(mtimeMs);
-    });
-    await gateway.stop();
-    expect(existsSync(file("a.test"))).toBe(true);
-    pass(31 * 86_400_000);
-    await start();
-    await gateway.logged(/a\.test\.pem is removed: no route has had its names for 30 d/);
-    expect(existsSync(file("a.test"))).toBe(false);
-    expect(existsSync(file("b.test"))).toBe(true);
-  });
+  detail(
+    "a route that is gone keeps its certificate for 30 days, and nothing is written meanwhile",
+    async () => {
+      await authority();
+      serve("one", "a.test");
+      serve("two", "b.test");
+      await start();
+      await issued("a.test");
+      await issued("b.test");
+      const memory = join(dir, "acme/state/memory.json");
+      const since = (): unknown =>
+        JSON.parse(readFileSync(memory, "utf8")).certificates["a.test"].unwantedSince;
+      stage.end("one");
+      await gateway.until(() => expect(since()).toBeNumber());
+      // For the other one, too, there is nothing to remember now.
+      await gateway.until(async () => {
+        const { mtimeMs } = statSync(memory);
+        await Bun.sleep(300);
+        expect(statSync(memory).mtimeMs).toBe(mtimeMs);
+      });
+      await gateway.stop();
+      expect(existsSync(file("a.test"))).toBe(true);
+      pass(31 * 86_400_000);
+      await start();
+      await gateway.logged(/a\.test\.pem is removed: no route has had its names for 30 d/);
+      expect(existsSync(file("a.test"))).toBe(false);
+      expect(existsSync(file("b.test"))).toBe(true);
+    },
+  );
 
-  test("a name that does not lead here is not asked for until it does", async () => {
+  detail("a name that does not lead here is not asked for until it does", async () => {
     await authority();
     writeFileSync(hosts, "127.0.0.1 localhost a.test\n127.0.0.9 b.test\n");
     const other = Bun.serve({
@@ -301,7 +307,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     }
   });
 
-  test("what the authority refuses is told, and costs the others nothing", async () => {
+  detail("what the authority refuses is told, and costs the others nothing", async () => {
     await authority();
     serve("one", `${BLOCKED},a.test`);
     await start("--no-acme-self-check");
@@ -311,29 +317,32 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(line.message).toMatch(/tried again in 5 min\)$/);
   });
 
-  test("a failed proof is told with its reason, and is tried again by the next gateway in its time", async () => {
-    await authority();
-    serve("one", "a.test");
-    // The authority looks where nobody listens.
-    await pebble.lookAt(9);
-    await start();
-    const line = await gateway.logged(
-      /^Cannot get a certificate for a\.test: a\.test: the authority/,
-    );
-    expect(line.message).toMatch(/cannot connect to it .*tried again in 5 min\)$/);
-    await pebble.lookAt(PORT);
-    await gateway.stop();
-    await start();
-    await gateway.answers("/", 403);
-    await Bun.sleep(2_500);
-    expect(existsSync(file("a.test"))).toBe(false);
-    await gateway.stop();
-    pass(10 * 60_000);
-    await start();
-    await issued("a.test");
-  });
+  detail(
+    "a failed proof is told with its reason, and is tried again by the next gateway in its time",
+    async () => {
+      await authority();
+      serve("one", "a.test");
+      // The authority looks where nobody listens.
+      await pebble.lookAt(9);
+      await start();
+      const line = await gateway.logged(
+        /^Cannot get a certificate for a\.test: a\.test: the authority/,
+      );
+      expect(line.message).toMatch(/cannot connect to it .*tried again in 5 min\)$/);
+      await pebble.lookAt(PORT);
+      await gateway.stop();
+      await start();
+      await gateway.answers("/", 403);
+      await Bun.sleep(2_500);
+      expect(existsSync(file("a.test"))).toBe(false);
+      await gateway.stop();
+      pass(10 * 60_000);
+      await start();
+      await issued("a.test");
+    },
+  );
 
-  test("an authority that is down, and comes back as one that knows no account", async () => {
+  detail("an authority that is down, and comes back as one that knows no account", async () => {
     await authority();
     serve("one", "a.test");
     await start();
@@ -356,7 +365,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect((await issued("b.test")).subjectAltName).toBe("DNS:b.test");
   });
 
-  test("an account that was deactivated is made anew", async () => {
+  detail("an account that was deactivated is made anew", async () => {
     await authority();
     serve("one", "a.test");
     await start();
@@ -368,7 +377,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.count(/^Cannot/)).toBe(0);
   });
 
-  test("an authority that hangs holds up no route, and no end", async () => {
+  detail("an authority that hangs holds up no route, and no end", async () => {
     await authority();
     pebble.pause(true);
     serve("one", "a.test");
@@ -383,7 +392,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await issued("a.test");
   });
 
-  test("nonces that it does not take are tried again", async () => {
+  detail("nonces that it does not take are tried again", async () => {
     await authority({ env: { PEBBLE_WFE_NONCEREJECT: "25" } });
     serve("one", "a.test,b.test");
     await start();
@@ -392,7 +401,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.count(/^Cannot/)).toBe(0);
   });
 
-  test("an authority that wants a key for accounts", async () => {
+  detail("an authority that wants a key for accounts", async () => {
     const key = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
     await authority({ binding: `kid-1:${key}` });
     serve("one", "a.test");
@@ -405,7 +414,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await issued("a.test");
   });
 
-  test("the gateway is killed while it asks: the next one goes on with the order", async () => {
+  detail("the gateway is killed while it asks: the next one goes on with the order", async () => {
     await authority();
     // Its first call hangs, so that an order is under way for certain.
     const command = join(dir, "hangs-once");
@@ -426,7 +435,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(pebble.log().match(/Added order/g)).toHaveLength(1);
   });
 
-  test("a disk that is full is told, and written again", async () => {
+  detail("a disk that is full is told, and written again", async () => {
     await authority();
     const acme = join(dir, "acme");
     mkdirSync(acme, { mode: 0o700 });

@@ -16,6 +16,7 @@ import { request } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { freePort } from "../lab/ports.ts";
 import { explained, flagsOf } from "./asking.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 import { AUTHORIZATION, SHA512 } from "../lab/labels.ts";
@@ -34,6 +35,8 @@ beforeAll(async () => {
 afterAll(closeGateways);
 
 describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy %s`, (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let gateway: Gateway;
 
   async function start(...more: string[]): Promise<string[]> {
@@ -71,7 +74,7 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
     closeGateways();
   });
 
-  test("the variables of nginx-proxy", async () => {
+  detail("the variables of nginx-proxy", async () => {
     const flags = await start();
     const shop = await run(engine, "acme/shop:1", {
       env: {
@@ -119,7 +122,7 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
         statuses.push((await request({ ...asked, timeoutMs: 20_000 })).status);
       }
     })();
-    for (let count = 0; count < 5; count++) {
+    for (let count = 0; count < 3; count++) {
       const shop = await run(engine, "acme/shop:1", { env });
       await served("/", "in.test", shop);
       await gone(shop, "in.test");
@@ -164,7 +167,7 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
     await gone(shop, "t.test");
   });
 
-  test("caddy-docker-proxy's labels, and a label of ours that wins", async () => {
+  detail("caddy-docker-proxy's labels, and a label of ours that wins", async () => {
     await start();
     const shop = await run(engine, "acme/shop:1", {
       labels: {
@@ -180,7 +183,7 @@ describe.each(haproxyVersions())(`from other proxies, ${testFlavour()}, HAProxy 
     await gone(shop, "c.test");
   });
 
-  test("--compat none reads none of them", async () => {
+  detail("--compat none reads none of them", async () => {
     await start("--compat", "none");
     const shop = await run(engine, "acme/shop:1", {
       labels: { caddy: "c.test", "traefik.enable": "false" },

@@ -18,6 +18,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions, startHaproxy } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { binary, cleanEnvironment, runToEnd, type Finished } from "./program.ts";
 
@@ -145,6 +146,8 @@ test("under 'Troubleshooting' is what the program says of each symptom", async (
 });
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   test("the README's first commands do what it says", async () => {
     await importImage(engine, "acme/shop:1.2", { expose: [8000] });
     // The port that the README's URLs have; this network is the test's own.
@@ -161,7 +164,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await shell(`docker rm -f ${started.stdout.trim()}`);
   });
 
-  test("the socket proxy lets the gateway read, and nobody do more", async () => {
+  detail("the socket proxy lets the gateway read, and nobody do more", async () => {
     await importImage(engine, "acme/shop:1.2", { expose: [8000] });
     await run(engine, "acme/shop:1.2", { name: "shop-1" });
     const dir = gatewayDir();

@@ -16,9 +16,10 @@ import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 import { states } from "./running-haproxy.ts";
-import { StrangeEngine, type Trick } from "./strange-engine.ts";
+import { StrangeEngine } from "./strange-engine.ts";
 import { Traffic } from "./traffic.ts";
 
 setDefaultTimeout(60_000);
@@ -32,6 +33,8 @@ const addresses = (): string[] =>
   Object.values(networkInterfaces()).flatMap((each = []) => each.map(({ address }) => address));
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let engine: Engine;
   let odd: StrangeEngine;
 
@@ -67,9 +70,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     return container;
   }
 
-  test.each<Trick>(["hold", "refuse", "cut"])(
-    "networks that it does not tell: %s",
-    async (trick) => {
+  for (const trick of ["hold", "refuse", "cut"] as const) {
+    detail(`networks that it does not tell: ${trick}`, async () => {
       odd.tricks.set("/networks", trick);
       const before = await run(engine, "half/one:1");
       const gateway = await start();
@@ -85,8 +87,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       odd.release();
       await gateway.logged("the networks can be read again");
       expect(gateway.count(/^routed /)).toBe(2);
-    },
-  );
+    });
+  }
 
   test("a container that it does not tell of keeps its route, and holds up no other", async () => {
     const [stuck, other] = [await run(engine, "half/one:1"), await run(engine, "half/two:1")];
@@ -124,28 +126,30 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(1);
   });
 
-  test.each<Trick>(["hold", "refuse"])("a list that it does not give: %s", async (trick) => {
-    const path = "/containers/json";
-    odd.tricks.set(path, trick);
-    const before = await run(engine, "half/one:1");
-    const gateway = await start();
-    expect((await gateway.logged(/^Cannot read "\/containers\/json"/)).level).toBe("error");
-    const named = await servedAtOnce(gateway, "half/two");
-    odd.release();
-    await gateway.served("/half/one/", before.name);
-    await gateway.logged("the list of containers can be read again");
+  for (const trick of ["hold", "refuse"] as const) {
+    detail(`a list that it does not give: ${trick}`, async () => {
+      const path = "/containers/json";
+      odd.tricks.set(path, trick);
+      const before = await run(engine, "half/one:1");
+      const gateway = await start();
+      expect((await gateway.logged(/^Cannot read "\/containers\/json"/)).level).toBe("error");
+      const named = await servedAtOnce(gateway, "half/two");
+      odd.release();
+      await gateway.served("/half/one/", before.name);
+      await gateway.logged("the list of containers can be read again");
 
-    // Now that the containers are known, it is only a warning that there is no list.
-    odd.tricks.set(path, trick);
-    const lines = gateway.lines().length;
-    gateway.signal("SIGHUP");
-    await named.remove();
-    await gateway.answers("/half/two/", 403);
-    await servedAtOnce(gateway, "half/three");
-    const { level } = await gateway.logged(/^Cannot read "\/containers\/json"/, lines);
-    expect(level).toBe("warn");
-    expect(gateway.count(/"\/containers\/json"/)).toBe(2);
-  });
+      // Now that the containers are known, it is only a warning that there is no list.
+      odd.tricks.set(path, trick);
+      const lines = gateway.lines().length;
+      gateway.signal("SIGHUP");
+      await named.remove();
+      await gateway.answers("/half/two/", 403);
+      await servedAtOnce(gateway, "half/three");
+      const { level } = await gateway.logged(/^Cannot read "\/containers\/json"/, lines);
+      expect(level).toBe("warn");
+      expect(gateway.count(/"\/containers\/json"/)).toBe(2);
+    });
+  }
 
   test("a list that it does not give at once: what is served stays", async () => {
     const container = await run(engine, "half/one:1");

@@ -22,7 +22,7 @@ const NAME = "shop.example.com";
 const RENEWALS = 20;
 /** After so many the gateway is killed and started anew, and after so many HAProxy is reloaded by hand. */
 const [RESTART_AFTER, RELOAD_AFTER] = [7, 14];
-const HANDSHAKES = 10_000;
+const HANDSHAKES = 2_500;
 /** So many clients ask at a time, each with such a pause, in milliseconds. */
 const [CLIENTS, PAUSE] = [10, 25];
 

@@ -24,6 +24,7 @@ import { freePort } from "../lab/ports.ts";
 import { OcspResponder } from "./ocsp-responder.ts";
 import { runToEnd } from "./program.ts";
 import { openssl, requestTls, type TlsAnswer, type TlsRequest } from "../lab/tls-client.ts";
+import { detailsOf } from "./details.ts";
 import {
   BRIEF_HOLD,
   closeGateways,
@@ -48,6 +49,8 @@ beforeAll(async () => {
 afterAll(closeGateways);
 
 describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let gateway: Gateway;
   let certs = "";
   let port = 0;
@@ -292,7 +295,7 @@ describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version
     }
   });
 
-  test("render prints no key, neither that of the gateway nor that of its flags", async () => {
+  detail("render prints no key, neither that of the gateway nor that of its flags", async () => {
     await put("default.pem", ["shop.example.com"]);
     await start();
     await eventually(async () => expect((await ask("shop.example.com")).problem).toBe(""));
@@ -381,7 +384,7 @@ describe.each(haproxyVersions())(`HTTPS, ${testFlavour()}, HAProxy %s`, (version
     expect(asked("--http2", url, [])).toContain("target: /x");
   });
 
-  test("files of certbot, of nginx-proxy and of HAProxy are found", async () => {
+  detail("files of certbot, of nginx-proxy and of HAProxy are found", async () => {
     const [a, b, c] = await Promise.all(
       ["a.example.com", "b.example.com", "c.example.com"].map((name) => authority.issue([name])),
     );

@@ -14,6 +14,7 @@ import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { explained, flagsOf, pairs, routesOf, statesOf } from "./asking.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 import { labels } from "../lab/labels.ts";
@@ -47,6 +48,8 @@ async function explain(what: string, flags: readonly string[]): Promise<Record<s
 }
 
 describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`, (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let gateway: Gateway;
 
   async function start(...flags: string[]): Promise<string[]> {
@@ -194,7 +197,7 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
     await served(gateway, "a.test", "/", thief);
   });
 
-  test("a claim says who may have a host at all", async () => {
+  detail("a claim says who may have a host at all", async () => {
     const flags = await start("--claim", "a.test=label:team=web");
     const thief = await run(engine, "acme/api:1", { labels: labels({ host: "a.test" }) });
     const reason = `http://a.test/ is kept from container ${thief.name} by --claim a.test=label:team=web`;
@@ -208,7 +211,7 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
     expect(table.stdout).toContain(`\nnot routed: container ${thief.name}: ${reason}\n`);
   });
 
-  test("explain tells what is wrong with labels, who has a URL and who does not", async () => {
+  detail("explain tells what is wrong with labels, who has a URL and who does not", async () => {
     const flags = await start();
     const hosts = Array.from({ length: 7 }, (_, at) => `${"abcdefg"[at]}.test`);
     const first = await run(engine, "acme/shop:1", {
@@ -229,7 +232,7 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
     );
   });
 
-  test("--filter takes some in, and --default-rule says where they are served", async () => {
+  detail("--filter takes some in, and --default-rule says where they are served", async () => {
     const flags = await start(
       "--filter",
       "label=team=web",
@@ -267,20 +270,25 @@ describe.each(haproxyVersions())(`places by label, ${testFlavour()}, HAProxy %s`
     });
   });
 
-  test("a wrong host puts a container nowhere else, another prefix changes all labels", async () => {
-    const flags = await start("--label-prefix", "my.gw", "--only-enabled");
-    const on = { "my.gw.enable": "true" };
-    const wrong = await run(engine, "acme/shop:1", { labels: { ...on, "my.gw.host": "a_test!" } });
-    const other = await run(engine, "acme/api:1", {
-      labels: labels({ host: "a.test", enable: "true" }),
-    });
-    const right = await run(engine, "acme/blog:1", { labels: { ...on, "my.gw.host": "a.test" } });
-    await served(gateway, "a.test", "/", right);
-    const line = await gateway.logged(`not routed: container ${wrong.name} `);
-    expect(line.reason).toStartWith('label my.gw.host="a_test!" is not a host name');
-    expect((await gateway.get("/acme/shop/")).status).toBe(403);
-    expect((await explain(other.name, flags))["not routed"]).toBe(
-      "label my.gw.enable is not true, and --only-enabled",
-    );
-  });
+  detail(
+    "a wrong host puts a container nowhere else, another prefix changes all labels",
+    async () => {
+      const flags = await start("--label-prefix", "my.gw", "--only-enabled");
+      const on = { "my.gw.enable": "true" };
+      const wrong = await run(engine, "acme/shop:1", {
+        labels: { ...on, "my.gw.host": "a_test!" },
+      });
+      const other = await run(engine, "acme/api:1", {
+        labels: labels({ host: "a.test", enable: "true" }),
+      });
+      const right = await run(engine, "acme/blog:1", { labels: { ...on, "my.gw.host": "a.test" } });
+      await served(gateway, "a.test", "/", right);
+      const line = await gateway.logged(`not routed: container ${wrong.name} `);
+      expect(line.reason).toStartWith('label my.gw.host="a_test!" is not a host name');
+      expect((await gateway.get("/acme/shop/")).status).toBe(403);
+      expect((await explain(other.name, flags))["not routed"]).toBe(
+        "label my.gw.enable is not true, and --only-enabled",
+      );
+    },
+  );
 });

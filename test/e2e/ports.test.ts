@@ -14,6 +14,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { explained, flagsOf } from "./asking.ts";
+import { detailsOf } from "./details.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
 setDefaultTimeout(90_000);
@@ -25,6 +26,8 @@ function recorder(port: number): string[] {
 }
 
 describe.each(haproxyVersions())("ports, HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let engine: Engine;
   let gateway: Gateway;
 
@@ -89,7 +92,7 @@ describe.each(haproxyVersions())("ports, HAProxy %s", (version) => {
     await own.stop();
   });
 
-  test("of a broker's ports, the one of its web page is taken", async () => {
+  detail("of a broker's ports, the one of its web page is taken", async () => {
     const rabbit = await run(engine, "ports/rabbit:3");
     await gateway.served("/ports/rabbit/", rabbit.name);
     await gateway.confirmed();

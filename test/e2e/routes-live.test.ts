@@ -14,7 +14,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { cellsOf, flagsOf, routesOf, statesOf } from "./asking.ts";
-import { closeGateways, startGateway } from "./gateway.ts";
+import { BRIEF_HOLD, closeGateways, startGateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 import { ask } from "./running-haproxy.ts";
 
@@ -126,7 +126,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   });
 
   test("names a service that came while HAProxy ran, with servers and without", async () => {
-    const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
+    const { dockerHost } = engine;
+    const gateway = await startGateway({ version, dockerHost, flags: [BRIEF_HOLD] });
     const flags = flagsOf(gateway, engine, version);
     await run(engine, "ask/one:1", { name: "early" });
     await gateway.served("/ask/one/", "early");

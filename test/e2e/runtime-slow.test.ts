@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
 import { idOf, Stage } from "./stage.ts";
@@ -16,6 +17,8 @@ const HELD_MS = 3_000;
 const STARTS_AFTER_MS = 500;
 
 describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let stage: Stage;
   let gateway: Gateway;
   const apps: App[] = [];
@@ -32,7 +35,7 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
     for (const app of apps.splice(0)) await app.stop();
   });
 
-  test("one container's start and end wait for no other's", async () => {
+  detail("one container's start and end wait for no other's", async () => {
     await prepare("stuck", "quick", "next");
     stage.patienceFor.set("stuck", HELD_MS);
     stage.tell("stuck", "start");
@@ -97,7 +100,7 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
     expect((await gateway.get("/same/")).status).toBe(200);
   });
 
-  test("what happens to one while it is read is read too", async () => {
+  detail("what happens to one while it is read is read too", async () => {
     await prepare("old");
     stage.change("old", { status: "exited" });
     stage.tellsOldNews = true;
@@ -110,24 +113,27 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
     await gateway.answers("/old/", 200);
   });
 
-  test("one that fails late is told once and asked for once a second, and the others are served", async () => {
-    await prepare("bad", "good");
-    stage.failing.add("bad");
-    stage.patienceFor.set("bad", 100);
-    stage.tell("bad", "start");
-    await gateway.logged(/cannot be read/);
-    stage.tell("good", "start");
-    await gateway.answers("/good/", 200);
-    await Bun.sleep(HELD_MS);
-    expect(gateway.count(/cannot be read/)).toBe(1);
-    const asked = stage.asked.get(idOf("bad")) ?? 0;
-    expect(asked).toBeGreaterThan(2);
-    expect(asked).toBeLessThan(10);
-    stage.failing.delete("bad");
-    await gateway.answers("/bad/", 200);
-  });
+  detail(
+    "one that fails late is told once and asked for once a second, and the others are served",
+    async () => {
+      await prepare("bad", "good");
+      stage.failing.add("bad");
+      stage.patienceFor.set("bad", 100);
+      stage.tell("bad", "start");
+      await gateway.logged(/cannot be read/);
+      stage.tell("good", "start");
+      await gateway.answers("/good/", 200);
+      await Bun.sleep(HELD_MS);
+      expect(gateway.count(/cannot be read/)).toBe(1);
+      const asked = stage.asked.get(idOf("bad")) ?? 0;
+      expect(asked).toBeGreaterThan(2);
+      expect(asked).toBeLessThan(10);
+      stage.failing.delete("bad");
+      await gateway.answers("/bad/", 200);
+    },
+  );
 
-  test("old news does not end one that was started since", async () => {
+  detail("old news does not end one that was started since", async () => {
     await prepare("again");
     stage.tell("again", "start");
     await gateway.answers("/again/", 200);
@@ -145,7 +151,7 @@ describe.each(haproxyVersions())("held back, HAProxy %s", (version) => {
     await gateway.answers("/again/", 200);
   });
 
-  test("the time until it is served counts from its start", async () => {
+  detail("the time until it is served counts from its start", async () => {
     await prepare("late");
     stage.change("late", { status: "exited" });
     stage.patienceFor.set("late", 2 * STARTS_AFTER_MS);

@@ -16,6 +16,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { freePort } from "../lab/ports.ts";
+import { detailsOf } from "./details.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 
 setDefaultTimeout(60_000);
@@ -41,6 +42,8 @@ function modeOf(path: string): string {
 }
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   function start(flags: readonly string[] = []): Promise<Gateway> {
     return startGateway({ version, dockerHost: engine.dockerHost, flags });
   }
@@ -90,7 +93,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
   const SHOP = { "gateway.host": "shop.example.com", "gateway.service": "shop" };
 
-  test("who sets labels can join a service, but not past a claim", async () => {
+  detail("who sets labels can join a service, but not past a claim", async () => {
     await run(engine, "acme/shop:1.2", { name: "shop-1", labels: SHOP });
     await run(engine, "evil/shop:1", { name: "evil-1", labels: { "gateway.service": "shop" } });
     const headers = { Host: "shop.example.com" };

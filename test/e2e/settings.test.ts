@@ -14,6 +14,7 @@ import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { explained, flagsOf } from "./asking.ts";
+import { detailsOf } from "./details.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { labels } from "../lab/labels.ts";
 
@@ -31,6 +32,8 @@ beforeAll(async () => {
 afterAll(closeGateways);
 
 describe.each(haproxyVersions())(`settings by label, ${testFlavour()}, HAProxy %s`, (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let gateway: Gateway;
   let flags: string[];
 
@@ -126,7 +129,7 @@ describe.each(haproxyVersions())(`settings by label, ${testFlavour()}, HAProxy %
     for (let index = 0; index < 10; index++) expect(await ask()).not.toBe(name);
   });
 
-  test("a wrong value is one warning, and costs that setting only", async () => {
+  detail("a wrong value is one warning, and costs that setting only", async () => {
     await start();
     const shop = await run(engine, "acme/shop:1", {
       labels: labels({ timeout: "soon", "route.api.path": "/api", "route.api.queue": "9" }),

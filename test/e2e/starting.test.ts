@@ -152,6 +152,24 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     expect(connections).toBe(0);
   });
 
+  test("one that has ended before it could be inspected is unavailable, not unknown", async () => {
+    await serving(BRIEF_HOLD);
+    stage.patienceFor.set("one", 1_000);
+    stage.announce("one", coming());
+    await gateway.answers("/foo", 503);
+    stage.start("one", coming());
+    // Docker has it that it is to be started again.
+    stage.change("one", { status: "restarting", ip: "" });
+    stage.tellNetwork("one", "disconnect");
+    stage.tell("one", "die");
+    // Until after the Engine has answered.
+    for (let count = 0; count < 40; count++) {
+      expect((await gateway.get("/foo")).status).toBe(503);
+      await Bun.sleep(50);
+    }
+    expect(connections).toBe(0);
+  });
+
   test("one that does not start after all leaves nothing, and nor do a hundred", async () => {
     await serving(BRIEF_HOLD);
     for (let count = 0; count < 100; count++) {

@@ -13,6 +13,7 @@ import {
 import { join } from "node:path";
 import type { StateDocument } from "../../src/api/state.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
+import { detailsOf } from "../e2e/details.ts";
 import { BRIEF_HOLD, closeGateways, gatewayDir, type Gateway } from "../e2e/gateway.ts";
 import { runToEnd } from "../e2e/program.ts";
 import { Traffic } from "../e2e/traffic.ts";
@@ -47,6 +48,8 @@ function traffic(target: string): Traffic {
 }
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   afterEach(async () => {
     closeGateways();
     await machines.removeContainers();
@@ -84,7 +87,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(names.toSorted()).toEqual(["two@blue", "two@red", "web@blue", "web@red"]);
   });
 
-  test("a container that nobody can reach there is told of", async () => {
+  detail("a container that nobody can reach there is told of", async () => {
     const { docker } = machines.get("red");
     const made = await docker.createContainer({ Image: SHOP, name: "inside" });
     await made.start();
@@ -193,7 +196,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect([...(reports[0]?.answered.keys() ?? [])].toSorted()).toEqual(["far", "near"]);
   });
 
-  test("whatever tells of a container or of Docker names the Engine", async () => {
+  detail("whatever tells of a container or of Docker names the Engine", async () => {
     await machines.run("blue", SHOP, { name: "web" });
     await machines.run("red", SHOP, { name: "web" });
     const stopped = await machines.run("red", BLOG, { name: "old" });

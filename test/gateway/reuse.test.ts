@@ -108,7 +108,7 @@ describe.each([...Object.entries(TEMPLATES), ["curious", CURIOUS] as const])("%s
     const template = compileTemplate({ name, text }, PARTIALS);
     const router = createRouter();
     let containers: readonly Container[] = [];
-    for (let round = 0; round < 200; round++) {
+    for (let round = 0; round < 100; round++) {
       containers = change(containers, random);
       const settings: DesiredSettings = {
         ...SETTINGS,

@@ -1,6 +1,6 @@
 // `bun test/lab/slowest.ts FILE...`: merges the times that `bun test --update-timings` wrote for
-// each lane, and prints which files took longest. With --keep these times balance the lanes from
-// now on.
+// each part, and prints which files took longest. With --keep these times balance the parts from
+// now on; of a file that is tested in several, its longest.
 
 import { existsSync } from "node:fs";
 import { join } from "node:path";
@@ -19,10 +19,10 @@ const { positionals, values } = parseArgs({
   allowPositionals: true,
   options: { keep: { type: "boolean", default: false } },
 });
-const lanes = await Promise.all(
+const parts = await Promise.all(
   positionals.map(async (file) => ((await Bun.file(file).json()) as Timings).files),
 );
-const times = lanes.flatMap((files) => Object.entries(files));
+const times = parts.flatMap((files) => Object.entries(files));
 
 console.log(`the slowest of ${times.length} files, in seconds:`);
 for (const [file, ms] of times.toSorted(([, a], [, b]) => b - a).slice(0, SHOWN))
@@ -30,7 +30,8 @@ for (const [file, ms] of times.toSorted(([, a], [, b]) => b - a).slice(0, SHOWN)
 
 if (values.keep) {
   const before = ((await Bun.file(KEPT).json()) as Timings).files;
-  const files = Object.entries({ ...before, ...Object.fromEntries(times) })
+  const longest = Object.fromEntries(times.toSorted(([, a], [, b]) => a - b));
+  const files = Object.entries({ ...before, ...longest })
     .filter(([file]) => existsSync(file))
     .toSorted(([a], [b]) => (a < b ? -1 : 1));
   const kept: Timings = { version: 1, files: Object.fromEntries(files) };

@@ -14,6 +14,7 @@ import { run, type Container } from "../lab/containers.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { startSwarm, type Swarm } from "../lab/swarm.ts";
+import { detailsOf } from "../e2e/details.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "../e2e/gateway.ts";
 import { runToEnd } from "../e2e/program.ts";
 import { createService, removeServices, running, updateService } from "./services.ts";
@@ -36,6 +37,8 @@ beforeAll(async () => {
 afterAll(() => swarm.stop());
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
+  // What does not depend on HAProxy's version is tested once.
+  const detail = detailsOf(version);
   let gateway: Gateway;
   let desk: Container | undefined;
 
@@ -74,7 +77,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(await explain("shop")).toContain("shop.3");
   });
 
-  test("the labels of a service, which change while its tasks run on", async () => {
+  detail("the labels of a service, which change while its tasks run on", async () => {
     const options = {
       ...SHOP,
       labels: { "gateway.path": "/store" },
@@ -98,7 +101,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await gateway.answers("/store/", 403);
   });
 
-  test("two services of one image are served together", async () => {
+  detail("two services of one image are served together", async () => {
     await createService(swarm, "blue", { ...SHOP, replicas: 1 });
     const ports = [{ target: 8000, published: 18_001, mode: "host" as const }];
     await createService(swarm, "green", { ...SHOP, ports, replicas: 1 });
@@ -108,7 +111,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     }
   });
 
-  test("the task of a job is served while it runs", async () => {
+  detail("the task of a job is served while it runs", async () => {
     const service = await createService(swarm, "once", {
       ...SHOP,
       replicas: 1,
@@ -121,7 +124,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     await gateway.answers("/acme/shop/", 403);
   });
 
-  test("a service that only the routing mesh reaches has one server", async () => {
+  detail("a service that only the routing mesh reaches has one server", async () => {
     const ports = [{ target: 8000, published: 18_002, mode: "ingress" as const }];
     await createService(swarm, "mesh", { ...SHOP, ports, replicas: 2 });
     await running(swarm, "mesh", 2);
@@ -130,7 +133,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(await explain("mesh.2")).toContain("the swarm picks the task");
   });
 
-  test("one that nobody reaches is told of, with the way out", async () => {
+  detail("one that nobody reaches is told of, with the way out", async () => {
     await createService(swarm, "inner", { ...SHOP, ports: [], networks: ["backend"], replicas: 1 });
     const { reason } = await gateway.logged(/^not routed: container inner\.1/);
     expect(reason).toBe(

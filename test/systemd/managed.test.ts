@@ -5,7 +5,7 @@ import { removeAll, run, type Container } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
-import { firstVersion } from "../e2e/gateway.ts";
+import { detailsOf } from "../e2e/details.ts";
 import { Traffic } from "../e2e/traffic.ts";
 import {
   exposure,
@@ -24,8 +24,6 @@ const FOLDER = "/run/docker-api-gateway";
 /** CAP_NET_BIND_SERVICE is the tenth. Source: capabilities(7). */
 const NET_BIND_SERVICE = "0000000000000400";
 
-const ignore = (): void => undefined;
-
 let engine: Engine;
 
 beforeAll(async () => {
@@ -37,7 +35,7 @@ beforeAll(async () => {
 
 describe.each(haproxyVersions())("a service with a HAProxy %s of its own", (version) => {
   // What does not depend on HAProxy's version is tested once.
-  const detail = version === firstVersion() ? test : ignore;
+  const detail = detailsOf(version);
   let machine: Machine;
   let shop: Container;
   let before: string;

@@ -5,7 +5,7 @@ import { removeAll, run, type Container } from "../lab/containers.ts";
 import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
-import { firstVersion } from "../e2e/gateway.ts";
+import { detailsOf } from "../e2e/details.ts";
 import { exposure, PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
 
 setDefaultTimeout(60_000);
@@ -14,8 +14,6 @@ const CONFIG = "/etc/haproxy/haproxy.cfg";
 const FENCE = "docker-api-gateway-fence.service";
 const OWNERS = "/etc/haproxy/haproxy.owners";
 const COPY = `${CONFIG}.before-docker-api-gateway`;
-
-const ignore = (): void => undefined;
 
 let engine: Engine;
 
@@ -28,7 +26,7 @@ beforeAll(async () => {
 
 describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
   // What does not depend on HAProxy's version is tested once.
-  const detail = version === firstVersion() ? test : ignore;
+  const detail = detailsOf(version);
   let machine: Machine;
   let shop: Container;
   let before: string;

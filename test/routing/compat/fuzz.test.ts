@@ -11,7 +11,7 @@ import { Dice, randomTheirs } from "./random.ts";
 import type { Texts } from "./read.ts";
 
 /** Raise it with the variable for a longer search. 100,000 take some seconds. */
-const COUNT = Number(process.env["FUZZ_COUNT"] ?? 100_000);
+const COUNT = Number(process.env["FUZZ_COUNT"] ?? 25_000);
 /** For all of them together, on a machine that is busy. In milliseconds. */
 const PATIENCE = 60_000;
 /** For one of them. They take a tenth of it on a machine that is not busy. In milliseconds. */
