@@ -63,12 +63,15 @@ let answering: Bun.Server<undefined>;
 /** Ends each connection once it has a request. */
 let breaking: Server;
 let certs: string;
+let files: string;
 
 beforeAll(async () => {
   stage = new Stage();
   certs = gatewayDir();
   const authority = await Authority.make();
   place(join(certs, "blog.pem"), (await authority.issue(["blog.example.com"])).both);
+  files = gatewayDir();
+  place(join(files, "staff.pem"), authority.root);
   answering = Bun.serve({ hostname: "127.0.0.5", port: 8000, fetch: () => new Response("hello") });
   breaking = createServer((socket) => socket.on("data", () => socket.destroy()));
   await new Promise<void>((resolve) => breaking.listen(8000, "127.0.0.8", resolve));
@@ -79,6 +82,13 @@ beforeAll(async () => {
   stage.set("shop-2", { ...shop, ip: "127.0.0.6", labels: host, status: "restarting" });
   stage.set("cron-1", { image: "acme/cron:1", ip: "127.0.0.7", port: 5432 });
   const other = { "gateway.path": "/zine", "gateway.route.b.host": "shop.example.com" };
+  const staff = { "gateway.mtls": "required", "gateway.mtls.ca": join(files, "staff.pem") };
+  stage.set("staff-1", {
+    image: "acme/staff:1",
+    ip: "127.0.0.5",
+    port: 8000,
+    labels: { "gateway.host": "staff.example.com", ...staff },
+  });
   stage.set("zine-1", { image: "acme/zine:1", ip: "127.0.0.5", port: 8000, labels: other });
 });
 
@@ -115,7 +125,13 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const https = `--listen-https=127.0.0.1:${await freePort()}`;
     const admin = `--admin=127.0.0.1:${await freePort()}`;
     const log = `--access-log=json:${join(gatewayDir(), "access.log")}`;
-    gateway = await startServing(version, [`--certs=${certs}`, https, admin, log]);
+    gateway = await startServing(version, [
+      `--certs=${certs}`,
+      `--label-files=${files}`,
+      https,
+      admin,
+      log,
+    ]);
     await gateway.logged(/^routed \/acme\/broken/);
     await gateway.until(async () => {
       await gateway.get("/acme/broken/x?secret", { method: "POST" });
