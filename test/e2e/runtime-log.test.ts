@@ -72,12 +72,16 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { port } = app;
     await app.stop();
     const down = await gateway.logged(
-      /^haproxy: container one \(\/\S+\) is DOWN: its port does not/,
+      /^down \/\S+ -> \S+ \(container one, its port does not answer, /,
     );
     expect(down.level).toBe("warn");
     app = await startApp({ port });
-    const up = await gateway.logged(/^haproxy: container one \(\/\S+\) is UP: its port answers/);
+    const up = await gateway.logged(/^up \/\S+ -> \S+ \(container one, after \d+ s, /);
     expect(up.level).toBe("info");
+    // HAProxy's own words are for debugging.
+    const own = gateway.lines().filter(({ message }) => /^haproxy: .* is (DOWN|UP)/.test(message));
+    expect(own.map(({ level }) => level)).toEqual(own.map(() => "debug"));
+    expect(own.length).toBeGreaterThan(1);
   });
 
   function start(name: string, image = "foo"): void {
@@ -108,10 +112,10 @@ test("a container that does not answer after a while is a warning, one that does
     // It answers, but not what its check wants.
     const own = labels({ check: "/x", "check.status": "204" });
     stage.start("checked", { image: "checked", ip: app.address, port: app.port, labels: own });
-    // What answered and does no more is told by HAProxy itself.
+    // What answered and does no more is told otherwise.
     await Bun.sleep(BREAKS_AFTER_MS);
     await broken.stop();
-    await gateway.logged(/^haproxy: .*\bbreaks\b.* is DOWN/);
+    await gateway.logged(/^down \/breaks -> /);
     const { message, level } = await gateway.logged(/mute does not answer/);
     expect(level).toBe("warn");
     expect(message).toStartWith(`container mute does not answer at 127.0.0.1:${port} and gets no`);

@@ -54,6 +54,26 @@ export async function readStats(ask: Runtime["ask"], backend?: string): Promise<
   return parseStats(await ask(`show stat ${backend === undefined ? "-1" : word(backend)} 4 -1`));
 }
 
+/** For so many backends it costs less to read the servers of all than those of each. */
+const MANY = 50;
+
+/**
+ * Makes the function that reads the servers of a backend.
+ * @param backends of how many it will be asked
+ * @returns a function that throws as `readStats` does
+ */
+export function statsReader(
+  ask: Runtime["ask"],
+  backends: number,
+): (backend: string) => Promise<readonly ServerStats[]> {
+  if (backends <= MANY) return (backend) => readStats(ask, backend);
+  let all: Map<string, ServerStats[]> | undefined;
+  return async (backend) => {
+    all ??= Map.groupBy(await readStats(ask), (server) => server.backend);
+    return all.get(backend) ?? [];
+  };
+}
+
 /** What HAProxy counted of all requests for a backend since its last reload. */
 export interface Totals {
   /** The backend's name in HAProxy. */
