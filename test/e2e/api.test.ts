@@ -119,6 +119,23 @@ async function startServing(
   return gateway;
 }
 
+function serveWeakly(): Bun.Server<undefined> {
+  return Bun.serve({ hostname: "127.0.0.9", port: 8000, fetch: () => new Response("weak") });
+}
+
+/** A container that answers, stops, and answers again. */
+async function goesDownAndUp(gateway: Gateway): Promise<void> {
+  const first = serveWeakly();
+  stage.start("weak-1", { image: "acme/weak:1", ip: "127.0.0.9", port: 8000 });
+  await gateway.until(async () => expect((await gateway.get("/acme/weak/")).status).toBe(200));
+  await first.stop(true);
+  await gateway.logged(/^down \/acme\/weak -> .*does not answer, there is no other, so /);
+  const second = serveWeakly();
+  await gateway.logged(/^up \/acme\/weak -> .*, after \d+ s\)$/);
+  stage.end("weak-1");
+  await second.stop(true);
+}
+
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let gateway: Gateway;
   beforeAll(async () => {
@@ -133,6 +150,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       log,
     ]);
     await gateway.logged(/^routed \/acme\/broken/);
+    await goesDownAndUp(gateway);
     await gateway.until(async () => {
       await gateway.get("/acme/broken/x?secret", { method: "POST" });
       const { failures } = (await (await ask(gateway, "/v1/failures")).json()) as FailuresDocument;

@@ -1,9 +1,11 @@
 // What HAProxy itself says: of what it was told to do it is for debugging, of an outage a warning.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { freePort, startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { labels } from "../lab/labels.ts";
+import { startExternal } from "./external.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
@@ -90,6 +92,29 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
   function reaches(name: string, state: string | undefined): Promise<void> {
     return gateway.until(async () => expect(await stateOf(gateway, name)).toBe(state));
+  }
+});
+
+test("that a container stops answering is told where somebody else runs HAProxy, too", async () => {
+  const [version = "3.4"] = haproxyVersions();
+  const stage = new Stage();
+  const app = await startApp();
+  try {
+    const { options } = await startExternal(version, stage.dockerHost);
+    const flags = ["--master-socket", join(options.dir, "master.sock")];
+    const gateway = await startGateway({ ...options, dockerHost: stage.dockerHost, flags });
+    stage.start("one", { image: "foo", ip: app.address, port: app.port });
+    await gateway.answers("/foo/", 200);
+    await app.stop();
+    const { level } = await gateway.logged(/^down \/foo -> \S+ \(container one, its port does not/);
+    expect(level).toBe("warn");
+    const again = await startApp({ port: app.port });
+    await gateway.logged(/^up \/foo -> \S+ \(container one, after \d+ s\)$/);
+    await again.stop();
+  } finally {
+    closeGateways();
+    await stage.stop();
+    await app.stop();
   }
 });
 
