@@ -39,6 +39,8 @@ const NOTHING: Omit<Totals, "backend"> = {
   queued: 0,
   meanTime: 0,
   longestTime: 0,
+  p50Time: null,
+  p95Time: null,
 };
 
 /** Reads the routes and their servers. @throws GatewayError if HAProxy does not answer */

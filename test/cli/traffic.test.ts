@@ -6,7 +6,16 @@ import { sorted, trafficBetween, type Column } from "../../src/cli/top/traffic.t
 
 function row(backend: string, rest: Partial<RouteRow> = {}): RouteRow {
   const counted = { requests: 0, errors: 0, current: 0, queued: 0, meanTime: 0, longestTime: 0 };
-  return { route: `/${backend}`, backend, waiting: false, servers: [], ...counted, ...rest };
+  const times = { p50Time: null, p95Time: null };
+  return {
+    route: `/${backend}`,
+    backend,
+    waiting: false,
+    servers: [],
+    ...counted,
+    ...times,
+    ...rest,
+  };
 }
 
 function server(state: string): RouteRow["servers"][number] {

@@ -4,6 +4,7 @@ import { backendOf } from "../../config/map-file.ts";
 import { PLACEHOLDER, WAITING_ROOM } from "../../config/operations.ts";
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
+import { addCount, quantile, type Counts } from "../../lib/times.ts";
 
 /** A server as HAProxy sees it. Source: management guide, section 9.1 (CSV format). */
 export interface ServerStats {
@@ -86,15 +87,38 @@ export interface Totals {
   readonly queued: number;
   /**
    * How long servers took until the headers of their answers came, in milliseconds: the mean of the last 1,024
-   * requests, and the longest. HAProxy has no percentiles. Source: management guide, section 9.1 (`rtime`).
+   * requests, and the longest. Source: management guide, section 9.1 (`rtime`).
    */
   readonly meanTime: number;
   readonly longestTime: number;
+  /**
+   * The same, as `templates/times.hbs` notes it: within that time half of the requests of the last minute were answered,
+   * and 95 %. Null: there was none, or the template notes nothing.
+   */
+  readonly p50Time: number | null;
+  readonly p95Time: number | null;
+}
+
+/** The table of the templates in which it is noted how long answers take. */
+const TIMES = "_times";
+/** Source: management guide, `show table`. */
+const TIMES_ENTRY = /\bkey=(\d+) .*\bhttp_req_rate\(\d+\)=(\d+)/g;
+
+/** How many requests of the last minute took how long, by the numbers of the backends. */
+function readTimes(answer: string): ReadonlyMap<number, Counts> {
+  const byBackend = new Map<number, Counts>();
+  for (const [, key, count] of answer.matchAll(TIMES_ENTRY)) {
+    addCount(byBackend, Number(key), Number(count));
+  }
+  return byBackend;
 }
 
 /** Counts the requests of all backends. @throws GatewayError `haproxy` if it does not answer */
 export async function readTotals(ask: Runtime["ask"]): Promise<Totals[]> {
-  return readCsv(await ask("show stat -1 2 -1")).map((text) => {
+  const answer = await ask(`show stat -1 2 -1;show table ${TIMES}`);
+  const times = readTimes(answer);
+  const [csv = ""] = answer.split("\n\n");
+  return readCsv(csv).map((text) => {
     const number = (name: string): number => Number(text(name)) || 0;
     return {
       backend: text("pxname"),
@@ -104,6 +128,8 @@ export async function readTotals(ask: Runtime["ask"]): Promise<Totals[]> {
       queued: number("qcur"),
       meanTime: number("rtime"),
       longestTime: number("rtime_max"),
+      p50Time: quantile(times.get(number("iid")), 0.5) ?? null,
+      p95Time: quantile(times.get(number("iid")), 0.95) ?? null,
     };
   });
 }
