@@ -34,7 +34,8 @@ export const NOTING = {
   keys: KEYS,
   ranges: BOUNDS.map((from, index) => ({
     key: `${from}:${(BOUNDS[index + 1] ?? 2 ** 31) - 1}`,
-    value: String(index),
+    // Without the sign before it, the number could be the name of a backend.
+    value: `~${index}`,
   })),
 } as const;
 
