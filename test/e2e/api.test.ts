@@ -193,6 +193,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const row = rowOf(await stateOf(gateway), "/zine");
     expect(row.requests - before).toBe(3);
     expect(row.servers[0]).toMatchObject({ container: "zine-1", state: "up" });
+    // Within that time half of them had the headers of their answers, and nearly all.
+    expect(row.p50Time).toBeGreaterThanOrEqual(0);
+    expect(row.p95Time).toBeGreaterThanOrEqual(row.p50Time ?? Infinity);
   });
 
   test("a change is told with how HAProxy got it, also to who listens", async () => {
@@ -239,7 +242,13 @@ async function stateOf(gateway: Gateway): Promise<State> {
 const DOCKERS_GROUP = 54_321;
 
 interface State {
-  routes: { route: string; requests: number; servers: { container: string; state: string }[] }[];
+  routes: {
+    route: string;
+    requests: number;
+    p50Time: number | null;
+    p95Time: number | null;
+    servers: { container: string; state: string }[];
+  }[];
 }
 
 function rowOf(state: State, route: string): State["routes"][number] {

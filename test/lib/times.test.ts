@@ -5,11 +5,11 @@ import { addCount, NOTING, quantile, type Counts } from "../../src/lib/times.ts"
 
 /** The bucket of a time. */
 function bucketOf(ms: number): number {
-  const range = NOTING.ranges.find(({ key }) => {
-    const [from = 0, to = 0] = key.split(":").map(Number);
+  const found = NOTING.ranges.find(({ key: range }) => {
+    const [from = 0, to = 0] = range.split(":").map(Number);
     return from <= ms && ms <= to;
   });
-  return Number(range?.value.slice(1));
+  return Number(found?.value.slice(1));
 }
 
 /** What HAProxy counts of these times. */
@@ -19,10 +19,15 @@ function countsOf(times: readonly number[]): Counts {
   return counts;
 }
 
+/** The key under which HAProxy counts a time. @param isPart whether only a part of the requests is noted */
+function key(backend: number, isPart: boolean, ms: number): number {
+  return backend * NOTING.keys + (isPart ? NOTING.buckets : 0) + bucketOf(ms);
+}
+
 test("each time has one bucket, without a gap, and there are enough numbers for them", () => {
   let next = 0;
-  for (const [index, { key, value }] of NOTING.ranges.entries()) {
-    const [from = 0, to = 0] = key.split(":").map(Number);
+  for (const [index, { key: range, value }] of NOTING.ranges.entries()) {
+    const [from = 0, to = 0] = range.split(":").map(Number);
     expect([from, value]).toEqual([next, `~${index}`]);
     expect(to).toBeGreaterThanOrEqual(from);
     next = to + 1;
@@ -62,8 +67,6 @@ describe("the time within which a share was answered", () => {
 
   test("those of which only a part is noted count for all", () => {
     const byBackend = new Map<number, Counts>();
-    const key = (backend: number, isPart: boolean, ms: number): number =>
-      backend * NOTING.keys + (isPart ? NOTING.buckets : 0) + bucketOf(ms);
     // 100 requests in a calm minute, then 2,000 in a second, of which 100 are noted.
     addCount(byBackend, key(3, false, 2), 100);
     addCount(byBackend, key(3, true, 50), 100);

@@ -4,7 +4,7 @@ import { backendOf } from "../../config/map-file.ts";
 import { PLACEHOLDER, WAITING_ROOM } from "../../config/operations.ts";
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
-import { addCount, quantile, type Counts } from "../../lib/times.ts";
+import { addCount, type Counts } from "../../lib/times.ts";
 
 /** A server as HAProxy sees it. Source: management guide, section 9.1 (CSV format). */
 export interface ServerStats {
@@ -77,8 +77,9 @@ export function statsReader(
 
 /** What HAProxy counted of all requests for a backend since its last reload. */
 export interface Totals {
-  /** The backend's name in HAProxy. */
+  /** The backend's name in HAProxy, and its number there. */
   readonly backend: string;
+  readonly number: number;
   readonly requests: number;
   /** How many were answered with a status of 500 to 599, by HAProxy itself too. */
   readonly errors: number;
@@ -91,12 +92,6 @@ export interface Totals {
    */
   readonly meanTime: number;
   readonly longestTime: number;
-  /**
-   * The same, as `templates/times.hbs` notes it: within that time half of the requests of the last minute were answered,
-   * and 95 %. Null: there was none, or the template notes nothing.
-   */
-  readonly p50Time: number | null;
-  readonly p95Time: number | null;
 }
 
 /** The table of the templates in which it is noted how long answers take. */
@@ -104,10 +99,14 @@ const TIMES = "_times";
 /** Source: management guide, `show table`. */
 const TIMES_ENTRY = /\bkey=(\d+) .*\bhttp_req_rate\(\d+\)=(\d+)/g;
 
-/** How many requests of the last minute took how long, by the numbers of the backends. */
-function readTimes(answer: string): ReadonlyMap<number, Counts> {
+/**
+ * How many requests of the last minute took how long until the headers of their answers, by the numbers of the backends,
+ * as `templates/times.hbs` notes it. Nothing is known where a template notes nothing.
+ * @throws GatewayError `haproxy` if it does not answer
+ */
+export async function readTimes(ask: Runtime["ask"]): Promise<ReadonlyMap<number, Counts>> {
   const byBackend = new Map<number, Counts>();
-  for (const [, key, count] of answer.matchAll(TIMES_ENTRY)) {
+  for (const [, key, count] of (await ask(`show table ${TIMES}`)).matchAll(TIMES_ENTRY)) {
     addCount(byBackend, Number(key), Number(count));
   }
   return byBackend;
@@ -115,21 +114,17 @@ function readTimes(answer: string): ReadonlyMap<number, Counts> {
 
 /** Counts the requests of all backends. @throws GatewayError `haproxy` if it does not answer */
 export async function readTotals(ask: Runtime["ask"]): Promise<Totals[]> {
-  const answer = await ask(`show stat -1 2 -1;show table ${TIMES}`);
-  const times = readTimes(answer);
-  const [csv = ""] = answer.split("\n\n");
-  return readCsv(csv).map((text) => {
+  return readCsv(await ask("show stat -1 2 -1")).map((text) => {
     const number = (name: string): number => Number(text(name)) || 0;
     return {
       backend: text("pxname"),
+      number: number("iid"),
       requests: number("stot"),
       errors: number("hrsp_5xx"),
       current: number("scur"),
       queued: number("qcur"),
       meanTime: number("rtime"),
       longestTime: number("rtime_max"),
-      p50Time: quantile(times.get(number("iid")), 0.5) ?? null,
-      p95Time: quantile(times.get(number("iid")), 0.95) ?? null,
     };
   });
 }
