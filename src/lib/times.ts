@@ -5,7 +5,7 @@
 const ALL_UP_TO = 50;
 /** of more, one in so many, by chance. */
 const ONE_IN = 20;
-/** So much wider is a bucket than the one before it. What is said of a time is so true, or better by interpolation. */
+/** So much wider is a bucket than the one before it: what is said of a time is off by a fifth at most. */
 const GROWTH = 1.2;
 /** The last bucket begins below it: an hour, as nothing waits longer. In milliseconds. */
 const LONGEST = 3_600_000;
