@@ -1,9 +1,18 @@
 // The answer to `GET /v1/certificates`: which certificate each name has, and what is wrong with it. Pure.
 
 import { endsSoon } from "../lib/certificates.ts";
-import { compare } from "../lib/text.ts";
-import { isForwarded, type Certificate, type CertificateState, type Service } from "../model.ts";
+import { reachedName } from "../lib/places.ts";
+import type { Authority } from "../lib/revocations.ts";
+import { compare, formatDay } from "../lib/text.ts";
+import {
+  isForwarded,
+  type Authorities,
+  type Certificate,
+  type CertificateState,
+  type Service,
+} from "../model.ts";
 import { certificatesFor, type CertificateChoice } from "../routing/certificates.ts";
+import { signersOf } from "../routing/settings/signers.ts";
 import type { TlsOptions } from "../template/tls.ts";
 
 /** What is known of HTTPS where it is told of. */
@@ -65,7 +74,29 @@ export interface CertificatesDocument {
   readonly https: boolean;
   /** Those with a problem first. */
   readonly certificates: readonly CertificateRow[];
+  /** Who signs the certificates that clients must show; those with a problem first. */
+  readonly authorities: readonly AuthorityRow[];
   readonly warnings: readonly string[];
+}
+
+/** Somebody who signs the certificates of clients. Times are in RFC 3339. What is not known is null. */
+export interface AuthorityRow {
+  readonly name: string;
+  /** The routes that let in who has a certificate of theirs. */
+  readonly routes: readonly string[];
+  /** The file of their own certificate. */
+  readonly path: string;
+  readonly notAfter: string | null;
+  /** Whole days until then; negative: it is over. */
+  readonly daysLeft: number | null;
+  /** The file of the list of what they have revoked; empty: nobody looks. */
+  readonly revoked: string;
+  /** When the next list is due; null: never, or there is no list. */
+  readonly nextList: string | null;
+  /** What is wrong, and what to do; empty: nothing is. */
+  readonly problem: string;
+  /** Whether that keeps everybody out. */
+  readonly refused: boolean;
 }
 
 /** Makes the answer. @param now in milliseconds since 1970 */
@@ -78,8 +109,78 @@ export function certificatesDocument(
   return {
     https: isServed,
     certificates: isServed ? certificateRows(https, services, now) : [],
+    authorities: isServed ? authorityRows(services, now) : [],
     warnings: https.warnings,
   };
+}
+
+function authorityRows(services: readonly Service[], now: number): readonly AuthorityRow[] {
+  const rows = new Map<string, AuthorityRow>();
+  const asking = services.flatMap(({ routes }) =>
+    routes.filter(({ rules }) => rules.authorities !== undefined),
+  );
+  for (const route of asking) {
+    const { authorities } = route.rules;
+    if (authorities === undefined) continue;
+    const { ca, crl } = authorities;
+    for (const [index, signer] of signersOf(authorities).entries()) {
+      const key = JSON.stringify([ca.path, crl?.path, index]);
+      const { name, notAfter, list } = signer;
+      rows.set(key, {
+        name,
+        // There is none of them without TLS.
+        routes: [...(rows.get(key)?.routes ?? []), reachedName(route, true)],
+        path: ca.path,
+        notAfter: timeOf(notAfter),
+        daysLeft: Number.isFinite(notAfter) ? daysUntil(notAfter, now) : null,
+        revoked: crl?.path ?? "",
+        nextList: timeOf(list?.notAfter),
+        ...problemOfSigner(signer, authorities, now),
+      });
+    }
+  }
+  return [...rows.values()].toSorted(
+    (a, b) => Number(a.problem === "") - Number(b.problem === "") || compare(a.name, b.name),
+  );
+}
+
+type SignerProblem = Pick<AuthorityRow, "problem" | "refused">;
+
+function refused(problem: string): SignerProblem {
+  return { refused: true, problem };
+}
+
+function soon(problem: string): SignerProblem {
+  return { refused: false, problem };
+}
+
+function problemOfSigner(signer: Authority, { ca, crl }: Authorities, now: number): SignerProblem {
+  const { list, notAfter } = signer;
+  const out = "so nobody with a certificate of it gets in";
+  if (notAfter <= now) {
+    return refused(
+      `it expired on ${formatDay(notAfter)}, ${out}: put the certificate of its successor into ${ca.path}`,
+    );
+  }
+  if (crl !== undefined) {
+    if (list === undefined) {
+      return refused(`${crl.path} has no list of it, ${out}: have it make one, and add that`);
+    }
+    const [due, make] = [formatDay(list.notAfter), `have it make a new one for ${crl.path}`];
+    if (list.notAfter <= now)
+      return refused(`its list of what is revoked expired on ${due}, ${out}: ${make}`);
+    if (endsSoon(list, now)) return soon(`its list of what is revoked ends on ${due}: ${make}`);
+  }
+  if (!endsSoon(signer, now)) return soon("");
+  return soon(
+    `it ends on ${formatDay(notAfter)}: put the certificate of its successor beside it into ${ca.path}, ` +
+      "and have clients get new ones of that",
+  );
+}
+
+/** Whole days; negative: it is over. */
+function daysUntil(time: number, now: number): number {
+  return Math.floor((time - now) / DAY);
 }
 
 function certificateRows(
@@ -157,7 +258,7 @@ function rowOf(name: string, certificate: Certificate | undefined, about: About)
     names,
     notBefore: timeOf(notBefore),
     notAfter: timeOf(notAfter),
-    daysLeft: notAfter === undefined ? null : Math.floor((notAfter - now) / DAY),
+    daysLeft: notAfter === undefined ? null : daysUntil(notAfter, now),
     renewal: timeOf(state?.nextTry),
     underway: state?.underway ?? false,
     problem: problemOf(match, certificate, about),

@@ -22,6 +22,9 @@ export interface ChangeDocument {
   readonly containerId?: string;
   readonly reason?: string;
   readonly ms?: number;
+  readonly left?: string;
+  readonly since?: string;
+  readonly seconds?: number;
   readonly [more: string]: unknown;
 }
 

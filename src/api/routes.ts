@@ -6,6 +6,7 @@ import { parseOwners } from "../config/owners.ts";
 import {
   readMap,
   readStats,
+  readTimes,
   readTotals,
   requestsWait,
   type ServerStats,
@@ -13,12 +14,23 @@ import {
 } from "../haproxy/runtime/stats.ts";
 import { isPlaceKey, placeOf, reachedName } from "../lib/places.ts";
 import { compare } from "../lib/text.ts";
+import { quantile } from "../lib/times.ts";
 import type { Running } from "./running.ts";
 
 type ShownStats = Pick<ServerStats, "name" | "address" | "state" | "since" | "requests" | "errors">;
 
+/** What was counted of a route's backend. */
+interface Counted extends Omit<Totals, "backend" | "number"> {
+  /**
+   * Within so many milliseconds half of the requests of the last minute got the headers of their answers, and 95 %
+   * of them. Null: there was none, or the template notes nothing of it.
+   */
+  readonly p50Time: number | null;
+  readonly p95Time: number | null;
+}
+
 /** A route with its servers. All routes of one backend have the same ones, and the same counts. */
-export interface RouteRow extends Omit<Totals, "backend"> {
+export interface RouteRow extends Counted {
   /**
    * `/foo/bar` or `http://bar.example.com/`, by `https` if that host has a valid certificate; empty if no map
    * leads to the servers.
@@ -32,13 +44,15 @@ export interface RouteRow extends Omit<Totals, "backend"> {
 }
 
 /** What was counted of a backend of which HAProxy says nothing. */
-const NOTHING: Omit<Totals, "backend"> = {
+const NOTHING: Counted = {
   requests: 0,
   errors: 0,
   current: 0,
   queued: 0,
   meanTime: 0,
   longestTime: 0,
+  p50Time: null,
+  p95Time: null,
 };
 
 /** Reads the routes and their servers. @throws GatewayError if HAProxy does not answer */
@@ -50,20 +64,25 @@ export async function readRoutes({
 }: Running): Promise<readonly RouteRow[]> {
   const nameOf = namesOf(await read(ownersPath));
   const servers = Map.groupBy(await readStats(ask), ({ backend }) => backend);
-  const totals = new Map((await readTotals(ask)).map((each) => [each.backend, each]));
+  const times = await readTimes(ask);
+  const totals = new Map(
+    (await readTotals(ask)).map(({ backend, number, ...counted }): [string, Counted] => {
+      const within = (share: number) => quantile(times.get(number), share) ?? null;
+      return [backend, { ...counted, p50Time: within(0.5), p95Time: within(0.95) }];
+    }),
+  );
   // A template may use other maps too, with values that are not backends.
   const backends = new Set((await ask("show backend")).split("\n").filter(Boolean));
   const rows: RouteRow[] = [];
   const mapped = new Set<string>();
   const isSecured = await readSecured(config, read);
   const toRow = (route: string, name: string, running: string): RouteRow => {
-    const { backend: _, ...counted } = totals.get(running) ?? { backend: running, ...NOTHING };
     const all = servers.get(running) ?? [];
     return {
       route,
       backend: name,
       waiting: requestsWait(all),
-      ...counted,
+      ...(totals.get(running) ?? NOTHING),
       servers: shownServers(all, nameOf),
     };
   };

@@ -2,11 +2,13 @@
 // and which ports of TCP somebody else has.
 
 import { currentReach } from "../gateway/host.ts";
+import { LabelFiles } from "../gateway/label-files.ts";
 import { GatewayError } from "../lib/errors.ts";
 import type { Logger } from "../lib/log.ts";
 import { findTaken } from "../gateway/tcp-ports.ts";
 import type { Model, Reach, Snapshot } from "../model.ts";
 import { createRouter } from "../routing/routing.ts";
+import { withFiles } from "../routing/settings/files.ts";
 import type { Https } from "../api/certificates.ts";
 import { beside } from "../haproxy/files/files.ts";
 import { chooseCertificates } from "../routing/certificates.ts";
@@ -34,9 +36,9 @@ export async function routeBeside(
 /** Docker answers within tens of milliseconds. After this time it is gone on without. In ms. */
 const DOCKER_PATIENCE = 3_000;
 
-/** What is served; undefined if Docker does not answer. */
+/** What is served, with the files that labels name; undefined if Docker does not answer. */
 export async function modelBeside(
-  options: Pick<Options, "routing" | "listen" | "engines" | "swarm">,
+  options: Pick<Options, "routing" | "listen" | "engines" | "swarm" | "labelFiles">,
   output: string,
   env: Environment,
   log: Logger,
@@ -47,7 +49,9 @@ export async function modelBeside(
     try {
       const snapshot = await engines.readOnce(log, { signal });
       const reach = currentReach(snapshot, engines.remoteHost);
-      return await routeBeside(snapshot, reach, options, output);
+      const model = await routeBeside(snapshot, reach, options, output);
+      const { read } = new LabelFiles(options.labelFiles);
+      return withFiles(model, read, options.routing.labelPrefix);
     } finally {
       engines.close();
     }

@@ -96,7 +96,7 @@ async function runGateway(
   const upkeep = new Upkeep({ paths, lock, folderIsSystemds }, log);
   const end = AbortSignal.any([signals.end, upkeep.lost]);
   // HAProxy may have something to say before there is a gateway.
-  let inWords: ((message: string) => string) | undefined;
+  let heard: Gateway | undefined;
   let socket: ApiSocket | undefined;
   let admin: AdminListener | undefined;
   let acme: Acme | undefined;
@@ -120,7 +120,8 @@ async function runGateway(
     const listener: HaproxyListener = {
       restarted: () => void gateway.resync(),
       replaced: async () => desired.setBuild(await usableHaproxy(options.haproxy.program)),
-      explain: (message) => inWords?.(message) ?? message,
+      explain: (message) => heard?.inWords(message) ?? message,
+      noticed: (message) => heard?.noticed(message) === true,
     };
     const haproxy = paths.managed
       ? await startOwn(options, setup, env, log, signals, listener)
@@ -153,7 +154,7 @@ async function runGateway(
       labelPrefix: options.routing.labelPrefix,
       log,
     });
-    inWords = (message) => gateway.inWords(message);
+    heard = gateway;
     const history = new History();
     gateway.onState(logState(log, options.routing.labelPrefix, history));
     if (options.once) {
@@ -337,7 +338,7 @@ function unitOf(env: Environment): string | undefined {
 }
 
 /** What a HAProxy of the gateway's own needs of the gateway. */
-type HaproxyListener = Pick<ManagedOptions, "restarted" | "replaced" | "explain">;
+type HaproxyListener = Pick<ManagedOptions, "restarted" | "replaced" | "explain" | "noticed">;
 
 /** Finds the gateway's own HAProxy, or has it started with the last good files, if there are any. */
 async function startOwn(

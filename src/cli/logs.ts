@@ -88,6 +88,7 @@ function countOf(lines: RawOptions[string]): number {
 /** What changes look like that are no plain news. */
 const LOOKS: Readonly<Record<string, Look>> = {
   routed: "green",
+  up: "green",
   "no requests for": "yellow",
   "waiting for a container": "yellow",
   "no container": "yellow",

@@ -27,6 +27,8 @@ export interface Schedule {
   readonly holdAt?: number | undefined;
   /** When the gateway looks whether files have changed that labels name. */
   readonly filesAt?: number | undefined;
+  /** When the gateway looks which servers HAProxy has as down. */
+  readonly outagesAt?: number | undefined;
   readonly quiet: QuietPeriod;
 }
 
@@ -35,15 +37,16 @@ export interface Due {
   readonly at: number;
   /**
    * `pass`: reconcile. `late`: look for containers that do not answer. `hold`: end holds. `files`: look for
-   * files that have changed.
+   * files that have changed. `outages`: look for servers that are down.
    */
-  readonly task: "pass" | "resync" | "late" | "hold" | "files";
+  readonly task: "pass" | "resync" | "late" | "hold" | "files" | "outages";
 }
 
 /** Decides what comes next, and when. There is no pass as long as the Engine cannot be read. */
 export function nextDue(schedule: Schedule, now: number): Due {
   const { awake, connected, resyncAt, rereadAt, retryAt, quiet } = schedule;
   const { lateAt = Infinity, holdAt = Infinity, filesAt = Infinity } = schedule;
+  const { outagesAt = Infinity } = schedule;
   // A change that failed waits only for its retry. Its quiet period is over.
   const changeAt = retryAt ?? quietEnd(quiet);
   const passAt = awake ? now : Math.min(rereadAt ?? Infinity, changeAt);
@@ -53,6 +56,7 @@ export function nextDue(schedule: Schedule, now: number): Due {
     { at: lateAt, task: "late" },
     { at: holdAt, task: "hold" },
     { at: filesAt, task: "files" },
+    { at: outagesAt, task: "outages" },
   ];
   const { at, task } = dues.reduce((first, due) => (due.at < first.at ? due : first));
   return { at: Math.max(at, now), task };

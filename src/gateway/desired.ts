@@ -10,7 +10,7 @@ import type { Files, Model, Reach, Service, Snapshot, TlsFiles } from "../model.
 import { chooseCertificates, type CertificateChoice } from "../routing/certificates.ts";
 import { withClientCertificates } from "../routing/settings/client-certificates.ts";
 import { withFiles } from "../routing/settings/files.ts";
-import { withRevocations } from "../routing/settings/revocations.ts";
+import { withSigners } from "../routing/settings/signers.ts";
 import { titleOf } from "../routing/intent.ts";
 import { createRouter, type Router, type RoutingOptions } from "../routing/routing.ts";
 import { nameOf } from "../lib/places.ts";
@@ -263,7 +263,7 @@ export function makeDesired(
       taken = { ...taken, ...atHost };
       continue;
     }
-    const routed = withRevocations(
+    const routed = withSigners(
       withClientCertificates(
         withFiles(made, labelFiles.read, routing.labelPrefix),
         options.tls !== false,

@@ -35,6 +35,7 @@ import { nextDue, quietEnd, withChange, withoutChange, type Schedule } from "./c
 import type { Desired, DesiredState } from "./desired.ts";
 import { Holds } from "./hold.ts";
 import { Observations } from "./observations.ts";
+import { Outages } from "./outages.ts";
 import { isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { newTcpPorts, tcpPortsOf, type TcpPorts } from "./tcp-ports.ts";
@@ -45,6 +46,9 @@ import {
   withoutOldChanges,
   withReload,
   type Change,
+  type OddAnswersChange,
+  type OutageChange,
+  type RefusedRequestChange,
   type State,
   type Way,
 } from "./state.ts";
@@ -96,6 +100,13 @@ const FILES_INTERVAL = 2_000;
 /** The same for certificates, which are read when they have not changed for a while. */
 const CERTIFICATES_INTERVAL = 800;
 
+/** How often HAProxy is asked which servers are down, in milliseconds. Its checks take two to four seconds. */
+const OUTAGES_INTERVAL = 2_000;
+/** The answer for thousands of servers takes tens of milliseconds: so many times as long it is waited then. */
+const OUTAGES_SHARE = 100;
+/** HAProxy says that a server is down before it has all of it. In milliseconds. */
+const OUTAGE_NOTICED = 50;
+
 /** So long HAProxy is asked before a reload what it noticed, in milliseconds. It takes one or two. */
 const OBSERVE_LIMIT = 200;
 
@@ -123,6 +134,7 @@ export class Gateway {
   readonly #fence: Fence;
   readonly #holds: Holds;
   readonly #observations: Observations;
+  readonly #outages: Outages;
   readonly #listeners: StateListener[] = [];
   /** The servers of containers that are about to start, by the container's ID. */
   readonly #comingUp = new Map<string, readonly BackendServer[]>();
@@ -156,19 +168,25 @@ export class Gateway {
       awake: false,
       connected: false,
       resyncAt: now + RESYNC_INTERVAL,
+      outagesAt: now + OUTAGES_INTERVAL,
       quiet: { limits: wait, lastReload: -Infinity },
     };
     this.#failure = new RepeatedFailure(log);
     this.#words = new Words((backend) => applier.runningName(backend));
     this.#holds = new Holds(hold, (id) => source.remains(id));
     runtime.onAnswer((servers) => {
+      this.#outages.note(servers);
       if (this.#holds.note(servers)) this.#wake();
     });
     runtime.onStart((servers) => applier.noteStarted(new Set(servers)));
     this.#readiness = new Readiness(
       (backend) => applier.runningName(backend),
       (line) => runtime.ask(line),
-      log,
+      labelPrefix,
+    );
+    this.#outages = new Outages(
+      (backend) => applier.runningName(backend),
+      (line) => runtime.ask(line),
       labelPrefix,
     );
     this.#observations = new Observations((line) => runtime.ask(line));
@@ -203,8 +221,17 @@ export class Gateway {
 
   /** A message of HAProxy's, by the containers and routes that it is about. */
   inWords(message: string): string {
-    const { applied, desired } = this.#state;
-    return this.#words.of(message, applied ?? desired ?? EMPTY_MODEL);
+    return this.#words.of(message, this.#known);
+  }
+
+  /** Whether a message of HAProxy's says that a container is up or down, which is told as a change, and soon. */
+  noticed(message: string): boolean {
+    const isOutage = this.#words.isOutage(message, this.#known);
+    if (isOutage) {
+      this.#reschedule({ outagesAt: Date.now() + OUTAGE_NOTICED });
+      this.#wakeup.set();
+    }
+    return isOutage;
   }
 
   /** Whether all containers are known. */
@@ -287,6 +314,7 @@ export class Gateway {
     else if (due.task === "late") this.#warnOfUnanswering();
     else if (due.task === "hold") this.#endHolds(now);
     else if (due.task === "files") this.#lookAtFiles(now);
+    else if (due.task === "outages") this.#lookForOutages();
     else if (due.task === "resync") {
       this.#reschedule({ resyncAt: now + RESYNC_INTERVAL });
       this.#markAll();
@@ -546,30 +574,71 @@ export class Gateway {
     );
   }
 
-  /** Beside the passes: HAProxy may answer late, and the changes of containers must not wait. */
+  /** Looks for containers that never answered. */
   #warnOfUnanswering(): void {
-    inBackground(this.#readiness.look(this.#applied), (error) => {
-      // HAProxy does not run, or is just starting.
-      if (error instanceof GatewayError) {
+    this.#tellBeside(
+      async () => {
+        const silent = await this.#readiness.look(this.#applied);
+        this.#outages.expect(silent.map(({ id }) => id));
+        return silent;
+      },
+      () => this.#wakeup.set(),
+    );
+  }
+
+  /** Looks which servers are down, and again after a while. */
+  #lookForOutages(): void {
+    const started = Date.now();
+    this.#reschedule({ outagesAt: undefined });
+    this.#tellBeside(
+      () => this.#outages.look(this.#applied),
+      () => {
+        const now = Date.now();
+        const wait = Math.max(OUTAGES_INTERVAL, OUTAGES_SHARE * (now - started));
+        const { outagesAt = Infinity } = this.#schedule;
+        this.#reschedule({ outagesAt: Math.min(outagesAt, now + wait) });
+        this.#wakeup.set();
+      },
+    );
+  }
+
+  /**
+   * Tells what HAProxy's checks found. It is beside the passes: HAProxy may answer late, and the changes of containers
+   * must not wait.
+   * @param look finds it
+   * @param done what is to be done then, also if it failed: the loop may be waiting for something later
+   */
+  #tellBeside(look: () => Promise<readonly OutageChange[]>, done: () => void): void {
+    const telling = async (): Promise<void> => {
+      try {
+        this.#tell(await look());
+      } catch (error) {
+        // HAProxy does not run, or is just starting.
+        if (!(error instanceof GatewayError)) throw error;
         this.parts.log.debug(`cannot tell which containers answer: ${errorMessage(error)}`);
-      } else this.parts.log.failure(error);
-      // The rest is due again: the loop may be waiting for something later.
-      this.#wakeup.set();
-    });
+      } finally {
+        done();
+      }
+    };
+    inBackground(telling(), (error) => this.parts.log.failure(error));
+  }
+
+  /** Publishes what was noticed of containers. */
+  #tell(news: readonly (OutageChange | OddAnswersChange | RefusedRequestChange)[]): void {
+    if (news.length === 0) return;
+    const at = Date.now();
+    this.#publish(
+      withChanges(
+        this.#state,
+        news.map((change) => ({ ...change, at })),
+      ),
+    );
   }
 
   /** Reads what HAProxy noticed of the containers' answers. A failure is logged. */
   async #observe(): Promise<void> {
     try {
-      const news = await this.#observations.look(this.#applied);
-      const at = Date.now();
-      if (news.length === 0) return;
-      this.#publish(
-        withChanges(
-          this.#state,
-          news.map((change) => ({ ...change, at })),
-        ),
-      );
+      this.#tell(await this.#observations.look(this.#applied));
     } catch (error) {
       // HAProxy does not run, or is just starting.
       if (!(error instanceof GatewayError)) this.parts.log.failure(error);
@@ -690,6 +759,12 @@ export class Gateway {
     return (
       files === undefined || model?.services.every(isForwarded) === true || hasWaitingRooms(files)
     );
+  }
+
+  /** What is served, or is to be. */
+  get #known(): Model {
+    const { applied, desired } = this.#state;
+    return applied ?? desired ?? EMPTY_MODEL;
   }
 
   /** What is served. */

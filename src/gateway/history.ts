@@ -1,10 +1,15 @@
 // Keeps the last changes as the log tells them, for those who ask later or want to hear of new ones.
 
 import type { LogFields } from "../lib/log.ts";
-import type { Way } from "./state.ts";
+import { OUTAGE_EVENTS, type Way } from "./state.ts";
 
 /** How many changes are kept. */
 const KEPT = 1_000;
+/**
+ * Of these so many at most are about servers that are down or up again: a network that comes and goes, with
+ * hundreds of servers in it, leaves room for what else happened.
+ */
+const KEPT_OF_OUTAGES = 300;
 
 /** A change as it was told. */
 export interface Told {
@@ -28,6 +33,8 @@ export interface Entry extends Told {
 /** The last changes. Who reads slowly misses the oldest, and holds up nobody. */
 export class History {
   #entries: Entry[] = [];
+  /** How many of them are about servers that are down or up again. */
+  #outages = 0;
   #last = 0;
   #news = Promise.withResolvers<void>();
 
@@ -37,15 +44,20 @@ export class History {
   /** @param at in milliseconds since 1970 */
   add(told: Told, at: number): void {
     this.#entries.push({ ...told, number: ++this.#last, at });
-    if (this.#entries.length > KEPT) this.#entries.shift();
+    if (isOutage(told)) this.#outages++;
+    if (this.#outages > KEPT_OF_OUTAGES) this.#drop(this.#entries.findIndex(isOutage));
+    if (this.#entries.length > KEPT) this.#drop(0);
     this.#news.resolve();
     this.#news = Promise.withResolvers();
   }
 
   /** The changes after the one with this number, the oldest first; all for 0. */
   after(number: number): readonly Entry[] {
-    const first = this.#entries[0]?.number ?? 1;
-    return this.#entries.slice(Math.max(0, number + 1 - first));
+    return this.#entries.slice(this.#entries.findLastIndex((each) => each.number <= number) + 1);
+  }
+
+  #drop(index: number): void {
+    for (const gone of this.#entries.splice(index, 1)) if (isOutage(gone)) this.#outages--;
   }
 
   /** The number of the newest change; 0 if there was none yet. */
@@ -57,4 +69,8 @@ export class History {
   get news(): Promise<void> {
     return this.#news.promise;
   }
+}
+
+function isOutage({ fields: { event } }: Told): boolean {
+  return OUTAGE_EVENTS.some((each) => each === event);
 }

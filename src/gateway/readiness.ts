@@ -1,17 +1,15 @@
-// Warns of containers that are routed and do not answer, after a while: many are slow to start.
+// Finds containers that are routed and do not answer, after a while: many are slow to start.
 
 import { describeCheck, type Asked } from "./checks.ts";
 import { labelsOf } from "../routing/intent.ts";
-import { readStats, type ServerStats } from "../haproxy/runtime/stats.ts";
+import { statsReader, type ServerStats } from "../haproxy/runtime/stats.ts";
 import type { Runtime } from "../haproxy/runtime/runtime.ts";
-import type { Logger } from "../lib/log.ts";
-import type { Model, Server } from "../model.ts";
+import type { Model, Server, Service } from "../model.ts";
+import { routeOf } from "./report.ts";
+import type { OutageChange } from "./state.ts";
 
 /** How long after a container was routed a warning is due, in milliseconds: most start faster. */
 const WARN_AFTER = 10_000;
-
-/** For so many containers it costs less to read the servers of all backends than those of each. */
-const MANY = 50;
 
 export class Readiness {
   /** When each container was routed, in milliseconds since 1970, by its ID. The first one is the oldest. */
@@ -25,7 +23,6 @@ export class Readiness {
   constructor(
     private readonly runningName: (backend: string) => string,
     private readonly ask: Runtime["ask"],
-    private readonly log: Logger,
     private readonly labelPrefix: string,
   ) {}
 
@@ -44,17 +41,19 @@ export class Readiness {
   }
 
   /**
-   * Warns of containers that should answer by now and never did.
+   * Finds the containers that should answer by now and never did.
    * @throws GatewayError `haproxy` if HAProxy cannot be asked; the rest is due again after a while
    */
-  async look({ services }: Model): Promise<void> {
+  async look({ services }: Model): Promise<OutageChange[]> {
+    const changes: OutageChange[] = [];
     const due = [...this.#routedAt].filter(([, routedAt]) => Date.now() - routedAt >= WARN_AFTER);
     const ids = new Set(due.map(([id]) => id));
     // At once and not at the end: a container may be routed again meanwhile.
     for (const id of ids) this.#routedAt.delete(id);
     const isDue = ({ id, disabled }: Server): boolean => ids.has(id) && !disabled;
-    const readStatsOf = this.#statsReader(ids.size > MANY);
-    for (const { name, backend, servers, settings } of services) {
+    const readStatsOf = statsReader(this.ask, ids.size);
+    for (const service of services) {
+      const { name, backend, servers, settings } = service;
       if (!servers.some(isDue)) continue;
       const own = servers.filter(isDue);
       let stats: readonly ServerStats[];
@@ -69,39 +68,33 @@ export class Readiness {
         const addresses = candidates.map(addressOf);
         const seen = stats.filter(({ address }) => addresses.includes(address));
         if (seen.length > 0 && seen.every(hasNeverAnswered)) {
-          this.#warn(candidates, seen, { settings, prefix: labelsOf(name, this.labelPrefix) });
+          const asked = { settings, prefix: labelsOf(name, this.labelPrefix) };
+          changes.push(noAnswer(service, candidates, seen, asked));
         }
       }
     }
+    return changes;
   }
+}
 
-  /** Makes the function that reads the servers of a backend. @param atOnce whether it reads those of all */
-  #statsReader(atOnce: boolean): (backend: string) => Promise<readonly ServerStats[]> {
-    if (!atOnce) return (backend) => readStats(this.ask, backend);
-    let all: Map<string, ServerStats[]> | undefined;
-    return async (backend) => {
-      all ??= Map.groupBy(await readStats(this.ask), (server) => server.backend);
-      return all.get(backend) ?? [];
-    };
-  }
-
-  /** Warns of one container. @param servers its candidate ports @param seen how HAProxy has them */
-  #warn(servers: readonly Server[], seen: readonly ServerStats[], asked: Asked): void {
-    const { container = "", id = "" } = servers[0] ?? {};
-    const addresses = servers.map(addressOf).join(" or ");
-    const answering = seen.find(({ check }) => /^L[67]/.test(check));
-    const what =
-      answering === undefined
-        ? `does not answer at ${addresses} and gets no requests until it does: ` +
-          `is that its port? (label ${asked.prefix}port)`
-        : `gets no requests at ${addresses}: ${describeCheck(answering, asked)}`;
-    this.log.warn(`container ${container} ${what}`, {
-      event: "no answer",
-      container,
-      id,
-      server: addresses,
-    });
-  }
+/** Says that a container does not answer. @param servers its candidate ports @param seen how HAProxy has them */
+function noAnswer(
+  service: Service,
+  servers: readonly Server[],
+  seen: readonly ServerStats[],
+  asked: Asked,
+): OutageChange {
+  const { container = "", id = "" } = servers[0] ?? {};
+  const addresses = servers.map(addressOf).join(" or ");
+  const answering = seen.find(({ check }) => /^L[67]/.test(check));
+  const reason =
+    answering === undefined
+      ? `does not answer at ${addresses} and gets no requests until it does: ` +
+        `is that its port? (label ${asked.prefix}port)`
+      : `gets no requests at ${addresses}: ${describeCheck(answering, asked)}`;
+  const since = Date.now() - Math.max(...seen.map((each) => each.since)) * 1000;
+  const route = routeOf(service);
+  return { event: "no answer", route, server: addresses, container, id, reason, since, left: "" };
 }
 
 /** Whether a server has been down from the start. One that broke down later is another matter. */

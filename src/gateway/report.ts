@@ -8,12 +8,14 @@ import { listDifference } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
 import { ABOUT_TO_START, isForwarded, type Model, type Server, type Service } from "../model.ts";
 import { nameOf } from "../lib/places.ts";
+import { formatDuration } from "../lib/text.ts";
 import {
   changesSince,
   type CertificateChange,
   type Change,
   type HoldChange,
   type OddAnswersChange,
+  type OutageChange,
   type RouteChange,
   type State,
   type Way,
@@ -177,6 +179,7 @@ export function lineOf(change: Change, labelPrefix: string): ChangeLine {
     return { level: "info", message, fields: { event, client } };
   }
   if ("certificate" in change) return certificateLine(change);
+  if ("since" in change) return outageLine(change);
   if (!("container" in change)) {
     const { event, route, way } = change;
     const message = `${event}: ${HOLD_MEANING[event](route)}`;
@@ -226,6 +229,32 @@ function certificateLine({ event, certificate, names, way }: CertificateChange):
     message,
     fields: { event, names, source, issuer, until },
     ...wayOf(way),
+  };
+}
+
+function outageLine(change: OutageChange): LogLine {
+  const { event, route, server, container, id, reason, since, seconds, left } = change;
+  const told = {
+    event,
+    route,
+    server,
+    container,
+    id,
+    ...(reason === "" ? {} : { reason }),
+    ...(left === "" ? {} : { left }),
+    since: new Date(since).toISOString(),
+    ...(seconds === undefined ? {} : { seconds }),
+  };
+  if (event === "no answer") {
+    return { level: "warn", message: `container ${container} ${reason}`, fields: told };
+  }
+  const down =
+    seconds === undefined ? "it was down for a moment" : `after ${formatDuration(seconds)}`;
+  const details = [`container ${container}`, event === "up" ? down : reason, left].filter(Boolean);
+  return {
+    level: event === "up" ? "info" : "warn",
+    message: `${event} ${route} -> ${server} (${details.join(", ")})`,
+    fields: told,
   };
 }
 

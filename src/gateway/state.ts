@@ -47,6 +47,27 @@ export interface HoldChange {
   readonly way?: Way;
 }
 
+/** A server answers no more; it answers again; it has never answered since it is routed. */
+export const OUTAGE_EVENTS = ["down", "up", "no answer"] as const;
+
+/** What HAProxy's checks found of a container that gets requests. */
+export interface OutageChange {
+  readonly event: (typeof OUTAGE_EVENTS)[number];
+  readonly route: string;
+  /** `address:port`, with several ports if it may be any of them. */
+  readonly server: string;
+  readonly container: string;
+  readonly id: string;
+  /** Why, and with `no answer` what to do. Empty: that is not known, or it answers. */
+  readonly reason: string;
+  /** Since when that is so, in milliseconds since 1970. */
+  readonly since: number;
+  /** How long it was down, in seconds; undefined: that is not known, or it is. */
+  readonly seconds?: number | undefined;
+  /** How many containers of the service are up, and what that means; empty: there is nothing to say. */
+  readonly left: string;
+}
+
 /** What HAProxy noticed of the answers of a container. */
 export interface OddAnswersChange {
   readonly event: "odd answers";
@@ -82,6 +103,7 @@ interface ReloadChange {
 export type Change = (
   | RouteChange
   | HoldChange
+  | OutageChange
   | OddAnswersChange
   | RefusedRequestChange
   | CertificateChange

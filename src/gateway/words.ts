@@ -13,6 +13,9 @@ const BACKEND = /\b(?:backend|proxy) ('?)([^\s'"]+)\1(?![^\s,])/gi;
 const LEFT =
   /\.? (\d+) active and (\d+) backup servers (?:left|online)\.(?: Running on backup\.)?(?: \d+ sessions (?:active|requeued), .*)?$/;
 
+/** That a server is up or down, by its checks. */
+const OUTAGE = /^(?:Backup )?Server ([^\s/]+)\/(\S+) is (?:UP|DOWN), reason: /;
+
 /** HAProxy measures each hash when it starts (3.4), and names the line of its own file. */
 const SLOW_HASH =
   /^(?:config : )?parsing \[[^\]]*\]: the hash algorithm used for this password takes (\d+) milliseconds to verify.*$/;
@@ -66,6 +69,13 @@ export class Words {
         const service = known.get(name);
         return service === undefined ? found : routeOf(service);
       });
+  }
+
+  /** Whether it says that a server of a container is up or down. Of servers of a template's own HAProxy alone tells. */
+  isOutage(message: string, { services }: Model): boolean {
+    const [, backend = "", name = ""] = OUTAGE.exec(message) ?? [];
+    const known = this.#services.get(services, (all) => this.#byBackend(all));
+    return known.get(backend)?.servers.some((server) => server.name === name) === true;
   }
 
   #byBackend(services: readonly Service[]): ByBackend {

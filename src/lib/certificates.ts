@@ -34,7 +34,7 @@ export interface KeyPair {
 /** So long before its end a certificate ends soon, in milliseconds; of one with a short life a third. */
 const SOON = 7 * 24 * 3_600_000;
 
-/** Whether a certificate ends soon: it should have been renewed by now. @param now in ms since 1970 */
+/** Whether a certificate, or a list of revoked ones, ends soon: there should be a new one. @param now in ms since 1970 */
 export function endsSoon(
   { notBefore, notAfter }: Pick<KeyPair, "notBefore" | "notAfter">,
   now: number,

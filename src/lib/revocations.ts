@@ -1,4 +1,4 @@
-// Reads lists of revoked certificates in PEM: whose they are, and until when they count.
+// Reads lists of revoked certificates in PEM, and who signs such: whose they are, and until when they count.
 
 import { X509Certificate } from "node:crypto";
 import {
@@ -28,10 +28,20 @@ interface Signer {
   readonly key: string;
 }
 
-/** A list of what somebody has revoked. */
-interface RevocationList extends Signer {
-  /** When the next one is due and this one counts no more, in milliseconds since 1970; undefined: never. */
-  readonly until: number | undefined;
+/** From when until when something counts, in milliseconds since 1970. */
+interface Validity {
+  readonly notBefore: number;
+  /** Infinity: for ever. */
+  readonly notAfter: number;
+}
+
+/** A list of what somebody has revoked. It counts until the next one is due. */
+interface RevocationList extends Signer, Validity {}
+
+/** Somebody who signs the certificates of clients, and for how long their own one counts. */
+export interface Authority extends Signer, Validity {
+  /** For how long the list of what they have revoked counts; undefined: there is none. */
+  readonly list: Validity | undefined;
 }
 
 /**
@@ -48,24 +58,20 @@ export function parseRevocations(text: string): { text: string } | { problem: st
 }
 
 /**
- * What keeps out whoever has a certificate: with such lists, OpenSSL wants one that counts of everybody in the
- * chain (`X509_V_FLAG_CRL_CHECK_ALL`, which HAProxy sets). Of several lists of one the newest counts.
+ * Who signs the certificates of clients, each with their list of what is revoked. Of several lists of one the newest
+ * counts.
  * @param authorities the certificates of those who sign, in PEM
- * @param lists their lists, in PEM
+ * @param lists their lists, in PEM; empty: nobody looks
  */
-export function outdated(
-  authorities: string,
-  lists: string,
-): readonly (Signer & { readonly until: number })[] {
+export function authoritiesIn(authorities: string, lists: string): readonly Authority[] {
   const found = bytesOf(lists).flatMap(readList);
-  const untilOf = ({ key }: Signer): number =>
-    found
-      .filter((list) => list.key === key)
-      .reduce((last, { until = Infinity }) => Math.max(last, until), -Infinity);
-  return (authorities.match(CERTIFICATE) ?? [])
-    .flatMap(readSigner)
-    .map((signer) => ({ ...signer, until: untilOf(signer) }))
-    .filter(({ until }) => until !== Infinity);
+  return (authorities.match(CERTIFICATE) ?? []).flatMap(readSigner).map((signer) => {
+    const [newest] = found
+      .filter(({ key }) => key === signer.key)
+      .toSorted((a, b) => b.notAfter - a.notAfter);
+    const list = newest && { notBefore: newest.notBefore, notAfter: newest.notAfter };
+    return { ...signer, list };
+  });
 }
 
 function bytesOf(text: string): Buffer[] {
@@ -88,20 +94,27 @@ function signedPart(bytes: Buffer): Sequence | undefined {
 function readList(bytes: Buffer): RevocationList[] {
   const fields = signedPart(bytes)?.valueBlock.value ?? [];
   // A version may come first.
-  const [, issuer, , next] = fields[0] instanceof Integer ? fields.slice(1) : fields;
-  const until =
-    next instanceof UTCTime || next instanceof GeneralizedTime ? +next.toDate() : undefined;
-  return issuer instanceof Sequence ? [{ ...toSigner(issuer), until }] : [];
+  const [, issuer, since, next] = fields[0] instanceof Integer ? fields.slice(1) : fields;
+  if (!(issuer instanceof Sequence)) return [];
+  const validity = { notBefore: timeOf(since) ?? 0, notAfter: timeOf(next) ?? Infinity };
+  return [{ ...toSigner(issuer), ...validity }];
+}
+
+function timeOf(value: AsnType | undefined): number | undefined {
+  return value instanceof UTCTime || value instanceof GeneralizedTime ? +value.toDate() : undefined;
 }
 
 /** Who somebody is in a certificate of its own (RFC 5280, section 4.1). */
-function readSigner(block: string): Signer[] {
-  const { result } = fromBER(new X509Certificate(block).raw);
+function readSigner(block: string): (Signer & Validity)[] {
+  const certificate = new X509Certificate(block);
+  const { result } = fromBER(certificate.raw);
   const [signed] = result instanceof Sequence ? result.valueBlock.value : [];
   const fields = signed instanceof Sequence ? signed.valueBlock.value : [];
   // A version may come first; it has a tag of its own.
   const [, , , , subject] = fields[0] instanceof Integer ? fields : fields.slice(1);
-  return subject instanceof Sequence ? [toSigner(subject)] : [];
+  if (!(subject instanceof Sequence)) return [];
+  const [notBefore, notAfter] = [certificate.validFrom, certificate.validTo].map(Date.parse);
+  return [{ ...toSigner(subject), notBefore: notBefore ?? 0, notAfter: notAfter ?? Infinity }];
 }
 
 function toSigner(name: Sequence): Signer {

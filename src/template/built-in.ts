@@ -43,6 +43,7 @@ import tcpProfile from "../../templates/tcp-profile.hbs" with { type: "text" };
 import profile from "../../templates/profile.hbs" with { type: "text" };
 import path from "../../templates/path.hbs" with { type: "text" };
 import waiting from "../../templates/waiting.hbs" with { type: "text" };
+import times from "../../templates/times.hbs" with { type: "text" };
 import wildcards from "../../templates/wildcards.hbs" with { type: "text" };
 
 export const TEMPLATE_NAMES = ["path", "host"] as const;
@@ -87,6 +88,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   rules,
   tcp,
   "tcp-profile": tcpProfile,
+  times,
   tls,
   "to-https": toHttps,
   trusted,

@@ -3,6 +3,7 @@
 import { ListCache } from "../lib/weak-cache.ts";
 import { isForwarded, speaksFastCgi, type Model, type Server, type Service } from "../model.ts";
 import { shared } from "../lib/lists.ts";
+import { NOTING } from "../lib/times.ts";
 import { compare, compareVersions } from "../lib/text.ts";
 import { isWildcard, nameOf, wildcardKey } from "../lib/places.ts";
 import { containerNames, routeNames, type AccessLogOptions } from "./access-log.ts";
@@ -204,6 +205,8 @@ export interface Context {
   readonly haproxy: HaproxyContext;
   /** Names of backends without servers, for services to come. */
   readonly spares: readonly string[];
+  /** How it is noted how long answers take. */
+  readonly times: typeof NOTING;
   /** Counts the cookies of an answer that are put back one by one: HAProxy before 3.0 needs that. */
   readonly cookies: readonly number[];
   readonly Time: string;
@@ -266,6 +269,7 @@ export function toContext(
     options,
     haproxy,
     spares: SPARE_NAMES,
+    times: NOTING,
     cookies: compareVersions(haproxy.version, "3.0") < 0 ? COOKIE_COUNT : [],
     names:
       options.accessLog === false

@@ -7,6 +7,9 @@ import { renew } from "../../src/api/renewal.ts";
 import type { CertificateState, Service } from "../../src/model.ts";
 import { chooseCertificates } from "../../src/routing/certificates.ts";
 import { route } from "../../src/routing/routing.ts";
+import { withFiles } from "../../src/routing/settings/files.ts";
+import { Authority } from "../lab/authority.ts";
+import { labels } from "../lab/labels.ts";
 import { certificate, container, failureOf, HOST, ROUTING, snapshot } from "../lab/make.ts";
 
 const NOW = Date.parse("2026-11-29T12:00:00Z");
@@ -89,7 +92,73 @@ describe("the rows", () => {
       "none",
     ]);
     const none = certificatesDocument(https({ options: undefined }), services("a.org"), NOW);
-    expect(none).toEqual({ https: false, certificates: [], warnings: [] });
+    expect(none).toEqual({ https: false, certificates: [], authorities: [], warnings: [] });
+  });
+});
+
+describe("who signs the certificates of clients", () => {
+  const DAY = 86_400_000;
+  const now = Date.now();
+
+  /** The rows of routes whose label names these files. */
+  function rows(ca: string, crl: string | undefined, at = now, hosts = "shop.example.com") {
+    const names = { mtls: "required", "mtls.ca": "/ca", ...(crl && { "mtls.crl": "/crl" }) };
+    const web = container("web", { labels: labels({ host: hosts, ...names }) });
+    const { services: asking } = withFiles(
+      route(snapshot([web]), HOST, ROUTING),
+      (path) => ({ text: path === "/ca" ? ca : (crl ?? "") }),
+      "gateway.",
+    );
+    return certificatesDocument(https(), asking, at).authorities;
+  }
+
+  /** Whether each keeps everybody out, and what is wrong. */
+  function problem(...about: Parameters<typeof rows>) {
+    return rows(...about).map((row) => [
+      row.refused,
+      row.problem.replace(/on \S+?(?=[,:])/, "on DAY"),
+    ]);
+  }
+
+  test("is told once, with all routes, what is wrong first", async () => {
+    const [staff, short] = [await Authority.make("Staff"), await Authority.make("Short", 5)];
+    const told = rows(staff.root + short.root, undefined, now, "a.org,b.org");
+    expect(told.map(({ name, daysLeft, refused }) => [name, daysLeft, refused])).toEqual([
+      ["Tests Short", 4, false],
+      ["Tests Staff", 399, false],
+    ]);
+    expect(told[1]).toMatchObject({
+      routes: ["https://a.org/", "https://b.org/"],
+      path: "/ca",
+      revoked: "",
+      nextList: null,
+      problem: "",
+    });
+    expect(told[0]?.problem).toMatch(
+      /^it ends on \d{4}-..-..: put the certificate of its successor beside it into \/ca, and have/,
+    );
+  });
+
+  test("and does not count any more, or soon will not", async () => {
+    const [staff, old] = [await Authority.make("Staff"), await Authority.make("Old", -1)];
+    const out = "so nobody with a certificate of it gets in";
+    expect(problem(old.root, undefined)).toEqual([
+      [true, `it expired on DAY, ${out}: put the certificate of its successor into /ca`],
+    ]);
+    const lists = await staff.revoked();
+    expect(problem(staff.root, lists)).toEqual([[false, ""]]);
+    const make = "have it make a new one for /crl";
+    expect(problem(staff.root, lists, now + 31 * DAY)).toEqual([
+      [true, `its list of what is revoked expired on DAY, ${out}: ${make}`],
+    ]);
+    expect(problem(staff.root, lists, now + 24 * DAY)).toEqual([
+      [false, `its list of what is revoked ends on DAY: ${make}`],
+    ]);
+    // One that is made each day is as it should be.
+    expect(problem(staff.root, await staff.revokedUntil(2))).toEqual([[false, ""]]);
+    expect(problem(staff.root, await (await Authority.make("Other")).revoked())).toEqual([
+      [true, `/crl has no list of it, ${out}: have it make one, and add that`],
+    ]);
   });
 });
 

@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { judgeCertificates } from "../../src/cli/doctor/certificates.ts";
 import { checkAuthority, checkNames } from "../../src/cli/doctor/authority.ts";
-import type { CertificateRow } from "../../src/api/certificates.ts";
+import type { AuthorityRow, CertificateRow } from "../../src/api/certificates.ts";
 import type { CheckDocument } from "../../src/api/self-check.ts";
 import { GatewayError } from "../../src/lib/errors.ts";
 import { makeCertificates } from "../e2e/certificates.ts";
@@ -121,8 +121,11 @@ const row = (name: string, more: Partial<CertificateRow> = {}): CertificateRow =
 });
 
 /** What is found of these. */
-const judge = (certificates: CertificateRow[], warnings: string[] = []) =>
-  judgeCertificates({ https: true, certificates, warnings });
+const judge = (
+  certificates: CertificateRow[],
+  warnings: string[] = [],
+  authorities: AuthorityRow[] = [],
+) => judgeCertificates({ https: true, certificates, authorities, warnings });
 
 test("certificates: what is wrong is told once", () => {
   expect(judge([row("a.org"), row("b.org", { daysLeft: 9 })])).toEqual({
@@ -142,4 +145,32 @@ test("certificates: what is wrong is told once", () => {
     ],
   });
   expect(judge([row("a.org", { daysLeft: -1, problem: "it is too old" })]).level).toBe("failure");
+});
+
+test("certificates: those who sign the ones of clients", () => {
+  const staff: AuthorityRow = {
+    name: "Staff CA",
+    routes: ["https://a.org/", "https://b.org/", "https://c.org/", "https://d.org/"],
+    path: "/ca",
+    notAfter: "2027-01-01T00:00:00.000Z",
+    daysLeft: 30,
+    revoked: "",
+    nextList: null,
+    problem: "",
+    refused: false,
+  };
+  const of = (more: Partial<AuthorityRow>) =>
+    judge([row("a.org", { daysLeft: 9 })], [], [{ ...staff, ...more }]);
+  expect(of({}).lines).toEqual([
+    "each host has one, and the first ends in 9 days; clients show those of Staff CA",
+  ]);
+  expect(of({ problem: "it ends soon" })).toEqual({
+    level: "warning",
+    lines: [
+      "not all is right with them",
+      "Staff CA, for clients of https://a.org/, https://b.org/, https://c.org/ and 1 more: it ends soon",
+      "explain https://HOST tells more",
+    ],
+  });
+  expect(of({ problem: "it has expired", refused: true }).level).toBe("failure");
 });

@@ -6,7 +6,16 @@ import { sorted, trafficBetween, type Column } from "../../src/cli/top/traffic.t
 
 function row(backend: string, rest: Partial<RouteRow> = {}): RouteRow {
   const counted = { requests: 0, errors: 0, current: 0, queued: 0, meanTime: 0, longestTime: 0 };
-  return { route: `/${backend}`, backend, waiting: false, servers: [], ...counted, ...rest };
+  const times = { p50Time: null, p95Time: null };
+  return {
+    route: `/${backend}`,
+    backend,
+    waiting: false,
+    servers: [],
+    ...counted,
+    ...times,
+    ...rest,
+  };
 }
 
 function server(state: string): RouteRow["servers"][number] {
@@ -17,10 +26,10 @@ describe("between two looks", () => {
   test("requests and errors are those of a second", () => {
     const [found] = trafficBetween(
       [row("a", { requests: 100, errors: 2 })],
-      [row("a", { requests: 150, errors: 7, current: 3, meanTime: 12, longestTime: 90 })],
+      [row("a", { requests: 150, errors: 7, current: 3, p50Time: 12, longestTime: 90 })],
       2,
     );
-    expect(found).toMatchObject({ requests: 25, errors: 2.5, current: 3, meanTime: 12 });
+    expect(found).toMatchObject({ requests: 25, errors: 2.5, current: 3, p50Time: 12 });
   });
 
   test("after a reload HAProxy counts from the start again", () => {
@@ -62,6 +71,7 @@ test.each<[Column, boolean, string]>([
   ["e", false, "/a /b /c"],
   ["c", false, "/c /a /b"],
   ["t", false, "/b /c /a"],
+  ["p", false, "/c /b /a"],
   ["m", false, "/a /c /b"],
   ["u", false, "/c /a /b"],
   ["n", false, "/a /b /c"],
@@ -69,9 +79,16 @@ test.each<[Column, boolean, string]>([
 ])("sorted by %s, reversed: %j", (column, isReversed, order) => {
   const before = [row("c"), row("a"), row("b")];
   const after = [
-    row("c", { requests: 1, current: 9, meanTime: 5, longestTime: 5, servers: [server("up")] }),
-    row("a", { requests: 2, errors: 1, current: 2, meanTime: 1, longestTime: 9 }),
-    row("b", { requests: 3, current: 1, meanTime: 9, longestTime: 1 }),
+    row("c", {
+      requests: 1,
+      current: 9,
+      p50Time: 5,
+      p95Time: 6,
+      longestTime: 5,
+      servers: [server("up")],
+    }),
+    row("a", { requests: 2, errors: 1, current: 2, p50Time: null, longestTime: 9 }),
+    row("b", { requests: 3, current: 1, p50Time: 9, p95Time: 5, longestTime: 1 }),
   ];
   const rows = sorted(trafficBetween(before, after, 1), column, isReversed);
   expect(rows.map(({ route }) => route).join(" ")).toBe(order);

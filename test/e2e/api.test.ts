@@ -63,12 +63,15 @@ let answering: Bun.Server<undefined>;
 /** Ends each connection once it has a request. */
 let breaking: Server;
 let certs: string;
+let files: string;
 
 beforeAll(async () => {
   stage = new Stage();
   certs = gatewayDir();
   const authority = await Authority.make();
   place(join(certs, "blog.pem"), (await authority.issue(["blog.example.com"])).both);
+  files = gatewayDir();
+  place(join(files, "staff.pem"), authority.root);
   answering = Bun.serve({ hostname: "127.0.0.5", port: 8000, fetch: () => new Response("hello") });
   breaking = createServer((socket) => socket.on("data", () => socket.destroy()));
   await new Promise<void>((resolve) => breaking.listen(8000, "127.0.0.8", resolve));
@@ -79,6 +82,13 @@ beforeAll(async () => {
   stage.set("shop-2", { ...shop, ip: "127.0.0.6", labels: host, status: "restarting" });
   stage.set("cron-1", { image: "acme/cron:1", ip: "127.0.0.7", port: 5432 });
   const other = { "gateway.path": "/zine", "gateway.route.b.host": "shop.example.com" };
+  const staff = { "gateway.mtls": "required", "gateway.mtls.ca": join(files, "staff.pem") };
+  stage.set("staff-1", {
+    image: "acme/staff:1",
+    ip: "127.0.0.5",
+    port: 8000,
+    labels: { "gateway.host": "staff.example.com", ...staff },
+  });
   stage.set("zine-1", { image: "acme/zine:1", ip: "127.0.0.5", port: 8000, labels: other });
 });
 
@@ -109,14 +119,38 @@ async function startServing(
   return gateway;
 }
 
+function serveWeakly(): Bun.Server<undefined> {
+  return Bun.serve({ hostname: "127.0.0.9", port: 8000, fetch: () => new Response("weak") });
+}
+
+/** A container that answers, stops, and answers again. */
+async function goesDownAndUp(gateway: Gateway): Promise<void> {
+  const first = serveWeakly();
+  stage.start("weak-1", { image: "acme/weak:1", ip: "127.0.0.9", port: 8000 });
+  await gateway.until(async () => expect((await gateway.get("/acme/weak/")).status).toBe(200));
+  await first.stop(true);
+  await gateway.logged(/^down \/acme\/weak -> .*does not answer, there is no other, so /);
+  const second = serveWeakly();
+  await gateway.logged(/^up \/acme\/weak -> .*, after \d+ s\)$/);
+  stage.end("weak-1");
+  await second.stop(true);
+}
+
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let gateway: Gateway;
   beforeAll(async () => {
     const https = `--listen-https=127.0.0.1:${await freePort()}`;
     const admin = `--admin=127.0.0.1:${await freePort()}`;
     const log = `--access-log=json:${join(gatewayDir(), "access.log")}`;
-    gateway = await startServing(version, [`--certs=${certs}`, https, admin, log]);
+    gateway = await startServing(version, [
+      `--certs=${certs}`,
+      `--label-files=${files}`,
+      https,
+      admin,
+      log,
+    ]);
     await gateway.logged(/^routed \/acme\/broken/);
+    await goesDownAndUp(gateway);
     await gateway.until(async () => {
       await gateway.get("/acme/broken/x?secret", { method: "POST" });
       const { failures } = (await (await ask(gateway, "/v1/failures")).json()) as FailuresDocument;
@@ -159,6 +193,9 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const row = rowOf(await stateOf(gateway), "/zine");
     expect(row.requests - before).toBe(3);
     expect(row.servers[0]).toMatchObject({ container: "zine-1", state: "up" });
+    // Within that time half of them had the headers of their answers, and nearly all.
+    expect(row.p50Time).toBeGreaterThanOrEqual(0);
+    expect(row.p95Time).toBeGreaterThanOrEqual(row.p50Time ?? Infinity);
   });
 
   test("a change is told with how HAProxy got it, also to who listens", async () => {
@@ -205,7 +242,13 @@ async function stateOf(gateway: Gateway): Promise<State> {
 const DOCKERS_GROUP = 54_321;
 
 interface State {
-  routes: { route: string; requests: number; servers: { container: string; state: string }[] }[];
+  routes: {
+    route: string;
+    requests: number;
+    p50Time: number | null;
+    p95Time: number | null;
+    servers: { container: string; state: string }[];
+  }[];
 }
 
 function rowOf(state: State, route: string): State["routes"][number] {

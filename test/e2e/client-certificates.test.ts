@@ -25,6 +25,7 @@ import { labDir } from "../lab/leftovers.ts";
 import { freePort } from "../lab/ports.ts";
 import { openssl, requestTls, type TlsAnswer, type TlsRequest } from "../lab/tls-client.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
+import { runToEnd } from "./program.ts";
 
 setDefaultTimeout(60_000);
 
@@ -222,6 +223,39 @@ describe.each(haproxyVersions())(`client certificates, ${testFlavour()}, HAProxy
     await served(WIKI, undefined, 403);
     await served(SHOP, alice);
     expect(reloads()).toBe(2);
+  });
+
+  test("who has one of somebody who has expired, or whose list has, is not let in, and the doctor says so", async () => {
+    const [old, late] = [await Authority.make("Old", -1), await Authority.make("Late")];
+    place(join(files, "old.pem"), old.root);
+    place(join(files, "late.pem"), late.root);
+    place(join(files, "lists.pem"), await late.revokedUntil(-0.5));
+    await start();
+    await run(engine, "acme/shop:1", { labels: asking(SHOP, "old.pem") });
+    const lists = { "gateway.mtls.crl": join(files, "lists.pem") };
+    await run(engine, "acme/shop:1", { labels: { ...asking(WIKI, "late.pem"), ...lists } });
+    await run(engine, "acme/shop:1", { labels: asking(PLAIN) });
+    await served(PLAIN, alice);
+    expect(await status(SHOP, await old.issue(["carol"]))).toBe(REFUSED);
+    expect(await status(WIKI, await late.issue(["dave"]))).toBe(REFUSED);
+    await gateway.logged(/old\.pem": Tests Old expired on /);
+    await gateway.logged(/lists\.pem": its list of Tests Late expired on /);
+    const socket = join(gateway.dir, "haproxy.gateway.sock");
+    const { stdout } = await runToEnd(["doctor", `--gateway=${socket}`]);
+    const out = "so nobody with a certificate of it gets in: ";
+    expect(stdout).toContain("failure  Certificates: not all is right with them\n");
+    expect(stdout).toMatch(
+      new RegExp(`Tests Old, for clients of https://${SHOP}/: it expired on .*, ${out}put `),
+    );
+    expect(stdout).toMatch(
+      new RegExp(
+        `Tests Late, for clients of https://${WIKI}/: its list of what is revoked expired on .*, ${out}have `,
+      ),
+    );
+    expect(stdout).not.toContain("Staff");
+
+    place(join(files, "lists.pem"), await late.revoked());
+    await served(WIKI, await late.issue(["dave"]));
   });
 
   test("files that change count at once, for who is connected too, without a reload", async () => {

@@ -1,9 +1,11 @@
 // What HAProxy itself says: of what it was told to do it is for debugging, of an outage a warning.
 
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { join } from "node:path";
 import { freePort, startApp, type App } from "../lab/app.ts";
 import { haproxyVersions } from "../lab/haproxy.ts";
 import { labels } from "../lab/labels.ts";
+import { startExternal } from "./external.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
@@ -72,12 +74,16 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { port } = app;
     await app.stop();
     const down = await gateway.logged(
-      /^haproxy: container one \(\/\S+\) is DOWN: its port does not/,
+      /^down \/\S+ -> \S+ \(container one, its port does not answer, /,
     );
     expect(down.level).toBe("warn");
     app = await startApp({ port });
-    const up = await gateway.logged(/^haproxy: container one \(\/\S+\) is UP: its port answers/);
+    const up = await gateway.logged(/^up \/\S+ -> \S+ \(container one, after \d+ s, /);
     expect(up.level).toBe("info");
+    // HAProxy's own words are for debugging.
+    const own = gateway.lines().filter(({ message }) => /^haproxy: .* is (DOWN|UP)/.test(message));
+    expect(own.map(({ level }) => level)).toEqual(own.map(() => "debug"));
+    expect(own.length).toBeGreaterThan(1);
   });
 
   function start(name: string, image = "foo"): void {
@@ -86,6 +92,29 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
   function reaches(name: string, state: string | undefined): Promise<void> {
     return gateway.until(async () => expect(await stateOf(gateway, name)).toBe(state));
+  }
+});
+
+test("that a container stops answering is told where somebody else runs HAProxy, too", async () => {
+  const [version = "3.4"] = haproxyVersions();
+  const stage = new Stage();
+  const app = await startApp();
+  try {
+    const { options } = await startExternal(version, stage.dockerHost);
+    const flags = ["--master-socket", join(options.dir, "master.sock")];
+    const gateway = await startGateway({ ...options, dockerHost: stage.dockerHost, flags });
+    stage.start("one", { image: "foo", ip: app.address, port: app.port });
+    await gateway.answers("/foo/", 200);
+    await app.stop();
+    const { level } = await gateway.logged(/^down \/foo -> \S+ \(container one, its port does not/);
+    expect(level).toBe("warn");
+    const again = await startApp({ port: app.port });
+    await gateway.logged(/^up \/foo -> \S+ \(container one, after \d+ s\)$/);
+    await again.stop();
+  } finally {
+    closeGateways();
+    await stage.stop();
+    await app.stop();
   }
 });
 
@@ -108,10 +137,10 @@ test("a container that does not answer after a while is a warning, one that does
     // It answers, but not what its check wants.
     const own = labels({ check: "/x", "check.status": "204" });
     stage.start("checked", { image: "checked", ip: app.address, port: app.port, labels: own });
-    // What answered and does no more is told by HAProxy itself.
+    // What answered and does no more is told otherwise.
     await Bun.sleep(BREAKS_AFTER_MS);
     await broken.stop();
-    await gateway.logged(/^haproxy: .*\bbreaks\b.* is DOWN/);
+    await gateway.logged(/^down \/breaks -> /);
     const { message, level } = await gateway.logged(/mute does not answer/);
     expect(level).toBe("warn");
     expect(message).toStartWith(`container mute does not answer at 127.0.0.1:${port} and gets no`);

@@ -365,28 +365,27 @@ describe("looking for containers that do not answer", () => {
     ["there is a bug", new TypeError("it is undefined"), "error: it is undefined"],
   ])("ends nothing where %s", async (_, error, line) => {
     await serving(WITH_SOCKET);
-    const ask = spyOn(played.runtime, "ask").mockImplementation(() => Promise.reject(error));
+    let isAway = true;
+    answerStats(() => (isAway ? Promise.reject(error) : Promise.resolve("")));
     await played.elapse(9_999);
     expect(played.log).not.toContain(line);
     await played.elapse(1);
     await until(() => played.log.includes(line));
-    ask.mockRestore();
+    isAway = false;
     played.source.change(web, shop);
     await until(() => "shop" in Object.groupBy(Object.keys(played.haproxy.servers), backendOf));
   });
 
   test("holds up no change as long as HAProxy gives no answer", async () => {
     await serving(WITH_SOCKET);
-    const ask = played.runtime.ask.bind(played.runtime);
     const never = Promise.withResolvers<string>();
     let looks = 0;
-    spyOn(played.runtime, "ask").mockImplementation((line) => {
-      if (!line.startsWith("show stat")) return ask(line);
+    answerStats(() => {
       looks++;
       return never.promise;
     });
     await played.elapse(10_000);
-    expect(looks).toBe(1);
+    await until(() => looks === 1);
     played.source.change(web, shop);
     await until(() => "shop" in Object.groupBy(Object.keys(played.haproxy.servers), backendOf));
   });
@@ -395,19 +394,52 @@ describe("looking for containers that do not answer", () => {
 
   test("tells of one that was never up", async () => {
     await serving(WITH_SOCKET);
-    spyOn(played.runtime, "ask").mockImplementation(() => Promise.resolve(stats));
+    answerStats(() => Promise.resolve(stats));
     await played.elapse(30_000);
-    expect(webWarnings()).toHaveLength(1);
+    expect(silent()).toHaveLength(1);
   });
 
   test("looks again after a while if HAProxy could not be asked", async () => {
     await serving(WITH_SOCKET);
-    const ask = spyOn(played.runtime, "ask").mockImplementation(() => Promise.reject(STUCK));
+    let [looks, answer] = [0, (): Promise<string> => Promise.reject(STUCK)];
+    answerStats(() => {
+      looks++;
+      return answer();
+    });
     await played.elapse(15_000);
-    expect([ask.mock.calls.length, webWarnings()]).toEqual([1, []]);
-    ask.mockImplementation(() => Promise.resolve(stats));
+    expect([looks, silent()]).toEqual([1, []]);
+    answer = () => Promise.resolve(stats);
     await played.elapse(15_000);
-    expect(webWarnings()).toHaveLength(1);
+    expect(silent()).toHaveLength(1);
+  });
+
+  test("looks for servers that went down every two seconds, and at once where HAProxy says so", async () => {
+    await serving(WITH_SOCKET);
+    const name = web.id.slice(0, 12);
+    let [looks, state] = [0, 2];
+    const ask = played.runtime.ask.bind(played.runtime);
+    spyOn(played.runtime, "ask").mockImplementation((line) => {
+      if (line !== "show info;show servers state") return ask(line);
+      looks++;
+      const fields = `1 web 1 ${name} 127.0.0.2 ${state} 0 1 1 5 6 3 4 6 0 0 0 - 8000 - 0`;
+      return Promise.resolve(`Pid: 1\n${fields}\n`);
+    });
+    await played.elapse(10_500);
+    expect(looks).toBeWithin(4, 6);
+    const down = () => played.gateway.state.changes.filter(({ event }) => event === "down");
+    expect(down()).toEqual([]);
+    state = 0;
+    const before = looks;
+    expect(
+      played.gateway.noticed(`Server web/${name} is DOWN, reason: Layer4 timeout.`),
+    ).toBeTrue();
+    expect(played.gateway.noticed("Server own/a is DOWN, reason: Layer4 timeout.")).toBeFalse();
+    await played.elapse(60);
+    await until(() => down().length === 1);
+    expect(looks).toBe(before + 1);
+    expect(down()).toMatchObject([{ container: "web", route: "/web" }]);
+    await played.elapse(10_000);
+    expect(looks).toBeWithin(before + 4, before + 7);
   });
 });
 
@@ -450,9 +482,17 @@ describe("looking at how containers answer", () => {
   });
 });
 
-/** The warnings about the container. */
-function webWarnings(): readonly string[] {
-  return played.log.filter((line) => line.startsWith("warn: container web does not answer"));
+/** Answers what is asked about servers. */
+function answerStats(answer: () => Promise<string>): void {
+  const ask = played.runtime.ask.bind(played.runtime);
+  spyOn(played.runtime, "ask").mockImplementation((line) =>
+    line.startsWith("show stat") ? answer() : ask(line),
+  );
+}
+
+/** What was told of containers that never answered. */
+function silent() {
+  return played.gateway.state.changes.filter(({ event }) => event === "no answer");
 }
 
 function backendOf(key: string): string {

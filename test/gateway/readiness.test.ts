@@ -6,21 +6,19 @@ import { route } from "../../src/routing/routing.ts";
 import type { Model } from "../../src/model.ts";
 import { useFakeClock } from "../lab/fake-clock.ts";
 import { at, container, HOST, ROUTING, snapshot } from "../lab/make.ts";
-import { listLogger } from "../lab/proxy.ts";
 
 const HEAD = "# pxname,svname,addr,status,lastchg";
 const DUE = 10_000;
 
 useFakeClock();
 let asked: string[];
-let log: string[];
 /** The states of servers in HAProxy, by their addresses; all others are up. */
 let states: Record<string, string>;
 let model: Model;
 let readiness: Readiness;
 
 beforeEach(() => {
-  [asked, log, states] = [[], [], {}];
+  [asked, states] = [[], {}];
   const ask = (line: string): Promise<string> => {
     asked.push(line);
     const [, , backend] = line.split(" ");
@@ -33,7 +31,7 @@ beforeEach(() => {
     const own = rows.filter(([name]) => backend === "-1" || name === backend);
     return Promise.resolve([HEAD, ...own.map((row) => row.join(","))].join("\n"));
   };
-  readiness = new Readiness(String, ask, listLogger(log), "gateway.");
+  readiness = new Readiness(String, ask, "gateway.");
 });
 
 /** Routes so many containers, each of a service of its own. */
@@ -49,10 +47,6 @@ function serve(count: number): void {
   readiness.note(containers.map(({ id }) => id));
 }
 
-function warned(): string[] {
-  return log.flatMap((line) => /container (\S+) does not answer/.exec(line)?.[1] ?? []);
-}
-
 test.each([
   [2, ["show stat app-0 4 -1", "show stat app-1 4 -1"]],
   [51, ["show stat -1 4 -1"]],
@@ -60,9 +54,11 @@ test.each([
   serve(count);
   states["172.17.1.2:8000"] = "DOWN";
   jest.advanceTimersByTime(DUE);
-  await readiness.look(model);
+  const changes = await readiness.look(model);
   expect(asked).toEqual(commands);
-  expect(warned()).toEqual(["app-1"]);
+  expect(changes).toMatchObject([
+    { event: "no answer", container: "app-1", route: "/app-1", since: Date.now() - 11_000 },
+  ]);
   expect(readiness.dueAt).toBeUndefined();
 });
 

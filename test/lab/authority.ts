@@ -56,11 +56,12 @@ export class Authority {
     return `${this.between.toString("pem")}\n`;
   }
 
-  static async make(name = "Test CA"): Promise<Authority> {
+  /** @param until when it ends, in days from now */
+  static async make(name = "Test CA", until = 400): Promise<Authority> {
     const [rootKeys, keys] = [await generate("ec"), await generate("ec")];
     const common = {
       notBefore: new Date(Date.now() - 400 * DAY),
-      notAfter: new Date(Date.now() + 400 * DAY),
+      notAfter: new Date(Date.now() + until * DAY),
       signingAlgorithm: ALGORITHMS.ec,
       extensions: [new BasicConstraintsExtension(true, undefined, true)],
     };
@@ -112,9 +113,14 @@ export class Authority {
 
   /** The lists of what the root and the one between have revoked, in PEM: these certificates. */
   async revoked(...issued: readonly Issued[]): Promise<string> {
+    return this.revokedUntil(30, ...issued);
+  }
+
+  /** The same, and these lists count for so many days from now. */
+  async revokedUntil(days: number, ...issued: readonly Issued[]): Promise<string> {
     const common = {
       thisUpdate: new Date(Date.now() - DAY),
-      nextUpdate: new Date(Date.now() + 30 * DAY),
+      nextUpdate: new Date(Date.now() + days * DAY),
       signingAlgorithm: ALGORITHMS.ec,
     };
     const entries = issued.map(({ chain }) => ({

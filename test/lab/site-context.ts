@@ -25,7 +25,9 @@ export function viewOfFiles(files: Files): SiteView {
       servers.push([`${backend}/${name}`, `${target.replace(/[[\]]/g, "")} ${on}`]);
     }
   }
-  const entries = Object.values(mapsOf(files)).flatMap((text) => text.split("\n").filter(Boolean));
+  const lines = Object.values(mapsOf(files)).flatMap((text) => text.split("\n"));
+  // Other maps have no keys of places.
+  const entries = lines.filter((line) => /^\S+\/ /.test(line));
   return join({ entries, servers });
 }
 

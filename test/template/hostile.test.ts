@@ -266,6 +266,8 @@ const OWN_LINES = [
   /^ {4}server [0-9a-f]{12}(?::route:[A-Za-z0-9_-]+)?(?::\d+)? 172\.17\.0\.2:\d+ check(?: backup)?(?: weight \d+)?(?: maxconn \d+)? # c\d+$/,
 ];
 const MAP_LINES = [
+  // A bucket of times.
+  /^\d+:\d+ ~\d+$/,
   // Where bytes go: a port, and perhaps a name of TLS or the labels of a wildcard.
   new RegExp(
     `^:\\d+(?:=[a-z0-9_.-]+|/(?:[a-z0-9_-]+\\.)*) ${BACKEND}(?:~[\\w-]{12}~(?:allow~)?(?:deny~)?)?$`,

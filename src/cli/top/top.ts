@@ -28,7 +28,7 @@ export const topCommand: Command = {
     ...ASK_FLAGS,
   },
   examples: [
-    ["docker-api-gateway top", "until q; a letter sorts by a column: r e c t m u n"],
+    ["docker-api-gateway top", "until q; a letter sorts by a column: r e c t p m u n"],
     ["docker-api-gateway top --json | jq '.[] | select(.errors > 0)'", "what has errors now"],
   ],
   async run({ values }, io) {
@@ -160,22 +160,39 @@ function draw(
 /** The table. @param columns the width of the terminal */
 function tableOf(rows: readonly Traffic[], columns: number): string {
   if (rows.length === 0) return "Nothing is served.\n";
-  const head = ["REQ/S", "5XX/S", "NOW", "MEAN MS", "MAX MS", "UP", "ROUTE"];
+  const head = ["REQ/S", "5XX/S", "NOW", "P50 MS", "P95 MS", "MAX MS", "UP", "ROUTE"];
   const cells = rows.map((row) => {
-    const { requests, errors, current, meanTime, longestTime, up, servers, route, more, waiting } =
-      row;
+    const {
+      requests,
+      errors,
+      current,
+      p50Time,
+      p95Time,
+      longestTime,
+      up,
+      servers,
+      route,
+      more,
+      waiting,
+    } = row;
     const name = more === 0 ? route : `${route} and ${more} more`;
     return [
       padded(rate(requests), head[0]),
       padded(rate(errors), head[1]),
       current,
-      meanTime,
+      padded(told(p50Time), head[3]),
+      padded(told(p95Time), head[4]),
       longestTime,
-      padded(waiting ? "waits" : `${up}/${servers}`, head[5]),
+      padded(waiting ? "waits" : `${up}/${servers}`, head[6]),
       name,
     ];
   });
   return formatTable(head, cells, columns);
+}
+
+/** Of no request no time is known. */
+function told(time: number | null): string {
+  return time === null ? "-" : String(time);
 }
 
 /** At the right of its column. */

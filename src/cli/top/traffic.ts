@@ -16,7 +16,12 @@ export interface Traffic {
   readonly errors: number;
   /** Requests under way. */
   readonly current: number;
-  /** The mean of the last 1,024 requests and the longest one until the answer's headers, in milliseconds. */
+  /**
+   * How long it took until the answer's headers, in milliseconds: half of the requests of the last minute, and 95 % of
+   * them (null: there was none), the mean of the last 1,024, and the longest one since the last reload.
+   */
+  readonly p50Time: number | null;
+  readonly p95Time: number | null;
   readonly meanTime: number;
   readonly longestTime: number;
   readonly up: number;
@@ -29,7 +34,8 @@ export const COLUMNS = {
   r: "REQ/S",
   e: "5XX/S",
   c: "NOW",
-  t: "MEAN MS",
+  t: "P50 MS",
+  p: "P95 MS",
   m: "MAX MS",
   u: "UP",
   n: "ROUTE",
@@ -49,7 +55,7 @@ export function trafficBetween(
   return [...Map.groupBy(after, ({ backend }) => backend)].flatMap(([backend, rows]): Traffic[] => {
     const [row] = rows;
     if (row === undefined) return [];
-    const { servers, current, meanTime, longestTime, waiting } = row;
+    const { servers, current, p50Time, p95Time, meanTime, longestTime, waiting } = row;
     const was = earlier.get(backend);
     const rate = (name: "requests" | "errors"): number =>
       was === undefined ? 0 : grown(was[name], row[name]) / seconds;
@@ -60,6 +66,8 @@ export function trafficBetween(
         requests: rate("requests"),
         errors: rate("errors"),
         current,
+        p50Time,
+        p95Time,
         meanTime,
         longestTime,
         up: servers.filter(({ state }) => state === "up").length,
@@ -74,7 +82,8 @@ const VALUES: Readonly<Record<Exclude<Column, "n">, (row: Traffic) => number>> =
   r: ({ requests }) => requests,
   e: ({ errors }) => errors,
   c: ({ current }) => current,
-  t: ({ meanTime }) => meanTime,
+  t: ({ p50Time }) => p50Time ?? -1,
+  p: ({ p95Time }) => p95Time ?? -1,
   m: ({ longestTime }) => longestTime,
   u: ({ up }) => up,
 };

@@ -36,6 +36,8 @@ export interface ManagedOptions {
   readonly restarted: () => void;
   /** Makes a message of HAProxy's easier to understand. */
   readonly explain: (message: string) => string;
+  /** Whether somebody else tells what a message of its says. */
+  readonly noticed: (message: string) => boolean;
 }
 
 /** The first wait before a restart and the longest, in milliseconds. */
@@ -293,7 +295,8 @@ export class ManagedHaproxy implements Haproxy {
     if (this.#lastLines.length > LINES_KEPT) this.#lastLines.shift();
     const message = readMessage(line);
     if (message === undefined) return;
-    this.log[message.level](`haproxy: ${this.options.explain(message.text)}`);
+    const level = this.options.noticed(message.text) ? "debug" : message.level;
+    this.log[level](`haproxy: ${this.options.explain(message.text)}`);
   }
 }
 

@@ -15,6 +15,10 @@ export interface ServerState {
   readonly fields: readonly string[];
   readonly address: string;
   readonly port: string;
+  /** Whether its checks say that it answers. */
+  readonly isUp: boolean;
+  /** For how long its state has been what it is. */
+  readonly seconds: number;
   /** From 0 to 256. */
   readonly weight: string;
   /** Whether it is drained or in maintenance, for whatever reason. */
@@ -28,6 +32,11 @@ const PROBES_AT_ONCE = 32;
 const WAS_DISABLED = 4;
 /** Source: management guide, `show servers state`, `srv_admin_state`: SRV_ADMF_FMAINT. */
 const IN_MAINTENANCE = 1;
+
+/** Source: as above, `srv_op_state`: SRV_ST_STOPPED. */
+const STOPPED = "0";
+/** The number of the field with the seconds since the last change (`srv_time_since_last_change`). */
+const SECONDS_FIELD = 9;
 
 /** The numbers of the fields with a server's weight now, and as its line had it. */
 const WEIGHT_FIELD = 7;
@@ -114,13 +123,15 @@ export function readServerStates(answer: string): Map<string, ServerState> {
   const states = new Map<string, ServerState>();
   for (const line of answer.split("\n")) {
     const fields = line.trim().split(" ");
-    const [, backend, , name, address = "", , admin = "0"] = fields;
+    const [, backend, , name, address = "", operational, admin = "0"] = fields;
     if (fields.length < 20 || line.startsWith("#") || name === PLACEHOLDER) continue;
     const port = fields[18] ?? "0";
     const withoutRequests = (Number(admin) & ~WAS_DISABLED) !== 0;
     const inMaintenance = (Number(admin) & IN_MAINTENANCE) !== 0;
     const weight = fields[WEIGHT_FIELD] ?? "";
     states.set(`${backend}/${name}`, {
+      isUp: operational !== STOPPED,
+      seconds: Number(fields[SECONDS_FIELD]),
       weight,
       fields,
       address,

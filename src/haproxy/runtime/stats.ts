@@ -4,6 +4,7 @@ import { backendOf } from "../../config/map-file.ts";
 import { PLACEHOLDER, WAITING_ROOM } from "../../config/operations.ts";
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
+import { addCount, type Counts } from "../../lib/times.ts";
 
 /** A server as HAProxy sees it. Source: management guide, section 9.1 (CSV format). */
 export interface ServerStats {
@@ -54,10 +55,31 @@ export async function readStats(ask: Runtime["ask"], backend?: string): Promise<
   return parseStats(await ask(`show stat ${backend === undefined ? "-1" : word(backend)} 4 -1`));
 }
 
+/** For so many backends it costs less to read the servers of all than those of each. */
+const MANY = 50;
+
+/**
+ * Makes the function that reads the servers of a backend.
+ * @param backends of how many it will be asked
+ * @returns a function that throws as `readStats` does
+ */
+export function statsReader(
+  ask: Runtime["ask"],
+  backends: number,
+): (backend: string) => Promise<readonly ServerStats[]> {
+  if (backends <= MANY) return (backend) => readStats(ask, backend);
+  let all: Map<string, ServerStats[]> | undefined;
+  return async (backend) => {
+    all ??= Map.groupBy(await readStats(ask), (server) => server.backend);
+    return all.get(backend) ?? [];
+  };
+}
+
 /** What HAProxy counted of all requests for a backend since its last reload. */
 export interface Totals {
-  /** The backend's name in HAProxy. */
+  /** The backend's name in HAProxy, and its number there. */
   readonly backend: string;
+  readonly number: number;
   readonly requests: number;
   /** How many were answered with a status of 500 to 599, by HAProxy itself too. */
   readonly errors: number;
@@ -66,10 +88,28 @@ export interface Totals {
   readonly queued: number;
   /**
    * How long servers took until the headers of their answers came, in milliseconds: the mean of the last 1,024
-   * requests, and the longest. HAProxy has no percentiles. Source: management guide, section 9.1 (`rtime`).
+   * requests, and the longest. Source: management guide, section 9.1 (`rtime`).
    */
   readonly meanTime: number;
   readonly longestTime: number;
+}
+
+/** The table of the templates in which it is noted how long answers take. */
+const TIMES = "_times";
+/** Source: management guide, `show table`. */
+const TIMES_ENTRY = /\bkey=(\d+) .*\bhttp_req_rate\(\d+\)=(\d+)/g;
+
+/**
+ * How many requests of the last minute took how long until the headers of their answers, by the numbers of the backends,
+ * as `templates/times.hbs` notes it. Nothing is known where a template notes nothing.
+ * @throws GatewayError `haproxy` if it does not answer
+ */
+export async function readTimes(ask: Runtime["ask"]): Promise<ReadonlyMap<number, Counts>> {
+  const byBackend = new Map<number, Counts>();
+  for (const [, key, count] of (await ask(`show table ${TIMES}`)).matchAll(TIMES_ENTRY)) {
+    addCount(byBackend, Number(key), Number(count));
+  }
+  return byBackend;
 }
 
 /** Counts the requests of all backends. @throws GatewayError `haproxy` if it does not answer */
@@ -78,6 +118,7 @@ export async function readTotals(ask: Runtime["ask"]): Promise<Totals[]> {
     const number = (name: string): number => Number(text(name)) || 0;
     return {
       backend: text("pxname"),
+      number: number("iid"),
       requests: number("stot"),
       errors: number("hrsp_5xx"),
       current: number("scur"),

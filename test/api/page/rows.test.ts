@@ -49,6 +49,8 @@ function seen(
     queued: 0,
     meanTime: 0,
     longestTime: 0,
+    p50Time: null,
+    p95Time: null,
     servers: [
       ...servers.flatMap(({ name, container: own, address, port }) => {
         const state = states[own];

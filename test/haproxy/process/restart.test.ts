@@ -44,6 +44,7 @@ beforeEach(() => {
         throw new Error("the callback has a bug");
       },
       explain: (message) => message,
+      noticed: () => false,
     },
     listLogger(log),
   );

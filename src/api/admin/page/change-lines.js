@@ -3,7 +3,7 @@
 import { addressOf } from "./address.js";
 import { html } from "./html.js";
 import { Mark } from "./mark.js";
-import { ago, count, duration } from "./numbers.js";
+import { ago, count, duration, span } from "./numbers.js";
 
 /** @typedef {import("./known.js").Change} Change */
 /** @typedef {import("./mark.js").Sign} Sign */
@@ -16,6 +16,9 @@ const SIGNS = {
   "waiting for a container": "waiting",
   "no container": "down",
   "no route": "none",
+  down: "down",
+  up: "up",
+  "no answer": "down",
   certificate: "up",
   "renewed certificate": "up",
   reload: "none",
@@ -131,9 +134,10 @@ function whatOf({ event, route, container, message, level, names }) {
 }
 
 /** @param {Change} change */
-function whyOf({ event, route, reason, reasons = [], level }) {
-  const isTold = reason !== undefined && reason !== "" && route !== undefined && level !== "error";
-  const why = event === "reload" ? reasons : [isTold ? reason : ""].filter(Boolean);
+function whyOf({ event, route, reason, left, seconds, reasons = [], level }) {
+  const isTold = route !== undefined && level !== "error";
+  const after = seconds === undefined ? "" : `after ${span(seconds)}`;
+  const why = event === "reload" ? reasons : isTold ? [reason, after, left].filter(Boolean) : [];
   return why.map((text) => html`<p class="why">${text}</p>`);
 }
 
