@@ -24,8 +24,8 @@ import { Traffic } from "./traffic.ts";
 
 setDefaultTimeout(60_000);
 
-/** What is not held back is served by then, on a loaded machine too; an answer is given up later. */
-const AT_ONCE_MS = 5_000;
+/** What is not held back is served by then, on a loaded machine too; an answer is given up after 30 s. */
+const AT_ONCE_MS = 15_000;
 /** In seconds. */
 const HOUR = 3_600;
 

@@ -86,4 +86,41 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const { failures } = await clients.stop();
     expect(failures).toEqual([]);
   });
+
+  test("two of three are killed: without a leader all stays as it is, and changes go on once there is one", async () => {
+    const [first, second, third] = swarm.nodes;
+    if (first === undefined || second === undefined || third === undefined) {
+      throw new Error("the swarm is too small");
+    }
+    const shop = {
+      image: "acme/shop",
+      replicas: 2,
+      ports: [{ target: 8000, published: 8000, mode: "host" as const }],
+    };
+    const service = await createService(swarm, "shop", shop);
+    const names = await running(swarm, "shop", 2);
+    gateway = await startGateway({ version, dockerHost: third.dockerHost });
+    for (const name of names) await gateway.served("/acme/shop/", name);
+    const { port } = gateway;
+    const clients = new Traffic({ port, target: "/acme/shop/", perSecond: 50 });
+    await Promise.all([first, second].map((node) => node.stopDaemon("SIGKILL")));
+    // It takes the one that is left 20 s to say that it knows nothing of the swarm.
+    const told = (): Promise<unknown> =>
+      gateway.logged("the tasks that are known are served on");
+    await eventually(told, { timeoutMs: ELECTION_MS });
+    for (const name of names) await gateway.served("/acme/shop/", name);
+    const since = gateway.lines().length;
+    await Promise.all([first, second].map((node) => node.startDaemon()));
+    await eventually(() => third.docker.listServices(), { timeoutMs: ELECTION_MS });
+    await gateway.logged("the tasks of the swarm can be read again", since);
+    const rest = { ...swarm, manager: third };
+    await updateService(rest, third.docker.getService(service.id), "shop", {
+      ...shop,
+      replicas: 3,
+    });
+    const grown = await eventually(() => running(rest, "shop", 3), { timeoutMs: ELECTION_MS });
+    for (const name of grown) await gateway.served("/acme/shop/", name);
+    const { failures } = await clients.stop();
+    expect(failures).toEqual([]);
+  });
 });

@@ -20,6 +20,8 @@ export interface Node extends EngineAccess {
   readonly inside: readonly string[];
   /** Ends the Engine by a signal, and what runs there with SIGKILL: the machine is lost. */
   lose(): Promise<void>;
+  /** Cuts its network, or joins it again. Its Engine and its containers run on. */
+  setNetwork(state: "cut" | "joined"): void;
   /** Ends only the Engine, by this signal. Its containers stay if it was killed. */
   stopDaemon(signal?: NodeJS.Signals): Promise<void>;
   startDaemon(): Promise<void>;
@@ -124,6 +126,9 @@ async function startNode(
     docker: new Dockerode({ socketPath: socket }),
     inside: inside.slice(0, 2),
     lose: close,
+    setNetwork: (state: "cut" | "joined") => {
+      run("ip", "link", "set", outer, state === "cut" ? "down" : "up");
+    },
     startDaemon,
     stopDaemon: (signal?: NodeJS.Signals) => daemon.stop(signal),
   };

@@ -10,6 +10,8 @@ import { createService, running, updateService } from "./services.ts";
 
 setDefaultTimeout(120_000);
 
+/** The label that Docker gives each task of the service. */
+const SERVICE_LABEL = "com.docker.swarm.service.name=shop";
 const SHOP = { image: "acme/shop", networks: ["backend"], replicas: 3 };
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
@@ -73,6 +75,29 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     expect(fresh.filter((name) => !old.includes(name)).length).toBe(1);
     const { failures } = await clients.stop();
     expect(failures).toEqual([]);
+  });
+
+  test("the network of a node is cut: its task is out until it is back, and no new request is lost", async () => {
+    await start(1_000);
+    await createService(swarm, "shop", SHOP);
+    await serveAll();
+    const [, , node] = swarm.nodes;
+    if (node === undefined) throw new Error("the swarm has no second worker");
+    const clients = traffic();
+    node.setNetwork("cut");
+    await gateway.logged("removed /acme/shop");
+    for (const name of await running(swarm, "shop", 3)) await gateway.served("/acme/shop/", name);
+    node.setNetwork("joined");
+    // The swarm has it again, and it ends what it should not run.
+    await gateway.until(async () => {
+      const here = await node.docker.listContainers({ filters: { label: [SERVICE_LABEL] } });
+      if (here.length > 0)
+        throw new Error(`it still runs ${here.map(({ Names }) => Names).join()}`);
+    });
+    for (const name of await running(swarm, "shop", 3)) await gateway.served("/acme/shop/", name);
+    const { failures } = await clients.stop();
+    // Those that were on their way to it.
+    expect(failures.filter((each) => !/^request at \d{1,2} ms/.test(each))).toEqual([]);
   });
 
   test("the manager is killed: what is served stays, and all is well when it is back", async () => {

@@ -87,9 +87,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       await updated(service);
       const fresh = await running(swarm, "shop", 3);
       for (const name of fresh) await gateway.served("/acme/shop/", name);
-      const { failures, requests, answered } = await clients.stop();
+      const { failures, answered } = await clients.stop();
       expect(failures).toEqual([]);
-      expect(requests).toBeGreaterThan(PER_SECOND);
       // Those before and those after had some of them.
       const names = [...answered.keys()];
       expect(names.filter((name) => old.includes(name))).not.toEqual([]);
