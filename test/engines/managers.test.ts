@@ -105,8 +105,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const clients = new Traffic({ port, target: "/acme/shop/", perSecond: 50 });
     await Promise.all([first, second].map((node) => node.stopDaemon("SIGKILL")));
     // It takes the one that is left 20 s to say that it knows nothing of the swarm.
-    const told = (): Promise<unknown> =>
-      gateway.logged("the tasks that are known are served on");
+    const told = (): Promise<unknown> => gateway.logged("the tasks that are known are served on");
     await eventually(told, { timeoutMs: ELECTION_MS });
     for (const name of names) await gateway.served("/acme/shop/", name);
     const since = gateway.lines().length;
