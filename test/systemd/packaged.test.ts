@@ -192,7 +192,7 @@ describe.each(haproxyVersions())("a service beside HAProxy %s", (version) => {
     expect((await asking.stop()).failures).toEqual([]);
     expect(await machine.sh("ls -A /etc/haproxy")).toBe(
       "errors\nhaproxy.cfg\nhaproxy.cfg.before-docker-api-gateway\nhaproxy.routes.map\n" +
-        "haproxy.waiting.lua\n",
+        "haproxy.times.map\nhaproxy.waiting.lua\n",
     );
     const again = await machine.sh(`${PROGRAM} uninstall`);
     expect(again).toContain("nothing is installed");
