@@ -33,9 +33,9 @@ afterEach(() => removeAll(engine));
 afterAll(closeGateways);
 
 /** The flags that every run here needs. */
-function flags(dir: string): string[] {
+function flags(dir: string, dockerHost = engine.dockerHost): string[] {
   return [
-    `--docker-host=${engine.dockerHost}`,
+    `--docker-host=${dockerHost}`,
     `--haproxy=${haproxyProgram(firstVersion())}`,
     `--output-file=${join(dir, "haproxy.cfg")}`,
     "--manage-haproxy",
@@ -163,8 +163,8 @@ describe("exit status", () => {
 
   test("10 without Docker", async () => {
     const socket = join(gatewayDir(), "none.sock");
-    const words = ["render", ...flags(gatewayDir())];
-    const { status, stderr } = await runToEnd([...words, `--docker-host=unix://${socket}`]);
+    const words = ["render", ...flags(gatewayDir(), `unix://${socket}`)];
+    const { status, stderr } = await runToEnd(words);
     expect(status).toBe(10);
     expect(stderr).toContain(`Cannot reach Docker at "unix://${socket}"`);
     expect(stderr).toContain("start Docker");
