@@ -102,11 +102,19 @@ export function renewedPlaces(before: string, after: string): ReadonlySet<string
   return new Set([...current].filter(isRenewed).map(([place]) => place));
 }
 
-/** The addresses of machines on which containers publish ports. They have no brackets. */
-export function machinesOf(files: Files): ReadonlySet<string> {
-  const all = [...(ownersOf(files)?.byPlace ?? [])];
-  const published = all.filter(([, owners]) => owners.some(({ isPublished }) => isPublished));
-  return new Set(published.map(([place]) => addressOf(place)));
+/**
+ * Whether containers publish ports at an address, which is a machine's then. Of thousands of lines only
+ * those of the address are looked at.
+ * @param address without brackets
+ */
+export function isMachine(files: Files, address: string): boolean {
+  const text = ownersTextOf(files);
+  const begin = `\n${address.includes(":") ? `[${address}]` : address}:`;
+  for (let at = text.indexOf(begin); at >= 0; at = text.indexOf(begin, at + 1)) {
+    const line = text.slice(at + 1, text.indexOf("\n", at + 1));
+    if (parseLine(line)?.owner.isPublished === true) return true;
+  }
+  return false;
 }
 
 /** The address in a place, without brackets. */

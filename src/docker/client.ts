@@ -73,6 +73,14 @@ export interface Whereabouts {
   readonly address: string | undefined;
 }
 
+/** What tasks are wanted: those that have one of the values of each key. */
+export interface TaskFilters {
+  readonly id?: readonly string[];
+  readonly service?: readonly string[];
+  readonly "desired-state"?: readonly string[];
+  readonly [key: string]: readonly string[] | undefined;
+}
+
 /** Reads an Engine's state. Every method throws a GatewayError `docker` with a hint. */
 export class DockerClient {
   #version: string | undefined;
@@ -151,23 +159,32 @@ export class DockerClient {
     return (await this.#json<{ readonly Swarm?: SwarmInfo }>("/info", signal)).Swarm;
   }
 
-  /** Lists the services of the swarm. Only a manager knows them, and all below. */
-  async services(signal: AbortSignal): Promise<ServiceAnswer[]> {
-    return this.#json<ServiceAnswer[]>("/services", signal);
-  }
-
-  async nodes(signal: AbortSignal): Promise<NodeAnswer[]> {
-    return this.#json<NodeAnswer[]>("/nodes", signal);
-  }
-
-  /** Lists tasks. @param filters as the Engine takes them: one of the values of each key; undefined: all */
-  async tasks(
-    filters: Readonly<Record<string, readonly string[]>> | undefined,
+  /**
+   * Lists services of the swarm, with how many tasks of each run. Only a manager knows them, and all below.
+   * @param ids those that are wanted; undefined: all
+   */
+  async services(
+    ids: readonly string[] | undefined,
     signal: AbortSignal,
-  ): Promise<TaskAnswer[]> {
-    const query =
-      filters === undefined ? "" : `?filters=${encodeURIComponent(JSON.stringify(filters))}`;
-    return this.#json<TaskAnswer[]>(`/tasks${query}`, signal);
+  ): Promise<ServiceAnswer[]> {
+    // Known since API 1.41; an older Engine takes no notice of it, and tells no numbers.
+    return this.#json<ServiceAnswer[]>(
+      `/services?status=true${filtersOf("&", { id: ids })}`,
+      signal,
+    );
+  }
+
+  /** @param ids those that are wanted; undefined: all */
+  async nodes(ids: readonly string[] | undefined, signal: AbortSignal): Promise<NodeAnswer[]> {
+    return this.#json<NodeAnswer[]>(`/nodes${filtersOf("?", { id: ids })}`, signal);
+  }
+
+  /**
+   * Lists tasks; undefined if a service that is named in the filters is gone.
+   * @param filters as the Engine takes them: one of the values of each key; none: all
+   */
+  async tasks(filters: TaskFilters, signal: AbortSignal): Promise<TaskAnswer[] | undefined> {
+    return this.#json<TaskAnswer[] | undefined>(`/tasks${filtersOf("?", filters)}`, signal, [404]);
   }
 
   /**
@@ -310,6 +327,15 @@ export class DockerClient {
         : undefined;
     return new GatewayError("docker", problem, { lines, hint });
   }
+}
+
+/** Filters as part of a query. @param mark what comes before them */
+function filtersOf(
+  mark: "?" | "&",
+  filters: Readonly<Record<string, readonly string[] | undefined>>,
+): string {
+  const text = JSON.stringify(filters);
+  return text === "{}" ? "" : `${mark}filters=${encodeURIComponent(text)}`;
 }
 
 /** @throws GatewayError `docker` if the machine has no address */

@@ -14,7 +14,7 @@ export type DockerEvent =
     }
   | { readonly kind: "signal"; readonly id: string; readonly signal: string }
   | { readonly kind: "networks" }
-  | { readonly kind: "swarm" };
+  | { readonly kind: "swarm"; readonly of: "service" | "node"; readonly id: string };
 
 interface RawEvent {
   readonly Type?: string;
@@ -51,8 +51,8 @@ export function parseEvent({ Type, Action = "", Actor }: RawEvent): DockerEvent[
       { kind: "container", id, action: Action, ...(network === undefined ? {} : { network }) },
     ];
   }
-  if (Type === "service" || Type === "node") return [{ kind: "swarm" }];
   const id = Actor?.ID;
+  if (Type === "service" || Type === "node") return [{ kind: "swarm", of: Type, id: id ?? "" }];
   if (Type !== "container" || id === undefined || id === "") return [];
   const signal = attributes["signal"];
   if (Action === "kill" && signal !== undefined) return [{ kind: "signal", id, signal }];

@@ -2,7 +2,7 @@
 // wait for the next container. After that, requests get 503 at once as long as Docker has one of its
 // containers, and then the service is gone.
 
-import { listDifference } from "../lib/lists.ts";
+import { differingItems } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
 import { Heirs, type KeptService } from "./heirs.ts";
 import { ABOUT_TO_START, type Hold, type Server, type Service } from "../model.ts";
@@ -176,9 +176,8 @@ export class Holds {
       remains: this.remains,
     });
     const last = this.#last ?? [];
-    const { start, before, after } = listDifference(last, services);
-    const changed = new Map(services.slice(start, after).map((each) => [each.name, each]));
-    const old = last.slice(start, before);
+    const { former: old, current } = differingItems(last, services);
+    const changed = new Map(current.map((each) => [each.name, each]));
     const enabled = new Set([...changed.values()].flatMap(enabledServers));
     for (const server of old.flatMap(enabledServers)) {
       // Once it is enabled again, it has to answer again.

@@ -4,7 +4,7 @@ import { isDeepStrictEqual } from "node:util";
 import { Damper } from "./damper.ts";
 import type { History } from "./history.ts";
 import type { Oddity } from "../haproxy/runtime/oddities.ts";
-import { listDifference } from "../lib/lists.ts";
+import { differingItems } from "../lib/lists.ts";
 import type { LogLine, Logger } from "../lib/log.ts";
 import { ABOUT_TO_START, isForwarded, type Model, type Server, type Service } from "../model.ts";
 import { nameOf } from "../lib/places.ts";
@@ -42,9 +42,8 @@ export function changesBetween(
 ): RouteChange[] {
   const { services = [] } = before ?? {};
   // A service that did not change is the same object, so only the differing ones are looked at.
-  const cut = listDifference(services, after.services);
-  const old = places(services.slice(cut.start, cut.before));
-  const now = places(after.services.slice(cut.start, cut.after));
+  const { former, current } = differingItems(services, after.services);
+  const [old, now] = [places(former), places(current)];
   const rejected = new Map(after.rejections.map(({ id, reason }) => [id, reason]));
   const changes: RouteChange[] = [];
   for (const [key, place] of now) {

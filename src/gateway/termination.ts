@@ -1,6 +1,7 @@
 // What happens to a container that has just started or is told to end: which servers get requests from
 // then on, which are drained, and for how long.
 
+import { WeakCache } from "../lib/weak-cache.ts";
 import { ABOUT_TO_START, type Model, type Server, type Service } from "../model.ts";
 
 /**
@@ -34,21 +35,33 @@ export function serversToDrain(
 
 /** The servers of a container that get requests. */
 export function serversInUse(model: Model, id: string): ServersOfService[] {
-  return serversOf(model, (server) => server.id === id && !server.disabled);
+  return serversOf(model, id, (server) => !server.disabled);
 }
 
 /** The servers of a container that got no requests because it did not run yet. */
 export function serversToStart(model: Model, id: string): ServersOfService[] {
-  return serversOf(model, (server) => server.id === id && server.why === ABOUT_TO_START);
+  return serversOf(model, id, (server) => server.why === ABOUT_TO_START);
 }
 
-function serversOf({ services }: Model, isMeant: (server: Server) => boolean): ServersOfService[] {
+/** The servers of each service by their containers. Most services are the same as before. */
+const byContainer = new WeakCache<Service, ReadonlyMap<string, readonly Server[]>>();
+
+function serversOf(
+  { services }: Model,
+  container: string,
+  isMeant: (server: Server) => boolean,
+): ServersOfService[] {
   const own: ServersOfService[] = [];
   for (const service of services) {
-    if (!service.servers.some(isMeant)) continue;
-    own.push({ service, servers: service.servers.filter(isMeant).map(nameOf) });
+    const all = byContainer.get(service, ({ servers }) => Map.groupBy(servers, idOf));
+    const servers = (all.get(container) ?? []).filter(isMeant).map(nameOf);
+    if (servers.length > 0) own.push({ service, servers });
   }
   return own;
+}
+
+function idOf({ id }: Server): string {
+  return id;
 }
 
 function nameOf({ name }: Server): string {
@@ -57,7 +70,9 @@ function nameOf({ name }: Server): string {
 
 /** How long a server's connections may last after it is removed, in milliseconds. */
 export function graceOf({ services }: Model, name: string): number {
-  const servers = services.flatMap((service) => service.servers);
-  const server = servers.find((each) => each.name === name);
-  return Math.max(SHORTEST_GRACE, server?.stopTimeout ?? 0);
+  for (const { servers } of services) {
+    const server = servers.find((each) => each.name === name);
+    if (server !== undefined) return Math.max(SHORTEST_GRACE, server.stopTimeout);
+  }
+  return SHORTEST_GRACE;
 }

@@ -27,6 +27,24 @@ export function listDifference<A, B>(
   return { start, before, after };
 }
 
+/**
+ * The items that only one of two lists has, in their order. Where several changes lie far apart, the range
+ * between them is mostly the same in both.
+ */
+export function differingItems<T extends object>(
+  first: readonly T[],
+  second: readonly T[],
+): { readonly former: readonly T[]; readonly current: readonly T[] } {
+  const { start, before, after } = listDifference(first, second);
+  const [old, now] = [first.slice(start, before), second.slice(start, after)];
+  if (old.length === 0 || now.length === 0) return { former: old, current: now };
+  const [inOld, inNow] = [new Set(old), new Set(now)];
+  return {
+    former: old.filter((item) => !inNow.has(item)),
+    current: now.filter((item) => !inOld.has(item)),
+  };
+}
+
 const NONE: readonly never[] = Object.freeze([]);
 
 /** The same list; all empty ones are one. Thousands of services have a dozen such lists each. */

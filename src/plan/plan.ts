@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { sectionsOf, statsSocketIsAdmin, withSections, type Section } from "../config/sections.ts";
 import { mappedBackends, mapsOf } from "../config/map-file.ts";
-import { machinesOf, ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
+import { isMachine, ownersOf, ownersTextOf, renewedPlaces } from "../config/owners.ts";
 import { listDifference } from "../lib/lists.ts";
 import { lineDifference } from "../lib/text.ts";
 import { planAssets } from "./assets.ts";
@@ -235,19 +235,17 @@ function disabledFirst(
     if (operation.server.name === WAITING_ROOM) continue;
     taken.set(operation.server.address, operation.server);
   }
-  const machines = machinesOf(after);
   const isTaken = (former: ServerLine, now: ServerLine): boolean => {
     const next = taken.get(former.address);
     if (next === undefined || next === now) return false;
-    const [owner, successor] = [ownerAt(before, former), ownerAt(after, next)];
-    if (owner !== undefined && owner === successor) return false;
     // Containers in the host's network have its address, each with ports of its own, and so have those that
     // publish ports there.
-    const isHosts =
-      LOOPBACK.test(next.address) ||
-      machines.has(bareAddress(next)) ||
-      (isShared(before, former) && isShared(after, next));
-    return former.port === next.port || !isHosts;
+    const isOther = former.port !== next.port;
+    if (isOther && (LOOPBACK.test(next.address) || isMachine(after, bareAddress(next))))
+      return false;
+    const [owner, successor] = [ownerAt(before, former), ownerAt(after, next)];
+    if (owner !== undefined && owner === successor) return false;
+    return !(isOther && isShared(before, former) && isShared(after, next));
   };
   return operations.flatMap((operation): Operation[] => {
     const { do: what } = operation;
@@ -280,10 +278,10 @@ export function mustMakeRoom(
 ) => boolean {
   const own = servers.filter(({ server }) => server.name !== WAITING_ROOM);
   const byAddress = Map.groupBy(own, ({ server }) => bareAddress(server));
-  const machines = machinesOf(files);
   return ({ backend, name, address, port }) => {
     const all = byAddress.get(address) ?? [];
-    const hasPorts = LOOPBACK.test(address) || machines.has(address);
+    if (all.length === 0) return false;
+    const hasPorts = LOOPBACK.test(address) || isMachine(files, address);
     const rivals = hasPorts ? all.filter(({ server }) => server.port === port) : all;
     return (
       rivals.length > 0 &&

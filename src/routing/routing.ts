@@ -3,7 +3,7 @@
 // It may import only lib and model.ts, and it only computes: no input or output, no clock.
 
 import { isDeepStrictEqual } from "node:util";
-import { listDifference, sameItems } from "../lib/lists.ts";
+import { differingItems, listDifference, sameItems } from "../lib/lists.ts";
 import { ListCache } from "../lib/weak-cache.ts";
 import { compare } from "../lib/text.ts";
 import type { Container, Model, Reach, Snapshot } from "../model.ts";
@@ -147,9 +147,8 @@ function sameHosts(a: readonly string[] | undefined, b: readonly string[] | unde
 
 /** Groups containers by their service. A group that did not change is the same object as before. */
 function regroup(last: Routed, decisions: readonly Decision[]): readonly ServiceGroup[] {
-  const { start, before, after } = listDifference(last.decisions, decisions);
-  const differing = [...last.decisions.slice(start, before), ...decisions.slice(start, after)];
-  const changed = new Set(differing.flatMap(membersOf).map(serviceOf));
+  const { former, current } = differingItems(last.decisions, decisions);
+  const changed = new Set([...former, ...current].flatMap(membersOf).map(serviceOf));
   if (changed.size === 0) return last.groups;
   const members: RoutedContainer[] = [];
   for (const decision of decisions) {

@@ -20,6 +20,7 @@ import { measureRoutes } from "./routes.ts";
 import { measureSettings } from "./settings.ts";
 import { measureStart } from "./start.ts";
 import { measureStop } from "./stop.ts";
+import { measureSwarm } from "./swarm.ts";
 import { toMarkdown, type Bench, type Row } from "./table.ts";
 
 const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
@@ -33,6 +34,7 @@ const PARTS: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   cost: measureCost,
   memory: measureMemory,
   https: measureHttps,
+  swarm: measureSwarm,
 };
 
 const { values, positionals } = parseArgs({

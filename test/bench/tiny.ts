@@ -10,9 +10,13 @@ export interface TinyServer {
   stop(): Promise<void>;
 }
 
-/** Starts it. */
-export async function startTinyServer(): Promise<TinyServer> {
-  const port = await freePort();
+/** Starts it. @param wanted the first one of some ports, and their number; one that is free by default */
+export async function startTinyServer(wanted?: {
+  readonly first: number;
+  readonly count: number;
+}): Promise<TinyServer> {
+  const port = wanted?.first ?? (await freePort());
+  const last = port + (wanted?.count ?? 1) - 1;
   const haproxy: Haproxy = await startHaproxy({
     version: "3.4",
     config: `
@@ -25,7 +29,7 @@ defaults
     timeout client 60s
     timeout http-keep-alive 60s
 frontend tiny
-    bind 0.0.0.0:${port}
+    bind 0.0.0.0:${port}-${last}
     http-request return status 200 content-type text/plain string ${ANSWER}
 `,
   });

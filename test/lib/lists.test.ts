@@ -1,7 +1,7 @@
 // Two versions of a list: what lies between their common beginning and their common end.
 
 import { expect, test } from "bun:test";
-import { listDifference } from "../../src/lib/lists.ts";
+import { differingItems, listDifference } from "../../src/lib/lists.ts";
 import { randomNumbers } from "../lab/make.ts";
 
 test.each<[string, string, string, string]>([
@@ -35,4 +35,16 @@ test("what lies around is the same in both, whatever the lists", () => {
 test("what is the same is for the caller to say", () => {
   const difference = listDifference([1, 2, 3], ["1", "9", "3"], (a, b) => String(a) === b);
   expect(difference).toEqual({ start: 1, before: 2, after: 2 });
+});
+
+test("of changes that lie far apart, only those items differ", () => {
+  const all = Array.from({ length: 100 }, (_, id) => ({ id }));
+  const [first, last, come] = [all[0], all[99], { id: 100 }];
+  const { former, current } = differingItems(all, [come, ...all.slice(1, 99)]);
+  expect(former).toEqual([first, last].filter((each) => each !== undefined));
+  expect(current).toEqual([come]);
+  expect(differingItems(all, [...all])).toEqual({ former: [], current: [] });
+  expect(differingItems(all, [])).toEqual({ former: all, current: [] });
+  // An order alone is no difference.
+  expect(differingItems(all, all.toReversed())).toEqual({ former: [], current: [] });
 });

@@ -23,16 +23,24 @@ export interface PortAnswer {
 
 export interface ServiceAnswer {
   readonly ID: string;
+  /** Another one after every change of it. */
+  readonly Version?: { readonly Index: number };
   readonly Spec: {
     readonly Name: string;
     readonly Labels?: Readonly<Record<string, string>> | null;
+    /** Without `Replicated`: one task on each node, or a job. */
+    readonly Mode?: { readonly Replicated?: { readonly Replicas?: number } };
   };
+  /** Only if it is asked for, and since API 1.41. */
+  readonly ServiceStatus?: { readonly RunningTasks: number; readonly DesiredTasks: number };
   readonly Endpoint?: { readonly Ports?: readonly PortAnswer[] | null };
   readonly UpdateStatus?: { readonly State?: string };
 }
 
 export interface NodeAnswer {
   readonly ID: string;
+  /** Another one after every change of it. */
+  readonly Version?: { readonly Index: number };
   readonly Description?: { readonly Hostname?: string };
   readonly Status: { readonly State: string; readonly Addr?: string };
   readonly ManagerStatus?: { readonly Addr?: string };

@@ -1,5 +1,5 @@
 // The tasks of a swarm as its manager tells them. It has events for services and nodes, and none for tasks
-// of other nodes: so it is asked again and again, beside the passes of the loop, at the pace of `pace.ts`.
+// of other nodes: so it is asked again and again, beside the passes of the loop. `rota.ts` has the rule of what for.
 
 import { isDeepStrictEqual } from "node:util";
 import { Backoff, pause, Wakeup } from "../../lib/async.ts";
@@ -9,7 +9,9 @@ import type { Container } from "../../model.ts";
 import { Forbidden, type DockerClient, type SwarmWish } from "../client.ts";
 import { readEvents } from "../events.ts";
 import type { NodeAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./answers.ts";
-import { nextPause } from "./pace.ts";
+import { Directory, type News } from "./directory.ts";
+import { pauseAfter, QUICK } from "./pace.ts";
+import { Rota } from "./rota.ts";
 import { containerIdOf, isWanted, runs, taskToContainer } from "./task.ts";
 
 /** What an Engine is asked for a swarm. */
@@ -27,18 +29,24 @@ export interface SwarmListener {
   ended(id: string): void;
 }
 
-/** What a task's container is, and what it was made of. */
+/**
+ * What a task's container is, and what it was made of. The answer is not kept: ten thousand of them are a
+ * million objects, and memory is looked through again and again.
+ */
 interface Served {
-  readonly task: TaskAnswer;
+  readonly taskId: string;
+  readonly version: number;
+  readonly nodeId: string;
   readonly service: ServiceAnswer;
   readonly node: NodeAnswer | undefined;
+  readonly own: SwarmInfo;
   readonly container: Container;
 }
 
 /** The desired states of tasks that run, or are about to. */
 const WANTED = ["running", "complete", "ready"];
 /** The states of a task that is about to run. Source: Docker's documentation, "Swarm task states". */
-const COMING = [
+const COMING = new Set([
   "new",
   "allocated",
   "pending",
@@ -47,7 +55,11 @@ const COMING = [
   "preparing",
   "ready",
   "starting",
-];
+]);
+/** So many IDs of tasks fit into a question: 8 kB are too long for some proxies. */
+const MOST_IDS = 100;
+/** So often everything is read anew where services are removed while they are asked about. */
+const MOST_TRIES = 3;
 /** An Engine may become a manager, or cease to be one. It is looked at so often, in milliseconds. */
 const STANDING_EVERY = 60_000;
 /** The first and the longest wait before a question that failed is asked again, in milliseconds. */
@@ -68,24 +80,28 @@ export class Swarm {
   #own: SwarmInfo | undefined;
   /** When it is to be found out again, in milliseconds since 1970. */
   #standingAt = 0;
-  #services = new Map<string, ServiceAnswer>();
-  #nodes = new Map<string, NodeAnswer>();
-  /** Whether services and nodes are to be read again. */
-  #areMarked = true;
-  /** The tasks that run, by the IDs of their containers. */
-  #served = new Map<string, Served>();
+  readonly #directory: Directory;
+  readonly #rota = new Rota();
+  /** Whether every task is to be asked for, as something may have been missed. */
+  #isStale = true;
+  /** The tasks that run, by the IDs of their services and of their containers. */
+  readonly #served = new Map<string, ReadonlyMap<string, Served>>();
+  /** The containers of all of them; undefined: to be listed anew. */
+  #containers: readonly Container[] | undefined;
   /** When tasks that are to end were noticed, by the IDs of their containers, in ms since 1970. */
   readonly #leaving = new Map<string, number>();
+  /** The latest of these times. */
+  #lastLeft = 0;
   /** The task that ended last of each service: the ID of its container by that of the service. */
   readonly #lastEnded = new Map<string, string>();
   /** The tasks that have ended since HAProxy served every change, by the IDs of their containers. */
   readonly #ended = new Set<string>();
   /** When each change that is not live yet was noticed, by the container's ID, in ms since 1970. */
   readonly #changedAt = new Map<string, number>();
-  #lastChange = 0;
-  #lastEvent = 0;
-  #versions = "";
-  #isUnderway = false;
+  /** The versions of the tasks of each service, by its ID. */
+  readonly #versions = new Map<string, string>();
+  /** The longest time that an answer of the last reading took, in milliseconds. */
+  #longest = 0;
   /** Ends the events of services and nodes; undefined: the Engine cannot be asked. */
   #connection: AbortController | undefined;
   #isKnown: boolean;
@@ -99,6 +115,7 @@ export class Swarm {
     private readonly listener: SwarmListener,
     private readonly log: Logger,
   ) {
+    this.#directory = new Directory(client);
     this.#trouble = new RepeatedFailure(log, TELL_AGAIN_AFTER);
     this.#isKnown = wish === "never";
   }
@@ -125,7 +142,10 @@ export class Swarm {
 
   /** The tasks that run. One that did not change is the same object. */
   get containers(): readonly Container[] {
-    return [...this.#served.values()].map(({ container }) => container);
+    this.#containers ??= [...this.#served.values()].flatMap((tasks) =>
+      [...tasks.values()].map(({ container }) => container),
+    );
+    return this.#containers;
   }
 
   /** Whether a task is to end, by the ID of its container. */
@@ -151,7 +171,7 @@ export class Swarm {
 
   /** Has everything read again soon. */
   mark(): void {
-    this.#areMarked = true;
+    this.#directory.markAll();
     this.#standingAt = 0;
     this.#wakeup.set();
   }
@@ -161,6 +181,7 @@ export class Swarm {
     this.#connection?.abort();
     this.#connection = isConnected ? new AbortController() : undefined;
     if (!isConnected) return;
+    this.#isStale = true;
     this.mark();
     this.#mayListen.set();
   }
@@ -194,15 +215,19 @@ export class Swarm {
     if (this.wish === "never") return;
     const listening = this.#listen(signal);
     while (!signal.aborted) {
+      const begun = Date.now();
       const wait = this.#connection !== undefined ? await this.#look(signal) : LONGEST_RETRY;
-      await this.#wakeup.wait(wait, signal);
+      const isWoken = await this.#wakeup.wait(wait, signal);
+      // In a large swarm there may be many events a second: several of them are one question.
+      if (isWoken && !this.#rota.isWhole)
+        await pause(Math.max(0, begun + QUICK - Date.now()), signal);
     }
     await listening;
   }
 
   /** Asks once, and tells what is new. Returns how long to wait until the next time, in milliseconds. */
   async #look(signal: AbortSignal): Promise<number> {
-    const begun = Date.now();
+    this.#longest = 0;
     try {
       await this.#read(signal);
       if (this.#trouble.forget()) this.log.info("the tasks of the swarm can be read again");
@@ -214,19 +239,14 @@ export class Swarm {
     }
     const now = Date.now();
     if (this.#own === undefined) return Math.max(this.#standingAt - now, 0);
-    return nextPause({
-      now,
-      took: now - begun,
-      isUnderway: this.#isUnderway,
-      changedAt: this.#lastChange,
-      eventAt: this.#lastEvent,
-    });
+    return pauseAfter(this.#longest, this.#rota.pause(now));
   }
 
   /** Tells once that the swarm cannot be read. What is known of it stays. */
   #fail(error: unknown): number {
     const wasTold = this.#isTold;
     this.#isTold = false;
+    this.#isStale = true;
     if (wasTold) this.listener.changed();
     // Who never spoke of a swarm, and does not let the gateway ask, wants none of it.
     if (error instanceof Forbidden && this.wish === "auto" && !this.#isServed) {
@@ -263,7 +283,10 @@ export class Swarm {
     this.#standingAt = Date.now() + STANDING_EVERY;
     const isNew = this.#isServed || !this.#isKnown;
     this.#isServed = false;
-    this.#served = new Map();
+    this.#isStale = true;
+    this.#served.clear();
+    this.#containers = undefined;
+    this.#versions.clear();
     this.#leaving.clear();
     this.#lastEnded.clear();
     this.#isKnown = true;
@@ -288,77 +311,171 @@ export class Swarm {
           { hint: "name a manager with --docker-host, or leave --swarm out" },
         );
       }
-      this.#own = own;
+      // The same object as long as nothing is new.
+      if (!isDeepStrictEqual(own, this.#own)) this.#own = own;
     }
-    const { tasks, leaving } = await this.#readTasks(signal);
-    this.#take(tasks, leaving);
-  }
-
-  async #readTasks(
-    signal: AbortSignal,
-  ): Promise<{ tasks: readonly TaskAnswer[]; leaving: readonly TaskAnswer[] }> {
-    // At first those are asked for, too, that are to end: a gateway before this one may serve them.
-    const filters = this.#isServed ? { "desired-state": WANTED } : undefined;
-    const reading = this.client.tasks(filters, signal);
-    const [tasks] = await Promise.all([
-      reading,
-      this.#areMarked ? this.#readRest(signal) : undefined,
-    ]);
-    if (tasks.some(({ ServiceID = "" }) => ServiceID !== "" && !this.#services.has(ServiceID))) {
-      await this.#readRest(signal);
-    }
-    const listed = new Set(tasks.map(({ ID }) => ID));
-    const gone = [...this.#served.values()]
-      .map(({ task }) => task.ID)
-      .filter((id) => !listed.has(id));
-    const leaving = gone.length === 0 ? [] : await this.client.tasks({ id: gone }, signal);
-    return { tasks, leaving };
-  }
-
-  async #readRest(signal: AbortSignal): Promise<void> {
-    // The mark is removed before the request: a change during the request must mark it again.
-    this.#areMarked = false;
-    try {
-      const [services, nodes] = await Promise.all([
-        this.client.services(signal),
-        this.client.nodes(signal),
-      ]);
-      this.#services = byId(services);
-      this.#nodes = byId(nodes);
-    } catch (error) {
-      this.#areMarked = true;
-      throw error;
+    for (let tries = 1; !(await this.#readTasks(signal)); tries++) {
+      if (tries >= MOST_TRIES) {
+        throw new GatewayError(
+          "docker",
+          "Cannot read the tasks of the swarm: services come and go",
+        );
+      }
+      this.#directory.markAll();
     }
   }
 
-  /** Takes over what was read, and tells what is new. */
-  #take(tasks: readonly TaskAnswer[], leaving: readonly TaskAnswer[]): void {
+  /** Reads the tasks that are due. Returns false if a service is gone that was asked about. */
+  async #readTasks(signal: AbortSignal): Promise<boolean> {
     const now = Date.now();
-    const before = this.#served;
-    const all = [...tasks, ...leaving];
-    this.#noteChange(all, now);
+    const isCountDue = this.#rota.isCountDue(now);
+    this.#note(await this.#timed(this.#directory.read(signal, isCountDue)));
+    if (isCountDue) this.#rota.counted(now);
+    const isAll = this.#isStale;
+    const asked = this.#rota.isWhole
+      ? [undefined]
+      : isAll
+        ? this.#rota.portions()
+        : [this.#rota.next(now)];
+    for (const ids of asked) {
+      if (ids?.length === 0) continue;
+      const services = ids?.filter((id) => this.#directory.services.has(id));
+      const tasks =
+        services?.length === 0
+          ? []
+          : await this.#timed(
+              this.client.tasks(
+                {
+                  ...(services === undefined ? {} : { service: services }),
+                  // At first those are asked for, too, that are to end: a gateway before this one may
+                  // serve them.
+                  ...(this.#isServed ? { "desired-state": WANTED } : {}),
+                },
+                signal,
+              ),
+            );
+      if (tasks === undefined) return false;
+      const isUnknown = ({ ServiceID = "" }: TaskAnswer): boolean =>
+        ServiceID !== "" && !this.#directory.services.has(ServiceID);
+      if (tasks.some(isUnknown)) {
+        this.#directory.markAll();
+        this.#note(await this.#directory.read(signal));
+      }
+      await this.#take(ids, tasks, signal);
+    }
+    if (isAll) this.#isStale = false;
+    if (!this.#isServed) this.#serve();
+    return true;
+  }
+
+  /** Notes of which services something may be new. */
+  #note({ services, nodes }: News): void {
+    const { services: all, nodes: machines } = this.#directory;
+    for (const id of services) {
+      const service = all.get(id);
+      // Of a service that is gone, tasks may still run.
+      if (service === undefined && !this.#served.has(id)) this.#rota.drop(id);
+      if (service === undefined) continue;
+      this.#rota.add(id, service.Spec.Mode?.Replicated?.Replicas ?? machines.size);
+    }
+    const gone = services.filter((id) => !all.has(id) && this.#lastEnded.delete(id));
+    if (gone.length > 0) this.listener.changed();
+    // At first everything is new.
+    if (!this.#isServed || services.length + nodes.length === 0) return;
+    this.#rota.note([...services, ...this.#servicesOn(new Set(nodes))], Date.now());
+  }
+
+  /** The IDs of the services that have tasks on these nodes. */
+  #servicesOn(nodes: ReadonlySet<string>): string[] {
+    if (nodes.size === 0) return [];
+    return [...this.#served].flatMap(([id, tasks]) =>
+      [...tasks.values()].some(({ nodeId }) => nodes.has(nodeId)) ? id : [],
+    );
+  }
+
+  async #timed<T>(question: Promise<T>): Promise<T> {
+    const begun = Date.now();
+    const answer = await question;
+    this.#longest = Math.max(this.#longest, Date.now() - begun);
+    return answer;
+  }
+
+  #serve(): void {
+    this.log.info("serving the services of the swarm, too");
+    this.#isServed = true;
+    this.#isKnown = true;
+    this.#mayListen.set();
+    this.#first.resolve();
+    this.listener.changed();
+  }
+
+  /**
+   * Takes over what was read, and tells what is new.
+   * @param ids the services that were asked about; undefined: all
+   */
+  async #take(
+    ids: readonly string[] | undefined,
+    tasks: readonly TaskAnswer[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const read = Map.groupBy(tasks, ({ ServiceID = "" }) => ServiceID);
+    const asked =
+      ids ?? new Set([...this.#directory.services.keys(), ...this.#served.keys(), ...read.keys()]);
+    const listed = new Set(tasks.map(({ ID }) => ID));
+    const gone = [...asked].flatMap((id) =>
+      [...(this.#served.get(id)?.values() ?? [])].flatMap(({ taskId }) =>
+        listed.has(taskId) ? [] : taskId,
+      ),
+    );
+    for (let at = 0; at < gone.length; at += MOST_IDS) {
+      const id = gone.slice(at, at + MOST_IDS);
+      const leaving = await this.#timed(this.client.tasks({ id }, signal));
+      for (const task of leaving ?? []) {
+        const others = read.get(task.ServiceID ?? "");
+        if (others === undefined) read.set(task.ServiceID ?? "", [task]);
+        else others.push(task);
+      }
+    }
+    const now = Date.now();
+    const news = [...asked]
+      .filter((id) => id !== "")
+      .map((id) => this.#takeService(id, read.get(id) ?? [], now));
+    if (!news.some(({ isNew }) => isNew)) return;
+    this.#containers = undefined;
+    for (const { ending } of news) for (const id of ending) this.listener.ending(id);
+    for (const { ended } of news) for (const id of ended) this.listener.ended(id);
+    if (this.#isServed) this.listener.changed();
+  }
+
+  /** Takes over the tasks of a service. Returns the IDs of containers that are to end, and that have ended. */
+  #takeService(
+    serviceId: string,
+    tasks: readonly TaskAnswer[],
+    now: number,
+  ): { isNew: boolean; ending: readonly string[]; ended: readonly string[] } {
+    const before: ReadonlyMap<string, Served> = this.#served.get(serviceId) ?? new Map();
+    const known = this.#directory.services.get(serviceId);
+    this.#tell(serviceId, tasks, now);
     const ending: string[] = [];
     const served = new Map<string, Served>();
-    let isNew = !this.#isServed;
+    let isNew = false;
     const isLost = ({ NodeID = "" }: TaskAnswer): boolean =>
-      this.#nodes.get(NodeID)?.Status.State === "down";
-    const healthy = new Set(
-      all
-        .filter((task) => runs(task) && isWanted(task) && !isLost(task))
-        .map(({ ServiceID }) => ServiceID),
-    );
-    for (const task of all) {
+      this.#directory.nodes.get(NodeID)?.Status.State === "down";
+    const isHealthy = tasks.some((task) => runs(task) && isWanted(task) && !isLost(task));
+    for (const task of tasks) {
       const id = containerIdOf(task);
       // Of a service that is gone, tasks may still run.
-      const service = this.#services.get(task.ServiceID ?? "") ?? before.get(id)?.service;
-      const node = this.#nodes.get(task.NodeID ?? "");
+      const service = known ?? before.get(id)?.service;
+      const node = this.#directory.nodes.get(task.NodeID ?? "");
       if (!runs(task) || service === undefined) continue;
       // Nobody tells whether the tasks of a node that is down still run. HAProxy's checks do, for the last
       // ones of a service: after a restart of its only manager a swarm takes all nodes for lost.
-      if (isLost(task) && healthy.has(task.ServiceID)) continue;
+      if (isLost(task) && isHealthy) continue;
       if (isWanted(task) && !isLost(task)) this.#leaving.delete(id);
       else if (!this.#leaving.has(id)) {
-        this.#leaving.set(id, this.#uniqueTime(now));
+        // No two tasks get the same time, so that everybody agrees on which of a service was told last.
+        this.#lastLeft = Math.max(now, this.#lastLeft + 1);
+        this.#leaving.set(id, this.#lastLeft);
         if (before.has(id)) ending.push(id);
       }
       const made = this.#describe(before.get(id), task, service, node);
@@ -368,24 +485,19 @@ export class Swarm {
       }
       served.set(id, made);
     }
-    const ended = [...before].filter(([id]) => !served.has(id));
-    for (const [id, { service }] of ended) {
+    const ended = [...before.keys()].filter((id) => !served.has(id));
+    for (const id of ended) {
       this.#leaving.delete(id);
       this.#changedAt.set(id, now);
       this.#ended.add(id);
-      this.#lastEnded.set(service.ID, id);
+      if (known !== undefined) this.#lastEnded.set(serviceId, id);
     }
-    const gone = [...this.#lastEnded.keys()].filter((id) => !this.#services.has(id));
-    for (const id of gone) this.#lastEnded.delete(id);
-    if (!this.#isServed) this.log.info("serving the services of the swarm, too");
-    this.#served = served;
-    if (!this.#isServed) this.#mayListen.set();
-    this.#isServed = true;
-    this.#isKnown = true;
-    this.#first.resolve();
-    for (const id of ending) this.listener.ending(id);
-    for (const [id] of ended) this.listener.ended(id);
-    if (isNew || ended.length + gone.length > 0) this.listener.changed();
+    if (served.size > 0) this.#served.set(serviceId, served);
+    else {
+      this.#served.delete(serviceId);
+      if (known === undefined) this.#rota.drop(serviceId);
+    }
+    return { isNew: isNew || ended.length > 0, ending, ended };
   }
 
   /** A task as a container: the same object as long as nothing is new. */
@@ -398,26 +510,37 @@ export class Swarm {
     const own = this.#own;
     if (own === undefined) throw new Error("a task was read without a manager");
     const stopping = this.#leaving.get(containerIdOf(task)) ?? 0;
+    const { ID: taskId, Version, NodeID: nodeId = "" } = task;
+    const version = Version.Index;
+    if (
+      before?.version === version &&
+      before.service === service &&
+      before.node === node &&
+      before.own === own &&
+      before.container.stopping === stopping
+    ) {
+      return before;
+    }
     const made = taskToContainer(task, { service, node, own, stopping });
     const isSame = before !== undefined && isDeepStrictEqual(before.container, made);
-    return { task, service, node, container: isSame ? before.container : made };
+    const container = isSame ? before.container : made;
+    return { taskId, version, nodeId, service, node, own, container };
   }
 
-  /** No two tasks get the same time, so that everybody agrees on which of a service was told last. */
-  #uniqueTime(now: number): number {
-    return Math.max(now, ...[...this.#leaving.values()].map((at) => at + 1));
-  }
-
-  /** Notes whether something is under way, and when it last changed. */
-  #noteChange(tasks: readonly TaskAnswer[], now: number): void {
+  /** Tells the rota of a service whether something is under way. */
+  #tell(serviceId: string, tasks: readonly TaskAnswer[], now: number): void {
+    const state = this.#directory.services.get(serviceId)?.UpdateStatus?.State ?? "";
     const versions = tasks.map(({ ID, Version }) => `${ID} ${Version.Index}`).join("\n");
-    if (versions !== this.#versions) this.#lastChange = now;
-    this.#versions = versions;
-    this.#isUnderway =
-      tasks.some((task) => COMING.includes(task.Status.State) || (runs(task) && !isWanted(task))) ||
-      [...this.#services.values()].some(({ UpdateStatus }) =>
-        ["updating", "rollback_started"].includes(UpdateStatus?.State ?? ""),
-      );
+    const told = {
+      size: tasks.length,
+      hasChanged: versions !== this.#versions.get(serviceId),
+      isUnderway:
+        tasks.some((task) => COMING.has(task.Status.State) || (runs(task) && !isWanted(task))) ||
+        ["updating", "rollback_started"].includes(state),
+    };
+    if (tasks.length === 0) this.#versions.delete(serviceId);
+    else this.#versions.set(serviceId, versions);
+    this.#rota.told(serviceId, told, now);
   }
 
   /** Listens to what happens to services and nodes: then the tasks are asked for at once. */
@@ -427,8 +550,14 @@ export class Swarm {
         try {
           const either = AbortSignal.any([signal, this.#connection.signal]);
           const events = await this.client.events(undefined, either, ["service", "node"]);
-          this.#note();
-          for await (const event of readEvents(events)) if (event.kind === "swarm") this.#note();
+          // What happened before is not told.
+          this.#directory.markAll();
+          this.#wake([]);
+          for await (const event of readEvents(events)) {
+            if (event.kind !== "swarm") continue;
+            this.#directory.mark(event);
+            this.#wake([event.id]);
+          }
         } catch (error) {
           // The tasks are asked for all the same, and a failure of that is told.
           if (!signal.aborted)
@@ -439,13 +568,9 @@ export class Swarm {
     }
   }
 
-  #note(): void {
-    this.#lastEvent = Date.now();
-    this.#areMarked = true;
+  /** Has tasks asked for at once. @param services the IDs of those where something happens */
+  #wake(services: readonly string[]): void {
+    this.#rota.note(services, Date.now());
     this.#wakeup.set();
   }
-}
-
-function byId<T extends { readonly ID: string }>(all: readonly T[]): Map<string, T> {
-  return new Map(all.map((each) => [each.ID, each]));
 }

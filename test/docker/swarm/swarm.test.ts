@@ -3,15 +3,11 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Forbidden, type SwarmWish } from "../../../src/docker/client.ts";
 import type { NodeAnswer, ServiceAnswer, TaskAnswer } from "../../../src/docker/swarm/answers.ts";
-import { CALM, QUICK } from "../../../src/docker/swarm/pace.ts";
+import { CALM, COUNT, QUICK } from "../../../src/docker/swarm/pace.ts";
 import { Swarm, type SwarmClient } from "../../../src/docker/swarm/swarm.ts";
 import { GatewayError } from "../../../src/lib/errors.ts";
 import { elapse, useFakeClock } from "../../lab/fake-clock.ts";
 import { listLogger } from "../../lab/proxy.ts";
-
-const EVENT = new TextEncoder().encode(
-  '{"Type":"service","Action":"update","Actor":{"ID":"s1"}}\n',
-);
 
 /** A manager that answers what a test says. */
 class PlayedManager {
@@ -34,18 +30,23 @@ class PlayedManager {
         ControlAvailable: this.isManager,
       });
     },
-    services: () => {
+    services: (ids) => {
       this.#ask("services");
-      return Promise.resolve(this.services);
+      return Promise.resolve(this.services.filter(({ ID }) => ids?.includes(ID) ?? true));
     },
-    nodes: () => Promise.resolve(this.nodes),
+    nodes: (ids) => Promise.resolve(this.nodes.filter(({ ID }) => ids?.includes(ID) ?? true)),
     tasks: (filters) => {
-      this.#ask("tasks", JSON.stringify(filters ?? "all"));
-      const { id, "desired-state": states } = filters ?? {};
+      this.#ask("tasks", JSON.stringify(filters));
+      const { id, service: of, "desired-state": states } = filters;
+      if (of?.some((each) => !this.services.some(({ ID }) => ID === each))) {
+        return Promise.resolve(undefined);
+      }
       return Promise.resolve(
         this.tasks.filter(
           (each) =>
-            (id?.includes(each.ID) ?? true) && (states?.includes(each.DesiredState) ?? true),
+            (id?.includes(each.ID) ?? true) &&
+            (of?.includes(each.ServiceID ?? "") ?? true) &&
+            (states?.includes(each.DesiredState) ?? true),
         ),
       );
     },
@@ -56,8 +57,9 @@ class PlayedManager {
   };
 
   /** Says that something happened to a service. */
-  tell(): void {
-    this.#events?.enqueue(EVENT);
+  tell(type: "service" | "node" = "service", id = "s1"): void {
+    const event = { Type: type, Action: "update", Actor: { ID: id } };
+    this.#events?.enqueue(new TextEncoder().encode(`${JSON.stringify(event)}\n`));
   }
 
   /** Changes a task. */
@@ -224,12 +226,12 @@ describe("tasks", () => {
     manager.tasks = [task("t1"), task("t2", "running", { NodeID: "n2" })];
     await watch();
     manager.nodes = [node("n1"), node("n2", "down")];
-    manager.tell();
+    manager.tell("node", "n2");
     await elapse(QUICK + 10);
     expect([names(), told.slice(1)]).toEqual([["c-t1"], ["ended c-t2", "changed"]]);
     // As a new leader has it, until the nodes have told it that they live.
     manager.nodes = [node("n1", "unknown"), node("n2", "unknown")];
-    manager.tell();
+    for (const { ID } of manager.nodes) manager.tell("node", ID);
     await elapse(QUICK + 10);
     expect(names()).toEqual(["c-t1", "c-t2"]);
   });
@@ -238,11 +240,11 @@ describe("tasks", () => {
     manager.tasks = [task("t1"), task("t2", "running", { NodeID: "n2" })];
     await watch();
     manager.nodes = [node("n1", "down"), node("n2", "down")];
-    manager.tell();
+    for (const { ID } of manager.nodes) manager.tell("node", ID);
     await elapse(QUICK + 10);
     expect(names()).toEqual(["c-t1 stopping", "c-t2 stopping"]);
     manager.nodes = [node("n1"), node("n2")];
-    manager.tell();
+    for (const { ID } of manager.nodes) manager.tell("node", ID);
     await elapse(QUICK + 10);
     expect(names()).toEqual(["c-t1", "c-t2"]);
   });
@@ -440,5 +442,118 @@ describe("what cannot be read", () => {
     expect(await read("auto")).toBeUndefined();
     expect(swarm.isKnown).toBe(true);
     expect(log.filter((line) => !line.includes("is not known: it answered 403"))).toEqual([]);
+  });
+});
+
+/** Has the manager count other tasks of a service that run. */
+function recount(id: string, RunningTasks: number): void {
+  manager.services = manager.services.map((each) =>
+    each.ID === id ? { ...each, ServiceStatus: { RunningTasks, DesiredTasks: 10 } } : each,
+  );
+}
+
+/** The services that were asked about since the last call, each time. */
+function askedFor(): string[][] {
+  return manager.asked.splice(0).flatMap((each) => {
+    const [what = "", filters = "{}"] = each.split(" ");
+    const { service: ids } = JSON.parse(filters) as { service?: string[] };
+    return what === "tasks" && ids !== undefined ? [ids] : [];
+  });
+}
+
+describe("a large swarm", () => {
+  const SERVICES = 300;
+
+  beforeEach(() => {
+    manager.services = Array.from({ length: SERVICES }, (_, index) => ({
+      ID: `s${index}`,
+      Version: { Index: 1 },
+      Spec: { Name: `app-${index}`, Mode: { Replicated: { Replicas: 10 } } },
+      ServiceStatus: { RunningTasks: 10, DesiredTasks: 10 },
+    }));
+    manager.tasks = manager.services.flatMap(({ ID }) =>
+      Array.from({ length: 10 }, (_, index) =>
+        task(`${ID}t${index}`, "running", { ServiceID: ID }),
+      ),
+    );
+  });
+
+  test("is read in portions, and everything is told at once", async () => {
+    await watch();
+    expect([swarm.containers.length, told]).toEqual([SERVICES * 10, ["changed"]]);
+    expect(askedFor().map(({ length }) => length)).toEqual([100, 100, 100]);
+  });
+
+  test("in calm a question is for a part of it, and all have their turn", async () => {
+    await watch();
+    await elapse(10_000);
+    askedFor();
+    await elapse(4_000);
+    const asked = askedFor();
+    expect(Math.max(...asked.map(({ length }) => length))).toBe(100);
+    expect(new Set(asked.flat()).size).toBe(SERVICES);
+  });
+
+  test("an event has one service read and asked about, quickly", async () => {
+    await watch();
+    await elapse(10_000);
+    askedFor();
+    manager.change("s7t3", { DesiredState: "shutdown" });
+    manager.tell("service", "s7");
+    await elapse(2 * QUICK);
+    expect(askedFor()).toContainEqual(["s7"]);
+    expect(told).toContain("ending c-s7t3");
+  });
+
+  test("a task that died without any event shows in the numbers", async () => {
+    await watch();
+    await elapse(10_000);
+    told.splice(0);
+    manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
+    recount("s250", 9);
+    await elapse(COUNT + QUICK);
+    expect(told).toEqual(["ended c-s250t3", "changed"]);
+  });
+
+  test("one that was replaced before anybody counted is found in its turn", async () => {
+    await watch();
+    manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
+    manager.tasks = [...manager.tasks, task("s250t10", "running", { ServiceID: "s250" })];
+    await elapse((SERVICES / 100 + 1) * CALM);
+    expect(told.slice(1)).toEqual(["ended c-s250t3", "changed"]);
+    expect(swarm.containers.filter(({ id }) => id === "c-s250t10").length).toBe(1);
+  });
+
+  test("a node that is lost takes its tasks out, of all services", async () => {
+    manager.tasks = manager.tasks.map((each) =>
+      each.ID.endsWith("t3") ? { ...each, NodeID: "n2" } : each,
+    );
+    await watch();
+    manager.nodes = [node("n1"), node("n2", "down")];
+    manager.tell("node", "n2");
+    await elapse(5 * QUICK);
+    expect(swarm.containers.length).toBe(SERVICES * 9);
+  });
+
+  test("a service that is removed while it is asked about costs nobody else anything", async () => {
+    await watch();
+    manager.services = manager.services.filter(({ ID }) => ID !== "s7");
+    manager.tasks = manager.tasks.filter(({ ServiceID }) => ServiceID !== "s7");
+    log.splice(0);
+    await elapse(4 * CALM);
+    expect([swarm.containers.length, log]).toEqual([(SERVICES - 1) * 10, []]);
+  });
+
+  test("after a failure all of it is asked for", async () => {
+    await watch();
+    await elapse(10_000);
+    manager.failing.set("tasks", BROKEN);
+    await elapse(10_000);
+    manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
+    manager.failing.clear();
+    askedFor();
+    await elapse(12_000);
+    expect(new Set(askedFor().slice(0, 3).flat()).size).toBe(SERVICES);
+    expect(told).toContain("ended c-s250t3");
   });
 });

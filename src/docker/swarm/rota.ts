@@ -1,0 +1,135 @@
+// Which services of a swarm are asked for their tasks next.
+//
+// The rule: a swarm of one portion is asked for as a whole, every second, and at the quick pace while anything
+// is under way. A larger one is asked for those services quickly where something is under way, and for all
+// others in turns, one portion a second: so a question costs what has changed, whatever the size of the swarm.
+// What came by itself shows in the numbers of tasks that run, which are asked for in between.
+
+import { CALM, COUNT, isQuick, QUICK, type Pace } from "./pace.ts";
+
+/** A question is for so many tasks, as far as is known. */
+export const PORTION = 1_000;
+/** And for so many services: their IDs have to fit into the line of a request, 8 kB for some proxies. */
+export const MOST_SERVICES = 100;
+
+/** A service in turn. All times are in milliseconds since 1970. */
+interface Turn extends Pace {
+  isUnderway: boolean;
+  changedAt: number;
+  eventAt: number;
+  askedAt: number;
+  /** How many tasks it has. */
+  size: number;
+}
+
+/** What an answer tells of a service. */
+export interface Told {
+  readonly size: number;
+  readonly hasChanged: boolean;
+  readonly isUnderway: boolean;
+}
+
+export class Rota {
+  readonly #turns = new Map<string, Turn>();
+  /** How many tasks they have together. */
+  #tasks = 0;
+  /** When there was an event about anything. */
+  #eventAt = 0;
+  /** When those were last asked for where nothing is under way. */
+  #calmAt = 0;
+  #countedAt = 0;
+
+  /** Takes a service in, if it is new. @param size how many tasks it may have */
+  add(id: string, size: number): void {
+    if (this.#turns.has(id)) return;
+    this.#turns.set(id, { size, isUnderway: false, changedAt: 0, eventAt: 0, askedAt: 0 });
+    this.#tasks += size;
+  }
+
+  /** Takes a service out. */
+  drop(id: string): void {
+    this.#tasks -= this.#turns.get(id)?.size ?? 0;
+    this.#turns.delete(id);
+  }
+
+  /** Whether all tasks are asked for each time. */
+  get isWhole(): boolean {
+    return this.#tasks <= PORTION;
+  }
+
+  /** Notes that something may be about to happen. @param ids to these services */
+  note(ids: Iterable<string>, now: number): void {
+    this.#eventAt = now;
+    for (const id of ids) {
+      const turn = this.#turns.get(id);
+      if (turn !== undefined) turn.eventAt = now;
+    }
+  }
+
+  /** Notes what was told of a service. */
+  told(id: string, { size, hasChanged, isUnderway }: Told, now: number): void {
+    const turn = this.#turns.get(id);
+    if (turn === undefined) return;
+    this.#tasks += size - turn.size;
+    Object.assign(turn, { size, isUnderway, askedAt: now });
+    if (hasChanged) turn.changedAt = now;
+  }
+
+  /** Notes that the numbers of tasks that run were told. */
+  counted(now: number): void {
+    this.#countedAt = now;
+  }
+
+  /** Whether they are to be asked for. */
+  isCountDue(now: number): boolean {
+    return !this.isWhole && now - this.#countedAt >= COUNT;
+  }
+
+  /** The IDs of the services that are due, where not all are asked for each time. */
+  next(now: number): string[] {
+    const quick: [string, Turn][] = [];
+    const calm: [string, Turn][] = [];
+    for (const entry of this.#turns) (isQuick(entry[1], now) ? quick : calm).push(entry);
+    const due = portionOf(quick.toSorted(([, a], [, b]) => a.askedAt - b.askedAt));
+    if (now - this.#calmAt < CALM) return due;
+    this.#calmAt = now;
+    // Where something goes on slowly, or a task waits for a place, it may be the next to change.
+    const isWaiting = ({ isUnderway, askedAt }: Turn): number =>
+      isUnderway && now - askedAt >= CALM ? 1 : 0;
+    const inTurn = calm.toSorted(
+      ([, a], [, b]) => isWaiting(b) - isWaiting(a) || a.askedAt - b.askedAt,
+    );
+    return [...due, ...portionOf(inTurn)];
+  }
+
+  /** Every service, in portions. */
+  portions(): string[][] {
+    const portions: string[][] = [];
+    for (let left = [...this.#turns]; left.length > 0; left = left.slice(portions.at(-1)?.length)) {
+      portions.push(portionOf(left));
+    }
+    return portions;
+  }
+
+  /** How long until the next question is due, in milliseconds. */
+  pause(now: number): number {
+    const quick = [...this.#turns.values()].some((turn) => isQuick(turn, now));
+    if (this.isWhole) {
+      return quick || isQuick({ isUnderway: false, changedAt: 0, eventAt: this.#eventAt }, now)
+        ? QUICK
+        : CALM;
+    }
+    if (quick) return QUICK;
+    return Math.max(0, Math.min(this.#calmAt + CALM, this.#countedAt + COUNT) - now);
+  }
+}
+
+/** The first ones that are asked for together: at least one. */
+function portionOf(turns: readonly (readonly [string, Turn])[]): string[] {
+  let tasks = 0;
+  const fitting = turns.findIndex(([, { size }], index) => {
+    tasks += Math.max(size, 1);
+    return index >= MOST_SERVICES || (tasks > PORTION && index > 0);
+  });
+  return turns.slice(0, fitting < 0 ? undefined : fitting).map(([id]) => id);
+}

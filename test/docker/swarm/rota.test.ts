@@ -1,0 +1,102 @@
+// Which services a manager is asked about next.
+
+import { beforeEach, describe, expect, test } from "bun:test";
+import { AFTER_EVENT, CALM, COUNT, QUICK } from "../../../src/docker/swarm/pace.ts";
+import { MOST_SERVICES, PORTION, Rota } from "../../../src/docker/swarm/rota.ts";
+
+const NOW = 1_000_000;
+const CALMLY = { hasChanged: false, isUnderway: false };
+
+let rota: Rota;
+beforeEach(() => {
+  rota = new Rota();
+});
+
+/** Takes in so many services. @param size how many tasks each has */
+function add(count: number, size: number): void {
+  for (let index = 0; index < count; index++) rota.add(`s${index}`, size);
+}
+
+/** Notes that these were told, and that nothing is under way there. */
+function tell(ids: readonly string[], now: number): void {
+  for (const id of ids) rota.told(id, { size: 10, ...CALMLY }, now);
+}
+
+describe("a swarm of one portion", () => {
+  test("is asked for as a whole, and never for numbers", () => {
+    add(10, PORTION / 10);
+    expect([rota.isWhole, rota.isCountDue(NOW), rota.pause(NOW)]).toEqual([true, false, CALM]);
+    rota.add("more", 1);
+    expect([rota.isWhole, rota.isCountDue(NOW)]).toEqual([false, true]);
+    rota.drop("more");
+    expect(rota.isWhole).toBe(true);
+  });
+
+  test("is asked quickly after any event", () => {
+    add(1, 1);
+    rota.note([], NOW);
+    expect([rota.pause(NOW), rota.pause(NOW + AFTER_EVENT)]).toEqual([QUICK, CALM]);
+  });
+});
+
+describe("a large swarm", () => {
+  beforeEach(() => add(1_000, 10));
+
+  test("in calm, all services have their turn, one portion a second", () => {
+    const seen = new Map<string, number>();
+    let now = NOW;
+    for (let turn = 0; turn < 10; turn++, now += CALM) {
+      const ids = rota.next(now);
+      expect(ids.length).toBe(Math.min(MOST_SERVICES, PORTION / 10));
+      for (const id of ids) seen.set(id, (seen.get(id) ?? 0) + 1);
+      tell(ids, now);
+      expect(rota.next(now + CALM - 1)).toEqual([]);
+    }
+    expect([seen.size, Math.max(...seen.values())]).toEqual([1_000, 1]);
+  });
+
+  test("where something is under way is asked each time, and the others have their turns", () => {
+    rota.next(NOW);
+    rota.note(["s7", "s8"], NOW);
+    expect([rota.next(NOW + QUICK), rota.pause(NOW)]).toEqual([["s7", "s8"], QUICK]);
+    const later = rota.next(NOW + CALM);
+    expect([later.slice(0, 2), later.length]).toEqual([["s7", "s8"], 2 + MOST_SERVICES]);
+    rota.told("s7", { size: 10, hasChanged: true, isUnderway: true }, NOW + AFTER_EVENT);
+    expect(rota.next(NOW + AFTER_EVENT).slice(0, 1)).toEqual(["s7"]);
+    expect(rota.next(NOW + AFTER_EVENT + 1)).toEqual(["s7"]);
+  });
+
+  test("of too many at once, those come first that waited longest", () => {
+    const ids = Array.from({ length: 250 }, (_, index) => `s${index}`);
+    rota.next(NOW);
+    rota.note(ids, NOW);
+    const asked: string[] = [];
+    for (let turn = 1; turn <= 3; turn++) {
+      const now = NOW + turn * QUICK;
+      const next = rota.next(now);
+      tell(next, now);
+      asked.push(...next);
+    }
+    expect(new Set(asked)).toEqual(new Set(ids));
+  });
+
+  test("what waits for ever is asked every second", () => {
+    rota.told("s999", { size: 10, hasChanged: false, isUnderway: true }, NOW);
+    expect(rota.next(NOW)).not.toContain("s999");
+    expect(rota.next(NOW + CALM)[0]).toBe("s999");
+  });
+
+  test("numbers are asked for in between", () => {
+    rota.next(NOW);
+    rota.counted(NOW);
+    expect([rota.isCountDue(NOW + COUNT - 1), rota.isCountDue(NOW + COUNT)]).toEqual([false, true]);
+    expect(rota.pause(NOW)).toBe(COUNT);
+  });
+
+  test("all of it is read in portions, and a service that is one alone", () => {
+    rota.add("huge", 3 * PORTION);
+    const portions = rota.portions();
+    expect([portions.length, portions.at(-1)]).toEqual([11, ["huge"]]);
+    expect(new Set(portions.flat()).size).toBe(1_001);
+  });
+});
