@@ -398,7 +398,7 @@ describe("what cannot be read", () => {
     await elapse(60_000);
     expect([names(), swarm.isKnown]).toEqual([["c-t1"], true]);
     manager.failing.clear();
-    await elapse(11_000);
+    await elapse(12_500);
     expect([names(), log.filter((line) => !line.startsWith("debug"))]).toEqual([
       [],
       [
@@ -517,6 +517,7 @@ describe("a large swarm", () => {
 
   test("one that was replaced before anybody counted is found in its turn", async () => {
     await watch();
+    await elapse(10_000);
     manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
     manager.tasks = [...manager.tasks, task("s250t10", "running", { ServiceID: "s250" })];
     await elapse((SERVICES / 100 + 1) * CALM);
@@ -552,7 +553,7 @@ describe("a large swarm", () => {
     manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
     manager.failing.clear();
     askedFor();
-    await elapse(12_000);
+    await elapse(12_500);
     expect(new Set(askedFor().slice(0, 3).flat()).size).toBe(SERVICES);
     expect(told).toContain("ended c-s250t3");
   });
