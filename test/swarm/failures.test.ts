@@ -10,6 +10,7 @@ import { createService, running, updateService } from "./services.ts";
 
 setDefaultTimeout(120_000);
 
+const REJOINED_MS = 60_000;
 /** The label that Docker gives each task of the service. */
 const SERVICE_LABEL = "com.docker.swarm.service.name=shop";
 const SHOP = { image: "acme/shop", networks: ["backend"], replicas: 3 };
@@ -94,7 +95,10 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       if (here.length > 0)
         throw new Error(`it still runs ${here.map(({ Names }) => Names).join()}`);
     });
-    for (const name of await running(swarm, "shop", 3)) await gateway.served("/acme/shop/", name);
+    // Docker's nodes may take a while until all of them reach each other again.
+    for (const name of await running(swarm, "shop", 3)) {
+      await gateway.until(() => gateway.served("/acme/shop/", name), REJOINED_MS);
+    }
     const { failures } = await clients.stop();
     // Those that were on their way to it.
     expect(failures.filter((each) => !/^request at \d{1,2} ms/.test(each))).toEqual([]);

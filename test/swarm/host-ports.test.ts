@@ -116,7 +116,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       ...SHOP,
       replicas: 1,
       isJob: true,
-      command: ["timeout", "4", "/lab/start.sh"],
+      command: ["timeout", "10", "/lab/start.sh"],
     });
     await gateway.served("/acme/shop/");
     await gateway.answers("/acme/shop/", 503);
