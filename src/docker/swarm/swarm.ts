@@ -521,7 +521,8 @@ export class Swarm {
     ) {
       return before;
     }
-    const made = taskToContainer(task, { service, node, own, stopping });
+    const published = before?.container.task?.published ?? [];
+    const made = taskToContainer(task, { service, node, own, stopping, published });
     const isSame = before !== undefined && isDeepStrictEqual(before.container, made);
     const container = isSame ? before.container : made;
     return { taskId, version, nodeId, service, node, own, container };

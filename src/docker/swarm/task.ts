@@ -18,6 +18,11 @@ export interface TaskContext {
   readonly own: SwarmInfo;
   /** When it was noticed that it is to end, in milliseconds since 1970; 0: it is not. */
   readonly stopping: number;
+  /**
+   * What its container published when it was last told. A new leader of the managers does not know that at first, and it
+   * stays as long as the container runs.
+   */
+  readonly published: readonly PublishedPort[];
 }
 
 /** Whether a task runs, as far as its node has told. */
@@ -96,9 +101,13 @@ function attachmentsOf({ NetworksAttachments }: TaskAnswer): Attachment[] {
 }
 
 /** Its ports of TCP that others reach: on its node, and by the routing mesh on the node that is asked. */
-function publishedPorts(task: TaskAnswer, { service, node, own }: TaskContext): PublishedPort[] {
+function publishedPorts(
+  task: TaskAnswer,
+  { service, node, own, published: known }: TaskContext,
+): PublishedPort[] {
+  const told = toPublished("host", task.Status.PortStatus?.Ports, addressOf(node));
   const found = [
-    ...toPublished("host", task.Status.PortStatus?.Ports, addressOf(node)),
+    ...(told.length > 0 ? told : known.filter(({ mode }) => mode === "host")),
     ...toPublished("ingress", service.Endpoint?.Ports, own.NodeAddr),
   ];
   // The Engine names each port once for IPv4 and once for IPv6.

@@ -3,7 +3,7 @@
 import { describe, expect, test } from "bun:test";
 import type { NodeAnswer, TaskAnswer } from "../../../src/docker/swarm/answers.ts";
 import { runs, isWanted, taskToContainer } from "../../../src/docker/swarm/task.ts";
-import type { Container } from "../../../src/model.ts";
+import type { Container, PublishedPort } from "../../../src/model.ts";
 import { recorded } from "./answers.ts";
 
 const { swarm: own, services, nodes, tasks } = await recorded("docker-20.10");
@@ -22,6 +22,7 @@ interface Change {
   readonly service?: object;
   readonly serviceSpec?: object;
   readonly node?: Partial<NodeAnswer> | "gone";
+  readonly published?: readonly PublishedPort[];
 }
 
 function made(name: string, change: Change = {}, stopping = 0): Container {
@@ -39,6 +40,7 @@ function made(name: string, change: Change = {}, stopping = 0): Container {
     node: change.node === "gone" ? undefined : { ...node, ...change.node },
     own,
     stopping,
+    published: change.published ?? [],
   });
 }
 
@@ -93,7 +95,7 @@ test("the tasks of Docker 28 are told in the same way", async () => {
     const service = answers.services.find(({ ID }) => ID === task.ServiceID);
     const node = answers.nodes.find(({ ID }) => ID === task.NodeID);
     if (service === undefined) throw new Error("its service was not recorded");
-    return taskToContainer(task, { service, node, own: answers.swarm, stopping: 0 });
+    return taskToContainer(task, { service, node, own: answers.swarm, stopping: 0, published: [] });
   });
   expect(
     found
@@ -182,6 +184,18 @@ test.each<[string, Partial<NodeAnswer>, string | undefined]>([
 ])("the address of a node: %s", (_, change, expected) => {
   const node = { ManagerStatus: {}, ...change };
   expect(made("shop", { node }).task?.published[0]?.address).toBe(expected as string);
+});
+
+test("what a container published stays while a new leader of the managers does not know it", () => {
+  const { Status } = taskOf("shop");
+  const published = made("shop").task?.published ?? [];
+  expect(published).not.toEqual([]);
+  const task = { Status: { ...Status, PortStatus: {} } };
+  const node = { ManagerStatus: {}, Status: { State: "unknown" } };
+  for (const change of [{ task }, { node }, { task, node }]) {
+    expect(made("shop", { ...change, published })).toEqual(made("shop"));
+    expect(made("shop", change).task?.published).toEqual([]);
+  }
 });
 
 test("UDP is no port to be served at, and IPv6 addresses are known", () => {
