@@ -28,7 +28,7 @@ part_words=()
 running=()
 ended=
 # Where more files fail than this none is run once more: that is no accident.
-MOST_ACCIDENTS=8
+MOST_ACCIDENTS=20
 
 # The private Engine of the tests needs root. Asked for here, and not by every lane.
 as_root=()
