@@ -108,16 +108,16 @@ start_part() {
 
 # run_parts FIRST: runs the parts from this number on, each as soon as a lane is free.
 run_parts() {
-  local first=$1 last=$((${#part_names[@]} - 1)) todo number lane
+  local first=$1 last=$((${#part_names[@]} - 1)) waiting number lane
   local -A most=([prompt]=$PROMPT_LANES [patient]=$PATIENT_LANES) used=([prompt]=0 [patient]=0)
-  readarray -t todo < <(seq "$first" "$last")
+  readarray -t waiting < <(seq "$first" "$last")
   while :; do
-    for number in "${todo[@]}"; do
+    for number in "${waiting[@]}"; do
       lane=${part_lanes[number]}
       [ "${used[$lane]}" -lt "${most[$lane]}" ] || continue
       start_part "$number"
       used[$lane]=$((used[$lane] + 1))
-      unset "todo[$((number - first))]"
+      unset "waiting[$((number - first))]"
     done
     [ ${#running[@]} != 0 ] || break
     if [ "$first" = "$last" ]; then follow_part "$first"; else show_next; fi
