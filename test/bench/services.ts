@@ -71,26 +71,35 @@ export async function answersDirectly(container: Container): Promise<boolean> {
   }
 }
 
-/**
- * Asks an address until it answers 200, each time on a new connection; gives the time it took.
- * @param isIt whether the answer with this body is the one that is waited for
- */
+/** Who is asked, and for what answer. */
+interface Wanted {
+  readonly host: string;
+  readonly port: number;
+  readonly target: string;
+  /** How many requests there are at a time, each on a connection of its own; by default one. */
+  readonly atOnce?: number;
+  /** Whether the answer with this body is the one that is waited for. */
+  readonly isIt?: (body: string) => boolean;
+}
+
+/** Asks an address until it answers 200; gives the time it took. */
 export async function firstAnswer(
-  options: { readonly host: string; readonly port: number; readonly target: string },
+  { host, port, target, atOnce = 1, isIt = () => true }: Wanted,
   since: number,
-  isIt: (body: string) => boolean = () => true,
 ): Promise<number> {
+  const ask = async (): Promise<number> => {
+    const { status, body } = await request({ host, port, target, timeoutMs: 1_000 });
+    if (status === 200 && isIt(body)) return performance.now() - since;
+    throw new Error(`answered ${status}`);
+  };
   const end = since + PATIENCE;
   while (performance.now() < end) {
-    try {
-      const { status, body } = await request({ ...options, timeoutMs: 1_000 });
-      if (status === 200 && isIt(body)) return performance.now() - since;
-    } catch {
-      // Not there yet.
-    }
+    const asked = await Promise.allSettled(Array.from({ length: atOnce }, ask));
+    const times = asked.flatMap((each) => (each.status === "fulfilled" ? each.value : []));
+    if (times.length > 0) return Math.min(...times);
     await Bun.sleep(1);
   }
-  throw new Error(`${options.host}:${options.port}${options.target} does not answer`);
+  throw new Error(`${host}:${port}${target} does not answer`);
 }
 
 function sturdyConfig(): string {

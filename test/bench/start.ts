@@ -1,6 +1,6 @@
 // From the start of a container to its first answer: by itself, and through each contestant.
 
-import { create, removeAll, type Container } from "../lab/containers.ts";
+import { create, removeAll, type Container, type RunOptions } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
 import { times } from "./cell.ts";
@@ -13,7 +13,7 @@ import {
   type Running,
 } from "./contestants.ts";
 import { inTurns } from "./rounds.ts";
-import { firstAnswer } from "./services.ts";
+import { ANSWER, firstAnswer, sturdy } from "./services.ts";
 import { VERSIONS } from "./machine.ts";
 import type { Bench, Column, Row } from "./table.ts";
 
@@ -22,6 +22,8 @@ const PORT = 8000;
 const CANARY = "bench/canary";
 /** How much later than by itself it may answer, in milliseconds. */
 const [LATER_P50, LATER_P95] = [2, 5];
+/** Of two containers that take turns, the new one may be the second or the third: so many are asked at once. */
+const TURNS = 3;
 /** An address that was another container's a moment ago can be out of reach for a second, in ms. */
 const FORGOTTEN = 1_500;
 
@@ -116,24 +118,34 @@ async function startThrough(
   started: Running,
   services: readonly string[],
 ): Promise<Times> {
-  const { port } = started;
-  await (await createFor(engine, contestant, started, CANARY, { name: "canary" })).start();
-  await answersOf(port, CANARY, "canary", performance.now());
+  const make = (service: string, options: RunOptions): Promise<Container> =>
+    createFor(engine, contestant, started, service, options);
+  const answered = (service: string, body: string, since: number, atOnce = 1): Promise<number> =>
+    firstAnswer(
+      {
+        host: "127.0.0.1",
+        port: started.port,
+        target: `/${service}/`,
+        atOnce,
+        isIt: (got) => got.trim() === body,
+      },
+      since,
+    );
+  await (await make(CANARY, { name: "canary" })).start();
+  await answered(CANARY, "canary", performance.now());
   const result: Times = { first: [], further: [] };
   for (const service of services) {
-    for (const which of ["first", "further"] as const) {
-      const name = nameOf(service, which);
-      const container = await createFor(engine, contestant, started, service, { name });
-      result[which].push(await answersOf(port, service, name, await start(container)));
-    }
+    const [name, another] = [nameOf(service, "first"), nameOf(service, "further")];
+    const first = await make(service, { name });
+    result.first.push(await answered(service, name, await start(first)));
+    // Another one takes its place, whose answers take no time.
+    await start(await make(service, sturdy(0)));
+    await answered(service, ANSWER, performance.now(), TURNS);
+    await first.stop(0);
+    const since = await start(await make(service, { name: another }));
+    result.further.push(await answered(service, another, since, TURNS));
   }
   return result;
-}
-
-/** Asks for a service until this container of it answers; gives the time it took. */
-function answersOf(port: number, service: string, name: string, since: number): Promise<number> {
-  const isIt = (body: string): boolean => body.trim() === name;
-  return firstAnswer({ host: "127.0.0.1", port, target: `/${service}/` }, since, isIt);
 }
 
 /** Starts a container, and tells when the call has returned. */

@@ -1,18 +1,23 @@
 // Replicas of a service are replaced one by one under load: what fails, what stalls.
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { removeAll, type Container } from "../lab/containers.ts";
+import type { Container } from "../lab/containers.ts";
 import type { Engine } from "../lab/engine.ts";
-import type { HaproxyVersion } from "../lab/haproxy.ts";
 import { eventually } from "../lab/http.ts";
 import { said, type Cell } from "./cell.ts";
-import { columnOf } from "./contestants.ts";
-import { Gateway, WAYS, type Way } from "./gateway.ts";
+import {
+  createFor,
+  leaveOut,
+  ownContestants,
+  running,
+  type Contestant,
+  type Running,
+} from "./contestants.ts";
 import { startLoad, type LoadResult } from "./load.ts";
 import { VERSIONS } from "./machine.ts";
 import { ms } from "./numbers.ts";
 import { inTurns } from "./rounds.ts";
-import { answersDirectly, createSturdy, importSturdy } from "./services.ts";
+import { answersDirectly, firstAnswer, importSturdy, sturdy } from "./services.ts";
 import type { Bench, Row } from "./table.ts";
 
 const IMAGE = "bench/replicated";
@@ -35,29 +40,35 @@ const CASES: readonly Case[] = [0, 2].flatMap((grace) => [
 ]);
 
 /** Part `stop`. */
-export async function measureStop({ quick, say, engine: get }: Bench): Promise<Row[]> {
+export async function measureStop({ quick, say, peers, engine: get }: Bench): Promise<Row[]> {
   const engine = await get();
   await importSturdy(engine, IMAGE);
   const rounds = quick ? 1 : 2;
   const requests = quick ? 2_500 : 5_000;
-  const entrants = VERSIONS.flatMap((version) => WAYS.map((way) => ({ version, way })));
+  const entrants = [...ownContestants(), ...peers];
   const rows: Row[] = [];
   for (const each of CASES) {
-    const results = await inTurns(rounds, entrants, async ({ version, way }) => {
-      const outcome = await replaceUnderLoad(engine, version, way, each, requests);
-      say(`${version} ${way} ${JSON.stringify({ ...each, ...outcome })}`);
-      return outcome;
-    });
+    const results = await inTurns(
+      rounds,
+      entrants,
+      async (contestant) => {
+        const outcome = await running(engine, contestant, (started) =>
+          replaceUnderLoad(engine, contestant, started, each, requests),
+        );
+        say(`${contestant.column} ${JSON.stringify({ ...each, ...outcome })}`);
+        return outcome;
+      },
+      (entrant, error) => leaveOut(entrant, error, say),
+    );
     const all = (rounds * requests).toLocaleString("en-US");
     rows.push({
       what: `${REPLICAS} replicas replaced one by one, ending ${each.grace === 0 ? "at once" : `${each.grace} s after SIGTERM`}, ${RATE} requests/s on ${each.keepAlive ? "kept-alive" : "new"} connections: failed + stalled of ${all} (longest; replacements)`,
-      cells: Object.fromEntries(
-        [...results].map(([{ version, way }, own]) => [columnOf(version, way), toCell(own)]),
-      ),
+      cells: Object.fromEntries([...results].map(([{ column }, own]) => [column, toCell(own)])),
       target: "0 + 0",
       reached: [...results].every(
-        ([{ way }, own]) =>
-          way === "reload" || own.every(({ failed, stalled }) => failed === 0 && stalled === 0),
+        ([{ column }, own]) =>
+          !VERSIONS.some((version) => version === column) ||
+          own.every(({ failed, stalled }) => failed === 0 && stalled === 0),
       ),
     });
   }
@@ -74,49 +85,42 @@ function toCell(outcomes: readonly Outcome[]): Cell {
 
 async function replaceUnderLoad(
   engine: Engine,
-  version: HaproxyVersion,
-  way: Way,
+  contestant: Contestant,
+  started: Running,
   { grace, keepAlive }: Case,
   requests: number,
 ): Promise<Outcome> {
-  const gateway = await Gateway.start({ dockerHost: engine.dockerHost, version, way });
-  try {
-    const replicas: Container[] = [];
-    for (let count = 0; count < REPLICAS; count++) replicas.push(await startOne(engine, grace));
-    await gateway.answers(`/${IMAGE}/`);
-    await sleep(500);
-    const load = startLoad({
-      port: gateway.port,
-      path: `/${IMAGE}/`,
-      rate: RATE,
-      count: requests,
-      keepAlive,
-    });
-    const done = new AbortController();
-    const result = load.result.finally(() => done.abort());
-    let replaced = 0;
-    const replacing = async (): Promise<void> => {
-      while (!done.signal.aborted) {
-        replicas.push(await startOne(engine, grace));
-        const old = replicas.shift();
-        await old?.stop();
-        await old?.remove();
-        replaced++;
-      }
-    };
-    const [outcome] = await Promise.all([result, replacing()]);
-    return { ...outcome, replaced };
-  } catch (error) {
-    throw new Error(`with the gateway's log:\n${gateway.log}`, { cause: error });
-  } finally {
-    await removeAll(engine);
-    await gateway.stop();
-  }
+  const startOne = (): Promise<Container> => startReplica(engine, contestant, started, grace);
+  const [port, path] = [started.port, `/${IMAGE}/`];
+  const replicas: Container[] = [];
+  for (let count = 0; count < REPLICAS; count++) replicas.push(await startOne());
+  await firstAnswer({ host: "127.0.0.1", port, target: path }, performance.now());
+  await sleep(500);
+  const load = startLoad({ port, path, rate: RATE, count: requests, keepAlive });
+  const done = new AbortController();
+  const result = load.result.finally(() => done.abort());
+  let replaced = 0;
+  const replacing = async (): Promise<void> => {
+    while (!done.signal.aborted) {
+      replicas.push(await startOne());
+      const old = replicas.shift();
+      await old?.stop();
+      await old?.remove();
+      replaced++;
+    }
+  };
+  const [outcome] = await Promise.all([result, replacing()]);
+  return { ...outcome, replaced };
 }
 
 /** Starts a replica and waits until it answers, as a careful deployment does. */
-async function startOne(engine: Engine, grace: number): Promise<Container> {
-  const container = await createSturdy(engine, IMAGE, grace);
+async function startReplica(
+  engine: Engine,
+  contestant: Contestant,
+  started: Running,
+  grace: number,
+): Promise<Container> {
+  const container = await createFor(engine, contestant, started, IMAGE, sturdy(grace));
   await container.start();
   await eventually(async () => {
     if (!(await answersDirectly(container))) throw new Error(`${container.name} does not answer`);

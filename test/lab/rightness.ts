@@ -22,7 +22,7 @@ interface Pending {
 
 export class Rightness {
   /** How long each change took until HAProxy was right, in milliseconds. */
-  readonly times: { readonly what: Wanted; readonly ms: number }[] = [];
+  readonly times: { readonly task: PlayedTask; readonly what: Wanted; readonly ms: number }[] = [];
   readonly #pending = new Map<string, Pending>();
   readonly #ended = new AbortController();
   readonly #looking: Promise<void>;
@@ -92,7 +92,7 @@ export class Rightness {
         if (this.#pending.get(task.id)?.since !== since) continue;
         if (isIn.has(serverOf(task)) !== (wanted === "in")) continue;
         this.#pending.delete(task.id);
-        this.times.push({ what: wanted, ms: now - since });
+        this.times.push({ task, what: wanted, ms: now - since });
       }
     }
   }
