@@ -273,7 +273,9 @@ export class Applier {
    */
   async verify(process: Recognised): Promise<void> {
     await this.parts.upkeep?.();
-    await this.#persist.settle();
+    // What the same process runs does not depend on the files. The next change need not wait for them.
+    if (process === "same") this.#persist.mend();
+    else await this.#persist.settle();
     const { files: before, doubt } = this.#applied;
     if (before === undefined || doubt !== undefined) return;
     const why = await this.#whyReload();
@@ -281,8 +283,7 @@ export class Applier {
       this.#doubt(why);
       return;
     }
-    const isEdited = await this.#persist.isEdited();
-    if (isEdited && process !== "same") {
+    if (process !== "same" && (await this.#persist.isEdited())) {
       this.#doubt(`${this.parts.files.output} was changed by somebody else`);
       return;
     }
@@ -295,8 +296,7 @@ export class Applier {
       return;
     }
     if (written !== undefined) this.#persist.note(written);
-    if (isEdited) this.#persist.restore();
-    else this.#persist.retry();
+    else if (process !== "same") this.#persist.retry();
   }
 
   /**

@@ -10,10 +10,14 @@ import type { OutageChange } from "./state.ts";
 
 /** How long after a container was routed a warning is due, in milliseconds: most start faster. */
 const WARN_AFTER = 10_000;
+/** Many that were routed soon after each other are looked at together: at most so often, in milliseconds. */
+const LOOK_EVERY = 1_000;
 
 export class Readiness {
   /** When each container was routed, in milliseconds since 1970, by its ID. The first one is the oldest. */
   readonly #routedAt = new Map<string, number>();
+  /** In milliseconds since 1970. */
+  #lookedAt = 0;
 
   /**
    * @param runningName returns the name that a backend has in the running HAProxy
@@ -29,7 +33,8 @@ export class Readiness {
   /** When to call `look`, in milliseconds since 1970; undefined if there is nothing to look at. */
   get dueAt(): number | undefined {
     const [first] = this.#routedAt.values();
-    return first === undefined ? undefined : first + WARN_AFTER;
+    if (first === undefined) return undefined;
+    return Math.max(first + WARN_AFTER, this.#lookedAt + LOOK_EVERY);
   }
 
   /** Notes that containers are routed from now on, by their IDs. */
@@ -46,7 +51,9 @@ export class Readiness {
    */
   async look({ services }: Model): Promise<OutageChange[]> {
     const changes: OutageChange[] = [];
-    const due = [...this.#routedAt].filter(([, routedAt]) => Date.now() - routedAt >= WARN_AFTER);
+    const now = Date.now();
+    this.#lookedAt = now;
+    const due = [...this.#routedAt].filter(([, routedAt]) => now - routedAt >= WARN_AFTER);
     const ids = new Set(due.map(([id]) => id));
     // At once and not at the end: a container may be routed again meanwhile.
     for (const id of ids) this.#routedAt.delete(id);

@@ -73,3 +73,16 @@ test("the container that was routed first is due first, and one that is routed a
   readiness.note([first ?? ""]);
   expect(readiness.dueAt).toBe(begun + 1_000 + DUE);
 });
+
+test("those that are due soon after each other are looked at together", async () => {
+  serve(2);
+  const [, second] = model.services.flatMap(({ servers }) => servers.map(({ id }) => id));
+  jest.advanceTimersByTime(100);
+  readiness.note([second ?? ""]);
+  jest.advanceTimersByTime(DUE - 100);
+  await readiness.look(model);
+  expect([asked.length, readiness.dueAt]).toEqual([1, Date.now() + 1_000]);
+  jest.advanceTimersByTime(1_000);
+  await readiness.look(model);
+  expect([asked.length, readiness.dueAt]).toEqual([2, undefined]);
+});

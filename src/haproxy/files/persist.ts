@@ -11,6 +11,12 @@ import type { Files } from "../../model.ts";
  * check of the files takes CPU time, which the first requests to a new container need more.
  */
 const FOLLOW_AFTER = 50;
+/**
+ * The check of thousands of servers takes most of a second. Where changes never cease, the files are left alone for so
+ * many times as long as they took, but no longer than that, in milliseconds.
+ */
+const REST_PER_WRITE = 2;
+const LONGEST_REST = 2_000;
 
 export class Persist {
   /** The files that were last written; undefined if that is not known. */
@@ -20,6 +26,8 @@ export class Persist {
   /** The warnings about files that somebody else changed, until the files are written again. */
   readonly #told = new Set<string>();
   #writing: Promise<void> = Promise.resolve();
+  /** When the files are next written at the earliest, in milliseconds since 1970. */
+  #notBefore = 0;
   /** Aborted if somebody waits for the files. */
   #hurry = new AbortController();
 
@@ -69,10 +77,12 @@ export class Persist {
     if (this.#unwritten !== undefined) this.#write();
   }
 
-  /** Writes the last files again, or those that are to be written. */
-  restore(): void {
-    this.#unwritten ??= this.#files;
-    this.retry();
+  /** Writes the files again if somebody else changed them, and what could not be written, in the background. */
+  mend(): void {
+    this.#writing = this.#writing.then(async () => {
+      if (await this.isEdited()) this.#unwritten ??= this.#files;
+    });
+    this.#write();
   }
 
   /** Waits until everything is written. */
@@ -136,9 +146,12 @@ export class Persist {
   /** Changes that come during a write are written together afterwards. */
   #write(): void {
     this.#writing = this.#writing.then(async () => {
-      if (this.#unwritten !== undefined) await pause(FOLLOW_AFTER, this.#hurry.signal);
+      if (this.#unwritten === undefined) return;
+      const rest = Math.max(FOLLOW_AFTER, this.#notBefore - Date.now());
+      await pause(rest, this.#hurry.signal);
       const wanted = this.#unwritten;
       if (wanted === undefined) return;
+      const begun = Date.now();
       try {
         await this.replace(wanted);
         await this.onDisk.confirm();
@@ -147,6 +160,9 @@ export class Persist {
         if (this.#unwritten === wanted) this.#unwritten = undefined;
       } catch (error) {
         this.log.failure(error, "HAProxy runs it; its files stay as they were for now");
+      } finally {
+        const ended = Date.now();
+        this.#notBefore = ended + Math.min(REST_PER_WRITE * (ended - begun), LONGEST_REST);
       }
     });
   }

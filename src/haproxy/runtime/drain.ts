@@ -117,6 +117,11 @@ export class Removals {
     private readonly log: Logger,
   ) {}
 
+  /** The servers that are being removed now, as `backend/server`, and the backends. */
+  get names(): ReadonlySet<string> {
+    return new Set([...this.#servers.keys(), ...this.#backends.keys()]);
+  }
+
   /** Whether a server, given as `backend/server`, is being removed. */
   hasServer(key: string): boolean {
     return this.#servers.has(key);

@@ -68,6 +68,8 @@ async function serverDifferences(
   files: Files,
   aliases: Aliases,
 ): Promise<string[]> {
+  // While HAProxy answers, the removal of one may come to its end.
+  const leaving = runtime.removals.names;
   const running = readServerStates(await runtime.ask("show servers state"));
   const names = new Set(sectionsOf(files).map(({ name }) => name));
   const expected = new Set<string>();
@@ -93,7 +95,8 @@ async function serverDifferences(
   }
   for (const key of running.keys()) {
     const isOurs = names.has(key.slice(0, key.indexOf("/")));
-    if (isOurs && !expected.has(key) && !runtime.removals.hasServer(key)) {
+    const isLeaving = leaving.has(key) || runtime.removals.hasServer(key);
+    if (isOurs && !expected.has(key) && !isLeaving) {
       differences.push(`HAProxy has a server ${key} that should be gone`);
     }
   }
@@ -130,6 +133,7 @@ async function backendDifferences(
   files: Files,
   aliases: Aliases,
 ): Promise<string[]> {
+  const leaving = runtime.removals.names;
   const lines = (await runtime.ask("show backend")).split("\n");
   const running = new Set(lines.map((line) => line.trim()).filter((line) => !/^(#|$)/.test(line)));
   const sections = sectionsOf(files);
@@ -140,7 +144,8 @@ async function backendDifferences(
       .filter((name) => !running.has(name))
       .map((name) => `HAProxy has no backend ${name}`),
     ...[...running]
-      .filter((name) => !names.has(name) && !runtime.removals.hasBackend(name))
+      .filter((name) => !names.has(name))
+      .filter((name) => !leaving.has(name) && !runtime.removals.hasBackend(name))
       .map((name) => `HAProxy has a backend ${name} that should be gone`),
   ];
 }

@@ -188,7 +188,7 @@ export class Runtime {
   }
 
   /** What is being removed: HAProxy may still have it, and that is no drift. */
-  get removals(): Pick<Removals, "hasServer" | "hasBackend"> {
+  get removals(): Pick<Removals, "names" | "hasServer" | "hasBackend"> {
     return this.#removals;
   }
 

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Persist } from "../../../src/haproxy/files/persist.ts";
-import { until, useFakeClock } from "../../lab/fake-clock.ts";
+import { turn, until, useFakeClock } from "../../lab/fake-clock.ts";
 import { failure, list, newPlace, type Place } from "../../lab/folder.ts";
 import { labDir } from "../../lab/leftovers.ts";
 import { PlayedHaproxy } from "../../lab/played-haproxy.ts";
@@ -64,6 +64,26 @@ describe("following", () => {
     await until(() => persist.files?.config === place.wanted("c").config);
     expect(written()).toBe("c");
     expect(await place.files.isUnconfirmed()).toBe(false);
+  });
+
+  test.each([
+    [300, 600],
+    [1_500, 2_000],
+  ])("after a write that took %d ms the next one waits %d ms", async (took, wait) => {
+    await put("a");
+    persist.follow(place.wanted("b"));
+    await until(() => jest.getTimerCount() > 0);
+    jest.advanceTimersByTime(50);
+    await turn();
+    jest.advanceTimersByTime(took);
+    await until(() => persist.files?.config === place.wanted("b").config);
+    persist.follow(place.wanted("c"));
+    await until(() => jest.getTimerCount() > 0);
+    jest.advanceTimersByTime(wait - 1);
+    await until(() => true);
+    expect([written(), jest.getTimerCount()]).toEqual(["b", 1]);
+    jest.advanceTimersByTime(1);
+    await until(() => persist.files?.config === place.wanted("c").config);
   });
 
   test("is done at once where somebody waits for it", async () => {
@@ -200,10 +220,14 @@ describe("a configuration that somebody else changed", () => {
   test("is written again as it was, where nothing else is to be", async () => {
     await put("a");
     edit("# by hand\n");
-    persist.restore();
+    persist.mend();
     await persist.settle();
     expect(written()).toBe("a");
     expect(edited()).toEqual(["haproxy.cfg.edited"]);
+    const before = place.log.length;
+    persist.mend();
+    await persist.settle();
+    expect(place.log).toHaveLength(before);
   });
 
   test("what was never written by this gateway is none of that", async () => {
