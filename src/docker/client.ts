@@ -10,6 +10,7 @@ import type {
 } from "dockerode";
 import { withTimeout } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
+import { listElements, type Listed } from "./listed.ts";
 import type { NodeAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./swarm/answers.ts";
 import type { Transport } from "./transport.ts";
 
@@ -166,12 +167,10 @@ export class DockerClient {
   async services(
     ids: readonly string[] | undefined,
     signal: AbortSignal,
-  ): Promise<ServiceAnswer[]> {
+  ): Promise<Listed<ServiceAnswer>[]> {
     // Known since API 1.41; an older Engine takes no notice of it, and tells no numbers.
-    return this.#json<ServiceAnswer[]>(
-      `/services?status=true${filtersOf("&", { id: ids })}`,
-      signal,
-    );
+    const path = `/services?status=true${filtersOf("&", { id: ids })}`;
+    return this.#read(path, signal, listOf<ServiceAnswer>);
   }
 
   /** @param ids those that are wanted; undefined: all */
@@ -183,8 +182,11 @@ export class DockerClient {
    * Lists tasks; undefined if a service that is named in the filters is gone.
    * @param filters as the Engine takes them: one of the values of each key; none: all
    */
-  async tasks(filters: TaskFilters, signal: AbortSignal): Promise<TaskAnswer[] | undefined> {
-    return this.#json<TaskAnswer[] | undefined>(`/tasks${filtersOf("?", filters)}`, signal, [404]);
+  async tasks(
+    filters: TaskFilters,
+    signal: AbortSignal,
+  ): Promise<Listed<TaskAnswer>[] | undefined> {
+    return this.#read(`/tasks${filtersOf("?", filters)}`, signal, listOf<TaskAnswer>, [404]);
   }
 
   /**
@@ -222,6 +224,16 @@ export class DockerClient {
 
   /** @param absent the statuses that mean that there is no such thing: then it returns undefined */
   async #json<T>(path: string, signal: AbortSignal, absent: readonly number[] = []): Promise<T> {
+    const parse = async (response: Response): Promise<T> => (await response.json()) as T;
+    return this.#read(path, signal, parse, absent);
+  }
+
+  async #read<T>(
+    path: string,
+    signal: AbortSignal,
+    parse: (response: Response) => Promise<T>,
+    absent: readonly number[] = [],
+  ): Promise<T> {
     return this.#ask(`${this.#prefix()}${path}`, signal, async (response) => {
       if (absent.includes(response.status)) {
         await response.text();
@@ -229,7 +241,7 @@ export class DockerClient {
       }
       if (!response.ok) throw await this.#refusal(path, response);
       try {
-        return (await response.json()) as T;
+        return await parse(response);
       } catch (error) {
         throw new GatewayError(
           "docker",
@@ -395,4 +407,8 @@ function unreachable(name: string, error: unknown): GatewayError {
     hint,
     cause: error,
   });
+}
+
+async function listOf<T>(response: Response): Promise<Listed<T>[]> {
+  return listElements<T>(await response.bytes());
 }

@@ -8,6 +8,7 @@ import type { Container } from "../../src/model.ts";
 import { through, useFakeClock } from "../lab/fake-clock.ts";
 import { PlayedClient } from "../lab/played-client.ts";
 import { listLogger } from "../lab/proxy.ts";
+import { asListed } from "./swarm/answers.ts";
 
 const [OWN, REMOTE, PLAIN] = ["a".repeat(64), "b".repeat(64), "c".repeat(64)] as const;
 const LABELS = { "com.docker.swarm.task.id": "t1", "gateway.path": "/of-the-container" };
@@ -17,11 +18,13 @@ const { signal } = new AbortController();
 class PlayedManager extends PlayedClient {
   override readonly swarm: SwarmWish = "auto";
   isManager = true;
-  tasks = () => Promise.resolve([task("t1", OWN, "n1"), task("t2", REMOTE, "n2")]);
+  tasks = () => Promise.resolve(asListed([task("t1", OWN, "n1"), task("t2", REMOTE, "n2")]));
   swarmInfo = () =>
     Promise.resolve({ NodeID: "n1", NodeAddr: "192.0.2.1", ControlAvailable: this.isManager });
   services = () =>
-    Promise.resolve([{ ID: "s1", Spec: { Name: "shop", Labels: { "gateway.path": "/shop" } } }]);
+    Promise.resolve(
+      asListed([{ ID: "s1", Spec: { Name: "shop", Labels: { "gateway.path": "/shop" } } }]),
+    );
   nodes = () =>
     Promise.resolve(["n1", "n2"].map((ID) => ({ ID, Status: { State: "ready", Addr: "" } })));
 }

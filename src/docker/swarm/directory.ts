@@ -26,10 +26,14 @@ const MOST_IDS = 100;
 export class Directory {
   #services: ReadonlyMap<string, ServiceAnswer> = new Map();
   #nodes: ReadonlyMap<string, NodeAnswer> = new Map();
+  /** The services by their texts, as they were last told. */
+  #byMark: ReadonlyMap<bigint, ServiceAnswer> = new Map();
   /** Whether all of them are to be read again. */
   #isAllMarked = true;
   /** Those to be read again. */
   #marked = { service: new Set<string>(), node: new Set<string>() };
+  /** One question at a time: an older answer must not come after a newer one. */
+  #asking: Promise<unknown> = Promise.resolve();
 
   constructor(private readonly client: Pick<DockerClient, "services" | "nodes">) {}
 
@@ -54,17 +58,38 @@ export class Directory {
 
   /**
    * Reads what is marked.
-   * @param isCountDue whether all services are read in any case: of which do as many tasks run no more?
    * @throws GatewayError `docker`; then it is still marked
    */
-  async read(signal: AbortSignal, isCountDue = false): Promise<News> {
+  read(signal: AbortSignal): Promise<News> {
+    return this.#inTurn(() => this.#readMarked(signal));
+  }
+
+  /**
+   * Reads all services: of which do as many tasks run no more?
+   * @throws GatewayError `docker`
+   */
+  count(signal: AbortSignal): Promise<News> {
+    return this.#inTurn(async () => {
+      const { all, changed } = await this.#readServices(undefined, signal);
+      this.#services = all;
+      return { services: changed, nodes: [] };
+    });
+  }
+
+  #inTurn(ask: () => Promise<News>): Promise<News> {
+    const answer = this.#asking.then(ask);
+    this.#asking = answer.catch(() => undefined);
+    return answer;
+  }
+
+  async #readMarked(signal: AbortSignal): Promise<News> {
     // The marks are removed before the request: a change during the request must mark it again.
     const [isAll, marked] = [this.#isAllMarked, this.#marked];
     this.#isAllMarked = false;
     this.#marked = { service: new Set(), node: new Set() };
     try {
       const [services, nodes] = await Promise.all([
-        this.#readServices(isAll || isCountDue ? undefined : marked.service, signal),
+        this.#readServices(isAll ? undefined : marked.service, signal),
         this.#readNodes(isAll ? undefined : marked.node, signal),
       ]);
       this.#services = services.all;
@@ -85,7 +110,14 @@ export class Directory {
   ): Promise<Found<ServiceAnswer>> {
     const known = this.#services;
     if (ids?.size === 0) return { all: known, changed: [] };
-    return compare(known, await this.client.services(ids && [...ids], signal), ids, keepService);
+    const listed = await this.client.services(ids && [...ids], signal);
+    // Hardly any has changed: those that have not are neither parsed nor looked at.
+    const read = listed.map(
+      ({ mark, parse }) => [mark, this.#byMark.get(mark) ?? keepService(parse())] as const,
+    );
+    this.#byMark = new Map(ids === undefined ? read : [...this.#byMark, ...read]);
+    const services = read.map(([, each]) => each);
+    return compare(known, services, ids, (service) => service);
   }
 
   async #readNodes(
@@ -124,6 +156,7 @@ function compare<T extends ServiceAnswer | NodeAnswer>(
 }
 
 function isSame(a: ServiceAnswer | NodeAnswer | undefined, b: ServiceAnswer | NodeAnswer): boolean {
+  if (a === b) return true;
   if (a?.Version === undefined || a.Version.Index !== b.Version?.Index) return false;
   const [before, now] = [statusOf(a), statusOf(b)];
   return before?.RunningTasks === now?.RunningTasks && before?.DesiredTasks === now?.DesiredTasks;

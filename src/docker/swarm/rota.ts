@@ -5,7 +5,7 @@
 // others in turns, one portion a second: so a question costs what has changed, whatever the size of the swarm.
 // What came by itself shows in the numbers of tasks that run, which are asked for in between.
 
-import { CALM, COUNT, isQuick, QUICK, type Pace } from "./pace.ts";
+import { CALM, isQuick, QUICK, type Pace } from "./pace.ts";
 
 /** A question is for so many tasks, as far as is known. */
 export const PORTION = 1_000;
@@ -37,7 +37,6 @@ export class Rota {
   #eventAt = 0;
   /** When those were last asked for where nothing is under way. */
   #calmAt = 0;
-  #countedAt = 0;
 
   /** Takes a service in, if it is new. @param size how many tasks it may have */
   add(id: string, size: number): void {
@@ -50,6 +49,11 @@ export class Rota {
   drop(id: string): void {
     this.#tasks -= this.#turns.get(id)?.size ?? 0;
     this.#turns.delete(id);
+  }
+
+  /** How many tasks all services have together, as far as is known. */
+  get tasks(): number {
+    return this.#tasks;
   }
 
   /** Whether all tasks are asked for each time. */
@@ -73,16 +77,6 @@ export class Rota {
     this.#tasks += size - turn.size;
     Object.assign(turn, { size, isUnderway, askedAt: now });
     if (hasChanged) turn.changedAt = now;
-  }
-
-  /** Notes that the numbers of tasks that run were told. */
-  counted(now: number): void {
-    this.#countedAt = now;
-  }
-
-  /** Whether they are to be asked for. */
-  isCountDue(now: number): boolean {
-    return !this.isWhole && now - this.#countedAt >= COUNT;
   }
 
   /** The IDs of the services that are due, where not all are asked for each time. */
@@ -120,7 +114,7 @@ export class Rota {
         : CALM;
     }
     if (quick) return QUICK;
-    return Math.max(0, Math.min(this.#calmAt + CALM, this.#countedAt + COUNT) - now);
+    return Math.max(0, this.#calmAt + CALM - now);
   }
 }
 

@@ -4,15 +4,17 @@
 import { isDeepStrictEqual } from "node:util";
 import { Backoff, pause, Wakeup } from "../../lib/async.ts";
 import { errorMessage, GatewayError } from "../../lib/errors.ts";
+import { sameItems } from "../../lib/lists.ts";
 import { RepeatedFailure, type Logger } from "../../lib/log.ts";
 import type { Container } from "../../model.ts";
 import { Forbidden, type DockerClient, type SwarmWish } from "../client.ts";
 import { readEvents } from "../events.ts";
+import type { Listed } from "../listed.ts";
 import type { NodeAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./answers.ts";
 import { Directory, type News } from "./directory.ts";
-import { pauseAfter, QUICK } from "./pace.ts";
-import { Rota } from "./rota.ts";
-import { containerIdOf, isWanted, runs, taskToContainer } from "./task.ts";
+import { CALM, COUNT, pauseAfter, QUICK } from "./pace.ts";
+import { PORTION, Rota } from "./rota.ts";
+import { briefOf, taskToContainer, type Brief } from "./task.ts";
 
 /** What an Engine is asked for a swarm. */
 export type SwarmClient = Pick<
@@ -41,6 +43,13 @@ interface Served {
   readonly node: NodeAnswer | undefined;
   readonly own: SwarmInfo;
   readonly container: Container;
+}
+
+/** A task as it was told. */
+interface Told {
+  readonly brief: Brief;
+  /** All that was told of it. */
+  readonly listed: Listed<TaskAnswer>;
 }
 
 /** The desired states of tasks that run, or are about to. */
@@ -98,8 +107,10 @@ export class Swarm {
   readonly #ended = new Set<string>();
   /** When each change that is not live yet was noticed, by the container's ID, in ms since 1970. */
   readonly #changedAt = new Map<string, number>();
-  /** The versions of the tasks of each service, by its ID. */
-  readonly #versions = new Map<string, string>();
+  /** The tasks of each service as they were last told, by its ID. */
+  readonly #told = new Map<string, readonly Brief[]>();
+  /** The same of all tasks, by their texts. */
+  readonly #briefs = new Map<bigint, Brief>();
   /** The longest time that an answer of the last reading took, in milliseconds. */
   #longest = 0;
   /** Ends the events of services and nodes; undefined: the Engine cannot be asked. */
@@ -213,7 +224,7 @@ export class Swarm {
   /** Asks again and again until the signal is aborted. No failure ends it. */
   async watch(signal: AbortSignal): Promise<void> {
     if (this.wish === "never") return;
-    const listening = this.#listen(signal);
+    const beside = Promise.all([this.#listen(signal), this.#countAgain(signal)]);
     while (!signal.aborted) {
       const begun = Date.now();
       const wait = this.#connection !== undefined ? await this.#look(signal) : LONGEST_RETRY;
@@ -222,7 +233,7 @@ export class Swarm {
       if (isWoken && !this.#rota.isWhole)
         await pause(Math.max(0, begun + QUICK - Date.now()), signal);
     }
-    await listening;
+    await beside;
   }
 
   /** Asks once, and tells what is new. Returns how long to wait until the next time, in milliseconds. */
@@ -286,7 +297,8 @@ export class Swarm {
     this.#isStale = true;
     this.#served.clear();
     this.#containers = undefined;
-    this.#versions.clear();
+    this.#told.clear();
+    this.#briefs.clear();
     this.#leaving.clear();
     this.#lastEnded.clear();
     this.#isKnown = true;
@@ -327,16 +339,13 @@ export class Swarm {
 
   /** Reads the tasks that are due. Returns false if a service is gone that was asked about. */
   async #readTasks(signal: AbortSignal): Promise<boolean> {
-    const now = Date.now();
-    const isCountDue = this.#rota.isCountDue(now);
-    this.#note(await this.#timed(this.#directory.read(signal, isCountDue)));
-    if (isCountDue) this.#rota.counted(now);
+    this.#note(await this.#timed(this.#directory.read(signal)));
     const isAll = this.#isStale;
     const asked = this.#rota.isWhole
       ? [undefined]
       : isAll
         ? this.#rota.portions()
-        : [this.#rota.next(now)];
+        : [this.#rota.next(Date.now())];
     for (const ids of asked) {
       if (ids?.length === 0) continue;
       const services = ids?.filter((id) => this.#directory.services.has(id));
@@ -355,17 +364,26 @@ export class Swarm {
               ),
             );
       if (tasks === undefined) return false;
-      const isUnknown = ({ ServiceID = "" }: TaskAnswer): boolean =>
-        ServiceID !== "" && !this.#directory.services.has(ServiceID);
-      if (tasks.some(isUnknown)) {
+      const told = tasks.map((each) => this.#toTold(each));
+      const isUnknown = ({ brief: { serviceId } }: Told): boolean =>
+        serviceId !== "" && !this.#directory.services.has(serviceId);
+      if (told.some(isUnknown)) {
         this.#directory.markAll();
         this.#note(await this.#directory.read(signal));
       }
-      await this.#take(ids, tasks, signal);
+      await this.#take(ids, told, signal);
     }
+    if (this.#briefs.size > 2 * this.#rota.tasks + PORTION) this.#briefs.clear();
     if (isAll) this.#isStale = false;
     if (!this.#isServed) this.#serve();
     return true;
+  }
+
+  #toTold(listed: Listed<TaskAnswer>): Told {
+    const known = this.#briefs.get(listed.mark);
+    const brief = known ?? briefOf(listed.parse());
+    if (known === undefined) this.#briefs.set(listed.mark, brief);
+    return { brief, listed };
   }
 
   /** Notes of which services something may be new. */
@@ -415,24 +433,28 @@ export class Swarm {
    */
   async #take(
     ids: readonly string[] | undefined,
-    tasks: readonly TaskAnswer[],
+    tasks: readonly Told[],
     signal: AbortSignal,
   ): Promise<void> {
-    const read = Map.groupBy(tasks, ({ ServiceID = "" }) => ServiceID);
+    const read = Map.groupBy(tasks, ({ brief }) => brief.serviceId);
     const asked =
       ids ?? new Set([...this.#directory.services.keys(), ...this.#served.keys(), ...read.keys()]);
-    const listed = new Set(tasks.map(({ ID }) => ID));
+    const listed = new Set(tasks.map(({ brief }) => brief.id));
     const gone = [...asked].flatMap((id) =>
-      [...(this.#served.get(id)?.values() ?? [])].flatMap(({ taskId }) =>
-        listed.has(taskId) ? [] : taskId,
-      ),
+      [...(this.#served.get(id)?.values() ?? [])].filter(({ taskId }) => !listed.has(taskId)),
     );
+    // Nobody wants them any more, whether they have ended or not.
+    for (const { container } of gone) {
+      if (this.#isServed && this.#leave(container.id)) this.listener.ending(container.id);
+    }
     for (let at = 0; at < gone.length; at += MOST_IDS) {
-      const id = gone.slice(at, at + MOST_IDS);
+      const id = gone.slice(at, at + MOST_IDS).map(({ taskId }) => taskId);
       const leaving = await this.#timed(this.client.tasks({ id }, signal));
-      for (const task of leaving ?? []) {
-        const others = read.get(task.ServiceID ?? "");
-        if (others === undefined) read.set(task.ServiceID ?? "", [task]);
+      for (const each of leaving ?? []) {
+        const task = this.#toTold(each);
+        const { serviceId } = task.brief;
+        const others = read.get(serviceId);
+        if (others === undefined) read.set(serviceId, [task]);
         else others.push(task);
       }
     }
@@ -450,7 +472,7 @@ export class Swarm {
   /** Takes over the tasks of a service. Returns the IDs of containers that are to end, and that have ended. */
   #takeService(
     serviceId: string,
-    tasks: readonly TaskAnswer[],
+    tasks: readonly Told[],
     now: number,
   ): { isNew: boolean; ending: readonly string[]; ended: readonly string[] } {
     const before: ReadonlyMap<string, Served> = this.#served.get(serviceId) ?? new Map();
@@ -459,25 +481,21 @@ export class Swarm {
     const ending: string[] = [];
     const served = new Map<string, Served>();
     let isNew = false;
-    const isLost = ({ NodeID = "" }: TaskAnswer): boolean =>
-      this.#directory.nodes.get(NodeID)?.Status.State === "down";
-    const isHealthy = tasks.some((task) => runs(task) && isWanted(task) && !isLost(task));
+    const isLost = ({ nodeId }: Brief): boolean =>
+      this.#directory.nodes.get(nodeId)?.Status.State === "down";
+    const isHealthy = tasks.some(({ brief }) => brief.runs && brief.isWanted && !isLost(brief));
     for (const task of tasks) {
-      const id = containerIdOf(task);
+      const { brief } = task;
+      const { containerId: id, isWanted } = brief;
       // Of a service that is gone, tasks may still run.
       const service = known ?? before.get(id)?.service;
-      const node = this.#directory.nodes.get(task.NodeID ?? "");
-      if (!runs(task) || service === undefined) continue;
+      const node = this.#directory.nodes.get(brief.nodeId);
+      if (!brief.runs || service === undefined) continue;
       // Nobody tells whether the tasks of a node that is down still run. HAProxy's checks do, for the last
       // ones of a service: after a restart of its only manager a swarm takes all nodes for lost.
-      if (isLost(task) && isHealthy) continue;
-      if (isWanted(task) && !isLost(task)) this.#leaving.delete(id);
-      else if (!this.#leaving.has(id)) {
-        // No two tasks get the same time, so that everybody agrees on which of a service was told last.
-        this.#lastLeft = Math.max(now, this.#lastLeft + 1);
-        this.#leaving.set(id, this.#lastLeft);
-        if (before.has(id)) ending.push(id);
-      }
+      if (isLost(brief) && isHealthy) continue;
+      if (isWanted && !isLost(brief)) this.#leaving.delete(id);
+      else if (this.#leave(id) && before.has(id)) ending.push(id);
       const made = this.#describe(before.get(id), task, service, node);
       if (made.container !== before.get(id)?.container) {
         this.#changedAt.set(id, now);
@@ -500,18 +518,26 @@ export class Swarm {
     return { isNew: isNew || ended.length > 0, ending, ended };
   }
 
+  /** Notes that a task is to end, by the ID of its container. Returns false if that is known. */
+  #leave(id: string): boolean {
+    if (this.#leaving.has(id)) return false;
+    // No two tasks get the same time, so that everybody agrees on which of a service was told last.
+    this.#lastLeft = Math.max(Date.now(), this.#lastLeft + 1);
+    this.#leaving.set(id, this.#lastLeft);
+    return true;
+  }
+
   /** A task as a container: the same object as long as nothing is new. */
   #describe(
     before: Served | undefined,
-    task: TaskAnswer,
+    { brief, listed }: Told,
     service: ServiceAnswer,
     node: NodeAnswer | undefined,
   ): Served {
     const own = this.#own;
     if (own === undefined) throw new Error("a task was read without a manager");
-    const stopping = this.#leaving.get(containerIdOf(task)) ?? 0;
-    const { ID: taskId, Version, NodeID: nodeId = "" } = task;
-    const version = Version.Index;
+    const { id: taskId, version, nodeId, containerId } = brief;
+    const stopping = this.#leaving.get(containerId) ?? 0;
     if (
       before?.version === version &&
       before.service === service &&
@@ -522,26 +548,50 @@ export class Swarm {
       return before;
     }
     const published = before?.container.task?.published ?? [];
-    const made = taskToContainer(task, { service, node, own, stopping, published });
+    const made = taskToContainer(listed.parse(), { service, node, own, stopping, published });
     const isSame = before !== undefined && isDeepStrictEqual(before.container, made);
     const container = isSame ? before.container : made;
     return { taskId, version, nodeId, service, node, own, container };
   }
 
   /** Tells the rota of a service whether something is under way. */
-  #tell(serviceId: string, tasks: readonly TaskAnswer[], now: number): void {
+  #tell(serviceId: string, tasks: readonly Told[], now: number): void {
     const state = this.#directory.services.get(serviceId)?.UpdateStatus?.State ?? "";
-    const versions = tasks.map(({ ID, Version }) => `${ID} ${Version.Index}`).join("\n");
+    const briefs = tasks.map(({ brief }) => brief);
     const told = {
       size: tasks.length,
-      hasChanged: versions !== this.#versions.get(serviceId),
+      hasChanged: !sameItems(briefs, this.#told.get(serviceId) ?? []),
       isUnderway:
-        tasks.some((task) => COMING.has(task.Status.State) || (runs(task) && !isWanted(task))) ||
+        briefs.some((each) => COMING.has(each.state) || (each.runs && !each.isWanted)) ||
         ["updating", "rollback_started"].includes(state),
     };
-    if (tasks.length === 0) this.#versions.delete(serviceId);
-    else this.#versions.set(serviceId, versions);
+    if (tasks.length === 0) this.#told.delete(serviceId);
+    else this.#told.set(serviceId, briefs);
     this.#rota.told(serviceId, told, now);
+  }
+
+  /**
+   * Asks a large swarm again and again of which services as many tasks run no more, beside all other questions.
+   * Those are asked for their tasks at once.
+   */
+  async #countAgain(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const begun = Date.now();
+      if (!this.#isServed || this.#connection === undefined || this.#rota.isWhole) {
+        await pause(CALM, signal);
+        continue;
+      }
+      try {
+        const news = await this.#directory.count(signal);
+        this.#note(news);
+        if (news.services.length > 0) this.#wakeup.set();
+      } catch (error) {
+        // Where the tasks cannot be read either, that is told.
+        if (!signal.aborted)
+          this.log.debug(`the services of the swarm cannot be read: ${errorMessage(error)}`);
+      }
+      await pause(pauseAfter(Date.now() - begun, COUNT), signal);
+    }
   }
 
   /** Listens to what happens to services and nodes: then the tasks are asked for at once. */

@@ -25,24 +25,42 @@ export interface TaskContext {
   readonly published: readonly PublishedPort[];
 }
 
-/** Whether a task runs, as far as its node has told. */
-export function runs({ Status, Spec, ServiceID = "" }: TaskAnswer): boolean {
-  const { ContainerStatus } = Status;
-  return (
-    ServiceID !== "" &&
-    Spec.ContainerSpec !== undefined &&
-    Status.State === "running" &&
-    (ContainerStatus?.ContainerID ?? "") !== ""
-  );
+/** What is to be known of every task, whether it has changed or not. */
+export interface Brief {
+  readonly id: string;
+  /** Another one after every change of it. */
+  readonly version: number;
+  /** Empty for what joins a container to a network. */
+  readonly serviceId: string;
+  readonly nodeId: string;
+  /** The ID of its container, which is its ID for all who are not the swarm; empty: there is none yet. */
+  readonly containerId: string;
+  readonly state: string;
+  /** Whether it runs, as far as its node has told. */
+  readonly runs: boolean;
+  /** Whether the swarm wants it to run. Those of jobs are to complete. */
+  readonly isWanted: boolean;
 }
 
-/** Whether the swarm wants a task to run. Those of jobs are to complete. */
-export function isWanted({ DesiredState }: TaskAnswer): boolean {
-  return DesiredState === "running" || DesiredState === "complete";
+/** What is to be known of a task. */
+export function briefOf(task: TaskAnswer): Brief {
+  const { ID: id, Version, ServiceID: serviceId = "", NodeID: nodeId = "", DesiredState } = task;
+  const { State: state } = task.Status;
+  const containerId = containerIdOf(task);
+  const isContainer = serviceId !== "" && task.Spec.ContainerSpec !== undefined;
+  return {
+    id,
+    version: Version.Index,
+    serviceId,
+    nodeId,
+    containerId,
+    state,
+    runs: isContainer && state === "running" && containerId !== "",
+    isWanted: DesiredState === "running" || DesiredState === "complete",
+  };
 }
 
-/** The ID of a task's container, which is its ID for all who are not the swarm; empty: there is none yet. */
-export function containerIdOf({ Status }: TaskAnswer): string {
+function containerIdOf({ Status }: TaskAnswer): string {
   return Status.ContainerStatus?.ContainerID ?? "";
 }
 

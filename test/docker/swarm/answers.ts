@@ -1,11 +1,17 @@
 // The answers of a real manager: a service with ports in host mode on three nodes, and one by the routing mesh.
 
+import { listElements, type Listed } from "../../../src/docker/listed.ts";
 import type {
   NodeAnswer,
   ServiceAnswer,
   SwarmInfo,
   TaskAnswer,
 } from "../../../src/docker/swarm/answers.ts";
+
+/** A list as the client gives it. */
+export function asListed<T>(answers: readonly T[]): Listed<T>[] {
+  return listElements<T>(new TextEncoder().encode(JSON.stringify(answers)));
+}
 
 export interface Answers {
   readonly swarm: SwarmInfo;

@@ -23,11 +23,11 @@ function tell(ids: readonly string[], now: number): void {
 }
 
 describe("a swarm of one portion", () => {
-  test("is asked for as a whole, and never for numbers", () => {
+  test("is asked for as a whole", () => {
     add(10, PORTION / 10);
-    expect([rota.isWhole, rota.isCountDue(NOW), rota.pause(NOW)]).toEqual([true, false, CALM]);
+    expect([rota.isWhole, rota.tasks, rota.pause(NOW)]).toEqual([true, PORTION, CALM]);
     rota.add("more", 1);
-    expect([rota.isWhole, rota.isCountDue(NOW)]).toEqual([false, true]);
+    expect([rota.isWhole, rota.tasks]).toEqual([false, PORTION + 1]);
     rota.drop("more");
     expect(rota.isWhole).toBe(true);
   });
@@ -84,13 +84,6 @@ describe("a large swarm", () => {
     rota.told("s999", { size: 10, hasChanged: false, isUnderway: true }, NOW);
     expect(rota.next(NOW)).not.toContain("s999");
     expect(rota.next(NOW + CALM)[0]).toBe("s999");
-  });
-
-  test("numbers are asked for in between", () => {
-    rota.next(NOW);
-    rota.counted(NOW);
-    expect([rota.isCountDue(NOW + COUNT - 1), rota.isCountDue(NOW + COUNT)]).toEqual([false, true]);
-    expect(rota.pause(NOW)).toBe(COUNT);
   });
 
   test("all of it is read in portions, and a service that is one alone", () => {

@@ -8,6 +8,7 @@ import { Swarm, type SwarmClient } from "../../../src/docker/swarm/swarm.ts";
 import { GatewayError } from "../../../src/lib/errors.ts";
 import { elapse, useFakeClock } from "../../lab/fake-clock.ts";
 import { listLogger } from "../../lab/proxy.ts";
+import { asListed } from "./answers.ts";
 
 /** A manager that answers what a test says. */
 class PlayedManager {
@@ -32,7 +33,7 @@ class PlayedManager {
     },
     services: (ids) => {
       this.#ask("services");
-      return Promise.resolve(this.services.filter(({ ID }) => ids?.includes(ID) ?? true));
+      return Promise.resolve(asListed(this.services.filter(({ ID }) => ids?.includes(ID) ?? true)));
     },
     nodes: (ids) => Promise.resolve(this.nodes.filter(({ ID }) => ids?.includes(ID) ?? true)),
     tasks: (filters) => {
@@ -41,14 +42,13 @@ class PlayedManager {
       if (of?.some((each) => !this.services.some(({ ID }) => ID === each))) {
         return Promise.resolve(undefined);
       }
-      return Promise.resolve(
-        this.tasks.filter(
-          (each) =>
-            (id?.includes(each.ID) ?? true) &&
-            (of?.includes(each.ServiceID ?? "") ?? true) &&
-            (states?.includes(each.DesiredState) ?? true),
-        ),
+      const found = this.tasks.filter(
+        (each) =>
+          (id?.includes(each.ID) ?? true) &&
+          (of?.includes(each.ServiceID ?? "") ?? true) &&
+          (states?.includes(each.DesiredState) ?? true),
       );
+      return Promise.resolve(asListed(found));
     },
     events: () =>
       Promise.resolve(
@@ -512,7 +512,7 @@ describe("a large swarm", () => {
     manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
     recount("s250", 9);
     await elapse(COUNT + QUICK);
-    expect(told).toEqual(["ended c-s250t3", "changed"]);
+    expect(told).toEqual(["ending c-s250t3", "ended c-s250t3", "changed"]);
   });
 
   test("one that was replaced before anybody counted is found in its turn", async () => {
@@ -521,7 +521,7 @@ describe("a large swarm", () => {
     manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
     manager.tasks = [...manager.tasks, task("s250t10", "running", { ServiceID: "s250" })];
     await elapse((SERVICES / 100 + 1) * CALM);
-    expect(told.slice(1)).toEqual(["ended c-s250t3", "changed"]);
+    expect(told.slice(1)).toEqual(["ending c-s250t3", "ended c-s250t3", "changed"]);
     expect(swarm.containers.filter(({ id }) => id === "c-s250t10").length).toBe(1);
   });
 

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "bun:test";
 import type { NodeAnswer, TaskAnswer } from "../../../src/docker/swarm/answers.ts";
-import { runs, isWanted, taskToContainer } from "../../../src/docker/swarm/task.ts";
+import { briefOf, taskToContainer } from "../../../src/docker/swarm/task.ts";
 import type { Container, PublishedPort } from "../../../src/model.ts";
 import { recorded } from "./answers.ts";
 
@@ -83,20 +83,37 @@ describe("as recorded", () => {
   });
 
   test("all run, and are to run", () => {
-    expect(tasks.map((task) => [runs(task), isWanted(task)])).toEqual(
-      tasks.map(() => [true, true]),
+    expect(tasks.map(briefOf)).toEqual(
+      tasks.map((task) => ({
+        id: task.ID,
+        version: task.Version.Index,
+        serviceId: task.ServiceID ?? "",
+        nodeId: task.NodeID ?? "",
+        containerId: task.Status.ContainerStatus?.ContainerID ?? "",
+        state: "running",
+        runs: true,
+        isWanted: true,
+      })),
     );
   });
 });
 
 test("the tasks of Docker 28 are told in the same way", async () => {
   const answers = await recorded("docker-28");
-  const found = answers.tasks.filter(runs).map((task) => {
-    const service = answers.services.find(({ ID }) => ID === task.ServiceID);
-    const node = answers.nodes.find(({ ID }) => ID === task.NodeID);
-    if (service === undefined) throw new Error("its service was not recorded");
-    return taskToContainer(task, { service, node, own: answers.swarm, stopping: 0, published: [] });
-  });
+  const found = answers.tasks
+    .filter((task) => briefOf(task).runs)
+    .map((task) => {
+      const service = answers.services.find(({ ID }) => ID === task.ServiceID);
+      const node = answers.nodes.find(({ ID }) => ID === task.NodeID);
+      if (service === undefined) throw new Error("its service was not recorded");
+      return taskToContainer(task, {
+        service,
+        node,
+        own: answers.swarm,
+        stopping: 0,
+        published: [],
+      });
+    });
   expect(
     found
       .map(({ name, image, attachments }) => `${name} ${image} ${attachments[0]?.network}`)
@@ -130,7 +147,7 @@ test.each<[string, object, boolean, boolean]>([
   ["what joins a container to a network", { ServiceID: "", Spec: {} }, false, true],
 ])("%s", (_, change, doesRun, wanted) => {
   const task = { ...taskOf("shop"), ...change } as TaskAnswer;
-  expect([runs(task), isWanted(task)]).toEqual([doesRun, wanted]);
+  expect(briefOf(task)).toMatchObject({ runs: doesRun, isWanted: wanted });
 });
 
 test.each<[string, Change, Partial<Container>]>([
