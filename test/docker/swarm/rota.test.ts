@@ -1,7 +1,7 @@
 // Which services a manager is asked about next.
 
 import { beforeEach, describe, expect, test } from "bun:test";
-import { AFTER_EVENT, CALM, COUNT, QUICK } from "../../../src/docker/swarm/pace.ts";
+import { AFTER_EVENT, CALM, QUICK } from "../../../src/docker/swarm/pace.ts";
 import { MOST_SERVICES, PORTION, Rota } from "../../../src/docker/swarm/rota.ts";
 
 const NOW = 1_000_000;
