@@ -89,10 +89,15 @@ function textOf({ assets }: Files, wanted: AssetKind): string {
  */
 export function renewedPlaces(before: string, after: string): ReadonlySet<string> {
   const { start, before: oldEnd, after: newEnd } = lineDifference(before, after);
-  const [former, current] = [
-    lives(before.slice(start, oldEnd).trimEnd().split("\n")),
-    lives(after.slice(start, newEnd).trimEnd().split("\n")),
+  const [old, now] = [
+    before.slice(start, oldEnd).trimEnd().split("\n"),
+    after.slice(start, newEnd).trimEnd().split("\n"),
   ];
+  // Of thousands of lines between the first and the last that differ, nearly all are in both.
+  const others = new Set(now).symmetricDifference(new Set(old));
+  const places = new Set([...others].map(placeIn));
+  const isMeant = (line: string): boolean => places.has(placeIn(line));
+  const [former, current] = [lives(old.filter(isMeant)), lives(now.filter(isMeant))];
   const isRenewed = ([place, life]: readonly [string, string]): boolean => {
     const last = former.get(place);
     return (
@@ -145,6 +150,10 @@ function idsByAddress(files: Files): ReadonlyMap<string, ReadonlySet<string>> {
       new Set(places.flatMap(([, owners]) => owners.map(({ id }) => id))),
     ]),
   );
+}
+
+function placeIn(line: string): string {
+  return line.slice(0, line.indexOf(" "));
 }
 
 /** By place: the containers there, each with its start. */

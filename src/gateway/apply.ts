@@ -91,15 +91,22 @@ export class Applier {
 
   /** Whether cookies bind clients to the servers of a backend in the running HAProxy. */
   bindsClients(backend: string): boolean {
-    return this.#serversOf(backend).some(({ cookieKey }) => cookieKey !== "");
+    return this.#serversOf(backend, "cookie").some(({ cookieKey }) => cookieKey !== "");
   }
 
-  #serversOf(backend: string): readonly ServerLine[] {
+  /**
+   * The servers of a backend in the running HAProxy.
+   * @param word where this is nowhere in the backend, they are not looked at: a hundred may be asked about at once
+   */
+  #serversOf(backend: string, word = ""): readonly ServerLine[] {
     const { files } = this.#applied;
     if (files === undefined) return [];
     const sections = sectionsOf(files);
     const section = sections.find(({ kind, name }) => kind === "backend" && name === backend);
-    return section === undefined ? [] : serversOf(section, createDefaultsLookup(sections)(section));
+    if (section === undefined) return [];
+    const defaults = createDefaultsLookup(sections)(section);
+    const isThere = [section.text, ...defaults].some((text) => text.includes(word));
+    return isThere ? serversOf(section, defaults) : [];
   }
 
   /** Waits in the background until servers of the running HAProxy answer, by their names. */

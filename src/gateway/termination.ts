@@ -46,18 +46,37 @@ export function serversToStart(model: Model, id: string): ServersOfService[] {
 /** The servers of each service by their containers. Most services are the same as before. */
 const byContainer = new WeakCache<Service, ReadonlyMap<string, readonly Server[]>>();
 
+/** The services of each container. Where a node is lost, a hundred of them end at once. */
+const servicesOf = new WeakCache<Model, ReadonlyMap<string, readonly Service[]>>();
+
 function serversOf(
-  { services }: Model,
+  model: Model,
   container: string,
   isMeant: (server: Server) => boolean,
 ): ServersOfService[] {
   const own: ServersOfService[] = [];
-  for (const service of services) {
-    const all = byContainer.get(service, ({ servers }) => Map.groupBy(servers, idOf));
-    const servers = (all.get(container) ?? []).filter(isMeant).map(nameOf);
+  for (const service of servicesOf.get(model, indexed).get(container) ?? []) {
+    const all = serversByContainer(service).get(container) ?? [];
+    const servers = all.filter(isMeant).map(nameOf);
     if (servers.length > 0) own.push({ service, servers });
   }
   return own;
+}
+
+function indexed({ services }: Model): ReadonlyMap<string, readonly Service[]> {
+  const index = new Map<string, Service[]>();
+  for (const service of services) {
+    for (const id of serversByContainer(service).keys()) {
+      const known = index.get(id);
+      if (known === undefined) index.set(id, [service]);
+      else known.push(service);
+    }
+  }
+  return index;
+}
+
+function serversByContainer(service: Service): ReadonlyMap<string, readonly Server[]> {
+  return byContainer.get(service, ({ servers }) => Map.groupBy(servers, idOf));
 }
 
 function idOf({ id }: Server): string {

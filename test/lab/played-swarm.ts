@@ -55,6 +55,7 @@ export interface PlayedNode {
   readonly id: string;
   readonly address: string;
   state: "ready" | "down";
+  version: number;
   /** The ports that no task of it has. The one that was free for longest is the next. */
   readonly ports: number[];
 }
@@ -199,8 +200,7 @@ export class PlayedSwarm {
 
   /** A node is down: its tasks come on others. What they are doing nobody knows. */
   async lose(node: PlayedNode): Promise<void> {
-    node.state = "down";
-    this.#tell("node", node.id, "update");
+    this.#tellNode(node, "down");
     const lost = [...this.tasks].filter((task) => task.node === node && task.desired === "running");
     for (const task of lost) this.#change(task, task.state, "shutdown");
     await Promise.all(lost.map(({ service, slot }) => this.#begin(service, slot)));
@@ -215,8 +215,7 @@ export class PlayedSwarm {
       this.#change(task, "shutdown", "shutdown");
       this.#release(task);
     }
-    node.state = "ready";
-    this.#tell("node", node.id, "update");
+    this.#tellNode(node, "ready");
   }
 
   async #begin(service: PlayedService, slot: number, delay = 0): Promise<void> {
@@ -274,7 +273,7 @@ export class PlayedSwarm {
   #makeNode(index: number): PlayedNode {
     const ports = Array.from({ length: PORTS }, (_, port) => FIRST_PORT + port);
     const address = `127.31.${Math.floor(index / 250)}.${(index % 250) + 1}`;
-    return { id: this.#id("n"), address, state: "ready", ports };
+    return { id: this.#id("n"), address, state: "ready", version: ++this.#count, ports };
   }
 
   #addService(index: number): PlayedService {
@@ -332,6 +331,11 @@ export class PlayedSwarm {
     if (this.#ended.signal.aborted) return;
     Object.assign(service, change, { version: ++this.#count, text: "" });
     this.#tell("service", service.id, "update");
+  }
+
+  #tellNode(node: PlayedNode, state: PlayedNode["state"]): void {
+    Object.assign(node, { state, version: ++this.#count });
+    this.#tell("node", node.id, "update");
   }
 
   #tell(type: "service" | "node", id: string, action: string): void {
@@ -480,9 +484,14 @@ export class PlayedSwarm {
     return `${service.text.slice(0, -1)},"ServiceStatus":${JSON.stringify(status)}}`;
   }
 
-  #nodeText({ id, address, state }: PlayedNode): string {
-    const { node } = this.models;
-    return JSON.stringify({ ...node, ID: id, Status: { State: state, Addr: address } });
+  #nodeText({ id, address, state, version }: PlayedNode): string {
+    const answer: NodeAnswer = {
+      ...this.models.node,
+      ID: id,
+      Version: { Index: version },
+      Status: { State: state, Addr: address },
+    };
+    return JSON.stringify(answer);
   }
 
   #events(query: URLSearchParams): ReadableStream<Uint8Array> {

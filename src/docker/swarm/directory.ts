@@ -113,7 +113,7 @@ export class Directory {
     const listed = await this.client.services(ids && [...ids], signal);
     // Hardly any has changed: those that have not are neither parsed nor looked at.
     const read = listed.map(
-      ({ mark, parse }) => [mark, this.#byMark.get(mark) ?? keepService(parse())] as const,
+      (each) => [each.mark, this.#byMark.get(each.mark) ?? keepService(each.parse())] as const,
     );
     this.#byMark = new Map(ids === undefined ? read : [...this.#byMark, ...read]);
     const services = read.map(([, each]) => each);
