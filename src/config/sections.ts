@@ -115,6 +115,9 @@ function isEmpty({ kind, lines }: Section): boolean {
   return kind === "" && lines.length === 0;
 }
 
+/** The lines of the two backends that were looked at last: they are mostly compared with each other. */
+const recent: { readonly section: Section; readonly lines: readonly string[] }[] = [];
+
 /** A section that was read. */
 class ParsedSection implements Section {
   #lines: readonly string[] | undefined;
@@ -132,10 +135,13 @@ class ParsedSection implements Section {
   }
 
   get lines(): readonly string[] {
-    if (this.#lines !== undefined) return this.#lines;
+    const known = this.#lines ?? recent.find(({ section }) => section === this)?.lines;
+    if (known !== undefined) return known;
     const lines = codeLines(this.text).slice(this.kind === "" ? 0 : 1);
     // Of thousands of backends few lines are looked at: they are made of the text each time.
-    if (this.kind !== "backend") this.#lines = lines;
+    if (this.kind === "backend")
+      recent.splice(0, recent.length, ...recent.slice(-1), { section: this, lines });
+    else this.#lines = lines;
     return lines;
   }
 }

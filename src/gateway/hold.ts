@@ -105,6 +105,8 @@ function idsOf({ servers, waiting }: Service): string[] {
 /** Remembers all services, and says which of them are held. */
 export class Holds {
   readonly #held = new Map<string, Held>();
+  /** The names of these services by their containers; undefined: to be found anew. */
+  #names: ReadonlyMap<string, ReadonlySet<string>> | undefined;
   /** What is served of each service that is held, by the name of the service. */
   readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
   readonly #heirs = new Heirs();
@@ -235,9 +237,11 @@ export class Holds {
   lose(id: string, now: number): ReadonlySet<string> {
     const lost = new Set<string>();
     if (this.#last === undefined) this.#lostEarly.add(id);
-    for (const [name, held] of this.#held) {
+    this.#names ??= namesByContainer(this.#held);
+    for (const name of this.#names.get(id) ?? []) {
+      const held = this.#held.get(name);
+      if (held === undefined) continue;
       const { servers } = held.service;
-      if (!servers.some((server) => server.id === id)) continue;
       for (const server of servers) if (server.id === id) this.#answering.delete(server.name);
       const answers = enabledServers(held.service).some((server) => this.#answering.has(server));
       if (answers) continue;
@@ -276,6 +280,7 @@ export class Holds {
 
   #forgetAll(): void {
     this.#last = undefined;
+    this.#names = undefined;
     this.#handsOverAt = undefined;
     this.#heirs.forget();
     for (const all of [this.#held, this.#served, this.#ends, this.#silent, this.#answering]) {
@@ -284,6 +289,7 @@ export class Holds {
   }
 
   #remember(name: string, held: Held | undefined, now: number): void {
+    if (held?.service !== this.#held.get(name)?.service) this.#names = undefined;
     if (held === undefined) {
       for (const map of [this.#held, this.#served, this.#ends]) map.delete(name);
       this.#silent.delete(name);
@@ -327,4 +333,19 @@ export class Holds {
 /** The names of the servers that get requests. */
 function enabledServers({ servers }: Service): string[] {
   return servers.filter(({ disabled }) => !disabled).map(({ name }) => name);
+}
+
+/** The names of the services of each container, by its ID. */
+function namesByContainer(
+  held: ReadonlyMap<string, Held>,
+): ReadonlyMap<string, ReadonlySet<string>> {
+  const names = new Map<string, Set<string>>();
+  for (const [name, { service }] of held) {
+    for (const { id } of service.servers) {
+      const known = names.get(id);
+      if (known === undefined) names.set(id, new Set([name]));
+      else known.add(name);
+    }
+  }
+  return names;
 }

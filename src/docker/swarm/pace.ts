@@ -8,7 +8,7 @@ export const CALM = 1_000;
  * Where not all tasks are asked for each time: so often it is asked of which services as many run no more, in
  * milliseconds. What came by itself is asked for at once then, and served within a second.
  */
-export const COUNT = 400;
+export const COUNT = 250;
 /** What is under way and does not change for so long is taken for calm, in milliseconds. */
 export const UNDERWAY_LIMIT = 30_000;
 /** So long after an event something may be about to begin, in milliseconds. */
