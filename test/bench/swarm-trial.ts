@@ -10,6 +10,7 @@ import { Rightness } from "../lab/rightness.ts";
 import { eventually } from "../lab/http.ts";
 import { pause } from "../../src/lib/async.ts";
 import { Gateway } from "./gateway.ts";
+import { median } from "./numbers.ts";
 import { childrenTime, cpuTime, ownMemory } from "./processes.ts";
 import { startTinyServer } from "./tiny.ts";
 
@@ -17,6 +18,8 @@ import { startTinyServer } from "./tiny.ts";
 const PATIENCE = 60_000;
 /** What a manager that is slow takes for an answer besides, in milliseconds. */
 const SLOW = 100;
+/** How often memory is looked at, in milliseconds. */
+const SAMPLE_EVERY = 500;
 
 export interface Trial extends SwarmSize {
   readonly version: HaproxyVersion;
@@ -46,7 +49,7 @@ interface Cost {
 export interface Outcome {
   readonly calm: Cost;
   readonly changing: Cost;
-  /** Memory of the gateway's own after a quarter of the time and at its end, in megabytes. */
+  /** Memory of the gateway's own in the second quarter of the time and in the last one, the median, in megabytes. */
   readonly memory: readonly [number, number];
   readonly changes: number;
   /** How long each change took until HAProxy was right, in milliseconds: new servers, and those that go. */
@@ -129,19 +132,28 @@ async function change(
   await costs.begin();
   const quarter = (seconds / 4) * 1_000;
   await churn.run(quarter);
-  const first = ownMemory(gateway.pid);
-  await churn.run(2 * quarter);
+  const second = await memoryDuring(gateway.pid, () => churn.run(quarter));
+  await churn.run(quarter);
   const changing = await costs.end();
   say(`begun: ${JSON.stringify(churn.begun)}, ${churn.changes} changes`);
   const count = right.times.length;
   const { slowness } = swarm;
   swarm.slowness = { ...slowness, each: SLOW };
-  await churn.run(quarter);
+  const last = await memoryDuring(gateway.pid, () => churn.run(quarter));
   swarm.slowness = slowness;
   ended.abort();
   await losing;
   const slow = right.times.slice(count).map(({ ms }) => ms);
-  return { changing, memory: [first, ownMemory(gateway.pid)], changes: churn.changes, slow };
+  return { changing, memory: [second, last], changes: churn.changes, slow };
+}
+
+/** The memory of a process's own while something goes on, the median, in megabytes: it rises and falls all the time. */
+async function memoryDuring(pid: number, task: () => Promise<void>): Promise<number> {
+  const samples: number[] = [];
+  const timer = setInterval(() => samples.push(ownMemory(pid)), SAMPLE_EVERY);
+  await task();
+  clearInterval(timer);
+  return median(samples);
 }
 
 /** One node after the other is lost, and comes back. */

@@ -59,7 +59,7 @@ export async function measureSwarm({ quick, say }: Bench): Promise<Row[]> {
       reached: soon === 1,
     },
     {
-      what: "own memory at the end, less that after a quarter of the time",
+      what: "own memory in the last quarter, less that in the second, medians",
       cells: cell(`${digits(last)} - ${digits(first)} = ${digits(last - first)} MB`),
       target: `${LEFT_OVER} MB`,
       reached: last - first <= LEFT_OVER,
