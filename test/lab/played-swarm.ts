@@ -299,7 +299,9 @@ export class PlayedSwarm {
     desired: PlayedTask["desired"],
   ): PlayedTask {
     const live = this.nodes.filter((each) => each.state === "ready");
-    const node = live[this.#turn++ % live.length];
+    // What has ended is on the node of the next one, so that every node has as many that run.
+    const node = live[this.#turn % live.length];
+    if (state !== "shutdown") this.#turn++;
     if (node === undefined) throw new Error("no node is left");
     const id = this.#id("t");
     const port = state === "shutdown" ? FIRST_PORT : node.ports.shift();
