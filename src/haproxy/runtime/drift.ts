@@ -16,6 +16,9 @@ import { bareAddress, serversIn, hasIpAndPort, weightOf } from "../../config/ser
 import { readServerStates } from "../process/server-states.ts";
 import type { Runtime } from "./runtime.ts";
 
+/** What is asked of a running HAProxy, and what is known of its servers. */
+type Compared = Pick<Runtime, "ask" | "overridden" | "removals">;
+
 /** So many differences are named. The reload that follows mends them all. */
 const NAMED = 3;
 
@@ -24,7 +27,7 @@ const NAMED = 3;
  * @throws GatewayError `haproxy` if it cannot be asked
  */
 export async function findDrift(
-  runtime: Runtime,
+  runtime: Compared,
   files: Files,
   aliases: Aliases,
   { dynamicBackends }: Capabilities,
@@ -43,7 +46,7 @@ export async function findDrift(
  * backends for them. The running map tells which.
  * @throws GatewayError `haproxy` if it cannot be asked
  */
-export async function findAliases(runtime: Runtime, files: Files): Promise<Aliases> {
+export async function findAliases(runtime: Compared, files: Files): Promise<Aliases> {
   const aliases: Record<string, string> = {};
   for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
@@ -57,14 +60,14 @@ export async function findAliases(runtime: Runtime, files: Files): Promise<Alias
 
 /** The value of each key of a running map. */
 async function runningEntries(
-  runtime: Runtime,
+  runtime: Compared,
   path: string,
 ): Promise<ReadonlyMap<string, string>> {
   return valuesByKey(shownEntries(await runtime.ask(`show map ${path}`)));
 }
 
 async function serverDifferences(
-  runtime: Runtime,
+  runtime: Compared,
   files: Files,
   aliases: Aliases,
 ): Promise<string[]> {
@@ -103,7 +106,11 @@ async function serverDifferences(
   return differences;
 }
 
-async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases): Promise<string[]> {
+async function mapDifferences(
+  runtime: Compared,
+  files: Files,
+  aliases: Aliases,
+): Promise<string[]> {
   const differences: string[] = [];
   for (const [path, text] of Object.entries(mapsOf(files))) {
     const running = await runningEntries(runtime, path);
@@ -116,7 +123,7 @@ async function mapDifferences(runtime: Runtime, files: Files, aliases: Aliases):
   return differences;
 }
 
-async function certificateDifferences(runtime: Runtime, files: Files): Promise<string[]> {
+async function certificateDifferences(runtime: Compared, files: Files): Promise<string[]> {
   const differences: string[] = [];
   for (const [path, text] of Object.entries(crtListsOf(files))) {
     const shown = shownLines(await runtime.ask(`show ssl crt-list -n ${path}`));
@@ -129,7 +136,7 @@ async function certificateDifferences(runtime: Runtime, files: Files): Promise<s
 }
 
 async function backendDifferences(
-  runtime: Runtime,
+  runtime: Compared,
   files: Files,
   aliases: Aliases,
 ): Promise<string[]> {

@@ -9,6 +9,7 @@ import { startApp, type App } from "../../lab/app.ts";
 import { holdNext } from "../../lab/asking.ts";
 import { containerName, serviceOf, Site, START_MS, type Service } from "../../lab/proxy.ts";
 import { Running } from "../../lab/running.ts";
+import { findDrift } from "../../../src/haproxy/runtime/drift.ts";
 
 setDefaultTimeout(START_MS);
 
@@ -140,6 +141,25 @@ describe.each(haproxyVersions())("compared, HAProxy %s", (version) => {
     expect(running.reloads).toEqual([]);
     held.answer();
     expect((await asked).body).toBe("held");
+  });
+
+  test("what is removed while HAProxy answers is no difference", async () => {
+    const { runtime, applier } = running;
+    const two = Object.keys(await running.servers()).find((key) => named(key).endsWith("/two"));
+    const without = site.render([of("foo", "one"), of("bar", "three")]).files;
+    const capabilities = await runtime.capabilities();
+    const found = (...leaving: string[]): Promise<readonly string[]> => {
+      const compared = {
+        ask: (line: string) => runtime.ask(line),
+        overridden: new Set<string>(),
+        // They were on their way out when HAProxy was asked, and are gone when its answer is there.
+        removals: { names: new Set(leaving), hasServer: () => false, hasBackend: () => false },
+      };
+      if (capabilities === undefined) throw new Error("HAProxy does not answer");
+      return findDrift(compared, without, applier.applied.aliases, capabilities);
+    };
+    expect(await found(two ?? "")).toEqual([]);
+    expect(await found()).toEqual([`HAProxy has a server ${two} that should be gone`]);
   });
 
   describe("files that somebody edited are written again", () => {
