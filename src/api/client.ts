@@ -136,6 +136,9 @@ export class GatewayClient {
     if (["ENOENT", "ECONNREFUSED", "FailedToOpenSocket"].includes(code)) {
       return { state: "nobody answers there", hint: "is the gateway running?" };
     }
+    if (["ECONNRESET", "ConnectionClosed"].includes(code)) {
+      return { state: "it hung up", hint: "it may have been started anew" };
+    }
     if (cause instanceof DOMException) return { state: "it does not answer in time" };
     return { state: errorMessage(cause) };
   }
