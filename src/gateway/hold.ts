@@ -5,6 +5,7 @@
 import { differingItems } from "../lib/lists.ts";
 import { compare } from "../lib/text.ts";
 import { Heirs, type KeptService } from "./heirs.ts";
+import { LostRoutes } from "./lost-routes.ts";
 import { ABOUT_TO_START, type Hold, type Server, type Service } from "../model.ts";
 
 /** What the hold of a service depends on besides the service itself. */
@@ -110,6 +111,7 @@ export class Holds {
   /** What is served of each service that is held, by the name of the service. */
   readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
   readonly #heirs = new Heirs();
+  readonly #lostRoutes: LostRoutes;
   /** When a service that is kept loses routes to another one, in milliseconds since 1970. */
   #handsOverAt: number | undefined;
   /** The services that do not answer, by name. They change without a change of their containers. */
@@ -134,7 +136,9 @@ export class Holds {
   constructor(
     readonly length: number,
     private readonly remains: (id: string) => boolean,
-  ) {}
+  ) {
+    this.#lostRoutes = new LostRoutes(length);
+  }
 
   /**
    * When something changes by itself, in milliseconds since 1970: requests for a service no longer wait, or
@@ -145,6 +149,7 @@ export class Holds {
       ...this.#ends.values(),
       ...this.#early.values(),
       this.#handsOverAt ?? Infinity,
+      this.#lostRoutes.dueAt,
     );
     return Number.isFinite(at) ? at : undefined;
   }
@@ -152,15 +157,16 @@ export class Holds {
   /**
    * The services to serve: those of running containers, with their holds, and those that are kept
    * though no container of them runs. A service that is not held is the same object.
-   * @param services those of running containers, sorted by name
+   * @param running those of running containers, sorted by name
    * @param now in milliseconds since 1970
    * @param canWait whether HAProxy's configuration lets requests wait; if not, nothing is held
    */
-  apply(services: readonly Service[], now: number, canWait = true): readonly Service[] {
+  apply(running: readonly Service[], now: number, canWait = true): readonly Service[] {
     if (this.length === 0 || !canWait) {
       this.#forgetAll();
-      return services;
+      return running;
     }
+    const services = this.#lostRoutes.apply(running, now);
     const isFirst = this.#last === undefined;
     const isLost = (server: Server): boolean => this.#lostEarly.has(server.id);
     // What was served before the gateway started is not held: HAProxy knows what answers. What is about
@@ -273,6 +279,7 @@ export class Holds {
     const names = [...this.#ends].filter(([, until]) => until <= now).map(([name]) => name);
     for (const name of names) this.#ends.delete(name);
     if (this.#handsOverAt !== undefined && this.#handsOverAt <= now) this.#handsOverAt = undefined;
+    this.#lostRoutes.expire(now);
     const early = [...this.#early].filter(([, until]) => until <= now).map(([name]) => name);
     for (const name of early) this.#early.set(name, Infinity);
     return [...names.flatMap((name) => this.#held.get(name)?.service.backend ?? []), ...early];
@@ -283,6 +290,7 @@ export class Holds {
     this.#names = undefined;
     this.#handsOverAt = undefined;
     this.#heirs.forget();
+    this.#lostRoutes.forget();
     for (const all of [this.#held, this.#served, this.#ends, this.#silent, this.#answering]) {
       all.clear();
     }

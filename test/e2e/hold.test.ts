@@ -106,6 +106,22 @@ describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
     expect(excess).toBeLessThan(EXCESS);
     expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(1);
   });
+
+  test("the only one that asks for a route is replaced, while another of its service runs", async () => {
+    const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
+    const other = await start({ labels: { "gateway.host": "other.test" } });
+    const first = await start({});
+    await gateway.served("/hold/only/", first.name);
+    const traffic = new WaitingTraffic(gateway.port, "/hold/only/", PER_SECOND);
+    await first.remove();
+    await gateway.served("/hold/only/", other.name);
+    await Bun.sleep(1_500);
+    const next = await start({});
+    await gateway.served("/hold/only/", next.name);
+    const { lost, requests } = costOf(await traffic.stop(), []);
+    expect(lost).toEqual([]);
+    expect(requests).toBeGreaterThan(PER_SECOND);
+  });
 });
 
 /** Makes a container healthy or not, and waits until Docker says so. */
