@@ -12,6 +12,9 @@ export const PORTION = 1_000;
 /** And for so many services: their IDs have to fit into the line of a request, 8 kB for some proxies. */
 export const MOST_SERVICES = 100;
 
+/** Where a node is lost, a hundred services and more are due at once: so many questions are asked at the same time. */
+const AT_ONCE = 2;
+
 /** A service in turn. All times are in milliseconds since 1970. */
 interface Turn extends Pace {
   isUnderway: boolean;
@@ -79,12 +82,18 @@ export class Rota {
     if (hasChanged) turn.changedAt = now;
   }
 
-  /** The IDs of the services that are due, where not all are asked for each time. */
-  next(now: number): string[] {
+  /**
+   * The IDs of the services that are due, where not all are asked for each time: those of each question that is to be
+   * asked now.
+   */
+  next(now: number): string[][] {
     const quick: [string, Turn][] = [];
     const calm: [string, Turn][] = [];
     for (const entry of this.#turns) (isQuick(entry[1], now) ? quick : calm).push(entry);
-    const due = portionOf(quick.toSorted(([, a], [, b]) => a.askedAt - b.askedAt));
+    const due = portionsOf(
+      quick.toSorted(([, a], [, b]) => a.askedAt - b.askedAt),
+      AT_ONCE,
+    );
     if (now - this.#calmAt < CALM) return due;
     this.#calmAt = now;
     // Where something goes on slowly, or a task waits for a place, it may be the next to change.
@@ -93,16 +102,12 @@ export class Rota {
     const inTurn = calm.toSorted(
       ([, a], [, b]) => isWaiting(b) - isWaiting(a) || a.askedAt - b.askedAt,
     );
-    return [...due, ...portionOf(inTurn)];
+    return [...due, ...portionsOf(inTurn, 1)];
   }
 
   /** Every service, in portions. */
   portions(): string[][] {
-    const portions: string[][] = [];
-    for (let left = [...this.#turns]; left.length > 0; left = left.slice(portions.at(-1)?.length)) {
-      portions.push(portionOf(left));
-    }
-    return portions;
+    return portionsOf([...this.#turns], Infinity);
   }
 
   /** How long until the next question is due, in milliseconds. */
@@ -118,12 +123,19 @@ export class Rota {
   }
 }
 
-/** The first ones that are asked for together: at least one. */
-function portionOf(turns: readonly (readonly [string, Turn])[]): string[] {
+/** The first portions of these services. @param most how many; one has at least one service */
+function portionsOf(turns: readonly (readonly [string, Turn])[], most: number): string[][] {
+  const portions: string[][] = [];
   let tasks = 0;
-  const fitting = turns.findIndex(([, { size }], index) => {
+  for (const [id, { size }] of turns) {
+    const last = portions.at(-1);
     tasks += Math.max(size, 1);
-    return index >= MOST_SERVICES || (tasks > PORTION && index > 0);
-  });
-  return turns.slice(0, fitting < 0 ? undefined : fitting).map(([id]) => id);
+    if (last !== undefined && last.length < MOST_SERVICES && tasks <= PORTION) last.push(id);
+    else if (portions.length === most) break;
+    else {
+      portions.push([id]);
+      tasks = Math.max(size, 1);
+    }
+  }
+  return portions;
 }

@@ -341,42 +341,60 @@ export class Swarm {
   async #readTasks(signal: AbortSignal): Promise<boolean> {
     this.#note(await this.#timed(this.#directory.read(signal)));
     const isAll = this.#isStale;
+    // Those questions are asked at the same time that are for what is due; everything is read one after the other.
     const asked = this.#rota.isWhole
-      ? [undefined]
+      ? [[undefined]]
       : isAll
-        ? this.#rota.portions()
+        ? this.#rota.portions().map((ids) => [ids])
         : [this.#rota.next(Date.now())];
-    for (const ids of asked) {
-      if (ids?.length === 0) continue;
-      const services = ids?.filter((id) => this.#directory.services.has(id));
-      const tasks =
-        services?.length === 0
-          ? []
-          : await this.#timed(
-              this.client.tasks(
-                {
-                  ...(services === undefined ? {} : { service: services }),
-                  // At first those are asked for, too, that are to end: a gateway before this one may
-                  // serve them.
-                  ...(this.#isServed ? { "desired-state": WANTED } : {}),
-                },
-                signal,
-              ),
-            );
-      if (tasks === undefined) return false;
-      const told = tasks.map((each) => this.#toTold(each));
-      const isUnknown = ({ brief: { serviceId } }: Told): boolean =>
-        serviceId !== "" && !this.#directory.services.has(serviceId);
-      if (told.some(isUnknown)) {
-        this.#directory.markAll();
-        this.#note(await this.#directory.read(signal));
-      }
-      await this.#take(ids, told, signal);
+    for (const questions of asked) {
+      if (!(await this.#ask(questions, signal))) return false;
     }
     if (this.#briefs.size > 2 * this.#rota.tasks + PORTION) this.#briefs.clear();
     if (isAll) this.#isStale = false;
     if (!this.#isServed) this.#serve();
     return true;
+  }
+
+  /**
+   * Asks for tasks, and takes over what is told.
+   * @param questions the IDs of services, of which one question is for some; undefined: for all
+   * @returns false if a service is gone that was asked about
+   */
+  async #ask(
+    questions: readonly (readonly string[] | undefined)[],
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    const answers = await Promise.all(questions.map((ids) => this.#tasksOf(ids, signal)));
+    const told: Told[] = [];
+    for (const tasks of answers) {
+      if (tasks === undefined) return false;
+      told.push(...tasks.map((each) => this.#toTold(each)));
+    }
+    const isUnknown = ({ brief: { serviceId } }: Told): boolean =>
+      serviceId !== "" && !this.#directory.services.has(serviceId);
+    if (told.some(isUnknown)) {
+      this.#directory.markAll();
+      this.#note(await this.#directory.read(signal));
+    }
+    const ids = questions.includes(undefined) ? undefined : questions.flatMap((each) => each ?? []);
+    if (ids?.length !== 0) await this.#take(ids, told, signal);
+    return true;
+  }
+
+  /** The tasks of services; undefined if one of them is gone. @param ids undefined: of all */
+  async #tasksOf(
+    ids: readonly string[] | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly Listed<TaskAnswer>[] | undefined> {
+    const service = ids?.filter((id) => this.#directory.services.has(id));
+    if (service?.length === 0) return [];
+    const filters = {
+      ...(service === undefined ? {} : { service }),
+      // At first those are asked for, too, that are to end: a gateway before this one may serve them.
+      ...(this.#isServed ? { "desired-state": WANTED } : {}),
+    };
+    return this.#timed(this.client.tasks(filters, signal));
   }
 
   #toTold(listed: Listed<TaskAnswer>): Told {
