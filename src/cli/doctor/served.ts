@@ -49,12 +49,33 @@ export async function checkServed(
   }
 }
 
-/** Tells which containers and routes are not served. */
-export function judgeServed(notServed: NotServed): Finding {
-  const reasons = describeNotServed(notServed);
+/** So many routes without an answer are named. */
+const NAMED = 20;
+
+/** Tells which containers and routes are not served, and of a running gateway which routes nobody answers. */
+export function judgeServed(found: NotServed | StateDocument): Finding {
+  const running = "routes" in found ? found : undefined;
+  const reasons = [
+    ...describeNotServed(found),
+    ...(running === undefined ? [] : [...unanswered(running), ...running.warnings]),
+  ];
   if (reasons.length === 0) return ok("nothing is left out that asks for a route");
   return {
     level: "warning",
     lines: ["not everything that asks for a route", ...reasons, "explain CONTAINER tells more"],
   };
+}
+
+/** The routes whose requests are answered 503, as no container answers. */
+function unanswered({ routes }: StateDocument): readonly string[] {
+  const silent = routes.filter(
+    ({ route, servers, waiting }) =>
+      route !== "" && !waiting && !servers.some(({ state }) => state === "up"),
+  );
+  const lines = silent.slice(0, NAMED).map(({ route, servers }) => {
+    const how = servers.map(({ container, state }) => `${container} is ${state}`).join(", ");
+    return `${route}: no container answers${how === "" ? "" : ` (${how})`}`;
+  });
+  const more = silent.length - lines.length;
+  return more > 0 ? [...lines, `and ${more} more routes that no container answers`] : lines;
 }
