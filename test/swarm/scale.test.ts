@@ -16,7 +16,8 @@ test.each(haproxyVersions())("HAProxy %s keeps in step with 3,000 tasks", async 
     tasks: 3_000,
     rate: 20,
     seconds: 16,
-    rest: 3,
+    // Services are asked quickly for some seconds after the start.
+    rest: 6,
     lossEvery: 12,
     say() {},
   });

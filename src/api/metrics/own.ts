@@ -104,7 +104,7 @@ const OWN: readonly OwnMetric[] = [
   {
     name: `${PREFIX}held_services`,
     type: "gauge",
-    help: "Services without a container that answers: their requests wait, or are answered 503.",
+    help: "Services without a container, or with one that only starts: their requests wait, or are answered 503.",
     labels: ["state"],
     read: ({ state }) =>
       HELD.map((hold) => ({
