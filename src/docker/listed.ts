@@ -1,5 +1,6 @@
 // A long answer of which most is what it was before. It is taken apart into its elements, and only those are parsed
-// that are new: to parse all of them would be most of the work, and leave as much behind to be cleared away.
+// that are new. To parse all of them takes no longer, but leaves objects behind by the hundred thousand, which Bun has
+// to clear away.
 
 /** An element of a list, such as a task. */
 export interface Listed<T> {

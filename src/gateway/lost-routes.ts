@@ -10,14 +10,18 @@ type Route = Service["routes"][number];
 
 /** The routes that stay with a service. */
 interface Kept {
-  /** By their keys; when each of them goes, in milliseconds since 1970. */
+  /** By their keys, each with the time when it goes, in milliseconds since 1970. */
   readonly until: ReadonlyMap<string, { readonly route: Route; readonly until: number }>;
   /** What was made of which service with them: the same gives the same object. */
   readonly made: { readonly of: readonly unknown[]; readonly service: Service } | undefined;
 }
 
 export class LostRoutes {
+  /** The services of the pass before this one. */
   #last: readonly Service[] = [];
+  /** Those of this pass, and its time. */
+  #current: readonly Service[] = [];
+  #at = 0;
   /** By the name of the service. */
   readonly #kept = new Map<string, Kept>();
   #dueAt = Infinity;
@@ -38,6 +42,7 @@ export class LostRoutes {
   /** Forgets all, as nothing is held. */
   forget(): void {
     this.#last = [];
+    this.#current = [];
     this.#kept.clear();
     this.#dueAt = Infinity;
   }
@@ -48,17 +53,22 @@ export class LostRoutes {
    * @param now in milliseconds since 1970
    */
   apply(services: readonly Service[], now: number): readonly Service[] {
+    // A pass may leave a container out after all, and asks again then: that one has not ended.
+    if (now !== this.#at) this.#last = this.#current;
+    [this.#at, this.#current] = [now, services];
     this.#note(services, now);
-    this.#last = services;
     this.#dueAt = Infinity;
     if (this.#kept.size === 0) return services;
-    const byName = new Map(services.map((service) => [service.name, service]));
+    const names = new Set(services.map(({ name }) => name));
     const owned = new Set(services.flatMap(({ routes }) => routes.map(({ key }) => key)));
     for (const [name, { until, made }] of this.#kept) {
       // Another service may ask for it, or a new container of this one.
       const left = [...until].filter(([key, each]) => each.until > now && !owned.has(key));
-      if (left.length === 0 || !byName.has(name)) this.#kept.delete(name);
-      else this.#kept.set(name, { until: new Map(left), made });
+      if (left.length === 0 || !names.has(name)) {
+        this.#kept.delete(name);
+        continue;
+      }
+      this.#kept.set(name, { until: new Map(left), made });
       for (const [, each] of left) this.#dueAt = Math.min(this.#dueAt, each.until);
     }
     return this.#kept.size === 0 ? services : services.map((service) => this.#withKept(service));
