@@ -65,6 +65,8 @@ describe.each(haproxyVersions())(`rules by label, ${testFlavour()}, HAProxy %s`,
       }),
     });
     await gateway.answers("/acme/shop/", 401);
+    // Who may not come in is told so before the container answers; who may would wait for it.
+    await gateway.logged(/^routed \/acme\/shop\b/);
     const headers = { Authorization: AUTHORIZATION };
     const answer = await gateway.get("/acme/shop/", { headers });
     expect([answer.status, answer.header("X-Own")]).toEqual([200, "1"]);

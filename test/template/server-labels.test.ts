@@ -71,7 +71,8 @@ describe.each(haproxyVersions())("labels of a server, HAProxy %s", (version) => 
     await askForty();
     expect([one.received.length, other.received.length]).toEqual([32, 8]);
     // One more of the others is no more of their share.
-    await serve(of(one, "old"), of(one, "old-2"), next);
+    const three = [of(one, "old"), of(one, "old-2"), next];
+    await serve(...three);
     await askForty();
     one.forget();
     other.forget();
@@ -80,6 +81,7 @@ describe.each(haproxyVersions())("labels of a server, HAProxy %s", (version) => 
     await running.verify();
     expect(running.applier.applied.doubt).toBeUndefined();
     // The weights are those after a reload, too, which HAProxy does not take from its files alone.
+    await running.written(site.render(three).files);
     await running.reloadByHand();
     await running.verify();
     expect(running.applier.applied.doubt).toBeUndefined();

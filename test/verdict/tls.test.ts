@@ -24,6 +24,7 @@ const TRIED = ["-p", "-s", "-f", "-P", "-S", "-h", "-U"];
 const NO_FAULT: Readonly<Record<string, string>> = {
   cipher_order:
     "the client chooses, as it knows what its processor is fast at (Mozilla's Server Side TLS)",
+  engine_problem: "it is about the openssl that testssl.sh uses, which lacks GOST ciphers",
   cert_revocation: "the authority of the tests names no list of revoked certificates",
   security_headers: "they are the application's, and there is none",
   sessionresumption_ticket: "it cannot tell (WARN); test/e2e/https has a client that comes back",
