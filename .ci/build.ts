@@ -33,6 +33,8 @@ const result = await Bun.build({
   format: "esm",
   splitting: true,
   sourcemap: "inline",
+  // Commands start in a quarter of the time. It takes 9 MB of the file, and names the file, so `outfile` is part of it.
+  bytecode: true,
   define: {
     GATEWAY_COMMIT: JSON.stringify(commit()),
     GATEWAY_KIND: JSON.stringify(kindOf(target)),

@@ -22,6 +22,9 @@ import { labDir } from "./lab/leftovers.ts";
 import { randomNumbers, shuffle } from "./lab/make.ts";
 
 const selfSigned = makeSelfSigned(Date.now());
+/** HAProxy 3.4 measures how long a password takes. Where that is the busy machine's time, it is asked again. */
+const SLOW_PASSWORD = /the hash algorithm used for this password takes/;
+const MOST_CHECKS = 5;
 const isUpdate = process.env["UPDATE_GOLDEN"] === "1";
 
 /** Lets HAProxy check files as if they were where they belong. */
@@ -71,7 +74,11 @@ describe.each(goldenCases().map((each) => [each.name, each] as const))("%s", (na
 
   test.each(haproxyVersions())("HAProxy %s has nothing against it", async (haproxy) => {
     const rendered = golden.render(containers, haproxy).files;
-    const { exitCode, said } = await check(haproxyProgram(haproxy), rendered, golden);
+    const program = haproxyProgram(haproxy);
+    let { exitCode, said } = await check(program, rendered, golden);
+    for (let checks = 1; SLOW_PASSWORD.test(said) && checks < MOST_CHECKS; checks++) {
+      ({ exitCode, said } = await check(program, rendered, golden));
+    }
     expect({ exitCode, said: said.match(/.*(?:WARNING|ALERT).*/g) ?? [] }).toEqual({
       exitCode: 0,
       said: [],
