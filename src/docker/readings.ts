@@ -54,15 +54,20 @@ export class Readings<T> {
     return ended;
   }
 
-  /**
-   * Reads containers by their IDs, unless they are being read already. Waits at most `ms`
-   * milliseconds; a reading that takes longer goes on. Returns the readings that have ended.
-   */
-  async take(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
+  /** Begins to read containers by their IDs, unless they are being read already. */
+  begin(ids: readonly string[], signal: AbortSignal): void {
     this.#start(
       ids.filter((id) => !this.#running.has(id)),
       signal,
     );
+  }
+
+  /**
+   * Reads containers as `begin` does. Waits at most `ms` milliseconds; a reading that takes longer goes
+   * on. Returns the readings that have ended.
+   */
+  async take(ids: readonly string[], ms: number, signal: AbortSignal): Promise<Ended<T>> {
+    this.begin(ids, signal);
     const ends = ids.map((id) => this.#running.get(id)).filter((end) => end !== undefined);
     const all = Promise.all(ends.map(({ promise }) => promise));
     this.#isTaking = true;

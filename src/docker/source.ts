@@ -64,6 +64,7 @@ export class DockerSource implements Source {
       },
       event: (event: DockerEvent) => {
         const noted = this.#store.note(event);
+        this.#store.readAhead(event, signal);
         if (noted?.what === "started") listener.started(noted.container);
         else if (noted !== undefined) listener[noted.what](noted.id);
       },

@@ -155,6 +155,8 @@ export class Store {
   /** The containers that do not run and whose description is known, by their IDs. */
   readonly #dormant = new Map<string, Entry>();
   readonly #arrivals: Arrivals;
+  /** Those that are read before a refresh asks for it, by their IDs. */
+  readonly #ahead = new Set<string>();
   /** When containers that were known before started, by their IDs, in milliseconds since 1970. */
   readonly #started = new Map<string, number>();
   /** When each container that is to be read again was marked, by its ID, in ms since 1970. */
@@ -240,6 +242,17 @@ export class Store {
     }
     this.listener.changed();
     return noted;
+  }
+
+  /**
+   * Begins to read what an event has marked, if it is about to start or has started: the next refresh comes a
+   * moment later, and by then the Engine may give no answer until the container runs.
+   */
+  readAhead(event: DockerEvent, signal: AbortSignal): void {
+    if (event.kind !== "container" || !this.#marked.has(event.id)) return;
+    if (event.action !== "create" && !START_EVENTS.includes(event.action)) return;
+    this.#ahead.add(event.id);
+    this.#readings.begin([event.id], signal);
   }
 
   /** A container that may get requests as soon as its port answers; undefined if it may not. */
@@ -408,7 +421,9 @@ export class Store {
     this.#allMarked = false;
     const ended = this.#readings.ended();
     if (ended !== undefined) return ended;
-    const marked = [...this.#marked.keys()];
+    // Those that are read already are waited for, too.
+    const marked = [...new Set([...this.#marked.keys(), ...this.#ahead])];
+    this.#ahead.clear();
     if (!isAll) return this.#readings.take(marked, PATIENCE, signal);
     const end = Date.now() + PATIENCE_FOR_ALL;
     const goesOn = ({ silence }: Progress): boolean => silence < PATIENCE && Date.now() < end;

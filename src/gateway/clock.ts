@@ -13,6 +13,8 @@ export interface QuietPeriod {
 export interface Schedule {
   /** Whether something happened since the last pass began. */
   readonly awake: boolean;
+  /** A pass for what happened begins no sooner. */
+  readonly notBefore?: number | undefined;
   /** Whether the Engine can be read. */
   readonly connected: boolean;
   /** When everything is read again: the resync. */
@@ -44,12 +46,12 @@ export interface Due {
 
 /** Decides what comes next, and when. There is no pass as long as the Engine cannot be read. */
 export function nextDue(schedule: Schedule, now: number): Due {
-  const { awake, connected, resyncAt, rereadAt, retryAt, quiet } = schedule;
+  const { awake, notBefore = now, connected, resyncAt, rereadAt, retryAt, quiet } = schedule;
   const { lateAt = Infinity, holdAt = Infinity, filesAt = Infinity } = schedule;
   const { outagesAt = Infinity } = schedule;
   // A change that failed waits only for its retry. Its quiet period is over.
   const changeAt = retryAt ?? quietEnd(quiet);
-  const passAt = awake ? now : Math.min(rereadAt ?? Infinity, changeAt);
+  const passAt = awake ? notBefore : Math.min(rereadAt ?? Infinity, changeAt);
   const dues: Due[] = [
     ...(connected ? ([{ at: passAt, task: "pass" }] as const) : []),
     { at: resyncAt, task: "resync" },

@@ -112,6 +112,8 @@ const OBSERVE_LIMIT = 200;
 
 /** A pass waits so long for the answers of containers that have just started, in milliseconds. */
 const START_FIRST = 10;
+/** And begins so long after that: the first requests to them need the processor more. In milliseconds. */
+const REQUESTS_FIRST = 10;
 
 /** If nobody knows who is behind any server. */
 const NOBODY: Owners = { scope: "", byPlace: new Map() };
@@ -140,6 +142,10 @@ export class Gateway {
   readonly #comingUp = new Map<string, readonly BackendServer[]>();
   /** One for each container that has started since the last pass. */
   readonly #starts: Promise<void>[] = [];
+  /** The containers whose start a pass waits for, by their IDs. */
+  readonly #servedFirst = new Set<string>();
+  /** When containers that have started got ready in HAProxy, by their IDs, in milliseconds since 1970. */
+  readonly #readyAt = new Map<string, number>();
   /** Called after the next pass: each resolves a promise that `resync` or `refresh` returned. */
   readonly #afterPass: (() => void)[] = [];
   /** Those of several Engines that have not told everything since they were away. */
@@ -306,6 +312,7 @@ export class Gateway {
 
   /** Does what is due now, or waits until something is due. */
   async #step(signal: AbortSignal): Promise<void> {
+    await this.#startFirst();
     const now = Date.now();
     const { rereadAt } = this.parts.source;
     const [lateAt, holdAt] = [this.#readiness.dueAt, this.#holds.dueAt];
@@ -322,13 +329,14 @@ export class Gateway {
   }
 
   async #tryReconcile(signal: AbortSignal): Promise<void> {
-    this.#reschedule({ awake: false });
+    this.#reschedule({ awake: false, notBefore: undefined });
     this.#publish({ passes: this.#state.passes + 1 });
     const afterPass = this.#afterPass.splice(0);
-    await this.#startFirst();
     try {
-      if ((await this.#reconcile(signal)) === "again") this.#wake();
-      else if (this.#schedule.retryAt === undefined) this.#failure.forget();
+      if ((await this.#reconcile(signal)) === "again") {
+        this.#afterPass.unshift(...afterPass.splice(0));
+        this.#wake();
+      } else if (this.#schedule.retryAt === undefined) this.#failure.forget();
     } catch (error) {
       if (!signal.aborted) this.#fail(error);
     }
@@ -354,7 +362,7 @@ export class Gateway {
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { applier, runtime, source } = this.parts;
     const [process] = await Promise.all([this.#recognise(), source.refresh(signal)]);
-    await this.#startFirst();
+    if (await this.#startFirst()) return "again";
     // Cleared before the comparison: a request that comes during it needs another one.
     const mustVerify = this.#mustVerify;
     this.#mustVerify = false;
@@ -529,7 +537,11 @@ export class Gateway {
     const at = Date.now();
     const { applied, lastChange } = this.#state;
     const shown = sameShown(this.#state.shown, tls);
-    const routes = changesBetween(applied, model, (id) => source.waited(id));
+    const routes = changesBetween(applied, model, (id) => {
+      const waited = source.waited(id);
+      return waited && Math.max(0, waited - (at - (this.#readyAt.get(id) ?? at)));
+    });
+    this.#readyAt.clear();
     source.settled();
     this.#readiness.note(routes.filter(({ event }) => event === "routed").map(({ id }) => id));
     this.#reschedule({ retryAt: undefined, quiet: withoutChange(this.#schedule.quiet) });
@@ -671,13 +683,26 @@ export class Gateway {
     if (!isKnown || this.parts.applier.applied.doubt !== undefined) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#starts.push(promise);
-    this.parts.runtime.start(servers, resolve);
+    this.#servedFirst.add(id);
+    this.parts.runtime.start(servers, () => {
+      const now = Date.now();
+      this.#readyAt.set(id, now);
+      // From the first one on: where many start, passes must go on.
+      const { notBefore = now + REQUESTS_FIRST } = this.#schedule;
+      if (this.#servedFirst.delete(id)) this.#reschedule({ notBefore });
+      resolve();
+    });
   }
 
-  /** A pass is work for some milliseconds. HAProxy is told first of what has just started. */
-  async #startFirst(): Promise<void> {
+  /**
+   * A pass is work for some milliseconds: HAProxy is told first of what has just started.
+   * @returns whether a pass has to wait for its first requests, too
+   */
+  async #startFirst(): Promise<boolean> {
     const starts = this.#starts.splice(0);
-    if (starts.length > 0) await Promise.race([Promise.all(starts), pause(START_FIRST)]);
+    if (starts.length === 0) return false;
+    await Promise.race([Promise.all(starts), pause(START_FIRST)]);
+    return this.#schedule.notBefore !== undefined;
   }
 
   /** Drains the servers of a container that ends, unless it is the last one of its service. */
@@ -685,6 +710,9 @@ export class Gateway {
     const { applier, runtime, source } = this.parts;
     if (!runtime.mayChange) return;
     this.#comingUp.delete(id);
+    // It may be one that has just started, which only a pass takes out again.
+    this.#servedFirst.delete(id);
+    this.#reschedule({ notBefore: undefined });
     for (const { service, servers } of serversToStart(this.#applied, id)) {
       runtime.cancelStart(applier.runningName(service.backend), servers);
     }

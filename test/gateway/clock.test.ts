@@ -27,6 +27,8 @@ const IDLE: Schedule = { awake: false, connected: true, resyncAt: NOW + 60_000, 
 test.each<[string, Partial<Schedule>, Due["task"], after: number]>([
   ["nothing happens until everything is read again", {}, "resync", 60_000],
   ["an event causes a pass at once", { awake: true }, "pass", 0],
+  ["what has just started is served first", { awake: true, notBefore: NOW + 7 }, "pass", 7],
+  ["once it is served, the pass comes at once", { awake: true, notBefore: NOW - 1 }, "pass", 0],
   ["no pass without the Engine", { awake: true, connected: false }, "resync", 60_000],
   ["a container is read again at its time", { rereadAt: NOW + 300 }, "pass", 300],
   ["a container whose time is over is read at once", { rereadAt: NOW - 300 }, "pass", 0],

@@ -76,7 +76,7 @@ test("it runs and answers: its server is enabled at once, and only once", async 
   await listen();
   played.haproxy.told.length = 0;
   played.source.begin(web);
-  await until(() => played.haproxy.servers["web/_wait"] === "127.0.0.1:1 drain");
+  await until(() => aboutServer().includes(`set server ${SERVER} health up`));
   expect(aboutServer()).toEqual([
     `enable health ${SERVER}`,
     `set server ${SERVER} state ready`,
@@ -84,6 +84,11 @@ test("it runs and answers: its server is enabled at once, and only once", async 
   ]);
   expect(played.haproxy.told.indexOf(`enable health ${SERVER}`)).toBe(0);
   await played.rest();
+  // The first requests come before the work of a pass.
+  expect(played.gateway.state.changes.at(-1)).not.toMatchObject({ container: "web" });
+  expect(played.haproxy.servers["web/_wait"]).toBe("127.0.0.1:1 ready");
+  await played.elapse(10);
+  expect(played.haproxy.servers["web/_wait"]).toBe("127.0.0.1:1 drain");
   expect(played.haproxy.servers[SERVER]).toBe("127.0.0.3:8000 ready");
   expect(played.gateway.state.changes.at(-1)).toMatchObject({ event: "routed", container: "web" });
 });

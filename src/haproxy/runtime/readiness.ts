@@ -1,6 +1,5 @@
 // Readiness of servers: their ports are probed directly, which is sooner than HAProxy's checks can tell.
 
-import { connect } from "node:net";
 import { bareAddress, hasIpAndPort, isChecked } from "../../config/servers.ts";
 import type { Operation, ServerLine } from "../../config/operations.ts";
 import { forEachLimited, inBackground, pause } from "../../lib/async.ts";
@@ -9,6 +8,8 @@ import type { Logger } from "../../lib/log.ts";
 
 /** A container on this host answers within a millisecond, or it is not there yet. In ms. */
 const CONNECT_TIMEOUT = 100;
+/** A connection that gets no answer at all cannot be given up: so many are made to one place at a time. */
+const MAX_UNANSWERED = 8;
 /**
  * The first wait before a probe is repeated and the longest, in milliseconds. Most containers answer
  * within 20 ms. The waits grow slowly, so that an answer is noticed within a few milliseconds.
@@ -158,14 +159,36 @@ export class ReadinessProbes {
   }
 }
 
+/** The connections that have no answer yet, by place. */
+const unanswered = new Map<string, Set<Promise<boolean>>>();
+
 /** Whether something accepts connections there now. */
-export function answers(host: string, port: number): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = connect({ host, port });
-  socket.setTimeout(CONNECT_TIMEOUT, () => resolve(false));
-  socket.once("connect", () => resolve(true));
-  socket.once("error", () => resolve(false));
-  return promise.finally(() => socket.destroy());
+export async function answers(host: string, port: number): Promise<boolean> {
+  const place = `${host} ${port}`;
+  const all = unanswered.get(place) ?? new Set();
+  unanswered.set(place, all);
+  if (all.size < MAX_UNANSWERED) {
+    const connected = canConnect(host, port).finally(() => {
+      all.delete(connected);
+      if (all.size === 0) unanswered.delete(place);
+    });
+    all.add(connected);
+  }
+  const ended = new AbortController();
+  const late = pause(CONNECT_TIMEOUT, ended.signal).then(() => false);
+  // An earlier one may be answered, as the kernel repeats it.
+  return Promise.race([...all, late]).finally(() => ended.abort());
+}
+
+/** Bun's own way: it takes half the time that `node:net` takes, and the first one a tenth. */
+async function canConnect(hostname: string, port: number): Promise<boolean> {
+  try {
+    const socket = await Bun.connect({ hostname, port, socket: { data: () => undefined } });
+    socket.end();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The backend and address of a candidate, which are those of all ports of its container. */
