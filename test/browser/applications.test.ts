@@ -17,7 +17,7 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { runApplication } from "./applications.ts";
 import { Visitor } from "./visitor.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(haproxyVersions())("applications in a browser, HAProxy %s", (version) => {
   let engine: Engine;

@@ -16,7 +16,7 @@ import { freePort } from "../lab/ports.ts";
 import { requestTls } from "../lab/tls-client.ts";
 import { HOST, Visitor } from "./visitor.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Of another certificate, which the one of `HOST` is for, too. */
 const OTHER = `other.${HOST}`;

@@ -14,7 +14,7 @@ import { ask, shellEnvironment, SHELLS, type Way } from "./shells.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { flagsOf, NAME, namesOf } from "./tree.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const commands = COMMANDS;
 const LEVELS = ["debug", "info", "warn", "error"];

@@ -6,7 +6,7 @@ import { inTerminal } from "./terminal.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { NAME } from "./tree.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** A width that nothing but the terminal itself tells. */
 const NARROW = 60;

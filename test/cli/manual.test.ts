@@ -11,7 +11,7 @@ import { shellEnvironment } from "./shells.ts";
 import { COMMANDS } from "../../src/cli/commands.ts";
 import { NAME, namesOf } from "./tree.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const WIDTH = 80;
 

@@ -18,7 +18,7 @@ import { eventually } from "../lab/http.ts";
 import { importImage } from "../lab/images.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

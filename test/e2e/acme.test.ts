@@ -21,7 +21,7 @@ import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } fro
 import { BLOCKED, Pebble, type PebbleOptions } from "./pebble.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** The gateway has these hosts, and those that a test adds. */
 const HOSTS = "127.0.0.1 localhost a.test b.test c.test blocked.test\n";

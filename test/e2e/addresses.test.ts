@@ -14,7 +14,7 @@ import { isAlive } from "./processes.ts";
 import { runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let stage: Stage;
 let app: App;

@@ -12,7 +12,7 @@ import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } fro
 import { runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const TOKEN = "s3cret-0123456789abcdef";
 const P = "docker_api_gateway_";

@@ -13,7 +13,7 @@ import { binary, cleanEnvironment, runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
 import { runInTerminal } from "./terminal.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** A part of the description: how it is asked, its fields, and the example of an answer. */
 interface Described {

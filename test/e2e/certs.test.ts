@@ -19,7 +19,7 @@ import { Pebble } from "./pebble.ts";
 import { runToEnd } from "./program.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** The gateway has these hosts: one leads to nobody, one only by IPv4. */
 const HOSTS =

@@ -27,7 +27,7 @@ import { openssl, requestTls, type TlsAnswer, type TlsRequest } from "../lab/tls
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const [SHOP, WIKI, PLAIN] = ["shop.example.com", "wiki.example.com", "plain.example.com"];
 /** The status of a client that is not let in while it connects. */

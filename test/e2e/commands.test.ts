@@ -20,7 +20,7 @@ import { PlayedEngine } from "../lab/played-engine.ts";
 import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { binary, cleanEnvironment, runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

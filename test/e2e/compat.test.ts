@@ -21,7 +21,7 @@ import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway
 import { runToEnd } from "./program.ts";
 import { AUTHORIZATION, SHA512 } from "../lab/labels.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

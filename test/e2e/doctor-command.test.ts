@@ -13,7 +13,7 @@ import { startExternal } from "./external.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { freePort } from "../lab/ports.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const TITLES =
   "Docker HAProxy Output Sockets Reload Listen Configuration Limits Processes Served".split(" ");

@@ -9,7 +9,7 @@ import { asUser, closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { freePort } from "../lab/ports.ts";
 import { runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const NOBODY = 65_534;
 

@@ -9,7 +9,7 @@ import { findings, flagsOf } from "./asking.ts";
 import { asUser, closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { freePort } from "../lab/ports.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const NOBODY = 65_534;
 

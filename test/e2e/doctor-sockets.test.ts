@@ -11,7 +11,7 @@ import { freePort } from "../lab/ports.ts";
 import { isAlive } from "./processes.ts";
 import { binary } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const NOBODY = 65_534;
 

@@ -20,7 +20,7 @@ import { labDir } from "../lab/leftovers.ts";
 import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

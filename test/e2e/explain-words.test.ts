@@ -17,7 +17,7 @@ import { explained, flagsOf, pairs, titleOf } from "./asking.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 /** The flags where no gateway runs: nobody asks HAProxy. */

@@ -11,7 +11,7 @@ import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway } from "./gateway.ts";
 import { labels } from "../lab/labels.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

@@ -40,7 +40,7 @@ export const BRIEF_HOLD = "--hold=300ms";
 const LOOPBACK = "127.0.0.1";
 
 /** What a test waits for comes within tens of milliseconds; a loaded machine takes longer. */
-const WAIT_MS = 40_000;
+const WAIT_MS = 80_000;
 /** A request takes milliseconds. */
 const REQUEST_MS = 2_000;
 /** One that was sent to a container just before that went may hang; the next one does not. */

@@ -22,7 +22,7 @@ import { states } from "./running-haproxy.ts";
 import { StrangeEngine } from "./strange-engine.ts";
 import { Traffic } from "./traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** What is not held back is served by then, on a loaded machine too; an answer is given up after 30 s. */
 const AT_ONCE_MS = 15_000;

@@ -23,7 +23,7 @@ import { ask, wantedOf } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
 import { costOf, WaitingTraffic, type Outage } from "./waiting-traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** The server of the lab's containers starts a shell for each request: more would be its own limit. */
 const PER_SECOND = 20;

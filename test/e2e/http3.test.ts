@@ -21,7 +21,7 @@ import { labDir } from "../lab/leftovers.ts";
 import { freePort } from "../lab/ports.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 let authority: Authority;

@@ -14,7 +14,7 @@ import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { ask } from "./running-haproxy.ts";
 import { Stage, type Part } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(haproxyVersions())("certificates, HAProxy %s", (version) => {
   let stage: Stage;

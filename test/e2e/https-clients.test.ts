@@ -13,7 +13,7 @@ import { openssl, requestTls } from "../lab/tls-client.ts";
 import { closeGateways, startGateway } from "./gateway.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const NAME = "shop.example.com";
 /** Many times what HAProxy and a client take at once: a window of HTTP/2, a buffer, a record of TLS. */

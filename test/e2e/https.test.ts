@@ -33,7 +33,7 @@ import {
   type GatewayOptions,
 } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 let authority: Authority;

@@ -7,7 +7,7 @@ import { haproxyVersions } from "../lab/haproxy.ts";
 import { importImage } from "../lab/images.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const REPLICAS = 4;
 const TARGET = "/kill/me/";

@@ -16,7 +16,7 @@ import { importImage } from "../lab/images.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { createNetwork } from "./network.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Serves until somebody makes the file, and ends with a failure then. */
 const CRASHES = [

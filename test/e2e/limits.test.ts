@@ -7,7 +7,7 @@ import { labDir } from "../lab/leftovers.ts";
 import { PlayedEngine } from "../lab/played-engine.ts";
 import { closeGateways, startGateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: PlayedEngine;
 let server: Bun.Server<undefined>;

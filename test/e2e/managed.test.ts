@@ -14,7 +14,7 @@ import { freePort } from "../lab/ports.ts";
 import { isAlive, userOf } from "./processes.ts";
 import { startRelay } from "./relay.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const NOBODY = 65_534;
 /** HAProxy itself closes a connection after 10 s at the earliest on which nothing is asked. */

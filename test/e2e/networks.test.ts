@@ -16,7 +16,7 @@ import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway
 import { connect, createNetwork, disconnect } from "./network.ts";
 import { freePort } from "../lab/ports.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** Its server on port 80 calls itself `second`. */
 const TWO_SERVERS = [

@@ -10,7 +10,7 @@ import { labels } from "../lab/labels.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { Traffic } from "./traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(haproxyVersions())(`${testFlavour()}, HAProxy %s`, (version) => {
   let engine: Engine;

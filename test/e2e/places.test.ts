@@ -19,7 +19,7 @@ import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway
 import { runToEnd } from "./program.ts";
 import { labels } from "../lab/labels.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

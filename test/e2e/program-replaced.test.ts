@@ -9,7 +9,7 @@ import { PlayedEngine } from "../lab/played-engine.ts";
 import { closeGateways, startGateway } from "./gateway.ts";
 import { Traffic } from "./traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const versions = haproxyVersions();
 afterEach(closeGateways);

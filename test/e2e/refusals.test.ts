@@ -19,7 +19,7 @@ import { importImage } from "../lab/images.ts";
 import { asUser, closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

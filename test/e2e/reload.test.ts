@@ -13,7 +13,7 @@ import { closeGateways, firstVersion, gatewayDir, startGateway } from "./gateway
 import { freePort } from "../lab/ports.ts";
 import { runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

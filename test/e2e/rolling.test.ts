@@ -8,7 +8,7 @@ import { importImage } from "../lab/images.ts";
 import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { Traffic } from "./traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const PER_SECOND = 100;
 /** Both containers are replaced so many times. */

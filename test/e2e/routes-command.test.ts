@@ -21,7 +21,7 @@ import { isAlive } from "./processes.ts";
 import { runToEnd } from "./program.ts";
 import { runInTerminal } from "./terminal.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

@@ -18,7 +18,7 @@ import { BRIEF_HOLD, closeGateways, startGateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 import { ask } from "./running-haproxy.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

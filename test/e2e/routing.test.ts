@@ -14,7 +14,7 @@ import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
 import { importImage } from "../lab/images.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe(`images and labels, ${testFlavour()}`, () => {
   let engine: Engine;

@@ -17,7 +17,7 @@ import { explained, flagsOf } from "./asking.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { AUTHORIZATION, labels, SHA512 } from "../lab/labels.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

@@ -11,7 +11,7 @@ import { isAlive, showProcesses } from "./processes.ts";
 import { states, wantedOf } from "./running-haproxy.ts";
 import { idOf, Stage, type Part } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let stage: Stage;

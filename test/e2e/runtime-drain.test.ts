@@ -7,7 +7,7 @@ import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { states, stateOf } from "./running-haproxy.ts";
 import { idOf, Stage, type Part } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** It takes some milliseconds, of which a loaded machine makes more now and then. */
 const USUALLY_MS = 100;

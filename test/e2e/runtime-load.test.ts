@@ -8,7 +8,7 @@ import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf, underWay } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const ROUNDS = 12;
 const CLIENTS = 4;

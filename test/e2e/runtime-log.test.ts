@@ -10,7 +10,7 @@ import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { stateOf } from "./running-haproxy.ts";
 import { Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
   let stage: Stage;

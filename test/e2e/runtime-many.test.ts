@@ -9,7 +9,7 @@ import { closeGateways, startGateway } from "./gateway.ts";
 import { states } from "./running-haproxy.ts";
 import { Traffic } from "./traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const REPLICAS = 6;
 const ROUNDS = 2;

@@ -12,7 +12,7 @@ import { runToEnd } from "./program.ts";
 import { ask, stateOf } from "./running-haproxy.ts";
 import { idOf, Stage } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const RELOADS = 5;
 

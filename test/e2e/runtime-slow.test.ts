@@ -9,7 +9,7 @@ import { stateOf } from "./running-haproxy.ts";
 import { idOf, Stage } from "./stage.ts";
 import { Traffic } from "./traffic.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** A real Engine answers so late while it starts or ends a container on a loaded machine. */
 const HELD_MS = 3_000;

@@ -8,7 +8,7 @@ import { closeGateways, startGateway, type Gateway } from "./gateway.ts";
 import { ask, stateOf, wantedOf } from "./running-haproxy.ts";
 import { Stage, type Part } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CHANGES = 48;
 /** The key and its answer that RFC 6455 has for an example. */

@@ -19,7 +19,7 @@ import { freePort } from "../lab/ports.ts";
 import { detailsOf } from "./details.ts";
 import { closeGateways, gatewayDir, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

@@ -9,7 +9,7 @@ import { importImage } from "../lab/images.ts";
 import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { isAlive } from "./processes.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

@@ -23,7 +23,7 @@ import { freePort } from "../lab/ports.ts";
 import { requestTls } from "../lab/tls-client.ts";
 import { BRIEF_HOLD, closeGateways, startGateway, type Gateway } from "./gateway.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const SHOP = "shop.example.com";
 /** The status of a client that is not let in while it connects. */

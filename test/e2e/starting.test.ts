@@ -15,7 +15,7 @@ import { BRIEF_HOLD, closeGateways, gatewayDir, startGateway, type Gateway } fro
 import { ask } from "./running-haproxy.ts";
 import { Stage, type Part } from "./stage.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
   let stage: Stage;

@@ -27,7 +27,7 @@ import { makeCertificates } from "./certificates.ts";
 import { runToEnd } from "./program.ts";
 import { startRelay } from "./relay.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** A user who may listen at no port below 1024. */
 const NOBODY = 65_534;

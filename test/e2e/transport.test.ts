@@ -12,7 +12,7 @@ import { closeGateways, gatewayDir, startGateway } from "./gateway.ts";
 import { startRelay } from "./relay.ts";
 import { makeSshd } from "./sshd.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

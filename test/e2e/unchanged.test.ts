@@ -11,7 +11,7 @@ import { startExternal } from "./external.ts";
 import { closeGateways, firstVersion, startGateway, type Gateway } from "./gateway.ts";
 import { runToEnd } from "./program.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let engine: Engine;
 

@@ -11,7 +11,7 @@ import { binary, cleanEnvironment } from "./program.ts";
 import { ask } from "./running-haproxy.ts";
 import { runInTerminal } from "./terminal.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CTRL_C = "\u0003";
 

@@ -10,7 +10,7 @@ passed=0
 failed=0
 outputs=$(mktemp -d)
 # Many tests ask what a client notices within milliseconds: with more lanes two processors are too busy.
-PROMPT_LANES=3
+PROMPT_LANES=2
 # Others wait for seconds, whether it is the machine or an authority that takes so long. They get what time
 # the prompt ones leave: see NICE.
 PATIENT_LANES=2
@@ -100,7 +100,7 @@ start_part() {
   # Made here, as it may be shown before the part has come to open it.
   touch "$output"
   HAPROXY_VERSIONS=${part_versions[$1]} TEST_ENGINE=${part_engines[$1]} \
-    "${as_root[@]}" nice -n "${part_nice[$1]}" "${apart[@]}" bun test --timeout 60000 \
+    "${as_root[@]}" nice -n "${part_nice[$1]}" "${apart[@]}" bun test --timeout 120000 \
     --timings="$output.json" --timings=test/lab/timings.json --update-timings \
     "${words[@]}" >"$output" 2>&1 &
   running[$!]=$1

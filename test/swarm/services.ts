@@ -29,7 +29,7 @@ export interface ServiceOptions {
 }
 
 /** How long services take to become what they should be, in milliseconds. */
-const SETTLE_MS = 30_000;
+const SETTLE_MS = 60_000;
 
 /** Makes a service. It may take a moment until its tasks run. */
 export async function createService(

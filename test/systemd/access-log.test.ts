@@ -8,7 +8,7 @@ import { importImage } from "../lab/images.ts";
 import { firstVersion } from "../e2e/gateway.ts";
 import { PROGRAM, startMachine, type Machine } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const FOLDER = "/var/log/docker-api-gateway";
 const FILE = `${FOLDER}/access.log`;

@@ -10,7 +10,7 @@ import { importImage } from "../lab/images.ts";
 import { requestTls } from "../lab/tls-client.ts";
 import { PROGRAM, startMachine, type Machine } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const HOST = "shop.example.com";
 const FOLDER = "/var/lib/docker-api-gateway";

@@ -10,7 +10,7 @@ import { requestTls } from "../lab/tls-client.ts";
 import { firstVersion } from "../e2e/gateway.ts";
 import { PROGRAM, startMachine, type Machine } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const HOST = "shop.example.com";
 const FOLDER = "/srv/certs";

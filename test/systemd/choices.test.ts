@@ -15,7 +15,7 @@ import {
   type Machine,
 } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CONFIG = "/etc/haproxy/haproxy.cfg";
 const UNIT_FILE = `/etc/systemd/system/${SERVICE}`;

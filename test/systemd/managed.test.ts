@@ -17,7 +17,7 @@ import {
   type Machine,
 } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const USER = "docker-api-gateway";
 const FOLDER = "/run/docker-api-gateway";

@@ -9,7 +9,7 @@ import { importImage } from "../lab/images.ts";
 import { closeGateways, gatewayDir, startGateway } from "../e2e/gateway.ts";
 import { listenDatagrams, type DatagramSocket } from "./datagrams.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 /** What systemd allows, in milliseconds. */
 const WATCHDOG = 400;

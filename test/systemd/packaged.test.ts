@@ -8,7 +8,7 @@ import { importImage } from "../lab/images.ts";
 import { detailsOf } from "../e2e/details.ts";
 import { exposure, PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CONFIG = "/etc/haproxy/haproxy.cfg";
 const FENCE = "docker-api-gateway-fence.service";

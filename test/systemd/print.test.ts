@@ -7,7 +7,7 @@ import { gatewayDir } from "../e2e/gateway.ts";
 import { runToEnd, type Finished } from "../e2e/program.ts";
 import { makeContext, useContext } from "../lab/docker-context.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const PROGRAM = "/usr/local/bin/docker-api-gateway";
 const MANAGED = ["--manage-haproxy", "--docker-host=tcp://127.0.0.1"];

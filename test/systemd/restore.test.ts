@@ -7,7 +7,7 @@ import { importImage } from "../lab/images.ts";
 import { firstVersion } from "../e2e/gateway.ts";
 import { PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const CONFIG = "/etc/haproxy/haproxy.cfg";
 const COPY = `${CONFIG}.before-docker-api-gateway`;

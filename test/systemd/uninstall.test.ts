@@ -6,7 +6,7 @@ import { sharedEngine, type Engine } from "../lab/engine.ts";
 import { firstVersion } from "../e2e/gateway.ts";
 import { HAPROXY, HAPROXY_PATH, PROGRAM, SERVICE, startMachine, type Machine } from "./machine.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 const INSTALLED = "/usr/local/bin/docker-api-gateway";
 const UNIT_FILE = `/etc/systemd/system/${SERVICE}`;

@@ -75,6 +75,9 @@ describe.each(haproxyVersions())("checks, HAProxy %s", (version) => {
   test("without the label its port is enough", async () => {
     health = 500;
     await running.serve([]);
+    // The one before is checked until it is gone.
+    await eventually(async () => expect(await running.servers()).toEqual({}));
+    app.forget();
     await running.serve([serviceOf(app, { image: "foo", name: "b" })]);
     await eventually(async () => expect(await status()).toBe("UP"));
     expect(app.received).toEqual([]);

@@ -13,7 +13,7 @@ import { closeGateways, startGateway } from "../e2e/gateway.ts";
 import { Stage } from "../e2e/stage.ts";
 
 // It tries hundreds of handshakes, which takes a minute.
-setDefaultTimeout(300_000);
+setDefaultTimeout(600_000);
 
 const NAME = "shop.example.com";
 
