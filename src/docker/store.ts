@@ -408,7 +408,10 @@ export class Store {
     }
   }
 
-  /** Reads what is marked. What has been read meanwhile is taken at once and waits for nothing. */
+  /**
+   * Reads what is marked. What has been read meanwhile is taken at once and waits for nothing, unless all is
+   * read.
+   */
   async #readWhatIsDue(signal: AbortSignal): Promise<Ended<Inspection>> {
     const listed = this.#list.take();
     if (listed !== undefined && !this.#isComplete) {
@@ -419,15 +422,16 @@ export class Store {
     for (const { Id } of listed?.value ?? []) if (!this.#entries.has(Id)) this.#mark(Id);
     const isAll = this.#allMarked || listed !== undefined;
     this.#allMarked = false;
-    const ended = this.#readings.ended();
-    if (ended !== undefined) return ended;
-    // Those that are read already are waited for, too.
-    const marked = [...new Set([...this.#marked.keys(), ...this.#ahead])];
+    // Those that are being read already are waited for, too.
+    const ahead = [...this.#ahead].filter((id) => this.#readings.has(id));
     this.#ahead.clear();
-    if (!isAll) return this.#readings.take(marked, PATIENCE, signal);
-    const end = Date.now() + PATIENCE_FOR_ALL;
-    const goesOn = ({ silence }: Progress): boolean => silence < PATIENCE && Date.now() < end;
-    return this.#readings.takeWhile(marked, PATIENCE, goesOn, signal);
+    const marked = [...new Set([...this.#marked.keys(), ...ahead])];
+    if (isAll) {
+      const end = Date.now() + PATIENCE_FOR_ALL;
+      const goesOn = ({ silence }: Progress): boolean => silence < PATIENCE && Date.now() < end;
+      return this.#readings.takeWhile(marked, PATIENCE, goesOn, signal);
+    }
+    return this.#readings.ended() ?? this.#readings.take(marked, PATIENCE, signal);
   }
 
   /**

@@ -104,8 +104,9 @@ export class Heirs {
     const isAwaited = service.hold === "waiting" && mayWait;
     // With other settings its servers may speak another protocol.
     if (heir === undefined || !isAwaited || heir.profile !== service.profile) return [];
-    const { servers } = heir;
-    return [this.#same([service, servers], { ...service, routes, servers, hold: "" })];
+    // They wait on until one of these answers.
+    const { servers, hold } = heir;
+    return [this.#same([service, servers, hold], { ...service, routes, servers, hold })];
   }
 
   #same(of: readonly unknown[], service: Service): Service {

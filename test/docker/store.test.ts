@@ -69,6 +69,38 @@ test("the container of a task of a swarm never runs again", async () => {
   expect(store.remains(A)).toBe(false);
 });
 
+test("what is about to start is read at once, and once", async () => {
+  await refresh();
+  client.asked.length = 0;
+  for (const action of ["create", "start"]) {
+    const event = happened(action);
+    store.note(event);
+    store.readAhead(event, signal);
+    expect(read(A)).toBe(1);
+    await refresh();
+    await refresh();
+    expect(read(A)).toBe(1);
+    client.asked.length = 0;
+  }
+  const rename = happened("rename");
+  store.note(rename);
+  store.readAhead(rename, signal);
+  expect(client.asked).toEqual([]);
+});
+
+test("where everything is read again, one that was read before leaves out no other", async () => {
+  await refresh();
+  // Nobody told of its end.
+  client.add(B, { name: "two", status: "exited" });
+  store.markAll();
+  const start = happened("start");
+  store.note(start);
+  store.readAhead(start, signal);
+  for (let turns = 0; turns < 10; turns++) await turn();
+  await refresh();
+  expect(known()).toEqual(["one running"]);
+});
+
 test("a container that ran is known as long as Docker has it", async () => {
   client.add(B, { name: "two", status: "exited" });
   await refresh();

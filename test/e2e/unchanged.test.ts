@@ -91,9 +91,10 @@ test("the time alone is no change, wherever a template has it", async () => {
   const gateway = await startGateway({ ...options, dockerHost: engine.dockerHost, flags });
   const container = await run(engine, "same/one:1");
   await gateway.served("/same/one/", container.name);
-  await gateway.until(() =>
-    expect(gateway.config()).toContain(`server ${container.id.slice(0, 12)}`),
-  );
+  // The files follow: at first they have it as one that is about to start.
+  const enabled = new RegExp(`server ${container.id.slice(0, 12)} \\S+ check #`);
+  await gateway.until(() => expect(gateway.config()).toMatch(enabled));
+  await gateway.confirmed();
   const time = (await gateway.get("/same/one/")).header("X-Made");
   expect(time).toMatch(/^\d{4}-\d\d-\d\dT/);
   const before = await trace(gateway, processes);

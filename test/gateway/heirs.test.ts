@@ -68,7 +68,8 @@ test("then it is the other's, with the requests that wait", () => {
   // Before the next pass, and if there is none: nothing is due again and again.
   expect(holds.expire(START + later)).toEqual([]);
   expect(holds.dueAt).toBe(START + 100 + HOLD);
-  expect(at(later, other)).toEqual(["other waiting /shop other", "own other"]);
+  // They wait on until it answers.
+  expect(at(later, other)).toEqual(["other waiting /shop other", "own waiting other"]);
   holds.note([other.id.slice(0, 12)]);
   expect(at(later + 1, other)).toEqual(["other /shop other", "own other"]);
   const before = apply(later + 2, other);
@@ -85,7 +86,7 @@ test("then it is the other's, with the requests that wait", () => {
 
 test("of one that is removed nothing is kept", () => {
   at(0, own, other);
-  expect(at(100, other)).toEqual(["other waiting /shop other", "own other"]);
+  expect(at(100, other)).toEqual(["other waiting /shop other", "own waiting other"]);
 });
 
 test("one that is spoken to otherwise inherits no requests", () => {
