@@ -144,7 +144,8 @@ export class Outages {
             ? ""
             : describeCheck(row, { settings: service.settings, prefix });
         const { id, container, address, port } = server;
-        const seconds = Math.round((now.since - (before?.since ?? now.since)) / 1000);
+        // By HAProxy's whole seconds it may be up again before it went down.
+        const ms = Math.max(0, now.since - (before?.since ?? now.since));
         changes.push({
           event,
           route: routeOf(service),
@@ -154,7 +155,7 @@ export class Outages {
           reason,
           since: now.since,
           // Of one that was down between two looks it is not known.
-          seconds: event === "up" && before?.state !== "up" ? seconds : undefined,
+          seconds: event === "up" && before?.state !== "up" ? Math.round(ms / 1_000) : undefined,
           left: describeLeft(service, backend, states),
         });
       }

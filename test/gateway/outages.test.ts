@@ -83,6 +83,17 @@ async function look(ms = LOOK): Promise<string[]> {
   return changes.map((change) => lineOf({ ...change, at: 0 }, "gateway.").message);
 }
 
+test("one that is up again in the same second was down for none", async () => {
+  await look();
+  set(one, DOWN);
+  await look(50);
+  // HAProxy's second has begun at another moment than that of the clock here.
+  servers.set(keyOf(one), { ...UP, at: Date.now() - 950 });
+  expect(await look(50)).toEqual([
+    "up /foo/bar -> 172.17.1.1:8000 (container one, after 0 s, 2 of 2 containers are up)",
+  ]);
+});
+
 test("one that goes down, and one that is up again", async () => {
   expect(await look()).toEqual([]);
   set(one, DOWN);
