@@ -1,6 +1,6 @@
 // The loop and a container that is known before it runs: what HAProxy is told, and when.
 
-import { afterEach, beforeEach, expect, jest, test } from "bun:test";
+import { afterEach, beforeEach, expect, jest, spyOn, test } from "bun:test";
 import { createServer, type Server } from "node:net";
 import type { Container } from "../../src/model.ts";
 import { turn, until, useFakeClock } from "../lab/fake-clock.ts";
@@ -90,7 +90,26 @@ test("it runs and answers: its server is enabled at once, and only once", async 
   await played.elapse(10);
   expect(played.haproxy.servers["web/_wait"]).toBe("127.0.0.1:1 drain");
   expect(played.haproxy.servers[SERVER]).toBe("127.0.0.3:8000 ready");
-  expect(played.gateway.state.changes.at(-1)).toMatchObject({ event: "routed", container: "web" });
+  // What is told is the time until it was served, not until the pass.
+  expect(played.gateway.state.changes.at(-1)).toMatchObject({
+    event: "routed",
+    container: "web",
+    ms: 0,
+  });
+});
+
+test("it runs while everything is read: who asked for that is told after the pass that has it", async () => {
+  await announce(web);
+  await listen();
+  const { source } = played;
+  const refresh = spyOn(source, "refresh").mockImplementationOnce(() => {
+    source.begin(web);
+    return source.refresh();
+  });
+  const compared = played.gateway.resync().then(() => played.gateway.state.changes.at(-1));
+  await played.elapse(20);
+  expect(refresh.mock.calls.length).toBeGreaterThan(2);
+  expect(await compared).toMatchObject({ event: "routed", container: "web" });
 });
 
 test("it runs and answers later: its server is enabled then", async () => {

@@ -22,6 +22,8 @@ export class PlayedSource implements Source {
   readonly stopped = new Set<string>();
   #held: PromiseWithResolvers<void> | undefined;
   #isIdle = false;
+  /** When containers began that no pass has taken in yet, by their IDs, in milliseconds since 1970. */
+  readonly #begunAt = new Map<string, number>();
 
   /** Whether the loop waits. */
   readonly isIdle = (): boolean => this.#isIdle;
@@ -42,6 +44,7 @@ export class PlayedSource implements Source {
   /** A container that was about to start runs now. */
   begin(container: Container): void {
     const begun: Container = { ...container, state: "running" };
+    this.#begunAt.set(begun.id, Date.now());
     this.change(...this.#containers.map((each) => (each.id === begun.id ? begun : each)));
     this.#listener?.started(begun);
   }
@@ -121,11 +124,12 @@ export class PlayedSource implements Source {
     return this.#ending.has(id);
   }
 
-  waited(): undefined {
-    return undefined;
+  waited(id: string): number | undefined {
+    const at = this.#begunAt.get(id);
+    return at === undefined ? undefined : Date.now() - at;
   }
 
   settled(): void {
-    // Nothing is timed.
+    this.#begunAt.clear();
   }
 }
