@@ -52,6 +52,8 @@ export interface Outcome {
   /** Memory of the gateway's own in the second quarter of the time and in the last one, the median, in megabytes. */
   readonly memory: readonly [number, number];
   readonly changes: number;
+  /** What it was told for each change, in megabytes. */
+  readonly toldOfChange: number;
   /** How long each change took until HAProxy was right, in milliseconds: new servers, and those that go. */
   readonly served: readonly number[];
   readonly out: readonly number[];
@@ -121,7 +123,7 @@ async function change(
   gateway: Gateway,
   right: Rightness,
   costs: Costs,
-): Promise<Pick<Outcome, "changing" | "memory" | "changes" | "slow">> {
+): Promise<Pick<Outcome, "changing" | "memory" | "changes" | "toldOfChange" | "slow">> {
   const churn = new Churn(swarm, rate);
   const ended = new AbortController();
   swarm.onChange = (task) => {
@@ -135,6 +137,7 @@ async function change(
   const second = await memoryDuring(gateway.pid, () => churn.run(quarter));
   await churn.run(quarter);
   const changing = await costs.end();
+  const toldOfChange = costs.told / churn.changes;
   say(`begun: ${JSON.stringify(churn.begun)}, ${churn.changes} changes`);
   const count = right.times.length;
   const { slowness } = swarm;
@@ -144,7 +147,7 @@ async function change(
   ended.abort();
   await losing;
   const slow = right.times.slice(count).map(({ ms }) => ms);
-  return { changing, memory: [second, last], changes: churn.changes, slow };
+  return { changing, memory: [second, last], changes: churn.changes, toldOfChange, slow };
 }
 
 /** The memory of a process's own while something goes on, the median, in megabytes: it rises and falls all the time. */
@@ -187,15 +190,19 @@ class Costs {
   async end(): Promise<Cost> {
     const [before, now] = [this.#before, await this.#now()];
     const seconds = (now.at - before.at) / 1_000;
-    const bytes = [...this.swarm.answered.values()].reduce((sum, each) => sum + each.bytes, 0);
     const passes = now.passes - before.passes;
     return {
       cpu: (now.cpu - before.cpu) / seconds,
       checks: (now.checks - before.checks) / seconds,
-      told: bytes / 1e6 / seconds,
+      told: this.told / seconds,
       passes,
       cpuOfPass: (now.cpu - before.cpu) / Math.max(passes, 1),
     };
+  }
+
+  /** What the gateway was told since the beginning, in megabytes. */
+  get told(): number {
+    return [...this.swarm.answered.values()].reduce((sum, { bytes }) => sum + bytes / 1e6, 0);
   }
 
   async #now(): Promise<{ at: number; cpu: number; checks: number; passes: number }> {

@@ -158,7 +158,7 @@ test("it disturbs no gateway that is changing its files", async () => {
 
 test("it changes no file", async () => {
   const gateway = await startGateway({ dockerHost: engine.dockerHost });
-  await gateway.served("/doc/one/", "doc-one");
+  await gateway.routed("/doc/one/", "doc-one");
   await gateway.confirmed();
   const look = (): unknown[] =>
     readdirSync(gateway.dir)

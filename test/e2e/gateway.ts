@@ -191,6 +191,17 @@ export class Gateway {
     });
   }
 
+  /** The same, and until it is told: it may be served before the pass that takes it in has ended. */
+  async routed(target: string, name: string): Promise<void> {
+    await this.served(target, name);
+    await this.until(() => {
+      const isTold = this.lines().some(
+        (line) => line.event === "routed" && line.container === name,
+      );
+      if (!isTold) throw new Error(`the log does not tell that ${name} is routed`);
+    });
+  }
+
   /** Waits until a request is answered with this status by HAProxy itself. */
   answers(target: string, status: number): Promise<RawResponse> {
     return this.until(async () => {

@@ -93,10 +93,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("a container that it does not tell of keeps its route, and holds up no other", async () => {
     const [stuck, other] = [await run(engine, "half/one:1"), await run(engine, "half/two:1")];
     const first = await start();
-    await first.served("/half/one/", stuck.name);
-    await first.logged(/^routed \/half\/one/);
-    await first.served("/half/two/", other.name);
-    await first.logged(/^routed \/half\/two/);
+    await first.routed("/half/one/", stuck.name);
+    await first.routed("/half/two/", other.name);
     const traffic = new Traffic({ port: first.port, target: "/half/one/", perSecond: 50 });
     await first.confirmed();
     await first.kill9();
@@ -158,8 +156,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("a list that it does not give at once: what is served stays", async () => {
     const container = await run(engine, "half/one:1");
     const first = await start();
-    await first.served("/half/one/", container.name);
-    await first.logged(/^routed \/half\/one/);
+    await first.routed("/half/one/", container.name);
     await first.confirmed();
     await first.kill9();
     odd.tricks.set("/containers/json", "hold");

@@ -94,7 +94,7 @@ describe.each(haproxyVersions())("ports, HAProxy %s", (version) => {
 
   detail("of a broker's ports, the one of its web page is taken", async () => {
     const rabbit = await run(engine, "ports/rabbit:3");
-    await gateway.served("/ports/rabbit/", rabbit.name);
+    await gateway.routed("/ports/rabbit/", rabbit.name);
     await gateway.confirmed();
     expect(gateway.config()).toContain(`${await rabbit.ip()}:15672 `);
     expect(gateway.config()).not.toContain(`${await rabbit.ip()}:5672 `);

@@ -31,9 +31,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
   test("each of its files comes back at once, while requests go on", async () => {
     const gateway = await startGateway({ version, dockerHost: engine.dockerHost });
     const old = await run(engine, "gone/one:1");
-    await gateway.served("/gone/one/", old.name);
-    // It is served before the gateway is done with the first reload.
-    await gateway.logged(/^routed /);
+    await gateway.routed("/gone/one/", old.name);
     await gateway.confirmed();
     const { master } = await gateway.haproxy();
     const { port } = gateway;
@@ -72,7 +70,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
       flags: [`--master-socket=${haproxy.masterSocket}`],
     });
     const container = await run(engine, "gone/one:1");
-    await gateway.served("/gone/one/", container.name);
+    await gateway.routed("/gone/one/", container.name);
     await gateway.confirmed();
     const traffic = new Traffic({ port: options.port, target: "/gone/one/", perSecond: 100 });
     rmSync(join(options.dir, "haproxy.admin.sock"));
@@ -88,10 +86,8 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     const gateway = await startGateway({ version, dockerHost: engine.dockerHost, flags });
     const stays = await run(engine, "gone/one:1");
     const goes = await run(engine, "gone/two:1");
-    await gateway.served("/gone/one/", stays.name);
-    await gateway.served("/gone/two/", goes.name);
-    // It may be served before the pass that takes it in has ended.
-    await gateway.logged(/^routed \/gone\/two /);
+    await gateway.routed("/gone/one/", stays.name);
+    await gateway.routed("/gone/two/", goes.name);
     await gateway.confirmed();
     const address = await goes.ip();
     const { master } = await gateway.haproxy();

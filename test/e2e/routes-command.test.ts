@@ -106,7 +106,7 @@ backend all from _backend
 test("on a terminal the backend is left out where there is no room for it", async () => {
   const gateway = await startGateway({ dockerHost: engine.dockerHost });
   await run(engine, "ask/one:1", { name: "shown" });
-  await gateway.served("/ask/one/", "shown");
+  await gateway.routed("/ask/one/", "shown");
   await gateway.confirmed();
   const words = ["routes", ...flagsOf(gateway, engine)];
   const heads: string[] = [];

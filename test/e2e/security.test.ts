@@ -78,7 +78,7 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
 
     chmodSync(gateway.output, 0o640);
     await run(engine, "evil/shop:1", { name: "evil-1" });
-    await gateway.served("/evil/shop/", "evil-1");
+    await gateway.routed("/evil/shop/", "evil-1");
     await gateway.confirmed();
     expect(modeOf(gateway.output)).toBe("640");
   });

@@ -26,7 +26,7 @@ afterEach(async () => {
 test("SIGHUP sets right what somebody else has changed in HAProxy", async () => {
   const gateway = await startGateway({ dockerHost: engine.dockerHost });
   const container = await run(engine, "sig/one:1");
-  await gateway.served("/sig/one/", container.name);
+  await gateway.routed("/sig/one/", container.name);
   await gateway.confirmed();
   const map = join(gateway.dir, "haproxy.routes.map");
   await cli(join(gateway.dir, "haproxy.admin.sock"), `clear map ${map}`);
