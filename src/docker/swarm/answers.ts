@@ -32,7 +32,7 @@ export interface ServiceAnswer {
     readonly Mode?: { readonly Replicated?: { readonly Replicas?: number } };
   };
   /** Only if it is asked for, and since API 1.41. */
-  readonly ServiceStatus?: { readonly RunningTasks: number; readonly DesiredTasks: number };
+  readonly ServiceStatus?: { readonly RunningTasks: number };
   readonly Endpoint?: { readonly Ports?: readonly PortAnswer[] | null };
   readonly UpdateStatus?: { readonly State?: string };
 }

@@ -8,10 +8,17 @@ type SwarmEvent = Extract<DockerEvent, { readonly kind: "swarm" }>;
 
 /** What a reading has found. */
 export interface News {
-  /** The IDs of services that have changed, or of which as many tasks run no more. */
+  /** The IDs of services that have changed. */
   readonly services: readonly string[];
   /** The IDs of nodes that have changed. */
   readonly nodes: readonly string[];
+}
+
+/** A service as it was told. */
+interface Told {
+  readonly service: ServiceAnswer;
+  /** How many of its tasks run; undefined: an old Engine does not tell it. */
+  readonly running: number | undefined;
 }
 
 interface Found<T> {
@@ -27,7 +34,7 @@ export class Directory {
   #services: ReadonlyMap<string, ServiceAnswer> = new Map();
   #nodes: ReadonlyMap<string, NodeAnswer> = new Map();
   /** The services by their texts, as they were last told. */
-  #byMark: ReadonlyMap<bigint, ServiceAnswer> = new Map();
+  #byMark: ReadonlyMap<bigint, Told> = new Map();
   /** Whether all of them are to be read again. */
   #isAllMarked = true;
   /** Those to be read again. */
@@ -65,18 +72,22 @@ export class Directory {
   }
 
   /**
-   * Reads all services: of which do as many tasks run no more?
+   * Reads all services, and how many tasks of each run, by their IDs.
    * @throws GatewayError `docker`
    */
-  count(signal: AbortSignal): Promise<News> {
+  count(signal: AbortSignal): Promise<{ news: News; running: ReadonlyMap<string, number> }> {
     return this.#inTurn(async () => {
       const { all, changed } = await this.#readServices(undefined, signal);
       this.#services = all;
-      return { services: changed, nodes: [] };
+      const running = new Map<string, number>();
+      for (const told of this.#byMark.values()) {
+        if (told.running !== undefined) running.set(told.service.ID, told.running);
+      }
+      return { news: { services: changed, nodes: [] }, running };
     });
   }
 
-  #inTurn(ask: () => Promise<News>): Promise<News> {
+  #inTurn<T>(ask: () => Promise<T>): Promise<T> {
     const answer = this.#asking.then(ask);
     this.#asking = answer.catch(() => undefined);
     return answer;
@@ -113,10 +124,10 @@ export class Directory {
     const listed = await this.client.services(ids && [...ids], signal);
     // Hardly any has changed: those that have not are neither parsed nor looked at.
     const read = listed.map(
-      (each) => [each.mark, this.#byMark.get(each.mark) ?? keepService(each.parse())] as const,
+      (each) => [each.mark, this.#byMark.get(each.mark) ?? toTold(each.parse(), known)] as const,
     );
     this.#byMark = new Map(ids === undefined ? read : [...this.#byMark, ...read]);
-    const services = read.map(([, each]) => each);
+    const services = read.map(([, { service }]) => service);
     return compare(known, services, ids, (service) => service);
   }
 
@@ -157,20 +168,20 @@ function compare<T extends ServiceAnswer | NodeAnswer>(
 
 function isSame(a: ServiceAnswer | NodeAnswer | undefined, b: ServiceAnswer | NodeAnswer): boolean {
   if (a === b) return true;
-  if (a?.Version === undefined || a.Version.Index !== b.Version?.Index) return false;
-  const [before, now] = [statusOf(a), statusOf(b)];
-  return before?.RunningTasks === now?.RunningTasks && before?.DesiredTasks === now?.DesiredTasks;
+  return a?.Version !== undefined && a.Version.Index === b.Version?.Index;
 }
 
-function statusOf(answer: ServiceAnswer | NodeAnswer): ServiceAnswer["ServiceStatus"] {
-  return "Spec" in answer ? answer.ServiceStatus : undefined;
+/** @param known those that are known: one that did not change is the same object */
+function toTold(answer: ServiceAnswer, known: ReadonlyMap<string, ServiceAnswer>): Told {
+  const before = known.get(answer.ID);
+  const service = before !== undefined && isSame(before, answer) ? before : keepService(answer);
+  return { service, running: answer.ServiceStatus?.RunningTasks };
 }
 
 function keepService({
   ID,
   Version,
   Spec: { Name, Labels, Mode },
-  ServiceStatus,
   Endpoint,
   UpdateStatus,
 }: ServiceAnswer): ServiceAnswer {
@@ -183,7 +194,6 @@ function keepService({
       Labels: Labels ?? null,
       Mode: Replicas === undefined ? {} : { Replicated: { Replicas } },
     },
-    ...(ServiceStatus === undefined ? {} : { ServiceStatus }),
     Endpoint: { Ports: Endpoint?.Ports ?? null },
     UpdateStatus: { State: UpdateStatus?.State ?? "" },
   };

@@ -5,8 +5,8 @@ export const QUICK = 100;
 /** In calm, in milliseconds: a task that came by itself is served within a second. */
 export const CALM = 1_000;
 /**
- * Where not all tasks are asked for each time: so often it is asked of which services as many run no more, in
- * milliseconds. What came by itself is asked for at once then, and served within a second.
+ * Where not all tasks are asked for each time: so often it is asked how many of each service run, in milliseconds.
+ * What came by itself is asked for at once then, and served within a second.
  */
 export const COUNT = 250;
 /** What is under way and does not change for so long is taken for calm, in milliseconds. */

@@ -3,7 +3,8 @@
 // The rule: a swarm of one portion is asked for as a whole, every second, and at the quick pace while anything
 // is under way. A larger one is asked for those services quickly where something is under way, and for all
 // others in turns, one portion a second: so a question costs what has changed, whatever the size of the swarm.
-// What came by itself shows in the numbers of tasks that run, which are asked for in between.
+// What came by itself shows in the numbers of tasks that run, which are asked for in between: a number that is not
+// that of the tasks as they were last told has the service asked about at once.
 
 import { CALM, isQuick, QUICK, type Pace } from "./pace.ts";
 
@@ -21,13 +22,19 @@ interface Turn extends Pace {
   changedAt: number;
   eventAt: number;
   askedAt: number;
-  /** How many tasks it has. */
+  /** The question whose answer was taken over last. */
+  question: number;
+  /** How many tasks it has, and how many of them run. */
   size: number;
+  running: number;
+  /** The number of those that run by which it was last asked about, though other ones were told; undefined: none. */
+  disputed: number | undefined;
 }
 
 /** What an answer tells of a service. */
 export interface Told {
   readonly size: number;
+  readonly running: number;
   readonly hasChanged: boolean;
   readonly isUnderway: boolean;
 }
@@ -40,11 +47,13 @@ export class Rota {
   #eventAt = 0;
   /** When those were last asked for where nothing is under way. */
   #calmAt = 0;
+  #questions = 0;
 
   /** Takes a service in, if it is new. @param size how many tasks it may have */
   add(id: string, size: number): void {
     if (this.#turns.has(id)) return;
-    this.#turns.set(id, { size, isUnderway: false, changedAt: 0, eventAt: 0, askedAt: 0 });
+    const never = { changedAt: 0, eventAt: 0, askedAt: 0, question: 0 };
+    this.#turns.set(id, { ...never, size, running: 0, isUnderway: false, disputed: undefined });
     this.#tasks += size;
   }
 
@@ -73,13 +82,46 @@ export class Rota {
     }
   }
 
-  /** Notes what was told of a service. */
-  told(id: string, { size, hasChanged, isUnderway }: Told, now: number): void {
+  /** Numbers a question, as it is asked. */
+  question(): number {
+    return ++this.#questions;
+  }
+
+  /** Whether an answer comes too late: one to a later question was taken over for this service. */
+  isLate(id: string, question: number): boolean {
+    return (this.#turns.get(id)?.question ?? 0) > question;
+  }
+
+  /** Notes what was told of a service. @param question whose answer it is */
+  told(id: string, { size, running, hasChanged, isUnderway }: Told, question: number, now: number) {
     const turn = this.#turns.get(id);
     if (turn === undefined) return;
     this.#tasks += size - turn.size;
-    Object.assign(turn, { size, isUnderway, askedAt: now });
+    if (running !== turn.running) turn.disputed = undefined;
+    Object.assign(turn, { size, running, isUnderway, question, askedAt: now });
     if (hasChanged) turn.changedAt = now;
+  }
+
+  /**
+   * Compares the numbers of tasks that run with what was told of them. Where they differ, something has happened of
+   * which nobody tells.
+   * @param running as the manager counts them, by the IDs of services
+   * @returns the services that are to be asked about now, in portions. A number that stays different is one of tasks
+   *   that are not told, such as those of a job's earlier runs: it is asked about once.
+   */
+  counted(running: ReadonlyMap<string, number>, now: number): string[][] {
+    const due: [string, Turn][] = [];
+    for (const [id, count] of running) {
+      const turn = this.#turns.get(id);
+      if (turn === undefined) continue;
+      if (count === turn.running) turn.disputed = undefined;
+      else if (count !== turn.disputed) {
+        turn.disputed = count;
+        turn.eventAt = now;
+        due.push([id, turn]);
+      }
+    }
+    return portionsOf(due, AT_ONCE);
   }
 
   /**

@@ -365,6 +365,7 @@ export class Swarm {
     questions: readonly (readonly string[] | undefined)[],
     signal: AbortSignal,
   ): Promise<boolean> {
+    const question = this.#rota.question();
     const answers = await Promise.all(questions.map((ids) => this.#tasksOf(ids, signal)));
     const told: Told[] = [];
     for (const tasks of answers) {
@@ -378,7 +379,7 @@ export class Swarm {
       this.#note(await this.#directory.read(signal));
     }
     const ids = questions.includes(undefined) ? undefined : questions.flatMap((each) => each ?? []);
-    if (ids?.length !== 0) await this.#take(ids, told, signal);
+    if (ids?.length !== 0) await this.#take(ids, told, question, signal);
     return true;
   }
 
@@ -448,17 +449,22 @@ export class Swarm {
   /**
    * Takes over what was read, and tells what is new.
    * @param ids the services that were asked about; undefined: all
+   * @param question which question that was: an answer to an earlier one may come later
    */
   async #take(
     ids: readonly string[] | undefined,
     tasks: readonly Told[],
+    question: number,
     signal: AbortSignal,
   ): Promise<void> {
     const read = Map.groupBy(tasks, ({ brief }) => brief.serviceId);
-    const asked =
-      ids ?? new Set([...this.#directory.services.keys(), ...this.#served.keys(), ...read.keys()]);
+    const isInTime = (id: string): boolean => id !== "" && !this.#rota.isLate(id, question);
+    const asked = [
+      ...(ids ??
+        new Set([...this.#directory.services.keys(), ...this.#served.keys(), ...read.keys()])),
+    ].filter(isInTime);
     const listed = new Set(tasks.map(({ brief }) => brief.id));
-    const gone = [...asked].flatMap((id) =>
+    const gone = asked.flatMap((id) =>
       [...(this.#served.get(id)?.values() ?? [])].filter(({ taskId }) => !listed.has(taskId)),
     );
     // Nobody wants them any more, whether they have ended or not.
@@ -477,9 +483,9 @@ export class Swarm {
       }
     }
     const now = Date.now();
-    const news = [...asked]
-      .filter((id) => id !== "")
-      .map((id) => this.#takeService(id, read.get(id) ?? [], now));
+    const news = asked
+      .filter(isInTime)
+      .map((id) => this.#takeService(id, read.get(id) ?? [], question, now));
     if (!news.some(({ isNew }) => isNew)) return;
     this.#containers = undefined;
     for (const { ending } of news) for (const id of ending) this.listener.ending(id);
@@ -491,11 +497,12 @@ export class Swarm {
   #takeService(
     serviceId: string,
     tasks: readonly Told[],
+    question: number,
     now: number,
   ): { isNew: boolean; ending: readonly string[]; ended: readonly string[] } {
     const before: ReadonlyMap<string, Served> = this.#served.get(serviceId) ?? new Map();
     const known = this.#directory.services.get(serviceId);
-    this.#tell(serviceId, tasks, now);
+    this.#tell(serviceId, tasks, question, now);
     const ending: string[] = [];
     const served = new Map<string, Served>();
     let isNew = false;
@@ -573,11 +580,12 @@ export class Swarm {
   }
 
   /** Tells the rota of a service whether something is under way. */
-  #tell(serviceId: string, tasks: readonly Told[], now: number): void {
+  #tell(serviceId: string, tasks: readonly Told[], question: number, now: number): void {
     const state = this.#directory.services.get(serviceId)?.UpdateStatus?.State ?? "";
     const briefs = tasks.map(({ brief }) => brief);
     const told = {
       size: tasks.length,
+      running: briefs.filter((each) => each.state === "running").length,
       hasChanged: !sameItems(briefs, this.#told.get(serviceId) ?? []),
       isUnderway:
         briefs.some((each) => COMING.has(each.state) || (each.runs && !each.isWanted)) ||
@@ -585,12 +593,12 @@ export class Swarm {
     };
     if (tasks.length === 0) this.#told.delete(serviceId);
     else this.#told.set(serviceId, briefs);
-    this.#rota.told(serviceId, told, now);
+    this.#rota.told(serviceId, told, question, now);
   }
 
   /**
-   * Asks a large swarm again and again of which services as many tasks run no more, beside all other questions.
-   * Those are asked for their tasks at once.
+   * Asks a large swarm again and again how many tasks of each service run. Where that is not what was told, it is
+   * asked for them at once, beside all other questions.
    */
   async #countAgain(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
@@ -600,9 +608,12 @@ export class Swarm {
         continue;
       }
       try {
-        const news = await this.#directory.count(signal);
+        const { news, running } = await this.#directory.count(signal);
         this.#note(news);
         if (news.services.length > 0) this.#wakeup.set();
+        const due = this.#rota.counted(running, Date.now());
+        // If a service is gone meanwhile, all of them are asked for in their turn.
+        if (due.length > 0) await this.#ask(due, signal);
       } catch (error) {
         // Where the tasks cannot be read either, that is told.
         if (!signal.aborted)

@@ -5,7 +5,7 @@ import { AFTER_EVENT, CALM, QUICK } from "../../../src/docker/swarm/pace.ts";
 import { MOST_SERVICES, PORTION, Rota } from "../../../src/docker/swarm/rota.ts";
 
 const NOW = 1_000_000;
-const CALMLY = { hasChanged: false, isUnderway: false };
+const CALMLY = { size: 10, running: 10, hasChanged: false, isUnderway: false };
 
 let rota: Rota;
 beforeEach(() => {
@@ -19,7 +19,7 @@ function add(count: number, size: number): void {
 
 /** Notes that these were told, and that nothing is under way there. */
 function tell(ids: readonly string[], now: number): void {
-  for (const id of ids) rota.told(id, { size: 10, ...CALMLY }, now);
+  for (const id of ids) rota.told(id, CALMLY, rota.question(), now);
 }
 
 describe("a swarm of one portion", () => {
@@ -62,7 +62,8 @@ describe("a large swarm", () => {
     expect([rota.next(NOW + QUICK), rota.pause(NOW)]).toEqual([[["s7", "s8"]], QUICK]);
     const later = rota.next(NOW + CALM);
     expect([later[0], later[1]?.length, later.length]).toEqual([["s7", "s8"], MOST_SERVICES, 2]);
-    rota.told("s7", { size: 10, hasChanged: true, isUnderway: true }, NOW + AFTER_EVENT);
+    const changing = { ...CALMLY, hasChanged: true, isUnderway: true };
+    rota.told("s7", changing, rota.question(), NOW + AFTER_EVENT);
     expect(rota.next(NOW + AFTER_EVENT)[0]).toEqual(["s7"]);
     expect(rota.next(NOW + AFTER_EVENT + 1)).toEqual([["s7"]]);
   });
@@ -83,9 +84,32 @@ describe("a large swarm", () => {
   });
 
   test("what waits for ever is asked every second", () => {
-    rota.told("s999", { size: 10, hasChanged: false, isUnderway: true }, NOW);
+    rota.told("s999", { ...CALMLY, isUnderway: true }, rota.question(), NOW);
     expect(rota.next(NOW).flat()).not.toContain("s999");
     expect(rota.next(NOW + CALM)[0]?.[0]).toBe("s999");
+  });
+
+  test("a number of tasks that is not what was told has a service asked about, once", () => {
+    const count = (running: number): string[][] => rota.counted(new Map([["s7", running]]), NOW);
+    const tellOf = (running: number): void =>
+      rota.told("s7", { ...CALMLY, running }, rota.question(), NOW);
+    tellOf(10);
+    expect([count(10), count(9), count(9), count(10)]).toEqual([[], [["s7"]], [], []]);
+    rota.next(NOW);
+    // It may be about to change again.
+    expect(rota.next(NOW + QUICK)).toEqual([["s7"]]);
+    // Each time that something else is told, what differs is new.
+    expect(count(11)).toEqual([["s7"]]);
+    tellOf(9);
+    expect([count(11), count(9)]).toEqual([[["s7"]], []]);
+    expect(rota.counted(new Map([["unknown", 1]]), NOW)).toEqual([]);
+  });
+
+  test("an answer is late where one to a later question was taken over", () => {
+    const [first, second] = [rota.question(), rota.question()];
+    rota.told("s7", CALMLY, second, NOW);
+    expect([first, second].map((each) => rota.isLate("s7", each))).toEqual([true, false]);
+    expect(rota.isLate("s8", first)).toBe(false);
   });
 
   test("all of it is read in portions, and a service that is one alone", () => {

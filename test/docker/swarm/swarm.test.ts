@@ -3,8 +3,9 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { Forbidden, type SwarmWish } from "../../../src/docker/client.ts";
 import type { NodeAnswer, ServiceAnswer, TaskAnswer } from "../../../src/docker/swarm/answers.ts";
-import { CALM, COUNT, QUICK } from "../../../src/docker/swarm/pace.ts";
+import { AFTER_EVENT, CALM, COUNT, QUICK } from "../../../src/docker/swarm/pace.ts";
 import { Swarm, type SwarmClient } from "../../../src/docker/swarm/swarm.ts";
+import { pause } from "../../../src/lib/async.ts";
 import { GatewayError } from "../../../src/lib/errors.ts";
 import { elapse, useFakeClock } from "../../lab/fake-clock.ts";
 import { listLogger } from "../../lab/proxy.ts";
@@ -20,6 +21,8 @@ class PlayedManager {
   readonly failing = new Map<"info" | "services" | "tasks", GatewayError>();
   /** The questions, with the filters of those for tasks. */
   readonly asked: string[] = [];
+  /** How long an answer for tasks takes, which is what they were when they were asked for, in milliseconds. */
+  slowness = 0;
   #events: ReadableStreamDefaultController<Uint8Array> | undefined;
 
   readonly client: SwarmClient = {
@@ -36,11 +39,11 @@ class PlayedManager {
       return Promise.resolve(asListed(this.services.filter(({ ID }) => ids?.includes(ID) ?? true)));
     },
     nodes: (ids) => Promise.resolve(this.nodes.filter(({ ID }) => ids?.includes(ID) ?? true)),
-    tasks: (filters) => {
+    tasks: async (filters) => {
       this.#ask("tasks", JSON.stringify(filters));
       const { id, service: of, "desired-state": states } = filters;
       if (of?.some((each) => !this.services.some(({ ID }) => ID === each))) {
-        return Promise.resolve(undefined);
+        return undefined;
       }
       const found = this.tasks.filter(
         (each) =>
@@ -48,7 +51,8 @@ class PlayedManager {
           (of?.includes(each.ServiceID ?? "") ?? true) &&
           (states?.includes(each.DesiredState) ?? true),
       );
-      return Promise.resolve(asListed(found));
+      if (this.slowness > 0) await pause(this.slowness);
+      return asListed(found);
     },
     events: () =>
       Promise.resolve(
@@ -448,7 +452,7 @@ describe("what cannot be read", () => {
 /** Has the manager count other tasks of a service that run. */
 function recount(id: string, RunningTasks: number): void {
   manager.services = manager.services.map((each) =>
-    each.ID === id ? { ...each, ServiceStatus: { RunningTasks, DesiredTasks: 10 } } : each,
+    each.ID === id ? { ...each, ServiceStatus: { RunningTasks } } : each,
   );
 }
 
@@ -469,7 +473,7 @@ describe("a large swarm", () => {
       ID: `s${index}`,
       Version: { Index: 1 },
       Spec: { Name: `app-${index}`, Mode: { Replicated: { Replicas: 10 } } },
-      ServiceStatus: { RunningTasks: 10, DesiredTasks: 10 },
+      ServiceStatus: { RunningTasks: 10 },
     }));
     manager.tasks = manager.services.flatMap(({ ID }) =>
       Array.from({ length: 10 }, (_, index) =>
@@ -513,6 +517,39 @@ describe("a large swarm", () => {
     recount("s250", 9);
     await elapse(COUNT + QUICK);
     expect(told).toEqual(["ending c-s250t3", "ended c-s250t3", "changed"]);
+  });
+
+  test("so does one that died when another had just come, and as many run as before", async () => {
+    await watch();
+    await elapse(10_000);
+    manager.tasks = [...manager.tasks, task("s250t10", "starting", { ServiceID: "s250" })];
+    manager.tell("service", "s250");
+    await elapse(AFTER_EVENT + CALM);
+    const { Status } = task("s250t10");
+    manager.change("s250t10", { Status });
+    await elapse(QUICK + 10);
+    expect(swarm.containers.filter(({ id }) => id === "c-s250t10").length).toBe(1);
+    // Nobody has counted meanwhile.
+    told.splice(0);
+    manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
+    await elapse(COUNT + QUICK);
+    expect(told).toEqual(["ending c-s250t3", "ended c-s250t3", "changed"]);
+  });
+
+  test("a number of tasks is asked about beside a question that takes long, whose answer is of no use then", async () => {
+    await watch();
+    await elapse(10_000);
+    manager.slowness = 2_000;
+    manager.tell("service", "s250");
+    await elapse(QUICK);
+    manager.slowness = 0;
+    manager.change("s250t3", { Status: { State: "failed" }, DesiredState: "shutdown" });
+    recount("s250", 9);
+    told.splice(0);
+    await elapse(COUNT + QUICK);
+    expect(told).toEqual(["ending c-s250t3", "ended c-s250t3", "changed"]);
+    await elapse(2_000);
+    expect(told.length).toBe(3);
   });
 
   test("one that was replaced before anybody counted is found in its turn", async () => {
