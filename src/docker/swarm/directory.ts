@@ -14,9 +14,10 @@ export interface News {
   readonly nodes: readonly string[];
 }
 
-/** A service as it was told. */
-interface Told {
-  readonly service: ServiceAnswer;
+/** What the manager counts of a service. */
+interface Count {
+  readonly id: string;
+  readonly version: number;
   /** How many of its tasks run; undefined: an old Engine does not tell it. */
   readonly running: number | undefined;
 }
@@ -33,8 +34,8 @@ const MOST_IDS = 100;
 export class Directory {
   #services: ReadonlyMap<string, ServiceAnswer> = new Map();
   #nodes: ReadonlyMap<string, NodeAnswer> = new Map();
-  /** The services by their texts, as they were last told. */
-  #byMark: ReadonlyMap<bigint, Told> = new Map();
+  /** What was last counted, by the texts of the services. */
+  #counts: ReadonlyMap<bigint, Count> = new Map();
   /** Whether all of them are to be read again. */
   #isAllMarked = true;
   /** Those to be read again. */
@@ -58,7 +59,7 @@ export class Directory {
   }
 
   /** Has that read again about which there was an event. */
-  mark({ of, id }: SwarmEvent): void {
+  mark({ of, id }: Pick<SwarmEvent, "of" | "id">): void {
     const ids = this.#marked[of].add(id);
     if (id === "" || ids.size > MOST_IDS) this.#isAllMarked = true;
   }
@@ -68,29 +69,33 @@ export class Directory {
    * @throws GatewayError `docker`; then it is still marked
    */
   read(signal: AbortSignal): Promise<News> {
-    return this.#inTurn(() => this.#readMarked(signal));
+    const news = this.#asking.then(() => this.#readMarked(signal));
+    this.#asking = news.catch(() => undefined);
+    return news;
   }
 
   /**
-   * Reads all services, and how many tasks of each run, by their IDs.
+   * Asks how many tasks of each service run, beside all that is read. A service of which the answer tells something
+   * new besides is marked.
    * @throws GatewayError `docker`
    */
-  count(signal: AbortSignal): Promise<{ news: News; running: ReadonlyMap<string, number> }> {
-    return this.#inTurn(async () => {
-      const { all, changed } = await this.#readServices(undefined, signal);
-      this.#services = all;
-      const running = new Map<string, number>();
-      for (const told of this.#byMark.values()) {
-        if (told.running !== undefined) running.set(told.service.ID, told.running);
-      }
-      return { news: { services: changed, nodes: [] }, running };
-    });
-  }
-
-  #inTurn<T>(ask: () => Promise<T>): Promise<T> {
-    const answer = this.#asking.then(ask);
-    this.#asking = answer.catch(() => undefined);
-    return answer;
+  async count(signal: AbortSignal): Promise<{ running: Map<string, number>; isMarked: boolean }> {
+    const listed = await this.client.services(undefined, signal);
+    // Hardly any has changed: those that have not are not parsed.
+    this.#counts = new Map(
+      listed.map((each) => [each.mark, this.#counts.get(each.mark) ?? toCount(each.parse())]),
+    );
+    const running = new Map<string, number>();
+    const gone = new Set(this.#services.keys());
+    const marked = new Set<string>();
+    for (const { id, version, running: count } of this.#counts.values()) {
+      if (count !== undefined) running.set(id, count);
+      gone.delete(id);
+      const known = this.#services.get(id);
+      if (known === undefined || (known.Version?.Index ?? 0) < version) marked.add(id);
+    }
+    for (const id of [...marked, ...gone]) this.mark({ of: "service", id });
+    return { running, isMarked: marked.size + gone.size > 0 };
   }
 
   async #readMarked(signal: AbortSignal): Promise<News> {
@@ -122,13 +127,8 @@ export class Directory {
     const known = this.#services;
     if (ids?.size === 0) return { all: known, changed: [] };
     const listed = await this.client.services(ids && [...ids], signal);
-    // Hardly any has changed: those that have not are neither parsed nor looked at.
-    const read = listed.map(
-      (each) => [each.mark, this.#byMark.get(each.mark) ?? toTold(each.parse(), known)] as const,
-    );
-    this.#byMark = new Map(ids === undefined ? read : [...this.#byMark, ...read]);
-    const services = read.map(([, { service }]) => service);
-    return compare(known, services, ids, (service) => service);
+    const services = listed.map((each) => each.parse());
+    return compare(known, services, ids, keepService);
   }
 
   async #readNodes(
@@ -171,11 +171,8 @@ function isSame(a: ServiceAnswer | NodeAnswer | undefined, b: ServiceAnswer | No
   return a?.Version !== undefined && a.Version.Index === b.Version?.Index;
 }
 
-/** @param known those that are known: one that did not change is the same object */
-function toTold(answer: ServiceAnswer, known: ReadonlyMap<string, ServiceAnswer>): Told {
-  const before = known.get(answer.ID);
-  const service = before !== undefined && isSame(before, answer) ? before : keepService(answer);
-  return { service, running: answer.ServiceStatus?.RunningTasks };
+function toCount({ ID: id, Version, ServiceStatus }: ServiceAnswer): Count {
+  return { id, version: Version?.Index ?? 0, running: ServiceStatus?.RunningTasks };
 }
 
 function keepService({

@@ -27,8 +27,10 @@ interface Turn extends Pace {
   /** How many tasks it has, and how many of them run. */
   size: number;
   running: number;
-  /** The number of those that run by which it was last asked about, though other ones were told; undefined: none. */
-  disputed: number | undefined;
+  /** How many more run by the manager's count than by what it tells, such as those of a job's earlier runs. */
+  untold: number;
+  /** The count that differs from that, and the last question before it; undefined: none does. */
+  disputed: { readonly count: number; readonly question: number } | undefined;
 }
 
 /** What an answer tells of a service. */
@@ -52,8 +54,8 @@ export class Rota {
   /** Takes a service in, if it is new. @param size how many tasks it may have */
   add(id: string, size: number): void {
     if (this.#turns.has(id)) return;
-    const never = { changedAt: 0, eventAt: 0, askedAt: 0, question: 0 };
-    this.#turns.set(id, { ...never, size, running: 0, isUnderway: false, disputed: undefined });
+    const none = { changedAt: 0, eventAt: 0, askedAt: 0, question: 0, running: 0, untold: 0 };
+    this.#turns.set(id, { ...none, size, isUnderway: false, disputed: undefined });
     this.#tasks += size;
   }
 
@@ -103,22 +105,27 @@ export class Rota {
   }
 
   /**
-   * Compares the numbers of tasks that run with what was told of them. Where they differ, something has happened of
-   * which nobody tells.
+   * Compares the numbers of tasks that run with what was told of them. Where they differ in another way than before,
+   * something has happened of which nobody tells.
    * @param running as the manager counts them, by the IDs of services
-   * @returns the services that are to be asked about now, in portions. A number that stays different is one of tasks
-   *   that are not told, such as those of a job's earlier runs: it is asked about once.
+   * @returns the services that are to be asked about now, in portions
    */
   counted(running: ReadonlyMap<string, number>, now: number): string[][] {
     const due: [string, Turn][] = [];
     for (const [id, count] of running) {
       const turn = this.#turns.get(id);
       if (turn === undefined) continue;
-      if (count === turn.running) turn.disputed = undefined;
-      else if (count !== turn.disputed) {
-        turn.disputed = count;
+      const { disputed, question } = turn;
+      const untold = count - turn.running;
+      if (untold === turn.untold) turn.disputed = undefined;
+      else if (count !== disputed?.count) {
+        turn.disputed = { count, question: this.#questions };
         turn.eventAt = now;
         due.push([id, turn]);
+      } else if (question > disputed.question) {
+        // It was asked about, and differs all the same.
+        turn.untold = untold;
+        turn.disputed = undefined;
       }
     }
     return portionsOf(due, AT_ONCE);

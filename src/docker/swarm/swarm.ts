@@ -608,18 +608,21 @@ export class Swarm {
         continue;
       }
       try {
-        const { news, running } = await this.#directory.count(signal);
-        this.#note(news);
-        if (news.services.length > 0) this.#wakeup.set();
-        const due = this.#rota.counted(running, Date.now());
-        // If a service is gone meanwhile, all of them are asked for in their turn.
-        if (due.length > 0) await this.#ask(due, signal);
+        const { running, isMarked } = await this.#directory.count(signal);
+        if (isMarked) this.#wakeup.set();
+        const now = Date.now();
+        const due = this.#rota.counted(running, now);
+        await Promise.all([
+          // If a service is gone meanwhile, all of them are asked for in their turn.
+          due.length > 0 ? this.#ask(due, signal) : undefined,
+          pause(pauseAfter(now - begun, COUNT), signal),
+        ]);
       } catch (error) {
         // Where the tasks cannot be read either, that is told.
         if (!signal.aborted)
-          this.log.debug(`the services of the swarm cannot be read: ${errorMessage(error)}`);
+          this.log.debug(`the tasks of the swarm cannot be counted: ${errorMessage(error)}`);
+        await pause(pauseAfter(Date.now() - begun, COUNT), signal);
       }
-      await pause(pauseAfter(Date.now() - begun, COUNT), signal);
     }
   }
 

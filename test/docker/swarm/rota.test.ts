@@ -22,6 +22,15 @@ function tell(ids: readonly string[], now: number): void {
   for (const id of ids) rota.told(id, CALMLY, rota.question(), now);
 }
 
+/** How many tasks of one service run, as the manager counts them, and as it tells them. */
+function countRunning(running: number): string[][] {
+  return rota.counted(new Map([["s7", running]]), NOW);
+}
+
+function tellRunning(running: number): void {
+  rota.told("s7", { ...CALMLY, running }, rota.question(), NOW);
+}
+
 describe("a swarm of one portion", () => {
   test("is asked for as a whole", () => {
     add(10, PORTION / 10);
@@ -89,20 +98,43 @@ describe("a large swarm", () => {
     expect(rota.next(NOW + CALM)[0]?.[0]).toBe("s999");
   });
 
-  test("a number of tasks that is not what was told has a service asked about, once", () => {
-    const count = (running: number): string[][] => rota.counted(new Map([["s7", running]]), NOW);
-    const tellOf = (running: number): void =>
-      rota.told("s7", { ...CALMLY, running }, rota.question(), NOW);
-    tellOf(10);
-    expect([count(10), count(9), count(9), count(10)]).toEqual([[], [["s7"]], [], []]);
-    rota.next(NOW);
-    // It may be about to change again.
-    expect(rota.next(NOW + QUICK)).toEqual([["s7"]]);
-    // Each time that something else is told, what differs is new.
-    expect(count(11)).toEqual([["s7"]]);
-    tellOf(9);
-    expect([count(11), count(9)]).toEqual([[["s7"]], []]);
-    expect(rota.counted(new Map([["unknown", 1]]), NOW)).toEqual([]);
+  describe("of a service with ten tasks that run", () => {
+    beforeEach(() => {
+      tellRunning(10);
+      expect(countRunning(10)).toEqual([]);
+    });
+
+    test("another number has it asked about, until it is told", () => {
+      expect(countRunning(9)).toEqual([["s7"]]);
+      rota.next(NOW);
+      // It may be about to change again.
+      expect(rota.next(NOW + QUICK)).toEqual([["s7"]]);
+      // There is no answer yet.
+      expect(countRunning(9)).toEqual([]);
+      tellRunning(9);
+      expect(countRunning(9)).toEqual([]);
+    });
+
+    test("so does the same number where another one was told meanwhile", () => {
+      tellRunning(11);
+      expect(countRunning(10)).toEqual([["s7"]]);
+      tellRunning(10);
+      expect(countRunning(10)).toEqual([]);
+    });
+
+    test("some that are counted and not told are asked about once, and others are noticed beside them", () => {
+      expect(countRunning(12)).toEqual([["s7"]]);
+      tellRunning(10);
+      expect([countRunning(12), countRunning(12)]).toEqual([[], []]);
+      // As many as are told are two less than there are to be.
+      expect(countRunning(10)).toEqual([["s7"]]);
+      tellRunning(8);
+      expect(countRunning(10)).toEqual([]);
+    });
+
+    test("a service that is not known is left out", () => {
+      expect(rota.counted(new Map([["unknown", 1]]), NOW)).toEqual([]);
+    });
   });
 
   test("an answer is late where one to a later question was taken over", () => {
