@@ -8,13 +8,13 @@ export const CALM = 1_000;
  * Where not all tasks are asked for each time: so often it is asked how many of each service run, in milliseconds.
  * What came by itself is asked for at once then, and served within a second.
  */
-export const COUNT = 250;
+export const COUNT = 200;
 /** What is under way and does not change for so long is taken for calm, in milliseconds. */
 export const UNDERWAY_LIMIT = 30_000;
 /** So long after an event something may be about to begin, in milliseconds. */
 export const AFTER_EVENT = 5_000;
 /** The pause is so many times as long as the answer took: a slow manager is asked less often. */
-const PAUSE_PER_ANSWER = 1;
+const PAUSE_PER_ANSWER = 0.5;
 
 /** What is known of the tasks of a service. All times are in milliseconds since 1970. */
 export interface Pace {

@@ -471,21 +471,45 @@ export class Swarm {
     for (const { container } of gone) {
       if (this.#isServed && this.#leave(container.id)) this.listener.ending(container.id);
     }
-    for (let at = 0; at < gone.length; at += MOST_IDS) {
-      const id = gone.slice(at, at + MOST_IDS).map(({ taskId }) => taskId);
-      const leaving = await this.#timed(this.client.tasks({ id }, signal));
-      for (const each of leaving ?? []) {
-        const task = this.#toTold(each);
-        const { serviceId } = task.brief;
-        const others = read.get(serviceId);
-        if (others === undefined) read.set(serviceId, [task]);
-        else others.push(task);
-      }
+    // All others need not wait until it is told what has become of those.
+    const incomplete = new Set(gone.map(({ service }) => service.ID));
+    this.#takeServices(
+      asked.filter((id) => !incomplete.has(id)),
+      read,
+      question,
+    );
+    if (gone.length === 0) return;
+    const leaving = await this.#tasksById(
+      gone.map(({ taskId }) => taskId),
+      signal,
+    );
+    for (const task of leaving) {
+      const { serviceId } = task.brief;
+      const others = read.get(serviceId);
+      if (others === undefined) read.set(serviceId, [task]);
+      else others.push(task);
     }
+    this.#takeServices([...incomplete].filter(isInTime), read, question);
+  }
+
+  /** Tasks as they are, also those that are to end. One that is gone is not there. */
+  async #tasksById(ids: readonly string[], signal: AbortSignal): Promise<readonly Told[]> {
+    const portions: string[][] = [];
+    for (let at = 0; at < ids.length; at += MOST_IDS) portions.push(ids.slice(at, at + MOST_IDS));
+    const answers = await Promise.all(
+      portions.map((id) => this.#timed(this.client.tasks({ id }, signal))),
+    );
+    return answers.flatMap((tasks) => (tasks ?? []).map((each) => this.#toTold(each)));
+  }
+
+  /** Takes over the tasks of services, and tells what is new. */
+  #takeServices(
+    ids: readonly string[],
+    read: ReadonlyMap<string, readonly Told[]>,
+    question: number,
+  ): void {
     const now = Date.now();
-    const news = asked
-      .filter(isInTime)
-      .map((id) => this.#takeService(id, read.get(id) ?? [], question, now));
+    const news = ids.map((id) => this.#takeService(id, read.get(id) ?? [], question, now));
     if (!news.some(({ isNew }) => isNew)) return;
     this.#containers = undefined;
     for (const { ending } of news) for (const id of ending) this.listener.ending(id);

@@ -25,5 +25,5 @@ test.each<[string, Partial<Pace>, boolean]>([
 });
 
 test("a manager that is slow is asked less often", () => {
-  expect([pauseAfter(3, QUICK), pauseAfter(200, QUICK)]).toEqual([QUICK, 200]);
+  expect([pauseAfter(3, QUICK), pauseAfter(400, QUICK)]).toEqual([QUICK, 200]);
 });

@@ -188,6 +188,24 @@ describe("tasks", () => {
     expect(names()).toEqual(["c-t1 stopping"]);
   });
 
+  test("what has become of one that is to end keeps no other service waiting", async () => {
+    manager.services = [service("s1", "shop"), service("s2", "blog")];
+    manager.tasks = [task("t1"), task("t2", "starting", { ServiceID: "s2" })];
+    await watch();
+    told.splice(0);
+    const { Status } = task("t2");
+    manager.change("t1", { DesiredState: "shutdown" });
+    manager.change("t2", { Status });
+    manager.slowness = 500;
+    await elapse(500 + QUICK);
+    expect([told, names()]).toEqual([
+      ["ending c-t1", "changed"],
+      ["c-t1", "c-t2"],
+    ]);
+    await elapse(500);
+    expect(names()).toEqual(["c-t1 stopping", "c-t2"]);
+  });
+
   test("no two tasks are told to end at the same time", async () => {
     manager.tasks = [task("t1"), task("t2"), task("t3")];
     await watch();
