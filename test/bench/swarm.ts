@@ -32,7 +32,7 @@ export async function measureSwarm({ quick, say }: Bench): Promise<Row[]> {
   for (const each of [...reloads, ...wrong].slice(0, 10)) say(each);
   const [first, last] = memory;
   const all = [...served, ...out];
-  const soon = all.filter((ms) => ms <= SOON).length / all.length;
+  const late = all.filter((ms) => ms > SOON).length;
   const each = (cost: typeof calm): string =>
     `${digits(cost.cpu)} ms, ${digits(cost.told)} MB, ${digits(cost.checks)} ms`;
   const swarm = `a swarm of ${SIZE.tasks.toLocaleString("en-US")} tasks`;
@@ -53,10 +53,12 @@ export async function measureSwarm({ quick, say }: Bench): Promise<Row[]> {
     row("a task is to end, or died -> its server is out, p50 / p95", { [VERSION]: times([out]) }),
     row("the same of both, the manager 100 ms slower", { [VERSION]: times([slow]) }),
     {
-      what: "right within a second, and the longest",
-      cells: cell(`${digits(soon * 100)} %, ${digits(percentile(all, 100))} ms`),
-      target: "100 %",
-      reached: soon === 1,
+      what: "of so many servers, those that were right later than a second; the longest",
+      cells: cell(
+        `${all.length.toLocaleString("en-US")}, ${late}; ${digits(percentile(all, 100))} ms`,
+      ),
+      target: "0",
+      reached: late === 0,
     },
     {
       what: "own memory in the last quarter, less that in the second, medians",

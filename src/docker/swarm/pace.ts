@@ -8,7 +8,7 @@ export const CALM = 1_000;
  * Where not all tasks are asked for each time: so often it is asked how many of each service run, in milliseconds.
  * What came by itself is asked for at once then, and served within a second.
  */
-export const COUNT = 200;
+export const COUNT = 300;
 /** What is under way and does not change for so long is taken for calm, in milliseconds. */
 export const UNDERWAY_LIMIT = 30_000;
 /** So long after an event something may be about to begin, in milliseconds. */
@@ -34,4 +34,9 @@ export function isQuick({ isUnderway, changedAt, eventAt }: Pace, now: number): 
 /** How long to wait until the next question, in milliseconds. @param took how long the answer took */
 export function pauseAfter(took: number, wished: number): number {
   return Math.max(wished, took * PAUSE_PER_ANSWER);
+}
+
+/** The same until the tasks are counted again. @param took how long the answer took */
+export function untilNextCount(took: number): number {
+  return pauseAfter(took, COUNT - took);
 }

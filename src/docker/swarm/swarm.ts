@@ -12,7 +12,7 @@ import { readEvents } from "../events.ts";
 import type { Listed } from "../listed.ts";
 import type { NodeAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./answers.ts";
 import { Directory, type News } from "./directory.ts";
-import { CALM, COUNT, pauseAfter, QUICK } from "./pace.ts";
+import { CALM, pauseAfter, QUICK, untilNextCount } from "./pace.ts";
 import { PORTION, Rota } from "./rota.ts";
 import { briefOf, taskToContainer, type Brief } from "./task.ts";
 
@@ -639,13 +639,13 @@ export class Swarm {
         await Promise.all([
           // If a service is gone meanwhile, all of them are asked for in their turn.
           due.length > 0 ? this.#ask(due, signal) : undefined,
-          pause(pauseAfter(now - begun, COUNT), signal),
+          pause(untilNextCount(now - begun), signal),
         ]);
       } catch (error) {
         // Where the tasks cannot be read either, that is told.
         if (!signal.aborted)
           this.log.debug(`the tasks of the swarm cannot be counted: ${errorMessage(error)}`);
-        await pause(pauseAfter(Date.now() - begun, COUNT), signal);
+        await pause(untilNextCount(Date.now() - begun), signal);
       }
     }
   }

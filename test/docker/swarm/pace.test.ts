@@ -3,10 +3,12 @@
 import { expect, test } from "bun:test";
 import {
   AFTER_EVENT,
+  COUNT,
   isQuick,
   pauseAfter,
   QUICK,
   UNDERWAY_LIMIT,
+  untilNextCount,
   type Pace,
 } from "../../../src/docker/swarm/pace.ts";
 
@@ -26,4 +28,5 @@ test.each<[string, Partial<Pace>, boolean]>([
 
 test("a manager that is slow is asked less often", () => {
   expect([pauseAfter(3, QUICK), pauseAfter(400, QUICK)]).toEqual([QUICK, 200]);
+  expect([untilNextCount(10), untilNextCount(400)]).toEqual([COUNT - 10, 200]);
 });
