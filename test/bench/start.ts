@@ -22,8 +22,8 @@ const PORT = 8000;
 const CANARY = "bench/canary";
 /** How much later than by itself it may answer, in milliseconds. */
 const [LATER_P50, LATER_P95] = [2, 5];
-/** Of two containers that take turns, the new one may be the second or the third: so many are asked at once. */
-const TURNS = 3;
+/** Two containers take turns: so many are asked at once. */
+const TURNS = 2;
 /** An address that was another container's a moment ago can be out of reach for a second, in ms. */
 const FORGOTTEN = 1_500;
 

@@ -16,7 +16,7 @@ const MAX_UNANSWERED = 8;
  */
 const FIRST_RETRY = 1;
 const LONGEST_RETRY = 20;
-const GROWTH = 1.25;
+const GROWTH = 1.1;
 /** Each server is probed so long, in milliseconds. Most answer by then. */
 const PROBE_FOR = 500;
 /** A ready server answers within a millisecond. One that hangs must not hold up the others. In ms. */
