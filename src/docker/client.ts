@@ -243,11 +243,9 @@ export class DockerClient {
       try {
         return await parse(response);
       } catch (error) {
-        throw new GatewayError(
-          "docker",
-          `Cannot read "${path}" of Docker: ${errorMessage(error)}`,
-          { cause: error },
-        );
+        throw new GatewayError("docker", `${cannotRead(path)}: ${errorMessage(error)}`, {
+          cause: error,
+        });
       }
     });
   }
@@ -315,9 +313,7 @@ export class DockerClient {
   /** @param ms how long was waited, in milliseconds */
   #noAnswer(path: string, ms: number): NoAnswer {
     const what =
-      path === "/_ping"
-        ? `Cannot reach Docker at "${this.transport.name}"`
-        : `Cannot read "${path.replace(/^\/v[\d.]+(?=\/)/, "")}" of Docker`;
+      path === "/_ping" ? `Cannot reach Docker at "${this.transport.name}"` : cannotRead(path);
     return new NoAnswer("docker", `${what}: no answer in ${ms / 1000} s`);
   }
 
@@ -325,7 +321,7 @@ export class DockerClient {
     const text = (await response.text()).trim();
     const said = /"message":"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? text;
     const lines = said === "" ? [] : [said];
-    const problem = `Cannot read "${path}" of Docker: it answered ${response.status}`;
+    const problem = `${cannotRead(path)}: it answered ${response.status}`;
     if (response.status === 403) {
       const hint = SWARM_PATHS.test(path)
         ? "a socket proxy must allow GET of /info, /services, /tasks and /nodes, too, to serve a swarm"
@@ -339,6 +335,12 @@ export class DockerClient {
         : undefined;
     return new GatewayError("docker", problem, { lines, hint });
   }
+}
+
+/** What was asked for, without the version and the filters, which may name a hundred services. */
+function cannotRead(path: string): string {
+  const what = path.replace(/^\/v[\d.]+(?=\/)/, "").replace(/[?&]filters=.*/, "");
+  return `Cannot read "${what}" of Docker`;
 }
 
 /** Filters as part of a query. @param mark what comes before them */

@@ -113,6 +113,20 @@ describe("no answer", () => {
   });
 });
 
+function refuse(): Promise<Response> {
+  return Promise.resolve(Response.json({ message: "no leader" }, { status: 503 }));
+}
+
+test("a question that is refused is told without its filters", async () => {
+  await client.connect(signal);
+  for (const path of ["/tasks", "/services"]) engine.odd.set(path, refuse);
+  const ids = ["one", "another"];
+  const { message } = await failure(client.tasks({ service: ids }, signal));
+  expect(message).toBe('Cannot read "/tasks" of Docker: it answered 503');
+  const { message: other } = await failure(client.services(ids, signal));
+  expect(other).toBe('Cannot read "/services?status=true" of Docker: it answered 503');
+});
+
 /** Answers a ping as an Engine does that is newer than the client knows. */
 function isNewer(): void {
   const headers = { "Api-Version": "1.99" };
