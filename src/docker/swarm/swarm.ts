@@ -367,6 +367,8 @@ export class Swarm {
   ): Promise<boolean> {
     const question = this.#rota.question();
     const answers = await Promise.all(questions.map((ids) => this.#tasksOf(ids, signal)));
+    // It is no manager any more.
+    if (this.#own === undefined) return true;
     const told: Told[] = [];
     for (const tasks of answers) {
       if (tasks === undefined) return false;
