@@ -137,7 +137,7 @@ async function runGateway(
       files,
       haproxy,
       runtime,
-      former: new FormerWorkers(paths.masterSocket, log),
+      former: new FormerWorkers(paths.masterSocket, log, options.hold),
       program: options.haproxy.program,
       log,
       upkeep: () => upkeep.mend(),

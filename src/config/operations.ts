@@ -129,6 +129,17 @@ export const WAITING_ROOM = "_wait";
  */
 export const PLACEHOLDER = "_fcgi";
 
+/**
+ * The server that spare backends have before HAProxy 3.0, disabled. In a former worker it becomes the one
+ * that gets what waits there. Until then it is no server as far as the gateway is concerned.
+ */
+export const RESERVE = "_reserve";
+
+/** Whether a server is there for other reasons than to get requests, by its name. */
+export function isNoServer(name: string): boolean {
+  return name === PLACEHOLDER || name === RESERVE;
+}
+
 /** The names of spare backends begin with this. The name of a repository never does. */
 const SPARE_PREFIX = "_spare";
 

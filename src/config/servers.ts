@@ -3,7 +3,7 @@
 import { isIP } from "node:net";
 import { sameItems } from "../lib/lists.ts";
 import { splitWords, type Section } from "./sections.ts";
-import { PLACEHOLDER, WAITING_ROOM, type ServerLine } from "./operations.ts";
+import { PLACEHOLDER, RESERVE, WAITING_ROOM, type ServerLine } from "./operations.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files } from "../model.ts";
 
@@ -102,11 +102,16 @@ export function hasWaitingRooms(files: Files): boolean {
 
 /** Whether a line is a server that requests can be sent to. */
 export function isServerLine(line: string): boolean {
-  return line.startsWith("server ") && !isPlaceholderLine(line);
+  return line.startsWith("server ") && !isPlaceholderLine(line) && !isReserveLine(line);
 }
 
 function isPlaceholderLine(line: string): boolean {
   return line.startsWith(`server ${PLACEHOLDER} `);
+}
+
+/** Whether a line is the server that only a former worker uses. It makes no difference before. */
+export function isReserveLine(line: string): boolean {
+  return line.startsWith(`server ${RESERVE} `);
 }
 
 /** The server of a section that is only there as HAProxy wants one; undefined if there is none. */

@@ -119,6 +119,19 @@ export class Applier {
     );
   }
 
+  /**
+   * Has the requests that wait since before the last reload sent to servers that answer, by their names.
+   */
+  async leadWaiting(names: ReadonlySet<string>): Promise<void> {
+    const { former, runtime } = this.parts;
+    const { files } = this.#applied;
+    if (files === undefined || names.size === 0 || !former.mayWait) return;
+    const capabilities = await runtime.capabilities();
+    if (capabilities === undefined) return;
+    const servers = serversIn(sectionsOf(files)).filter(({ server }) => names.has(server.name));
+    await former.lead(servers, capabilities.version);
+  }
+
   /** The servers in maintenance by these names, with the name that their backend has in HAProxy. */
   inMaintenance(backend: string, names: ReadonlySet<string>): readonly BackendServer[] {
     const { files } = this.#applied;
@@ -264,6 +277,7 @@ export class Applier {
     this.#applied = { files: onDisk, aliases: {} };
     this.#applied = { files: onDisk, aliases: await this.#aliases(onDisk) };
     const differences = await this.#differences(onDisk);
+    this.#noteAliases();
     if (differences.length > 0) this.#doubt(differences.join(", "));
     // If HAProxy cannot be asked, only times can show that it did not read the last files.
     else if (lastRead !== undefined && lastRead < lastWritten && this.statsSocket === undefined) {
@@ -281,6 +295,7 @@ export class Applier {
   async verify(process: Recognised): Promise<void> {
     await this.parts.upkeep?.();
     // What the same process runs does not depend on the files. The next change need not wait for them.
+    if (process === "another") this.parts.former.note();
     if (process === "same") this.#persist.mend();
     else await this.#persist.settle();
     const { files: before, doubt } = this.#applied;
@@ -326,7 +341,14 @@ export class Applier {
       files: withUnremovedBackends(before, desired, removesBackends),
       aliases,
     };
+    this.#noteAliases();
     this.#persist.follow(desired);
+  }
+
+  /** Notes what the worker that runs calls its backends, for the time when it is a former one. */
+  #noteAliases(): void {
+    const { former, runtime } = this.parts;
+    former.noteAliases(runtime.pid, this.#applied.aliases);
   }
 
   /**

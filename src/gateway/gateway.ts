@@ -135,6 +135,8 @@ export class Gateway {
   readonly #readiness: Readiness;
   readonly #fence: Fence;
   readonly #holds: Holds;
+  /** The servers that answer now, and for which requests waited, by name. Former workers are to know. */
+  readonly #awaited = new Set<string>();
   readonly #observations: Observations;
   readonly #outages: Outages;
   readonly #listeners: StateListener[] = [];
@@ -182,7 +184,9 @@ export class Gateway {
     this.#holds = new Holds(hold, (id) => source.remains(id));
     runtime.onAnswer((servers) => {
       this.#outages.note(servers);
-      if (this.#holds.note(servers)) this.#wake();
+      const awaited = this.#holds.note(servers);
+      for (const server of awaited) this.#awaited.add(server);
+      if (awaited.size > 0) this.#wake();
     });
     runtime.onStart((servers) => applier.noteStarted(new Set(servers)));
     this.#readiness = new Readiness(
@@ -345,7 +349,16 @@ export class Gateway {
       this.#raiseFence();
       this.#fence.repeat();
     }
+    this.#leadWaiting();
     for (const resolve of afterPass) resolve();
+  }
+
+  /** Has the requests that wait in HAProxy's former workers sent to the servers that answer now. */
+  #leadWaiting(): void {
+    if (this.#awaited.size === 0) return;
+    const leading = this.parts.applier.leadWaiting(new Set(this.#awaited));
+    this.#awaited.clear();
+    inBackground(leading, (error) => this.parts.log.failure(error));
   }
 
   /** Notes that a pass failed. What is served stays, and a retry is due after the back-off. */

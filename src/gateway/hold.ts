@@ -106,8 +106,8 @@ function idsOf({ servers, waiting }: Service): string[] {
 /** Remembers all services, and says which of them are held. */
 export class Holds {
   readonly #held = new Map<string, Held>();
-  /** The names of these services by their containers; undefined: to be found anew. */
-  #names: ReadonlyMap<string, ReadonlySet<string>> | undefined;
+  /** The names of these services, by the name of each server of theirs, and by the ID of its container. */
+  readonly #names = new Map<string, Set<string>>();
   /** What is served of each service that is held, by the name of the service. */
   readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
   readonly #heirs = new Heirs();
@@ -220,18 +220,22 @@ export class Holds {
     return this.#last === undefined || this.#answering.has(server);
   }
 
-  /** Notes that servers answer, by their names. Returns whether requests waited for one. */
-  note(servers: readonly string[]): boolean {
-    for (const server of servers) this.#answering.add(server);
-    let hasWaited = false;
+  /** Notes that servers answer, by their names. Returns those for which requests waited. */
+  note(servers: readonly string[]): ReadonlySet<string> {
+    for (const server of servers) {
+      // One may have ended since it was asked. When it comes back, it has to answer again.
+      if (this.#last === undefined || this.#names.has(server)) this.#answering.add(server);
+    }
+    const awaited = new Set<string>();
     for (const name of this.#silent) {
       const held = this.#held.get(name);
       if (held === undefined) continue;
-      if (!enabledServers(held.service).some((server) => this.#answering.has(server))) continue;
-      hasWaited ||= this.#ends.has(name);
+      const answering = enabledServers(held.service).filter((each) => this.#answering.has(each));
+      if (answering.length === 0) continue;
+      if (this.#ends.has(name)) for (const server of answering) awaited.add(server);
       this.#remember(name, { ...held, answers: true, until: 0 }, 0);
     }
-    return hasWaited;
+    return awaited;
   }
 
   /**
@@ -243,7 +247,6 @@ export class Holds {
   lose(id: string, now: number): ReadonlySet<string> {
     const lost = new Set<string>();
     if (this.#last === undefined) this.#lostEarly.add(id);
-    this.#names ??= namesByContainer(this.#held);
     for (const name of this.#names.get(id) ?? []) {
       const held = this.#held.get(name);
       if (held === undefined) continue;
@@ -287,17 +290,17 @@ export class Holds {
 
   #forgetAll(): void {
     this.#last = undefined;
-    this.#names = undefined;
     this.#handsOverAt = undefined;
     this.#heirs.forget();
     this.#lostRoutes.forget();
+    this.#names.clear();
     for (const all of [this.#held, this.#served, this.#ends, this.#silent, this.#answering]) {
       all.clear();
     }
   }
 
   #remember(name: string, held: Held | undefined, now: number): void {
-    if (held?.service !== this.#held.get(name)?.service) this.#names = undefined;
+    this.#index(name, this.#held.get(name)?.service, held?.service);
     if (held === undefined) {
       for (const map of [this.#held, this.#served, this.#ends]) map.delete(name);
       this.#silent.delete(name);
@@ -314,6 +317,21 @@ export class Holds {
     if (hold === "") this.#served.delete(name);
     else if (served?.from !== from || served.service.hold !== hold) {
       this.#served.set(name, { from, service: { ...from, hold } });
+    }
+  }
+
+  /** Keeps `#names` as the servers of a service are from now on. */
+  #index(name: string, before: Service | undefined, after: Service | undefined): void {
+    if (before === after) return;
+    for (const key of keysOf(before)) {
+      const names = this.#names.get(key);
+      names?.delete(name);
+      if (names?.size === 0) this.#names.delete(key);
+    }
+    for (const key of keysOf(after)) {
+      const names = this.#names.get(key);
+      if (names === undefined) this.#names.set(key, new Set([name]));
+      else names.add(name);
     }
   }
 
@@ -343,17 +361,7 @@ function enabledServers({ servers }: Service): string[] {
   return servers.filter(({ disabled }) => !disabled).map(({ name }) => name);
 }
 
-/** The names of the services of each container, by its ID. */
-function namesByContainer(
-  held: ReadonlyMap<string, Held>,
-): ReadonlyMap<string, ReadonlySet<string>> {
-  const names = new Map<string, Set<string>>();
-  for (const [name, { service }] of held) {
-    for (const { id } of service.servers) {
-      const known = names.get(id);
-      if (known === undefined) names.set(id, new Set([name]));
-      else known.add(name);
-    }
-  }
-  return names;
+/** The names of the servers of a service, and the IDs of their containers. */
+function keysOf(service: Service | undefined): string[] {
+  return service?.servers.flatMap(({ id, name }) => [id, name]) ?? [];
 }

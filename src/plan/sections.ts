@@ -9,6 +9,7 @@ import type { Capabilities, Operation, ServerLine } from "../config/operations.t
 import {
   hasIpAndPort,
   haveSameSettings,
+  isReserveLine,
   isServerLine,
   placeholderOf,
   serversOf,
@@ -203,9 +204,9 @@ function fromClause({ head }: Section): string {
   return splitWords(head).slice(2).join(" ");
 }
 
-/** The lines of a section that are no servers. */
+/** The lines of a section that are no servers, and make it what it is. */
 export function ownLines({ lines }: Section): string[] {
-  return lines.filter((line) => !isServerLine(line));
+  return lines.filter((line) => !isServerLine(line) && !isReserveLine(line));
 }
 
 /** The servers of a plain backend and the name of its defaults; undefined for other sections. */

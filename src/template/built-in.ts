@@ -15,6 +15,7 @@ import backends from "../../templates/backends.hbs" with { type: "text" };
 import fcgi from "../../templates/fcgi.hbs" with { type: "text" };
 import fcgiApp from "../../templates/fcgi-app.hbs" with { type: "text" };
 import fcgiBackend from "../../templates/fcgi-backend.hbs" with { type: "text" };
+import reserve from "../../templates/reserve.hbs" with { type: "text" };
 import errors from "../../templates/errors.hbs" with { type: "text" };
 import defaults from "../../templates/defaults.hbs" with { type: "text" };
 import forgottenPrefix from "../../templates/forgotten-prefix.hbs" with { type: "text" };
@@ -72,6 +73,7 @@ export const PARTIALS: Readonly<Record<string, string>> = {
   fcgi,
   "fcgi-app": fcgiApp,
   "fcgi-backend": fcgiBackend,
+  reserve,
   "forgotten-prefix": forgottenPrefix,
   headers,
   index,

@@ -10,6 +10,11 @@ import {
   setDefaultTimeout,
   test,
 } from "bun:test";
+import { once } from "node:events";
+import { createServer } from "node:http2";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import { reloadProcess } from "../../src/haproxy/process/master.ts";
 import { startApp, type App } from "../lab/app.ts";
 import { removeAll, run, type Container, type RunOptions } from "../lab/containers.ts";
 import { sharedEngine, testFlavour, type Engine } from "../lab/engine.ts";
@@ -197,6 +202,19 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
+  /** Reloads HAProxy, as its operator may. */
+  async function reload(): Promise<void> {
+    const { master } = await gateway.haproxy();
+    await reloadProcess(join(gateway.dir, "haproxy.master.sock"), master);
+  }
+
+  /** The last container of a service has ended, and its requests wait. */
+  async function waits(name: string): Promise<void> {
+    stage.change(name, { status: "exited" });
+    stage.tell(name, "die");
+    await gateway.logged(`requests for /${name === "one" ? "foo" : name} wait`);
+  }
+
   test("after the hold it is 503 at once, and 403 once the container is removed", async () => {
     await serving("500ms");
     await end();
@@ -273,6 +291,82 @@ describe.each(haproxyVersions())("a played Engine, HAProxy %s", (version) => {
       for (const each of waiting) expect((await each.response()).status).toBe(200);
     }
     expect(gateway.count(/^reload: /)).toBeLessThanOrEqual(1);
+  });
+
+  describe("requests that wait while HAProxy reloads", () => {
+    test.each(["another", "the same"])("get %s container", async (which) => {
+      await serving("20s");
+      await waits("one");
+      const waiting = await send("/foo/cart");
+      await reload();
+      app.forget();
+      const name = which === "another" ? "two" : "one";
+      stage.start(name, { image: "foo", ip: app.address, port: app.port });
+      expect((await waiting.response()).status).toBe(200);
+      expect(app.received.map(({ target, body }) => [target, body])).toEqual([["/cart", "body"]]);
+    });
+
+    test("get the container of a service that came while HAProxy ran", async () => {
+      await serving("20s");
+      stage.start("late", { image: "late", ip: app.address, port: app.port });
+      await gateway.answers("/late", 200);
+      await waits("late");
+      const waiting = await send("/late/cart");
+      await reload();
+      stage.start("later", { image: "late", ip: app.address, port: app.port });
+      expect((await waiting.response()).status).toBe(200);
+    });
+
+    test("get the container that HAProxy is reloaded for, after two more reloads", async () => {
+      await serving("20s");
+      await waits("one");
+      const waiting = await send("/foo/cart");
+      await reload();
+      await reload();
+      const labels = { "gateway.timeout": "77s" };
+      stage.start("two", { image: "foo", ip: app.address, port: app.port, labels });
+      expect((await waiting.response()).status).toBe(200);
+      expect(gateway.config()).toContain("77s");
+    });
+
+    test("and those that come in parts get to nobody who has the address by now", async () => {
+      await serving("20s");
+      await waits("one");
+      const waiting = await send("/foo/cart");
+      const half = await connect({ port: gateway.port, timeoutMs: 30_000 });
+      open.push(half);
+      half.send("GET /foo HTTP/1.1\r\nHost: x\r\n");
+      await reload();
+      const own = await startApp();
+      stage.start("two", { image: "foo", ip: own.address, port: own.port });
+      expect((await waiting.response()).status).toBe(200);
+      stage.end("two");
+      stage.start("stranger", { image: "stranger", ip: own.address, port: own.port });
+      await gateway.answers("/stranger", 200);
+      own.forget();
+      half.send("\r\n");
+      expect((await half.response()).status).toBe(503);
+      expect(own.received).toEqual([]);
+      await own.stop();
+    });
+
+    test("get nothing that is not spoken to as they were to be", async () => {
+      await serving("3s");
+      const server = createServer((_, response) => response.end("HTTP/2")).listen(0, app.address);
+      await once(server, "listening");
+      const { port } = server.address() as AddressInfo;
+      const part = { image: "rpc", ip: app.address, port, labels: { "gateway.scheme": "h2c" } };
+      stage.start("rpc", part);
+      await gateway.answers("/rpc", 200);
+      await waits("rpc");
+      const waiting = await send("/rpc/cart");
+      await reload();
+      stage.start("next", part);
+      // Before 3.0, nothing leads to a server with HTTP/2.
+      expect((await waiting.response()).status).toBe(version === "2.6" ? 503 : 200);
+      expect((await gateway.get("/rpc")).status).toBe(200);
+      server.close();
+    });
   });
 
   test("with --hold 0 nobody waits", async () => {

@@ -40,14 +40,26 @@ function at(ms: number, ...containers: Container[]): string[] {
     .map(({ name, hold }) => `${name} ${hold}`.trim());
 }
 
-/** A container answers. Returns whether the loop has to know. */
+/** A container answers. Returns whether requests waited for it. */
 function answers(each: Container): boolean {
-  return holds.note([nameOf(each)]);
+  return holds.note([nameOf(each)]).has(nameOf(each));
 }
 
 test("what runs when the gateway starts is not held", () => {
   expect(at(0, one, { ...shop, state: "paused" })).toEqual(["foo/bar", "shop over"]);
   expect(holds.dueAt).toBeUndefined();
+});
+
+test("what is told of a server that is gone says nothing of it once it is back", () => {
+  at(0, one);
+  stopped.add(one.id);
+  holds.lose(one.id, START + 1_000);
+  expect(at(1_000)).toEqual(["foo/bar waiting"]);
+  expect(answers(one)).toBe(false);
+  stopped.clear();
+  expect(at(2_000, one)).toEqual(["foo/bar waiting"]);
+  expect(answers(one)).toBe(true);
+  expect(at(3_000, one)).toEqual(["foo/bar"]);
 });
 
 test("one that answers only after that is held from then on", () => {

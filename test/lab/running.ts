@@ -137,7 +137,9 @@ export class Running {
       return (name: string): string => values[names.indexOf(name)] ?? "";
     });
     // The server at which requests wait is no container, and neither is the one of FastCGI.
-    const containers = rows.filter((value) => !["_wait", "_fcgi"].includes(value("svname")));
+    const containers = rows.filter(
+      (value) => !["_wait", "_fcgi", "_reserve"].includes(value("svname")),
+    );
     return Object.fromEntries(
       containers.map((value) => [
         `${value("pxname")}/${value("svname")}`,

@@ -37,7 +37,11 @@ export async function viewOfHaproxy(
   map: string,
 ): Promise<SiteView> {
   const entries = (await ask(`show map ${map}`)).split("\n").filter(Boolean);
-  const states = (await ask("show servers state")).split("\n").slice(2).filter(Boolean);
+  // Spare backends have one server more, which gets no requests.
+  const states = (await ask("show servers state"))
+    .split("\n")
+    .slice(2)
+    .filter((line) => line !== "" && !line.includes(" _reserve "));
   const servers = states.map((line): [string, string] => {
     const fields = line.split(" ");
     const [, backend, , name, address, , admin] = fields;

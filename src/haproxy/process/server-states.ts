@@ -5,7 +5,7 @@ import { rm, writeFile } from "node:fs/promises";
 import { forEachLimited } from "../../lib/async.ts";
 import { serverStateFile, type Section } from "../../config/sections.ts";
 import { errorMessage } from "../../lib/errors.ts";
-import { PLACEHOLDER, type ServerLine } from "../../config/operations.ts";
+import { isNoServer, type ServerLine } from "../../config/operations.ts";
 import { bareAddress, isChecked, hasIpAndPort, serversIn, weightOf } from "../../config/servers.ts";
 import { answers } from "../runtime/readiness.ts";
 import { askHaproxy } from "../runtime/socket.ts";
@@ -123,11 +123,13 @@ export function readServerStates(answer: string): Map<string, ServerState> {
   const states = new Map<string, ServerState>();
   for (const line of answer.split("\n")) {
     const fields = line.trim().split(" ");
-    const [, backend, , name, address = "", operational, admin = "0"] = fields;
-    if (fields.length < 20 || line.startsWith("#") || name === PLACEHOLDER) continue;
+    const [, backend, , name = "", address = "", operational, admin = "0"] = fields;
+    if (fields.length < 20 || line.startsWith("#")) continue;
     const port = fields[18] ?? "0";
     const withoutRequests = (Number(admin) & ~WAS_DISABLED) !== 0;
     const inMaintenance = (Number(admin) & IN_MAINTENANCE) !== 0;
+    // In a former worker it may be one.
+    if (inMaintenance && isNoServer(name)) continue;
     const weight = fields[WEIGHT_FIELD] ?? "";
     states.set(`${backend}/${name}`, {
       isUp: operational !== STOPPED,

@@ -37,6 +37,8 @@ const END_ANSWER = /^(user|operator|admin)$/;
 
 /** A running HAProxy. */
 interface Running {
+  /** The process ID of its worker. */
+  readonly pid: number;
   /** What tells its worker from any other. */
   readonly process: string;
   /** Such as `2.6.12`. */
@@ -124,6 +126,11 @@ export class Runtime {
     return this.#running !== undefined;
   }
 
+  /** The process ID of the worker that answered last; undefined if that is not known. */
+  get pid(): number | undefined {
+    return this.#running?.pid;
+  }
+
   /** Asks HAProxy again whether it is the worker that was asked before. */
   async recognise(): Promise<Recognised> {
     const [before, now] = [this.#running, await this.#askIdentity()];
@@ -145,6 +152,7 @@ export class Runtime {
       const version = /^\d+\.\d+[.\d]*/.exec(field("Version"))?.[0]?.replace(/\.$/, "");
       if (version === undefined) return undefined;
       return {
+        pid: Number(field("Pid")),
         // In a container's own PID namespace a number is soon used again.
         process: `${field("Pid")} since ${field("Start_time_sec")}`,
         version,
@@ -179,7 +187,9 @@ export class Runtime {
   }
 
   #tellAnswers(keys: readonly string[]): void {
-    if (keys.length > 0) this.#answered?.(keys.map((key) => key.slice(key.indexOf("/") + 1)));
+    // One may have been taken out while HAProxy was told.
+    const current = keys.filter((key) => !this.#overrides.keys.has(key));
+    if (current.length > 0) this.#answered?.(current.map((key) => key.slice(key.indexOf("/") + 1)));
   }
 
   /** The servers that were drained, disabled or enabled at once and not changed since. */

@@ -1,7 +1,7 @@
 // What HAProxy counts: servers with their states, and the entries of its maps.
 
 import { backendOf } from "../../config/map-file.ts";
-import { PLACEHOLDER, WAITING_ROOM } from "../../config/operations.ts";
+import { isNoServer, WAITING_ROOM } from "../../config/operations.ts";
 import { word } from "./commands.ts";
 import type { Runtime } from "./runtime.ts";
 import { addCount, type Counts } from "../../lib/times.ts";
@@ -164,7 +164,7 @@ const ANSWERS = ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_5xx", "hr
 
 /** Reads the answer to `show stat`. */
 function parseStats(csv: string): ServerStats[] {
-  const servers = readCsv(csv).filter((text) => text("svname") !== PLACEHOLDER);
+  const servers = readCsv(csv).filter((text) => !isNoServer(text("svname")));
   return servers.map((text) => {
     const number = (name: string): number => Number(text(name)) || 0;
     return {
