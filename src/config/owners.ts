@@ -1,6 +1,7 @@
 // The file that says who is behind each server, as text. Docker gives an address to another container
 // as soon as its container has ended. This file tells whether it still is the same one.
 
+import { differingItems } from "../lib/lists.ts";
 import type { ProcessIdentity } from "../lib/processes.ts";
 import { lineDifference } from "../lib/text.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
@@ -94,8 +95,8 @@ export function renewedPlaces(before: string, after: string): ReadonlySet<string
     after.slice(start, newEnd).trimEnd().split("\n"),
   ];
   // Of thousands of lines between the first and the last that differ, nearly all are in both.
-  const others = new Set(now).symmetricDifference(new Set(old));
-  const places = new Set([...others].map(placeIn));
+  const { former: gone, current: come } = differingItems(old, now);
+  const places = new Set([...gone, ...come].map(placeIn));
   const isMeant = (line: string): boolean => places.has(placeIn(line));
   const [former, current] = [lives(old.filter(isMeant)), lives(now.filter(isMeant))];
   const isRenewed = ([place, life]: readonly [string, string]): boolean => {

@@ -10,7 +10,7 @@ import type {
 } from "dockerode";
 import { withTimeout } from "../lib/async.ts";
 import { errorMessage, GatewayError, systemCode } from "../lib/errors.ts";
-import { listElements, type Listed } from "./listed.ts";
+import { ListReader, type Listed } from "./listed.ts";
 import type { NodeAnswer, ServiceAnswer, SwarmInfo, TaskAnswer } from "./swarm/answers.ts";
 import type { Transport } from "./transport.ts";
 
@@ -86,6 +86,8 @@ export interface TaskFilters {
 export class DockerClient {
   #version: string | undefined;
   #whereabouts: Whereabouts | undefined;
+  readonly #services = new ListReader<ServiceAnswer>();
+  readonly #tasks = new ListReader<TaskAnswer>();
 
   /**
    * @param version the API version that the user chose; empty: negotiate one
@@ -170,7 +172,7 @@ export class DockerClient {
   ): Promise<Listed<ServiceAnswer>[]> {
     // Known since API 1.41; an older Engine takes no notice of it, and tells no numbers.
     const path = `/services?status=true${filtersOf("&", { id: ids })}`;
-    return this.#read(path, signal, listOf<ServiceAnswer>);
+    return this.#read(path, signal, listedBy(this.#services));
   }
 
   /** @param ids those that are wanted; undefined: all */
@@ -186,7 +188,8 @@ export class DockerClient {
     filters: TaskFilters,
     signal: AbortSignal,
   ): Promise<Listed<TaskAnswer>[] | undefined> {
-    return this.#read(`/tasks${filtersOf("?", filters)}`, signal, listOf<TaskAnswer>, [404]);
+    const path = `/tasks${filtersOf("?", filters)}`;
+    return this.#read(path, signal, listedBy(this.#tasks), [404]);
   }
 
   /**
@@ -411,6 +414,6 @@ function unreachable(name: string, error: unknown): GatewayError {
   });
 }
 
-async function listOf<T>(response: Response): Promise<Listed<T>[]> {
-  return listElements<T>(await response.bytes());
+function listedBy<T>(reader: ListReader<T>): (response: Response) => Promise<Listed<T>[]> {
+  return async (response) => reader.read(await response.bytes());
 }

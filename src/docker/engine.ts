@@ -132,12 +132,12 @@ export class EngineSource implements Source {
     const snapshot = this.#containers.snapshot();
     if (!this.#swarm.isServed) return { own: snapshot, tasks: [] };
     const byId = new Map(snapshot.containers.map((container) => [container.id, container]));
-    const tasks = this.#swarm.containers.flatMap((task) => {
-      if (task.task?.isLocal !== true) return task;
-      const container = byId.get(task.id);
-      if (container !== undefined) return this.#merge(task, container);
-      return this.#containers.isComplete ? [] : task;
-    });
+    const tasks: Container[] = [];
+    for (const task of this.#swarm.containers) {
+      const container = task.task?.isLocal === true ? byId.get(task.id) : undefined;
+      if (container !== undefined) tasks.push(this.#merge(task, container));
+      else if (task.task?.isLocal !== true || !this.#containers.isComplete) tasks.push(task);
+    }
     // A task that the swarm does not tell of is about to come, or has ended.
     const containers = snapshot.containers.filter((container) => !isTask(container));
     return { own: { ...snapshot, containers }, tasks };

@@ -14,12 +14,10 @@ import { Backoff, inBackground, pause, Wakeup } from "../lib/async.ts";
 import { describeError, errorMessage, GatewayError } from "../lib/errors.ts";
 import { RepeatedFailure, type Logger } from "../lib/log.ts";
 import {
-  ABOUT_TO_START,
   engineIn,
   isForwarded,
   type Container,
   type Files,
-  type Holder,
   type Model,
   type Server,
   type Snapshot,
@@ -36,7 +34,7 @@ import type { Desired, DesiredState } from "./desired.ts";
 import { Holds } from "./hold.ts";
 import { Observations } from "./observations.ts";
 import { Outages } from "./outages.ts";
-import { isSeen } from "./owners.ts";
+import { holdersThatRun, isSeen } from "./owners.ts";
 import { Readiness } from "./readiness.ts";
 import { newTcpPorts, tcpPortsOf, type TcpPorts } from "./tcp-ports.ts";
 import { changesBetween, holdsBetween } from "./report.ts";
@@ -55,6 +53,7 @@ import {
 import { Words } from "./words.ts";
 import {
   graceOf,
+  serversAboutToStart,
   serversInUse,
   serversToDrain,
   serversToStart,
@@ -584,12 +583,7 @@ export class Gateway {
   /** Tells once if the ends of containers cannot be noticed while Docker is away. */
   #lookForProcesses({ services }: Model): void {
     if (this.#hasLooked) return;
-    const running: Holder[] = [];
-    for (const { servers } of services) {
-      for (const { holders } of servers) {
-        for (const holder of holders) if (holder.pid !== 0) running.push(holder);
-      }
-    }
+    const running = services.flatMap(holdersThatRun);
     this.#hasLooked = running.length > 0;
     // One may have ended just now.
     if (running.length === 0 || running.some(isSeen)) return;
@@ -674,9 +668,10 @@ export class Gateway {
   /** Looks up the servers of containers that are about to start: then it is to be done at once. */
   #prepareStarts({ services }: Model): void {
     this.#comingUp.clear();
-    for (const { backend, servers } of services) {
-      if (!servers.some(({ why }) => why === ABOUT_TO_START)) continue;
-      const starting = servers.filter(({ why }) => why === ABOUT_TO_START);
+    for (const service of services) {
+      const { backend } = service;
+      const starting = serversAboutToStart(service);
+      if (starting.length === 0) continue;
       const found = this.parts.applier.inMaintenance(backend, new Set(starting.map(nameOf)));
       for (const each of found) {
         const id = starting.find(({ name }) => name === each.server.name)?.id ?? "";

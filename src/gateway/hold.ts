@@ -3,6 +3,7 @@
 // containers, and then the service is gone.
 
 import { differingItems } from "../lib/lists.ts";
+import { MultiMap } from "../lib/multi-map.ts";
 import { compare } from "../lib/text.ts";
 import { Heirs, type KeptService } from "./heirs.ts";
 import { LostRoutes } from "./lost-routes.ts";
@@ -107,7 +108,7 @@ function idsOf({ servers, waiting }: Service): string[] {
 export class Holds {
   readonly #held = new Map<string, Held>();
   /** The names of these services, by the name of each server of theirs, and by the ID of its container. */
-  readonly #names = new Map<string, Set<string>>();
+  readonly #names = new MultiMap<string, string>();
   /** What is served of each service that is held, by the name of the service. */
   readonly #served = new Map<string, { readonly from: Service; readonly service: Service }>();
   readonly #heirs = new Heirs();
@@ -247,7 +248,7 @@ export class Holds {
   lose(id: string, now: number): ReadonlySet<string> {
     const lost = new Set<string>();
     if (this.#last === undefined) this.#lostEarly.add(id);
-    for (const name of this.#names.get(id) ?? []) {
+    for (const name of this.#names.get(id)) {
       const held = this.#held.get(name);
       if (held === undefined) continue;
       const { servers } = held.service;
@@ -323,16 +324,8 @@ export class Holds {
   /** Keeps `#names` as the servers of a service are from now on. */
   #index(name: string, before: Service | undefined, after: Service | undefined): void {
     if (before === after) return;
-    for (const key of keysOf(before)) {
-      const names = this.#names.get(key);
-      names?.delete(name);
-      if (names?.size === 0) this.#names.delete(key);
-    }
-    for (const key of keysOf(after)) {
-      const names = this.#names.get(key);
-      if (names === undefined) this.#names.set(key, new Set([name]));
-      else names.add(name);
-    }
+    for (const key of keysOf(before)) this.#names.delete(key, name);
+    for (const key of keysOf(after)) this.#names.add(key, name);
   }
 
   #withHeld(services: readonly Service[], now: number): readonly Service[] {

@@ -3,7 +3,8 @@
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { networkInterfaces, tmpdir, type NetworkInterfaceInfo } from "node:os";
 import { GatewayError } from "../lib/errors.ts";
-import type { Reach, Snapshot } from "../model.ts";
+import { differingItems } from "../lib/lists.ts";
+import type { Container, Reach, Snapshot } from "../model.ts";
 
 export interface Host {
   /** The numeric ID of the user that runs the gateway. */
@@ -96,12 +97,24 @@ export function currentReach(snapshot: Snapshot, remoteHost: string | undefined)
     inContainer,
     local: remoteHost === undefined,
     hostAddress: remoteHost ?? (inContainer ? undefined : "127.0.0.1"),
-    overlays: onHost ? [] : overlaysOf(snapshot, addresses, ownAddresses),
+    overlays: onHost ? [] : overlaysNow(snapshot, addresses),
   };
 }
 
 /** The address of the gateway's own container in each overlay network in which it was found. */
 const ownAddresses = new Map<string, string>();
+/** Among which containers it was looked for. */
+let searched: { readonly for: string; readonly containers: readonly Container[] } | undefined;
+
+/** The overlay networks on which the gateway's own container is. Of thousands, only new ones are looked at. */
+function overlaysNow(snapshot: Snapshot, addresses: readonly string[]): readonly string[] {
+  const { containers, drivers } = snapshot;
+  const wanted = JSON.stringify([addresses, drivers]);
+  const last = searched?.for === wanted ? searched.containers : [];
+  searched = { for: wanted, containers };
+  const { current } = differingItems(last, containers);
+  return overlaysOf({ ...snapshot, containers: current }, addresses, ownAddresses);
+}
 
 /**
  * The overlay networks on which one of these addresses is a container's: that container is the gateway's own.
@@ -116,9 +129,11 @@ export function overlaysOf(
 ): readonly string[] {
   const own = new Set(addresses);
   for (const [network, address] of found) if (!own.has(address)) found.delete(network);
-  for (const { network, ipv4, ipv6 } of containers.flatMap(({ attachments }) => attachments)) {
-    const address = [ipv4, ipv6].find((each) => own.has(each));
-    if (address !== undefined && drivers[network] === "overlay") found.set(network, address);
+  for (const { attachments } of containers) {
+    for (const { network, ipv4, ipv6 } of attachments) {
+      const address = own.has(ipv4) ? ipv4 : ipv6;
+      if (own.has(address) && drivers[network] === "overlay") found.set(network, address);
+    }
   }
   return [...found.keys()].toSorted();
 }

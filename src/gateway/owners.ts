@@ -10,8 +10,9 @@ import {
   type ProcessIdentity,
 } from "../lib/processes.ts";
 import { inOnePiece } from "../lib/text.ts";
-import { ListCache } from "../lib/weak-cache.ts";
-import type { Files, Holder, Model, Server } from "../model.ts";
+import { shared } from "../lib/lists.ts";
+import { ListCache, WeakCache } from "../lib/weak-cache.ts";
+import type { Files, Holder, Model, Server, Service } from "../model.ts";
 
 /** Where and how long the numbers of processes are valid: in this boot and this PID namespace. */
 function processScope(): string {
@@ -53,6 +54,15 @@ function identify({ id, pid }: Holder): ProcessIdentity | undefined {
   if (pid === 0 || !controlGroups(pid).includes(id)) return undefined;
   const started = startTime(pid);
   return started === undefined ? undefined : { pid, started };
+}
+
+const running = new WeakCache<Service, readonly Holder[]>();
+
+/** The containers of a service whose processes are known. */
+export function holdersThatRun(service: Service): readonly Holder[] {
+  return running.get(service, ({ servers }) =>
+    shared(servers.flatMap(({ holders }) => holders.filter(({ pid }) => pid !== 0))),
+  );
 }
 
 /** Whether the process of a container can be seen from here. */

@@ -1,6 +1,8 @@
 // What happens to a container that has just started or is told to end: which servers get requests from
 // then on, which are drained, and for how long.
 
+import { differingItems, shared } from "../lib/lists.ts";
+import { MultiMap } from "../lib/multi-map.ts";
 import { WeakCache } from "../lib/weak-cache.ts";
 import { ABOUT_TO_START, type Model, type Server, type Service } from "../model.ts";
 
@@ -43,11 +45,17 @@ export function serversToStart(model: Model, id: string): ServersOfService[] {
   return serversOf(model, id, (server) => server.why === ABOUT_TO_START);
 }
 
+const aboutToStart = new WeakCache<Service, readonly Server[]>();
+
+/** The servers of a service whose containers are about to start. */
+export function serversAboutToStart(service: Service): readonly Server[] {
+  return aboutToStart.get(service, ({ servers }) =>
+    shared(servers.filter(({ why }) => why === ABOUT_TO_START)),
+  );
+}
+
 /** The servers of each service by their containers. Most services are the same as before. */
 const byContainer = new WeakCache<Service, ReadonlyMap<string, readonly Server[]>>();
-
-/** The services of each container. Where a node is lost, a hundred of them end at once. */
-const servicesOf = new WeakCache<Model, ReadonlyMap<string, readonly Service[]>>();
 
 function serversOf(
   model: Model,
@@ -55,7 +63,7 @@ function serversOf(
   isMeant: (server: Server) => boolean,
 ): ServersOfService[] {
   const own: ServersOfService[] = [];
-  for (const service of servicesOf.get(model, indexed).get(container) ?? []) {
+  for (const service of servicesOf(model, container)) {
     const all = serversByContainer(service).get(container) ?? [];
     const servers = all.filter(isMeant).map(nameOf);
     if (servers.length > 0) own.push({ service, servers });
@@ -63,16 +71,24 @@ function serversOf(
   return own;
 }
 
-function indexed({ services }: Model): ReadonlyMap<string, readonly Service[]> {
-  const index = new Map<string, Service[]>();
-  for (const service of services) {
-    for (const id of serversByContainer(service).keys()) {
-      const known = index.get(id);
-      if (known === undefined) index.set(id, [service]);
-      else known.push(service);
-    }
-  }
-  return index;
+/** The services of the last model by the IDs of their containers and the names of their servers. */
+const index = new MultiMap<string, Service>();
+let indexed: readonly Service[] = [];
+
+/**
+ * The services that have a container or a server. Where a node is lost, a hundred of them end at once; and of
+ * thousands of services few have changed since.
+ */
+function servicesOf({ services }: Model, key: string): Iterable<Service> {
+  const { former, current } = differingItems(indexed, services);
+  indexed = services;
+  for (const service of former) for (const each of keysOf(service)) index.delete(each, service);
+  for (const service of current) for (const each of keysOf(service)) index.add(each, service);
+  return index.get(key);
+}
+
+function keysOf({ servers }: Service): readonly string[] {
+  return servers.flatMap(({ id, name }) => [id, name]);
 }
 
 function serversByContainer(service: Service): ReadonlyMap<string, readonly Server[]> {
@@ -88,8 +104,8 @@ function nameOf({ name }: Server): string {
 }
 
 /** How long a server's connections may last after it is removed, in milliseconds. */
-export function graceOf({ services }: Model, name: string): number {
-  for (const { servers } of services) {
+export function graceOf(model: Model, name: string): number {
+  for (const { servers } of servicesOf(model, name)) {
     const server = servers.find((each) => each.name === name);
     if (server !== undefined) return Math.max(SHORTEST_GRACE, server.stopTimeout);
   }

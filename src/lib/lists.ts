@@ -27,21 +27,75 @@ export function listDifference<A, B>(
   return { start, before, after };
 }
 
+/** So far it is looked for the place where two lists go on alike. Most changes are of a few items. */
+const LOOKAHEAD = 16;
+
+/** What two versions of a list have in common. */
+interface Alignment {
+  /** Where each item of the second list is in the first one; -1: it is not there. */
+  readonly places: Int32Array;
+  /** The indexes of the items that only the first list has. */
+  readonly gone: readonly number[];
+  /** Whether both have the same items in the same order. */
+  readonly isSame: boolean;
+}
+
 /**
- * The items that only one of two lists has, in their order. Where several changes lie far apart, the range
- * between them is mostly the same in both.
+ * Finds each item of a list in another one. None is twice in a list. Both are walked through side by side, as
+ * thousands of items are mostly the same: only what is left over is looked up.
  */
-export function differingItems<T extends object>(
+export function align<T>(first: readonly T[], second: readonly T[]): Alignment {
+  const places = new Int32Array(second.length).fill(-1);
+  const [left, right]: [number[], number[]] = [[], []];
+  let [at, to] = [0, 0];
+  while (at < first.length && to < second.length) {
+    if (first[at] === second[to]) places[to++] = at++;
+    else {
+      const [skipped, added] = wayOn(first, at, second, to);
+      for (const end = at + skipped; at < end; at++) left.push(at);
+      for (const end = to + added; to < end; to++) right.push(to);
+    }
+  }
+  for (; at < first.length; at++) left.push(at);
+  for (; to < second.length; to++) right.push(to);
+  if (left.length === 0 || right.length === 0) {
+    return { places, gone: left, isSame: left.length === right.length };
+  }
+  const moved = new Map(left.map((index) => [first[index], index]));
+  for (const index of right) {
+    const item = second[index] as T;
+    places[index] = moved.get(item) ?? -1;
+    moved.delete(item);
+  }
+  return { places, gone: [...moved.values()], isSame: false };
+}
+
+/** How many items of each list to pass by so that they go on alike. */
+function wayOn<T>(
+  first: readonly T[],
+  at: number,
+  second: readonly T[],
+  to: number,
+): readonly [number, number] {
+  for (let count = 1; count <= LOOKAHEAD; count++) {
+    if (to + count < second.length && first[at] === second[to + count]) return [0, count];
+    if (at + count < first.length && first[at + count] === second[to]) return [count, 0];
+    if (at + count < first.length && first[at + count] === second[to + count])
+      return [count, count];
+  }
+  return [1, 1];
+}
+
+/** The items that only one of two lists has, in their order. None is twice in a list. */
+export function differingItems<T>(
   first: readonly T[],
   second: readonly T[],
 ): { readonly former: readonly T[]; readonly current: readonly T[] } {
-  const { start, before, after } = listDifference(first, second);
-  const [old, now] = [first.slice(start, before), second.slice(start, after)];
-  if (old.length === 0 || now.length === 0) return { former: old, current: now };
-  const [inOld, inNow] = [new Set(old), new Set(now)];
+  if (first === second) return { former: [], current: [] };
+  const { places, gone } = align(first, second);
   return {
-    former: old.filter((item) => !inNow.has(item)),
-    current: now.filter((item) => !inOld.has(item)),
+    former: gone.map((index) => first[index] as T),
+    current: second.filter((_, index) => places[index] === -1),
   };
 }
 

@@ -1,6 +1,6 @@
 // A cache of values that are made from objects.
 
-import { listDifference } from "./lists.ts";
+import { align, listDifference } from "./lists.ts";
 
 /**
  * One value for each object. When nothing else holds the object, its value is dropped too. Only the
@@ -50,15 +50,13 @@ export class ListCache<K extends object, V> {
    * @param make must give equal values for one object
    */
   getAll(keys: readonly K[], make: (key: K) => V): readonly V[] {
-    const { start, before, after } = listDifference(this.#lastKeys, keys);
-    if (before > start || after > start) {
-      const last = this.#lastValues;
-      const former = this.#lastKeys.slice(start, before);
-      const known = new Map(former.map((key, index) => [key, last[start + index] as V]));
-      const between = keys
-        .slice(start, after)
-        .map((key) => (known.has(key) ? (known.get(key) as V) : make(key)));
-      this.#lastValues = [...last.slice(0, start), ...between, ...last.slice(before)];
+    const last = this.#lastValues;
+    const { places, isSame } = align(this.#lastKeys, keys);
+    if (!isSame) {
+      this.#lastValues = keys.map((key, index) => {
+        const place = places[index] ?? -1;
+        return place < 0 ? make(key) : (last[place] as V);
+      });
     }
     this.#lastKeys = keys;
     return this.#lastValues;

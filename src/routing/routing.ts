@@ -65,15 +65,21 @@ export function createRouter(): Router {
 
     const cached = decisionCache.getAll(snapshot.containers, routeContainer);
     const isExcluding = Object.keys(excluded).length > 0;
-    const decisions = cached.map((decision): Decision => {
-      const { container } = decision;
-      const reason = isExcluding ? excluded[container.id] : undefined;
-      if (reason !== undefined) {
-        return { container, kind: "template", reason, expected: false, ending: false };
-      }
-      // With another container's network, the decision depends on that container too.
-      return container.networkMode.startsWith("container:") ? routeContainer(container) : decision;
-    });
+    const mayDiffer = ({ container }: Decision): boolean =>
+      isExcluding || container.networkMode.startsWith("container:");
+    const decisions = !cached.some(mayDiffer)
+      ? cached
+      : cached.map((decision): Decision => {
+          const { container } = decision;
+          const reason = isExcluding ? excluded[container.id] : undefined;
+          if (reason !== undefined) {
+            return { container, kind: "template", reason, expected: false, ending: false };
+          }
+          // With another container's network, the decision depends on that container too.
+          return container.networkMode.startsWith("container:")
+            ? routeContainer(container)
+            : decision;
+        });
     const groups = regroup(last, decisions);
     const hosts = domain === undefined ? undefined : assignHosts(claimantsOf(groups), domain);
     const standing = groups.map((group) => {

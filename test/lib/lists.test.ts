@@ -1,7 +1,7 @@
 // Two versions of a list: what lies between their common beginning and their common end.
 
 import { expect, test } from "bun:test";
-import { differingItems, listDifference } from "../../src/lib/lists.ts";
+import { align, differingItems, listDifference } from "../../src/lib/lists.ts";
 import { randomNumbers } from "../lab/make.ts";
 
 test.each<[string, string, string, string]>([
@@ -47,4 +47,26 @@ test("of changes that lie far apart, only those items differ", () => {
   expect(differingItems(all, [])).toEqual({ former: all, current: [] });
   // An order alone is no difference.
   expect(differingItems(all, all.toReversed())).toEqual({ former: [], current: [] });
+});
+
+test("each item is found where it was, whatever the lists", () => {
+  const random = randomNumbers(2);
+  const pick = (most: number): number => Math.floor(random() * most);
+  for (let round = 0; round < 300; round++) {
+    const first = Array.from({ length: pick(120) }, (_, index) => `${round} ${index}`);
+    const second = first.filter(() => random() > 0.2);
+    for (let count = pick(30); count > 0; count--) {
+      second.splice(pick(second.length + 1), 0, `new ${round} ${count}`);
+    }
+    // Some are moved.
+    for (let count = pick(4); count > 0; count--) {
+      second.splice(pick(second.length + 1), 0, ...second.splice(pick(second.length), 1));
+    }
+    const { places, gone, isSame } = align(first, second);
+    expect([...places]).toEqual(second.map((item) => first.indexOf(item)));
+    expect(gone.map((index) => first[index])).toEqual(
+      first.filter((each) => !second.includes(each)),
+    );
+    expect(isSame).toBe(first.join() === second.join());
+  }
 });

@@ -153,9 +153,13 @@ export class Swarm {
 
   /** The tasks that run. One that did not change is the same object. */
   get containers(): readonly Container[] {
-    this.#containers ??= [...this.#served.values()].flatMap((tasks) =>
-      [...tasks.values()].map(({ container }) => container),
-    );
+    if (this.#containers === undefined) {
+      const containers: Container[] = [];
+      for (const tasks of this.#served.values()) {
+        for (const { container } of tasks.values()) containers.push(container);
+      }
+      this.#containers = containers;
+    }
     return this.#containers;
   }
 

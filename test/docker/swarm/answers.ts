@@ -1,6 +1,6 @@
 // The answers of a real manager: a service with ports in host mode on three nodes, and one by the routing mesh.
 
-import { listElements, type Listed } from "../../../src/docker/listed.ts";
+import { ListReader, type Listed } from "../../../src/docker/listed.ts";
 import type {
   NodeAnswer,
   ServiceAnswer,
@@ -10,7 +10,7 @@ import type {
 
 /** A list as the client gives it. */
 export function asListed<T>(answers: readonly T[]): Listed<T>[] {
-  return listElements<T>(new TextEncoder().encode(JSON.stringify(answers)));
+  return new ListReader<T>().read(new TextEncoder().encode(JSON.stringify(answers)));
 }
 
 export interface Answers {
