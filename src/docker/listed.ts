@@ -28,15 +28,17 @@ interface Known {
 
 /** So many bytes at the beginning of an element tell which it is: a task or a service begins with its ID. */
 const HEAD = 32;
-/** So many elements are remembered at least, and twice as many as the longest answer had. */
-const FEWEST_KNOWN = 1_000;
+/** What was not seen while at least so many elements were new is forgotten. */
+const FEWEST_NEW = 1_000;
 
 /** Reads answers of one kind, one after the other. */
 export class ListReader<T> {
-  /** By the beginnings of their texts. What was not seen for long is forgotten with the older half. */
+  /** By the beginnings of their texts. */
   #known = new Map<string, Known>();
+  /** Those that were seen before. What is seen again is taken over. */
   #older: ReadonlyMap<string, Known> = new Map();
-  #longest = FEWEST_KNOWN;
+  /** How many were new since. */
+  #news = 0;
 
   /**
    * Takes a list of objects apart, given as JSON.
@@ -71,10 +73,10 @@ export class ListReader<T> {
     if (depth !== 0 || bytes.find((byte) => byte > 0x20) !== BRACKET) {
       throw new SyntaxError("it is not a list, or not all of one");
     }
-    this.#longest = Math.max(this.#longest, elements.length);
-    if (this.#known.size > 2 * this.#longest) {
+    if (this.#news > Math.max(FEWEST_NEW, this.#known.size / 2)) {
       this.#older = this.#known;
       this.#known = new Map();
+      this.#news = 0;
     }
     return elements;
   }
@@ -92,6 +94,7 @@ export class ListReader<T> {
 
   #note(head: string, json: Uint8Array): Listed<T> {
     const mark = Bun.hash.wyhash(json);
+    this.#news++;
     this.#known.set(head, { length: json.length, mark });
     return toListed(json, mark);
   }
