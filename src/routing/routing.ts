@@ -154,17 +154,18 @@ function sameHosts(a: readonly string[] | undefined, b: readonly string[] | unde
 /** Groups containers by their service. A group that did not change is the same object as before. */
 function regroup(last: Routed, decisions: readonly Decision[]): readonly ServiceGroup[] {
   const { former, current } = differingItems(last.decisions, decisions);
-  const changed = new Set([...former, ...current].flatMap(membersOf).map(serviceOf));
+  const [gone, come] = [new Set(former.flatMap(membersOf)), current.flatMap(membersOf)];
+  const changed = new Set([...gone, ...come].map(serviceOf));
   if (changed.size === 0) return last.groups;
-  const members: RoutedContainer[] = [];
-  for (const decision of decisions) {
-    if ("reason" in decision) continue;
-    if (changed.has(serviceOf(decision))) members.push(decision);
-    for (const branch of decision.branches)
-      if (changed.has(serviceOf(branch))) members.push(branch);
-  }
-  const membersByName = Map.groupBy(members, ({ intent }) => intent.service.value);
-  const anew = [...membersByName].map(([name, own]) => toGroup(name, own));
+  const added = Map.groupBy(come, serviceOf);
+  const before = new Map(
+    last.groups.filter(({ name }) => changed.has(name)).map(({ name, members }) => [name, members]),
+  );
+  const anew = [...changed].flatMap((name) => {
+    const stay = (before.get(name) ?? []).filter((member) => !gone.has(member));
+    const members = [...stay, ...(added.get(name) ?? [])];
+    return members.length === 0 ? [] : toGroup(name, members);
+  });
   return [...last.groups.filter(({ name }) => !changed.has(name)), ...anew].toSorted((a, b) =>
     compare(a.name, b.name),
   );

@@ -15,8 +15,8 @@ const FOLLOW_AFTER = 50;
  * The check of thousands of servers takes most of a second. Where changes never cease, the files are left alone for so
  * many times as long as they took, but no longer than that, in milliseconds.
  */
-const REST_PER_WRITE = 2;
-const LONGEST_REST = 2_000;
+const REST_PER_WRITE = 4;
+const LONGEST_REST = 5_000;
 
 export class Persist {
   /** The files that were last written; undefined if that is not known. */

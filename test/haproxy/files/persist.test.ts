@@ -67,8 +67,8 @@ describe("following", () => {
   });
 
   test.each([
-    [300, 600],
-    [1_500, 2_000],
+    [300, 1_200],
+    [1_500, 5_000],
   ])("after a write that took %d ms the next one waits %d ms", async (took, wait) => {
     await put("a");
     persist.follow(place.wanted("b"));
