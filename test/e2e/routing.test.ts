@@ -44,7 +44,7 @@ describe(`images and labels, ${testFlavour()}`, () => {
     for (const { name } of containers) await gateway.served("/shop/", name);
     await gateway.until(() => {
       expect(gateway.config().match(/^backend shop /gm)?.length).toBe(1);
-      expect(gateway.config().match(/^ +server (?!_wait )/gm)?.length).toBe(3);
+      expect(gateway.config().match(/^ +server (?!_wait |_reserve )/gm)?.length).toBe(3);
     });
   });
 
