@@ -156,7 +156,10 @@ export class Site {
     });
     return Object.fromEntries(
       rows
-        .filter((row) => row.get("type") === "2" && !/^_(wait|fcgi|reserve)$/.test(row.get("svname") ?? ""))
+        .filter(
+          (row) =>
+            row.get("type") === "2" && !/^_(wait|fcgi|reserve)$/.test(row.get("svname") ?? ""),
+        )
         .map((row) => {
           const [id = "", port] = row.get("svname")?.split(":") ?? [];
           const stat = {
