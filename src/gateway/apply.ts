@@ -294,8 +294,9 @@ export class Applier {
    */
   async verify(process: Recognised): Promise<void> {
     await this.parts.upkeep?.();
-    // What the same process runs does not depend on the files. The next change need not wait for them.
+    // Somebody else may have reloaded HAProxy.
     if (process === "another") this.parts.former.note();
+    // What the same process runs does not depend on the files. The next change need not wait for them.
     if (process === "same") this.#persist.mend();
     else await this.#persist.settle();
     const { files: before, doubt } = this.#applied;
