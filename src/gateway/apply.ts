@@ -327,17 +327,19 @@ export class Applier {
    * @throws GatewayError `haproxy` if HAProxy refuses an operation; what it runs is in doubt then
    */
   async change(desired: Files, { operations, aliases }: RuntimePlan): Promise<void> {
+    const { runtime } = this.parts;
     const before = this.#applied;
+    const planned = runtime.overrides;
     const newcomers = broughtUp(operations);
     if (newcomers.length > 0) await this.parts.former.spare(mustMakeRoom(newcomers, desired));
     try {
-      await this.parts.runtime.execute(operations);
+      await runtime.execute(operations, planned);
     } catch (error) {
       this.#doubt(errorMessage(error));
       throw error;
     }
     await this.parts.former.setEntries(distrusted(before.files, desired), NOBODY);
-    const removesBackends = (await this.parts.runtime.capabilities())?.dynamicBackends ?? false;
+    const removesBackends = (await runtime.capabilities())?.dynamicBackends ?? false;
     this.#applied = {
       files: withUnremovedBackends(before, desired, removesBackends),
       aliases,

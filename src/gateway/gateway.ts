@@ -3,7 +3,7 @@
 // true, decides what HAProxy should run, and brings it there.
 
 import { isDeepStrictEqual } from "node:util";
-import { WAITING_ROOM, type BackendServer } from "../config/operations.ts";
+import { WAITING_ROOM, type BackendServer, type Capabilities } from "../config/operations.ts";
 import { portOf } from "../config/bind-addresses.ts";
 import { sectionsOf } from "../config/sections.ts";
 import { bareAddress, hasWaitingRooms } from "../config/servers.ts";
@@ -380,6 +380,8 @@ export class Gateway {
     this.#mustVerify = false;
     if (mustVerify && this.#recovered) await this.#verify(process);
     const capabilities = await runtime.capabilities();
+    await this.parts.desired.readCertificates(Date.now());
+    // From here to the plan nothing is waited for: it would undo what HAProxy is told of a container that ends meanwhile.
     const isUnchanged = (files: Files): boolean =>
       (this.#desired !== undefined && sameFiles(this.#desired.files, files)) ||
       planChange(applier.applied, files, capabilities).kind === "none";
@@ -389,20 +391,13 @@ export class Gateway {
     const now = Date.now();
     const hold = (services: Model["services"]): Model["services"] =>
       this.#holds.apply(services, now, this.#canWait);
-    await this.parts.desired.readCertificates(now);
     const desired = this.parts.desired.make(snapshot, isUnchanged, hold);
-    if (!this.#recovered) {
-      await applier.recover(desired.files.assets);
-      this.#recovered = true;
-      this.#isAnotherProcess = false;
-    }
+    const running = this.#recovered ? capabilities : await this.#recover(desired);
     this.#watchFiles(now);
     const isNew = !isDeepStrictEqual(this.#desired?.files, desired.files);
     this.#desired = desired;
     this.#publish({ desired: desired.model });
 
-    // Asked again: `recover` may have found out where HAProxy can be asked.
-    const running = await runtime.capabilities();
     const { applied } = applier;
     this.#publish({ haproxy: { version: running?.version, doubt: applied.doubt } });
     const plan = planChange(applied, desired.files, running);
@@ -421,6 +416,14 @@ export class Gateway {
     const refusal = await this.#change(desired, plan);
     if (refusal === undefined) return "done";
     return this.#reload(desired, { cause: "refused", reasons: [refusal], isNew: true });
+  }
+
+  /** Looks at what an earlier gateway left. Returns what HAProxy can do: where it can be asked may be known only now. */
+  async #recover({ files }: Desired): Promise<Capabilities | undefined> {
+    await this.parts.applier.recover(files.assets);
+    this.#recovered = true;
+    this.#isAnotherProcess = false;
+    return this.parts.runtime.capabilities();
   }
 
   /**

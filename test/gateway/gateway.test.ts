@@ -536,6 +536,31 @@ describe("HAProxy is still told to drain", () => {
   });
 });
 
+test("a container that is told to end just as a pass has read all of them stays drained", async () => {
+  played = new PlayedGateway(WITH_SOCKET);
+  await played.start(web, web2);
+  await played.elapse(WAIT.max);
+  const { source, haproxy } = played;
+  const read = source.snapshot.bind(source);
+  spyOn(source, "snapshot").mockImplementationOnce(() => {
+    const before = read();
+    void Promise.resolve().then(() => {
+      source.end(web);
+      source.change({ ...web, stopping: Date.now() }, web2, shop);
+    });
+    return before;
+  });
+  const from = haproxy.told.length;
+  source.change(web, web2, shop);
+  const server = `web/${web.id.slice(0, 12)}`;
+  await until(() => haproxy.servers[server]?.endsWith("drain") === true);
+  await played.rest();
+  expect(haproxy.told.slice(from).filter((line) => line.includes(server))).not.toContain(
+    `set server ${server} state ready`,
+  );
+  expect(haproxy.servers[server]).toEndWith("drain");
+});
+
 test("a change that is taken back while it waits for quiet makes no reload", async () => {
   await serving();
   played.source.change(web, shop);

@@ -10,7 +10,9 @@ type OverrideState = "drain" | "maint" | "ready";
 
 /** The servers that are drained, disabled or enabled at once, before that is planned. */
 export class Overrides {
-  readonly #keys = new Set<string>();
+  /** When each was told so, as a count of all that were told: what was planned before knows nothing of it. */
+  readonly #told = new Map<string, number>();
+  #count = 0;
   /** What is to be sent, in its order. */
   readonly #unsent = new Map<string, OverrideState>();
   #sending: Promise<void> | undefined;
@@ -22,13 +24,27 @@ export class Overrides {
 
   /** The servers that were told so and not changed since, as `backend/server`. */
   get keys(): ReadonlySet<string> {
-    return this.#keys;
+    return new Set(this.#told.keys());
+  }
+
+  /** How many servers were told so up to now. */
+  get count(): number {
+    return this.#count;
+  }
+
+  has(key: string): boolean {
+    return this.#told.has(key);
+  }
+
+  /** Whether a server was told so after the count was this. */
+  isNewer(key: string, count: number): boolean {
+    return (this.#told.get(key) ?? 0) > count;
   }
 
   /** Drains, disables or enables a server in the background. If that fails, the next pass does it. */
   set(backend: string, server: string, state: OverrideState): void {
     const key = `${backend}/${server}`;
-    this.#keys.add(key);
+    this.#note(key);
     // The last word counts, and comes last.
     this.#unsent.delete(key);
     this.#unsent.set(key, state);
@@ -37,7 +53,7 @@ export class Overrides {
 
   /** Disables servers, given as `backend/server`. @throws GatewayError `haproxy` if that fails */
   async disable(keys: readonly string[]): Promise<void> {
-    for (const key of keys) this.#keys.add(key);
+    for (const key of keys) this.#note(key);
     // A drain that came later would let clients that are bound to a server come back to it.
     await this.sent();
     await this.send(keys.map((key) => `set server ${serverPath(key)} state maint`));
@@ -50,11 +66,15 @@ export class Overrides {
 
   /** Notes that a server got another command since. */
   forget(backend: string, server: string): void {
-    this.#keys.delete(`${backend}/${server}`);
+    this.#told.delete(`${backend}/${server}`);
   }
 
   clear(): void {
-    this.#keys.clear();
+    this.#told.clear();
+  }
+
+  #note(key: string): void {
+    this.#told.set(key, ++this.#count);
   }
 
   /** Uses one connection at a time, as many containers may be told to end in the same moment. */

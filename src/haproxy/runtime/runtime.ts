@@ -188,7 +188,7 @@ export class Runtime {
 
   #tellAnswers(keys: readonly string[]): void {
     // One may have been taken out while HAProxy was told.
-    const current = keys.filter((key) => !this.#overrides.keys.has(key));
+    const current = keys.filter((key) => !this.#overrides.has(key));
     if (current.length > 0) this.#answered?.(current.map((key) => key.slice(key.indexOf("/") + 1)));
   }
 
@@ -197,16 +197,23 @@ export class Runtime {
     return this.#overrides.keys;
   }
 
+  /** How many servers were drained, disabled or enabled at once up to now. */
+  get overrides(): number {
+    return this.#overrides.count;
+  }
+
   /** What is being removed: HAProxy may still have it, and that is no drift. */
   get removals(): Pick<Removals, "names" | "hasServer" | "hasBackend"> {
     return this.#removals;
   }
 
   /**
-   * Carries out operations in their order.
+   * Carries out operations in their order. A server that was drained, disabled or enabled at once after they were
+   * planned stays so: the plan knows nothing of it.
+   * @param planned what `overrides` was when they were planned
    * @throws GatewayError `haproxy` with HAProxy's own words if it refuses one
    */
-  async execute(operations: readonly Operation[]): Promise<void> {
+  async execute(operations: readonly Operation[], planned = this.overrides): Promise<void> {
     const capabilities = await this.capabilities();
     if (capabilities === undefined) {
       throw new GatewayError("haproxy", "Cannot change HAProxy while it runs: it does not answer");
@@ -219,12 +226,10 @@ export class Runtime {
       const ready = await probes.readyAtOnce();
       const pending = operations.filter((operation) => !this.#isDone(operation));
       await this.#disableAt(new Set(broughtUp(operations).map(({ server }) => server.address)));
-      await this.#carryOut(pending.filter(comesFirst), version, ready);
+      await this.#carryOut(pending.filter(comesFirst), { version, planned, ready });
       probes.goOn();
-      await this.#carryOut(
-        pending.filter((operation) => !comesFirst(operation)),
-        version,
-      );
+      const last = pending.filter((operation) => !comesFirst(operation));
+      await this.#carryOut(last, { version, planned, ready: [] });
     });
     this.#scheduleRemovals(operations);
   }
@@ -254,17 +259,34 @@ export class Runtime {
     this.#probes.start(servers.map((each) => ({ do: "enable server", ...each }))).goOn();
   }
 
+  /** An operation as it is right if its server was told something at once after it was planned. */
+  #current(operation: Operation, planned: number): readonly Operation[] {
+    if (!("server" in operation)) return [operation];
+    const { backend, server } = operation;
+    if (!this.#overrides.isNewer(`${backend}/${server.name}`, planned)) return [operation];
+    switch (operation.do) {
+      case "enable server":
+      case "drain server":
+        return [];
+      case "add server":
+      case "move server":
+        return [{ ...operation, server: { ...server, disabled: true } }];
+      default:
+        return [operation];
+    }
+  }
+
   /** @param ready servers that start as up, as `backend/server` */
   async #carryOut(
     operations: readonly Operation[],
-    version: string,
-    ready: readonly string[] = [],
+    { version, planned, ready }: { version: string; planned: number; ready: readonly string[] },
   ): Promise<void> {
     // Nothing may come between this and the commands: a server that is taken out after they were made
     // must stay noted as taken out.
     await this.#overrides.sent();
     const commands: string[] = [];
-    for (const operation of operations.flatMap((each) => this.#reuse(each))) {
+    const current = operations.flatMap((each) => this.#current(each, planned));
+    for (const operation of current.flatMap((each) => this.#reuse(each))) {
       if (operation.do === "replace map") {
         await this.#send(commands.splice(0));
         await this.#replaceMap(operation.map, operation.entries);
@@ -272,8 +294,10 @@ export class Runtime {
         await this.#send(commands.splice(0));
         await changeCertificates((line) => this.ask(line), operation);
       } else commands.push(...toCommands(operation, version));
-      if ("server" in operation && operation.do !== "weigh server")
-        this.#overrides.forget(operation.backend, operation.server.name);
+      if (!("server" in operation) || operation.do === "weigh server") continue;
+      const { backend, server } = operation;
+      if (!this.#overrides.isNewer(`${backend}/${server.name}`, planned))
+        this.#overrides.forget(backend, server.name);
     }
     await this.#send([...commands, ...ready.map(setUp)]);
     this.#tellAnswers(ready);
