@@ -69,6 +69,8 @@ const COMING = new Set([
 const MOST_IDS = 100;
 /** So often everything is read anew where services are removed while they are asked about. */
 const MOST_TRIES = 3;
+/** So many questions about what was counted otherwise are asked at the same time. */
+const MOST_BESIDE = 2;
 /** An Engine may become a manager, or cease to be one. It is looked at so often, in milliseconds. */
 const STANDING_EVERY = 60_000;
 /** The first and the longest wait before a question that failed is asked again, in milliseconds. */
@@ -631,6 +633,7 @@ export class Swarm {
    * asked for them at once, beside all other questions.
    */
   async #countAgain(signal: AbortSignal): Promise<void> {
+    const asking = new Set<Promise<void>>();
     while (!signal.aborted) {
       const begun = Date.now();
       if (!this.#isServed || this.#connection === undefined || this.#rota.isWhole) {
@@ -640,20 +643,33 @@ export class Swarm {
       try {
         const { running, isMarked } = await this.#directory.count(signal);
         if (isMarked) this.#wakeup.set();
-        const now = Date.now();
-        const due = this.#rota.counted(running, now);
-        await Promise.all([
-          // If a service is gone meanwhile, all of them are asked for in their turn.
-          due.length > 0 ? this.#ask(due, signal) : undefined,
-          pause(untilNextCount(now - begun), signal),
-        ]);
+        const due = this.#rota.counted(running, Date.now());
+        // The next count does not wait for the answer. Where several are awaited, the rest is asked at the quick pace.
+        if (due.length > 0 && asking.size < MOST_BESIDE) {
+          const asked = this.#askBeside(due, signal).finally(() => asking.delete(asked));
+          asking.add(asked);
+        }
       } catch (error) {
-        // Where the tasks cannot be read either, that is told.
-        if (!signal.aborted)
-          this.log.debug(`the tasks of the swarm cannot be counted: ${errorMessage(error)}`);
-        await pause(untilNextCount(Date.now() - begun), signal);
+        this.#noteUncounted(error, signal);
       }
+      await pause(untilNextCount(Date.now() - begun), signal);
     }
+    await Promise.all(asking);
+  }
+
+  /** Asks for tasks beside all other questions. If a service is gone meanwhile, they are asked for in their turn. */
+  async #askBeside(questions: readonly (readonly string[])[], signal: AbortSignal): Promise<void> {
+    try {
+      await this.#ask(questions, signal);
+    } catch (error) {
+      this.#noteUncounted(error, signal);
+    }
+  }
+
+  /** Where the tasks cannot be read either, that is told. */
+  #noteUncounted(error: unknown, signal: AbortSignal): void {
+    if (!signal.aborted)
+      this.log.debug(`the tasks of the swarm cannot be counted: ${errorMessage(error)}`);
   }
 
   /** Listens to what happens to services and nodes: then the tasks are asked for at once. */
