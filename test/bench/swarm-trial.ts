@@ -6,7 +6,7 @@ import type { HaproxyVersion } from "../lab/haproxy.ts";
 import { labDir } from "../lab/leftovers.ts";
 import { FIRST_PORT, PlayedSwarm, PORTS, type SwarmSize } from "../lab/played-swarm.ts";
 import { freePort } from "../lab/ports.ts";
-import { Rightness } from "../lab/rightness.ts";
+import { describeTimed, Rightness } from "../lab/rightness.ts";
 import { eventually } from "../lab/http.ts";
 import { pause } from "../../src/lib/async.ts";
 import { Gateway } from "./gateway.ts";
@@ -30,6 +30,8 @@ export interface Trial extends SwarmSize {
   readonly rest: number;
   /** A node is lost so often, for half of that time each; in seconds. */
   readonly lossEvery: number;
+  /** HAProxy is to be right so soon after a change, in milliseconds. */
+  readonly soon: number;
   /** Tells how it goes. */
   readonly say: (line: string) => void;
 }
@@ -59,6 +61,8 @@ export interface Outcome {
   readonly out: readonly number[];
   /** The same while the manager was slow, of both. */
   readonly slow: readonly number[];
+  /** Those that took longer than `soon`, in words. */
+  readonly late: readonly string[];
   /** Why HAProxy was reloaded, but for its start. */
   readonly reloads: readonly string[];
   /** What HAProxy has at the end and should not, or has not. */
@@ -67,7 +71,7 @@ export interface Outcome {
 
 /** Runs it. */
 export async function tryLargeSwarm(trial: Trial): Promise<Outcome> {
-  const { version, rest, say } = trial;
+  const { version, rest, soon, say } = trial;
   const server = await startTinyServer({ first: FIRST_PORT, count: PORTS });
   const swarm = await PlayedSwarm.start(join(labDir("s"), "docker.sock"), trial);
   const admin = await freePort();
@@ -95,9 +99,13 @@ export async function tryLargeSwarm(trial: Trial): Promise<Outcome> {
     const calm = await costs.end();
     say(`calm: ${JSON.stringify(calm)}`);
     const before = gateway.reloads.length;
+    const began = performance.now();
     const made = await change(trial, swarm, gateway, right, costs);
     say(`changing: ${JSON.stringify(made.changing)}, ${made.memory.join(" and ")} MB`);
     const unsettled = await right.settle(PATIENCE);
+    const late = right.times
+      .filter(({ ms }) => ms > soon)
+      .map((each) => `at ${Math.round((each.since - began) / 1_000)} s: ${describeTimed(each)}`);
     const timesOf = (what: string): number[] =>
       right.times.filter((each) => each.what === what).map(({ ms }) => ms);
     return {
@@ -105,6 +113,7 @@ export async function tryLargeSwarm(trial: Trial): Promise<Outcome> {
       calm,
       served: timesOf("in"),
       out: timesOf("out"),
+      late,
       reloads: gateway.reloads.slice(before),
       wrong: [...unsettled, ...(await right.audit())],
     };

@@ -20,9 +20,16 @@ interface Pending {
   readonly wanted: Wanted;
 }
 
+export interface Timed {
+  readonly task: PlayedTask;
+  readonly what: Wanted;
+  readonly since: number;
+  readonly ms: number;
+}
+
 export class Rightness {
-  /** How long each change took until HAProxy was right, in milliseconds. */
-  readonly times: { readonly task: PlayedTask; readonly what: Wanted; readonly ms: number }[] = [];
+  /** When each change was, by `performance.now()`, and how long it took until HAProxy was right; in milliseconds. */
+  readonly times: Timed[] = [];
   readonly #pending = new Map<string, Pending>();
   readonly #ended = new AbortController();
   readonly #looking: Promise<void>;
@@ -92,7 +99,7 @@ export class Rightness {
         if (this.#pending.get(task.id)?.since !== since) continue;
         if (isIn.has(serverOf(task)) !== (wanted === "in")) continue;
         this.#pending.delete(task.id);
-        this.times.push({ task, what: wanted, ms: now - since });
+        this.times.push({ task, what: wanted, since, ms: now - since });
       }
     }
   }
@@ -123,6 +130,13 @@ function wantedOf(task: PlayedTask): Wanted {
 
 function isHealthy({ state, desired, node }: PlayedTask): boolean {
   return state === "running" && desired === "running" && node.state === "ready";
+}
+
+/** A change that took long, in words. */
+export function describeTimed({ task, what, ms }: Timed): string {
+  const { service, slot, node, state, desired } = task;
+  const now = `it is ${state} and is to be ${desired}, its node is ${node.state}`;
+  return `${service.name}.${slot} on ${node.address} was ${what} after ${Math.round(ms)} ms; ${now}`;
 }
 
 function backendOf({ name }: PlayedService): string {

@@ -19,6 +19,7 @@ test.each(haproxyVersions())("HAProxy %s keeps in step with 3,000 tasks", async 
     // Services are asked quickly for some seconds after the start.
     rest: 6,
     lossEvery: 12,
+    soon: 10_000,
     say() {},
   });
   expect([reloads, wrong]).toEqual([[], []]);
