@@ -16,19 +16,20 @@ interface Known {
   /** When its container's process started, in Docker's words. */
   readonly startedAt: string;
   readonly address: string;
+  readonly port: string;
   /** `new`: it has not answered since it was there, or since it gets requests again. */
   readonly state: "new" | "up" | "down" | "off";
   /** When that began, in milliseconds since 1970. HAProxy has whole seconds. */
   readonly since: number;
 }
 
-/** A server that HAProxy has, and what it was. */
-interface Seen {
+/** A server to which something has happened. */
+interface Noticed {
+  readonly event: OutageChange["event"];
   readonly service: Service;
   readonly server: Server;
   /** The name of its backend in HAProxy. */
   readonly backend: string;
-  readonly key: string;
   readonly before: Known | undefined;
   readonly now: Known;
 }
@@ -75,13 +76,11 @@ export class Outages {
       return [];
     }
     const states = readServerStates(answer);
-    const seen = services.flatMap((service) => this.#see(service, states));
-    const changes = await this.#changes(seen, states);
-    this.#known = new Map(seen.map(({ key, now }) => [key, now]));
-    for (const { server, now } of seen) if (now.state !== "new") this.#silent.delete(server.id);
+    const [known, noticed] = this.#compare(services, states);
+    const changes = await this.#describe(noticed, states);
+    this.#known = known;
     this.#answered.clear();
-    const ids = new Set(seen.map(({ server }) => server.id));
-    for (const id of this.#silent) if (!ids.has(id)) this.#silent.delete(id);
+    if (this.#silent.size > 0) this.#forgetSilent(services);
     return changes;
   }
 
@@ -95,43 +94,63 @@ export class Outages {
     for (const id of ids) this.#silent.add(id);
   }
 
-  #see(service: Service, states: ReadonlyMap<string, ServerState>): Seen[] {
-    const backend = this.runningName(service.backend);
-    return service.servers.flatMap((server): Seen[] => {
-      const key = `${backend}/${server.name}`;
-      const state = states.get(key);
-      if (state === undefined) return [];
-      const { startedAt } = server;
-      const address = `${state.address}:${state.port}`;
-      const known = this.#known.get(key);
-      const isSame = known?.startedAt === startedAt && known.address === address;
-      const isNew = !isSame || known.state === "new";
-      const before =
-        isNew && this.#answered.has(server.name)
-          ? ({ startedAt, address, state: "up", since: Infinity } as const)
-          : isSame
-            ? known
-            : undefined;
-      const now = {
-        startedAt,
-        address,
-        // HAProxy may not have been told yet that it is to get no requests.
-        state: server.disabled ? ("off" as const) : stateOf(state, before),
-        since: sinceOf(state),
-      };
-      return [{ service, server, backend, key, before, now }];
-    });
+  /** Compares all servers with what was known of them. Of thousands hardly any has changed. */
+  #compare(
+    services: readonly Service[],
+    states: ReadonlyMap<string, ServerState>,
+  ): [Map<string, Known>, Noticed[]] {
+    const known = new Map<string, Known>();
+    const noticed: Noticed[] = [];
+    for (const service of services) {
+      const backend = this.runningName(service.backend);
+      for (const server of service.servers) {
+        const key = `${backend}/${server.name}`;
+        const state = states.get(key);
+        if (state === undefined) continue;
+        const before = this.#before(this.#known.get(key), server, state);
+        const now = nowOf(before, server, state);
+        known.set(key, now);
+        if (now === before) continue;
+        const event = this.#eventOf(server, before, now);
+        if (event !== undefined) noticed.push({ event, service, server, backend, before, now });
+      }
+    }
+    return [known, noticed];
   }
 
-  async #changes(
-    seen: readonly Seen[],
+  /** What a server was; undefined: it was not there. */
+  #before(
+    known: Known | undefined,
+    { name, startedAt }: Server,
+    { address, port }: ServerState,
+  ): Known | undefined {
+    const isSame =
+      known?.startedAt === startedAt && known.address === address && known.port === port;
+    if ((isSame && known.state !== "new") || !this.#answered.has(name)) {
+      return isSame ? known : undefined;
+    }
+    return { startedAt, address, port, state: "up", since: Infinity };
+  }
+
+  /** Forgets those that have answered, or are gone. */
+  #forgetSilent(services: readonly Service[]): void {
+    const [fresh, others] = [new Set<string>(), new Set<string>()];
+    for (const { backend, servers } of services) {
+      for (const { id, name } of servers) {
+        const state = this.#known.get(`${this.runningName(backend)}/${name}`)?.state;
+        if (state !== undefined) (state === "new" ? fresh : others).add(id);
+      }
+    }
+    for (const id of this.#silent) {
+      if (!fresh.has(id) || others.has(id)) this.#silent.delete(id);
+    }
+  }
+
+  async #describe(
+    noticed: readonly Noticed[],
     states: ReadonlyMap<string, ServerState>,
   ): Promise<OutageChange[]> {
     const changes: OutageChange[] = [];
-    const noticed = seen.flatMap((each) => {
-      const event = this.#eventOf(each);
-      return event === undefined ? [] : [{ event, ...each }];
-    });
     const byBackend = Map.groupBy(noticed, (each) => each.backend);
     const readStatsOf = statsReader(this.ask, byBackend.size);
     for (const [backend, own] of byBackend) {
@@ -164,14 +183,29 @@ export class Outages {
   }
 
   /** Undefined: nothing has happened. */
-  #eventOf({ server, before, now }: Seen): OutageChange["event"] | undefined {
+  #eventOf(
+    { id }: Server,
+    before: Known | undefined,
+    now: Known,
+  ): OutageChange["event"] | undefined {
     if (now.state === "down" && before?.state === "up") return "down";
     if (now.state !== "up" || before === undefined) return undefined;
-    if (before.state === "new") return this.#silent.has(server.id) ? "up" : undefined;
+    if (before.state === "new") return this.#silent.has(id) ? "up" : undefined;
     if (before.state === "down") return "up";
     // It was down in between.
     return before.state === "up" && now.since - before.since > SAME_TIME ? "up" : undefined;
   }
+}
+
+/** What a server is now: the same object as before if nothing has changed. */
+function nowOf(before: Known | undefined, server: Server, state: ServerState): Known {
+  const { startedAt, disabled } = server;
+  const { address, port } = state;
+  // HAProxy may not have been told yet that it is to get no requests.
+  const now = disabled ? "off" : stateOf(state, before);
+  const since = Date.now() - state.seconds * 1_000;
+  const isSame = before?.state === now && Math.abs(since - before.since) <= SAME_TIME;
+  return isSame ? before : { startedAt, address, port, state: now, since };
 }
 
 function stateOf(
@@ -181,10 +215,6 @@ function stateOf(
   if (withoutRequests) return "off";
   if (isUp) return "up";
   return before?.state === "up" || before?.state === "down" ? "down" : "new";
-}
-
-function sinceOf({ seconds }: ServerState): number {
-  return Date.now() - seconds * 1000;
 }
 
 /** How many containers of a service are up, and what that means for its clients. */

@@ -476,9 +476,9 @@ export class Swarm {
       [...(this.#served.get(id)?.values() ?? [])].filter(({ taskId }) => !listed.has(taskId)),
     );
     // Nobody wants them any more, whether they have ended or not.
-    for (const { container } of gone) {
-      if (this.#isServed && this.#leave(container.id)) this.listener.ending(container.id);
-    }
+    const leaving = this.#isServed ? gone.filter((each) => this.#leave(each.container.id)) : [];
+    for (const each of leaving) this.#noteStopping(each);
+    for (const { container } of leaving) this.listener.ending(container.id);
     // All others need not wait until it is told what has become of those.
     const incomplete = new Set(gone.map(({ service }) => service.ID));
     this.#takeServices(
@@ -487,17 +487,18 @@ export class Swarm {
       question,
     );
     if (gone.length === 0) return;
-    const leaving = await this.#tasksById(
+    const told = await this.#tasksById(
       gone.map(({ taskId }) => taskId),
       signal,
     );
-    for (const task of leaving) {
+    for (const task of told) {
       const { serviceId } = task.brief;
       const others = read.get(serviceId);
       if (others === undefined) read.set(serviceId, [task]);
       else others.push(task);
     }
-    this.#takeServices([...incomplete].filter(isInTime), read, question);
+    const isNews = this.#takeServices([...incomplete].filter(isInTime), read, question);
+    if (!isNews && leaving.length > 0) this.listener.changed();
   }
 
   /** Tasks as they are, also those that are to end. One that is gone is not there. */
@@ -510,19 +511,20 @@ export class Swarm {
     return answers.flatMap((tasks) => (tasks ?? []).map((each) => this.#toTold(each)));
   }
 
-  /** Takes over the tasks of services, and tells what is new. */
+  /** Takes over the tasks of services, and tells what is new. Returns whether anything is. */
   #takeServices(
     ids: readonly string[],
     read: ReadonlyMap<string, readonly Told[]>,
     question: number,
-  ): void {
+  ): boolean {
     const now = Date.now();
     const news = ids.map((id) => this.#takeService(id, read.get(id) ?? [], question, now));
-    if (!news.some(({ isNew }) => isNew)) return;
+    if (!news.some(({ isNew }) => isNew)) return false;
     this.#containers = undefined;
     for (const { ending } of news) for (const id of ending) this.listener.ending(id);
     for (const { ended } of news) for (const id of ended) this.listener.ended(id);
     if (this.#isServed) this.listener.changed();
+    return true;
   }
 
   /** Takes over the tasks of a service. Returns the IDs of containers that are to end, and that have ended. */
@@ -582,6 +584,16 @@ export class Swarm {
     this.#lastLeft = Math.max(Date.now(), this.#lastLeft + 1);
     this.#leaving.set(id, this.#lastLeft);
     return true;
+  }
+
+  /** Notes that a task is to end as its container has it: a pass may come before more is told of it. */
+  #noteStopping(task: Served): void {
+    const { service, container } = task;
+    const stopping = this.#leaving.get(container.id) ?? 0;
+    const tasks = new Map(this.#served.get(service.ID));
+    tasks.set(container.id, { ...task, container: { ...container, stopping } });
+    this.#served.set(service.ID, tasks);
+    this.#containers = undefined;
   }
 
   /** A task as a container: the same object as long as nothing is new. */

@@ -198,12 +198,15 @@ describe("tasks", () => {
     manager.change("t2", { Status });
     manager.slowness = 500;
     await elapse(500 + QUICK);
+    // A pass that comes now must know it, too.
     expect([told, names()]).toEqual([
       ["ending c-t1", "changed"],
-      ["c-t1", "c-t2"],
+      ["c-t1 stopping", "c-t2"],
     ]);
+    const [before] = swarm.containers;
     await elapse(500);
-    expect(names()).toEqual(["c-t1 stopping", "c-t2"]);
+    expect([swarm.containers[0] === before, names()]).toEqual([true, ["c-t1 stopping", "c-t2"]]);
+    expect(told).toEqual(["ending c-t1", "changed", "changed"]);
   });
 
   test("no two tasks are told to end at the same time", async () => {
