@@ -113,6 +113,8 @@ export class Swarm {
   readonly #told = new Map<string, readonly Brief[]>();
   /** The same of all tasks, by their texts. */
   readonly #briefs = new Map<bigint, Brief>();
+  /** The questions that go on while others are asked. */
+  readonly #beside = new Set<Promise<void>>();
   /** The longest time that an answer of the last reading took, in milliseconds. */
   #longest = 0;
   /** Ends the events of services and nodes; undefined: the Engine cannot be asked. */
@@ -240,6 +242,7 @@ export class Swarm {
         await pause(Math.max(0, begun + QUICK - Date.now()), signal);
     }
     await beside;
+    await Promise.all(this.#beside);
   }
 
   /** Asks once, and tells what is new. Returns how long to wait until the next time, in milliseconds. */
@@ -487,6 +490,27 @@ export class Swarm {
       question,
     );
     if (gone.length === 0) return;
+    const following = this.#follow(gone, [...incomplete], read, question, signal).then((isNews) => {
+      if (!isNews && leaving.length > 0) this.listener.changed();
+    });
+    // At first everything is to be known. Later the next questions need not wait for it either.
+    if (this.#isServed) this.#goOnBeside(following, [...incomplete], signal);
+    else await following;
+  }
+
+  /**
+   * Asks what has become of tasks that nobody wants any more, and takes over their services.
+   * @param ids the services
+   * @param read the other tasks of these
+   * @returns whether anything was told that is new
+   */
+  async #follow(
+    gone: readonly Served[],
+    ids: readonly string[],
+    read: Map<string, Told[]>,
+    question: number,
+    signal: AbortSignal,
+  ): Promise<boolean> {
     const told = await this.#tasksById(
       gone.map(({ taskId }) => taskId),
       signal,
@@ -497,8 +521,29 @@ export class Swarm {
       if (others === undefined) read.set(serviceId, [task]);
       else others.push(task);
     }
-    const isNews = this.#takeServices([...incomplete].filter(isInTime), read, question);
-    if (!isNews && leaving.length > 0) this.listener.changed();
+    const isInTime = (id: string): boolean => !this.#rota.isLate(id, question);
+    return this.#takeServices(ids.filter(isInTime), read, question);
+  }
+
+  /** Lets a question go on while others are asked. @param ids the services that are asked about again if it fails */
+  #goOnBeside(
+    question: Promise<unknown>,
+    ids: readonly string[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const answered = async (): Promise<void> => {
+      try {
+        await question;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.log.debug(`some tasks of the swarm cannot be read: ${errorMessage(error)}`);
+        await pause(FIRST_RETRY, signal);
+        this.#wake(ids);
+      }
+    };
+    const ended = answered();
+    this.#beside.add(ended);
+    return ended.finally(() => this.#beside.delete(ended));
   }
 
   /** Tasks as they are, also those that are to end. One that is gone is not there. */
@@ -658,30 +703,17 @@ export class Swarm {
         const due = this.#rota.counted(running, Date.now());
         // The next count does not wait for the answer. Where several are awaited, the rest is asked at the quick pace.
         if (due.length > 0 && asking.size < MOST_BESIDE) {
-          const asked = this.#askBeside(due, signal).finally(() => asking.delete(asked));
+          const asked = this.#goOnBeside(this.#ask(due, signal), due.flat(), signal);
           asking.add(asked);
+          void asked.finally(() => asking.delete(asked));
         }
       } catch (error) {
-        this.#noteUncounted(error, signal);
+        // Where the tasks cannot be read either, that is told.
+        if (!signal.aborted)
+          this.log.debug(`the tasks of the swarm cannot be counted: ${errorMessage(error)}`);
       }
       await pause(untilNextCount(Date.now() - begun), signal);
     }
-    await Promise.all(asking);
-  }
-
-  /** Asks for tasks beside all other questions. If a service is gone meanwhile, they are asked for in their turn. */
-  async #askBeside(questions: readonly (readonly string[])[], signal: AbortSignal): Promise<void> {
-    try {
-      await this.#ask(questions, signal);
-    } catch (error) {
-      this.#noteUncounted(error, signal);
-    }
-  }
-
-  /** Where the tasks cannot be read either, that is told. */
-  #noteUncounted(error: unknown, signal: AbortSignal): void {
-    if (!signal.aborted)
-      this.log.debug(`the tasks of the swarm cannot be counted: ${errorMessage(error)}`);
   }
 
   /** Listens to what happens to services and nodes: then the tasks are asked for at once. */

@@ -1,6 +1,6 @@
 // The tasks of a swarm as a played manager tells them: what is noticed, what is told, what stays.
 
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, spyOn, test } from "bun:test";
 import { Forbidden, type SwarmWish } from "../../../src/docker/client.ts";
 import type { NodeAnswer, ServiceAnswer, TaskAnswer } from "../../../src/docker/swarm/answers.ts";
 import { AFTER_EVENT, CALM, COUNT, QUICK } from "../../../src/docker/swarm/pace.ts";
@@ -207,6 +207,25 @@ describe("tasks", () => {
     await elapse(500);
     expect([swarm.containers[0] === before, names()]).toEqual([true, ["c-t1 stopping", "c-t2"]]);
     expect(told).toEqual(["ending c-t1", "changed", "changed"]);
+  });
+
+  test("what has become of one that cannot be told is asked again soon", async () => {
+    manager.tasks = [task("t1"), task("t2")];
+    await watch();
+    await elapse(2 * AFTER_EVENT);
+    const { tasks } = manager.client;
+    let isBroken = true;
+    const asking = spyOn(manager.client, "tasks").mockImplementation((filters, signal) =>
+      isBroken && filters.id !== undefined ? Promise.reject(BROKEN) : tasks(filters, signal),
+    );
+    manager.change("t1", { DesiredState: "shutdown", Status: { State: "shutdown" } });
+    await elapse(CALM + 10);
+    expect([told.slice(1), names()]).toEqual([["ending c-t1"], ["c-t1 stopping", "c-t2"]]);
+    expect(log.join("\n")).toContain("some tasks of the swarm cannot be read: it answered 500");
+    isBroken = false;
+    await elapse(200 + 10);
+    expect([told.slice(2), names()]).toEqual([["ended c-t1", "changed"], ["c-t2"]]);
+    asking.mockRestore();
   });
 
   test("no two tasks are told to end at the same time", async () => {
