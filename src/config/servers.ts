@@ -7,6 +7,9 @@ import { PLACEHOLDER, RESERVE, WAITING_ROOM, type ServerLine } from "./operation
 import { WeakCache } from "../lib/weak-cache.ts";
 import type { Files } from "../model.ts";
 
+/** Lines about the cookies that bind clients to servers. */
+const COOKIE_LINE = /^(cookie|dynamic-cookie-key) /;
+
 /** Gives the lines that a section takes over from its `defaults`. */
 export type DefaultsLookup = (section: Section) => readonly string[];
 
@@ -49,20 +52,57 @@ export function createDefaultsLookup(sections: readonly Section[]): DefaultsLook
   }
 }
 
+/** What the words of `default-server` lines mean for the servers after them. */
+interface DefaultWords {
+  readonly words: readonly string[];
+  readonly settings: readonly string[];
+  readonly disabled: boolean;
+  /** Whether they make a check do more than open a TCP connection. */
+  readonly hasOtherCheck: boolean;
+}
+
+/** What the lines that sections take over from a `defaults` section say of their servers. */
+interface Inherited {
+  readonly defaultWords: DefaultWords;
+  readonly connectCheckOnly: boolean;
+  readonly cookieLines: readonly string[];
+}
+
+/** Thousands of backends have the same ones. */
+const inherited = new WeakCache<readonly string[], Inherited>();
+
+function readInherited(lines: readonly string[]): Inherited {
+  return {
+    defaultWords: toDefaultWords(lines.flatMap(defaultServerWords)),
+    connectCheckOnly: !lines.some(isOtherCheck),
+    cookieLines: lines.filter((line) => COOKIE_LINE.test(line)),
+  };
+}
+
+function toDefaultWords(words: readonly string[]): DefaultWords {
+  const settings = words.filter(isSetting);
+  return {
+    words,
+    settings,
+    disabled: words.lastIndexOf("disabled") > words.lastIndexOf("enabled"),
+    hasOtherCheck: settings.some(isOtherCheckSetting),
+  };
+}
+
 /**
  * The servers of a section.
  * @param defaultLines the lines that the section takes over from its `defaults`
  */
 export function serversOf(section: Section, defaultLines: readonly string[]): ServerLine[] {
-  const defaultWords = defaultLines.flatMap(defaultServerWords);
-  const connectCheckOnly = ![...defaultLines, ...section.lines].some((line) =>
-    OTHER_CHECK_LINES.test(line),
-  );
-  const cookieKey = cookieKeyOf([...defaultLines, ...section.lines]);
+  const common = inherited.get(defaultLines, readInherited);
+  let { defaultWords } = common;
+  const connectCheckOnly = common.connectCheckOnly && !section.lines.some(isOtherCheck);
+  const cookieKey = cookieKeyOf([...common.cookieLines, ...section.lines]);
   const servers: ServerLine[] = [];
   for (const line of section.lines) {
     // A `default-server` line holds only for the servers after it.
-    defaultWords.push(...defaultServerWords(line));
+    const more = defaultServerWords(line);
+    if (more.length > 0) defaultWords = toDefaultWords([...defaultWords.words, ...more]);
     if (isServerLine(line))
       servers.push({ ...toServer(line, defaultWords, connectCheckOnly), cookieKey });
   }
@@ -117,7 +157,9 @@ export function isReserveLine(line: string): boolean {
 /** The server of a section that is only there as HAProxy wants one; undefined if there is none. */
 export function placeholderOf({ lines }: Section): ServerLine | undefined {
   const line = lines.find(isPlaceholderLine);
-  return line === undefined ? undefined : { ...toServer(line, [], false), cookieKey: "" };
+  return line === undefined
+    ? undefined
+    : { ...toServer(line, toDefaultWords([]), false), cookieKey: "" };
 }
 
 /** Whether HAProxy checks a server. Only such a server can be down until its first good check. */
@@ -163,21 +205,36 @@ function hasFrom({ head }: Section): boolean {
   return splitWords(head).includes("from");
 }
 
+function isOtherCheck(line: string): boolean {
+  return OTHER_CHECK_LINES.test(line);
+}
+
+function isOtherCheckSetting(word: string): boolean {
+  return OTHER_CHECK_SETTINGS.test(word);
+}
+
+function isSetting(word: string): boolean {
+  return word !== "disabled" && word !== "enabled";
+}
+
 function toServer(
   line: string,
-  defaultWords: readonly string[],
+  defaultWords: DefaultWords,
   connectCheckOnly: boolean,
 ): Omit<ServerLine, "cookieKey"> {
-  const [, name = "", hostPort = "", ...ownWords] = splitWords(line);
+  const [, name = "", hostPort = "", ...words] = splitWords(line);
   const colon = hostPort.lastIndexOf(":");
-  const words = [...defaultWords, ...ownWords];
-  const settings = words.filter((word) => word !== "disabled" && word !== "enabled");
+  const settings = words.filter(isSetting);
+  const hasOtherCheck = defaultWords.hasOtherCheck || settings.some(isOtherCheckSetting);
+  const isSaid = settings.length < words.length;
   return {
     name,
     address: colon < 0 ? hostPort : hostPort.slice(0, colon),
     port: colon < 0 ? "" : hostPort.slice(colon + 1),
-    settings,
-    disabled: words.lastIndexOf("disabled") > words.lastIndexOf("enabled"),
-    connectCheckOnly: connectCheckOnly && !settings.some((word) => OTHER_CHECK_SETTINGS.test(word)),
+    settings: [...defaultWords.settings, ...settings],
+    disabled: isSaid
+      ? words.lastIndexOf("disabled") > words.lastIndexOf("enabled")
+      : defaultWords.disabled,
+    connectCheckOnly: connectCheckOnly && !hasOtherCheck,
   };
 }
