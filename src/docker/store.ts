@@ -558,8 +558,7 @@ export class Store {
     if (dormant !== undefined && this.#arrivals.has(id)) {
       const { container, isSketch } = this.#entries.get(id) ?? {};
       if (container !== undefined && isSketch === true) {
-        const starting = asStarting(dormant.container, container.attachments);
-        this.#entries.set(id, { ...dormant, container: starting });
+        this.#entries.set(id, toStarting(dormant, container.attachments));
       }
       return this.#marked.get(id) ?? markedAt;
     }
@@ -629,10 +628,7 @@ export class Store {
     }
     const before = this.#entries.get(id);
     if (before !== undefined && mayReturn(before)) this.#stopped.add(id);
-    this.#entries.set(id, {
-      ...description,
-      container: asStarting(description.container, attachments),
-    });
+    this.#entries.set(id, toStarting(description, attachments));
     this.#lifeEvents.delete(id);
     // If it never starts, nobody may tell.
     this.#rereadTimes.set(id, Date.now() + STARTED_BY);
@@ -682,6 +678,11 @@ export class Store {
     this.#stopping.set(id, { at, until, order: ++this.#order });
     return true;
   }
+}
+
+/** What is known of a container that is about to start. Its process will be another one than before. */
+function toStarting({ container, ...rest }: Entry, attachments: Container["attachments"]): Entry {
+  return { ...rest, startedAt: "", container: asStarting(container, attachments) };
 }
 
 function sketched({ info, image }: Sketch, where: Whereabouts | undefined): Entry {

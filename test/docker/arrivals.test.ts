@@ -251,6 +251,23 @@ describe("a container whose inspection gets no answer before it runs", () => {
   );
 });
 
+test("one that ran before is told to end right after it has started again: it is stopping", async () => {
+  client.add(A, { name: "one", status: "exited", startedAt: "1970-01-01" });
+  store.note(happened("die"));
+  await refresh();
+  store.note(happened("connect", "bridge"));
+  await refresh();
+  client.add(A, { name: "one", startedAt: "1970-01-02" });
+  expect(store.note(happened("start"))).toMatchObject({ what: "started" });
+  expect(store.note({ kind: "signal", id: A, signal: "15" })).toEqual({ what: "ending", id: A });
+  const before = client.asked.length;
+  await elapse(1_000);
+  await refresh();
+  expect(client.asked.slice(before)).toContain(A);
+  const [{ startedAt, stopping } = {}] = store.snapshot().containers;
+  expect([startedAt, (stopping ?? 0) > HAS_ENDED]).toEqual(["1970-01-02", true]);
+});
+
 test("a network that a running container is connected to is read with it", async () => {
   client.add(A, { name: "one" });
   store.note(happened("start"));
