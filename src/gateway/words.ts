@@ -16,6 +16,9 @@ const LEFT =
 /** That a server is up or down, by its checks. */
 const OUTAGE = /^(?:Backup )?Server ([^\s/]+)\/(\S+) is (?:UP|DOWN), reason: /;
 
+/** The name of a server of a container: see `SERVER`. */
+const CONTAINER = /^[0-9a-f]{12}(?::\d+)?$/;
+
 /** HAProxy measures each hash when it starts (3.4), and names the line of its own file. */
 const SLOW_HASH =
   /^(?:config : )?parsing \[[^\]]*\]: the hash algorithm used for this password takes (\d+) milliseconds to verify.*$/;
@@ -71,11 +74,14 @@ export class Words {
       });
   }
 
-  /** Whether it says that a server of a container is up or down. Of servers of a template's own HAProxy alone tells. */
+  /**
+   * Whether it says that a server of a container is up or down, also one that has just ended and is still checked.
+   * Of servers of a template's own HAProxy alone tells.
+   */
   isOutage(message: string, { services }: Model): boolean {
     const [, backend = "", name = ""] = OUTAGE.exec(message) ?? [];
     const known = this.#services.get(services, (all) => this.#byBackend(all));
-    return known.get(backend)?.servers.some((server) => server.name === name) === true;
+    return known.has(backend) && CONTAINER.test(name);
   }
 
   #byBackend(services: readonly Service[]): ByBackend {

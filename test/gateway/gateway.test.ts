@@ -434,6 +434,10 @@ describe("looking for containers that do not answer", () => {
       played.gateway.noticed(`Server web/${name} is DOWN, reason: Layer4 timeout.`),
     ).toBeTrue();
     expect(played.gateway.noticed("Server own/a is DOWN, reason: Layer4 timeout.")).toBeFalse();
+    // Of one that has just ended nobody wants to hear.
+    expect(
+      played.gateway.noticed("Server web/0123456789ab is DOWN, reason: Layer4 timeout."),
+    ).toBeTrue();
     await played.elapse(60);
     await until(() => down().length === 1);
     expect(looks).toBe(before + 1);
