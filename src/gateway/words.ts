@@ -16,8 +16,8 @@ const LEFT =
 /** That a server is up or down, by its checks. */
 const OUTAGE = /^(?:Backup )?Server ([^\s/]+)\/(\S+) is (?:UP|DOWN), reason: /;
 
-/** The name of a server of a container: see `SERVER`. */
-const CONTAINER = /^[0-9a-f]{12}(?::\d+)?$/;
+/** The name of a container's server: the digits of its ID that Docker shows, and perhaps more. */
+const CONTAINER = /^[0-9a-f]{12}(?::|$)/;
 
 /** HAProxy measures each hash when it starts (3.4), and names the line of its own file. */
 const SLOW_HASH =
@@ -81,7 +81,9 @@ export class Words {
   isOutage(message: string, { services }: Model): boolean {
     const [, backend = "", name = ""] = OUTAGE.exec(message) ?? [];
     const known = this.#services.get(services, (all) => this.#byBackend(all));
-    return known.has(backend) && CONTAINER.test(name);
+    const service = known.get(backend);
+    if (service === undefined) return false;
+    return CONTAINER.test(name) || service.servers.some((server) => server.name === name);
   }
 
   #byBackend(services: readonly Service[]): ByBackend {
