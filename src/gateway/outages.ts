@@ -126,9 +126,9 @@ export class Outages {
   ): Known | undefined {
     const isSame =
       known?.startedAt === startedAt && known.address === address && known.port === port;
-    if ((isSame && known.state !== "new") || !this.#answered.has(name)) {
-      return isSame ? known : undefined;
-    }
+    if (!this.#answered.has(name)) return isSame ? known : undefined;
+    if (isSame && (known.state === "down" || known.state === "off")) return known;
+    // The gateway itself brought it in, or back after it had taken it out: that is no outage.
     return { startedAt, address, port, state: "up", since: Infinity };
   }
 

@@ -111,6 +111,24 @@ test("one that goes down, and one that is up again", async () => {
   ]);
 });
 
+test("one that was taken out and brought back between two looks was not down", async () => {
+  await look();
+  jest.advanceTimersByTime(LOOK * 5);
+  // HAProxy counts from when it was brought back.
+  set(one, UP);
+  outages.note([one.id.slice(0, 12)]);
+  expect(await look()).toEqual([]);
+  // It goes down right after that.
+  outages.note([one.id.slice(0, 12)]);
+  set(one, DOWN);
+  expect(await look()).toHaveLength(1);
+  // Without the gateway it is an outage.
+  set(two, UP);
+  expect(await look()).toEqual([
+    expect.stringContaining("(container two, it was down for a moment"),
+  ]);
+});
+
 test("a change has its facts as fields", async () => {
   serve(one);
   await look();
