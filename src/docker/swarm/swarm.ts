@@ -494,7 +494,7 @@ export class Swarm {
       if (!isNews && leaving.length > 0) this.listener.changed();
     });
     // At first everything is to be known. Later the next questions need not wait for it either.
-    if (this.#isServed) this.#goOnBeside(following, [...incomplete], signal);
+    if (this.#isServed) void this.#goOnBeside(following, [...incomplete], signal);
     else await following;
   }
 

@@ -271,7 +271,9 @@ export class Runtime {
       case "add server":
       case "move server":
         return [{ ...operation, server: { ...server, disabled: true } }];
-      default:
+      case "disable server":
+      case "remove server":
+      case "weigh server":
         return [operation];
     }
   }
