@@ -515,6 +515,8 @@ export class Swarm {
       gone.map(({ taskId }) => taskId),
       signal,
     );
+    // It is no manager any more.
+    if (this.#own === undefined) return false;
     for (const task of told) {
       const { serviceId } = task.brief;
       const others = read.get(serviceId);

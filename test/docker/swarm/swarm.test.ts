@@ -396,6 +396,23 @@ describe("an Engine that is no manager", () => {
     expect([manager.asked, swarm.isKnown, swarm.isServed]).toEqual([[], true, false]);
   });
 
+  test("one that ceases to be a manager while it is asked what has become of a task", async () => {
+    manager.tasks = [task("t1"), task("t2")];
+    await watch();
+    manager.slowness = 500;
+    manager.change("t1", { DesiredState: "shutdown" });
+    await elapse(500 + 2 * QUICK);
+    expect(names()).toEqual(["c-t1 stopping", "c-t2"]);
+    manager.isManager = false;
+    swarm.mark();
+    await elapse(1_000);
+    expect([swarm.isServed, names(), log.join("\n")]).toEqual([
+      false,
+      [],
+      expect.not.stringContaining("without a manager"),
+    ]);
+  });
+
   test("one that ceases to be a manager has containers alone", async () => {
     manager.tasks = [task("t1")];
     await watch();
