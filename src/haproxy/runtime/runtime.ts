@@ -298,7 +298,8 @@ export class Runtime {
       } else commands.push(...toCommands(operation, version));
       if (!("server" in operation) || operation.do === "weigh server") continue;
       const { backend, server } = operation;
-      if (!this.#overrides.isNewer(`${backend}/${server.name}`, planned))
+      const isNewer = this.#overrides.isNewer(`${backend}/${server.name}`, planned);
+      if (operation.do === "remove server" || !isNewer)
         this.#overrides.forget(backend, server.name);
     }
     await this.#send([...commands, ...ready.map(setUp)]);

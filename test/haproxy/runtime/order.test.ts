@@ -95,6 +95,16 @@ test.each<[string, (server: ServerLine) => Operation]>([
   stop();
 });
 
+test("of a server that is removed nothing is remembered, though it was drained since", async () => {
+  const { runtime, stop } = noting();
+  const planned = runtime.overrides;
+  runtime.drain("b", "s");
+  const server = at(await deadEnd());
+  await runtime.execute([{ do: "remove server", backend: "b", server }], planned);
+  expect([...runtime.overridden]).toEqual([]);
+  stop();
+});
+
 test("a plan does not close a waiting room that was opened since", async () => {
   const { told, runtime, stop } = noting();
   const server = { ...at(await deadEnd()), name: WAITING_ROOM, disabled: true };
