@@ -148,7 +148,13 @@ export class EngineSource implements Source {
   }
 
   remains(id: string): boolean {
-    return this.#containers.remains(id) || this.#swarm.remains(id);
+    return this.#containers.remains(id) || this.#swarm.remains(id) || this.#hasJustEnded(id);
+  }
+
+  /** Whether a task has ended here, and the swarm has not told it yet. */
+  #hasJustEnded(id: string): boolean {
+    if (this.#swarm.task(id)?.task?.isLocal !== true || !this.#containers.isComplete) return false;
+    return this.#containers.snapshot().containers.every((container) => container.id !== id);
   }
 
   get rereadAt(): number | undefined {

@@ -75,6 +75,19 @@ test("a task of this Engine whose container is not there has ended, whatever the
   expect((await read()).map(({ name }) => name)).toEqual(["plain", "shop.2"]);
 });
 
+test("such a task remains, so that its service does not go before the swarm has told what is next", async () => {
+  const source = new EngineSource(client.asClient, listLogger(log));
+  await through(source.connect(signal));
+  await through(source.refresh(signal));
+  const remaining = (): boolean[] => [OWN, REMOTE, PLAIN].map((id) => source.remains(id));
+  expect(remaining()).toEqual([false, false, false]);
+  client.containers.delete(OWN);
+  source.markAll();
+  await through(source.refresh(signal));
+  expect(source.snapshot().containers.map(({ name }) => name)).toEqual(["plain", "shop.2"]);
+  expect(remaining()).toEqual([true, false, false]);
+});
+
 test("one that is paused gets no requests", async () => {
   client.add(OWN, { name: "shop.1.t1", labels: LABELS, status: "paused" });
   expect((await read())[1]).toMatchObject({ name: "shop.1", state: "paused" });

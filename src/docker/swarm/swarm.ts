@@ -177,6 +177,15 @@ export class Swarm {
     return [...this.#lastEnded.values()].includes(id);
   }
 
+  /** The task that has a container, by its ID, if it runs as far as the swarm has told. */
+  task(id: string): Container | undefined {
+    for (const tasks of this.#served.values()) {
+      const served = tasks.get(id);
+      if (served !== undefined) return served.container;
+    }
+    return undefined;
+  }
+
   /** When a change of a task was noticed, by the ID of its container, in milliseconds since 1970. */
   noticedAt(id: string): number | undefined {
     return this.#changedAt.get(id);
