@@ -117,19 +117,24 @@ function cookieKeyOf(lines: readonly string[]): string {
   return key === undefined ? "" : (splitWords(key)[1] ?? "");
 }
 
+/** The servers of a configuration, one backend after the other. */
+export function* serversByBackend(
+  sections: readonly Section[],
+): Generator<{ readonly backend: string; readonly servers: readonly ServerLine[] }> {
+  const defaultLines = createDefaultsLookup(sections);
+  for (const section of sections) {
+    if (section.kind !== "backend" && section.kind !== "listen") continue;
+    yield { backend: section.name, servers: serversOf(section, defaultLines(section)) };
+  }
+}
+
 /** All servers of a configuration, each with the name of its backend. */
 export function serversIn(
   sections: readonly Section[],
 ): { readonly backend: string; readonly server: ServerLine }[] {
-  const defaultLines = createDefaultsLookup(sections);
-  return sections
-    .filter(({ kind }) => kind === "backend" || kind === "listen")
-    .flatMap((section) =>
-      serversOf(section, defaultLines(section)).map((server) => ({
-        backend: section.name,
-        server,
-      })),
-    );
+  return [...serversByBackend(sections)].flatMap(({ backend, servers }) =>
+    servers.map((server) => ({ backend, server })),
+  );
 }
 
 const withWaitingRooms = new WeakCache<Files, boolean>();

@@ -14,6 +14,11 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
+/** Between two pieces of long work: without it no event would be noticed meanwhile. */
+export function breathe(): Promise<void> {
+  return pause(0);
+}
+
 /**
  * Runs a task with a signal. It is aborted together with the given signal, or after `ms`
  * milliseconds. The timer ends with the task, while that of `AbortSignal.timeout` would go on.

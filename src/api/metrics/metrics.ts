@@ -9,7 +9,7 @@ import { HAPROXY_METRICS, readCounted, type Counted, type Place } from "./haprox
 import { OWN_METRICS, ownLines } from "./own.ts";
 import type { Latency } from "./latency.ts";
 import { readAll } from "../../haproxy/runtime/stats.ts";
-import { pause } from "../../lib/async.ts";
+import { breathe } from "../../lib/async.ts";
 import { GatewayError } from "../../lib/errors.ts";
 import { metricText, type Metric } from "../../lib/prometheus.ts";
 
@@ -54,11 +54,6 @@ async function read(subject: Subject, latency: Latency): Promise<string> {
     await breathe();
   }
   return text;
-}
-
-/** Between two pieces of work: while thousands of numbers are written, no event would be noticed. */
-function breathe(): Promise<void> {
-  return pause(0);
 }
 
 /** Undefined: HAProxy does not answer. */

@@ -9,15 +9,24 @@ import {
   runningValue,
   shownEntries,
 } from "../../config/map-file.ts";
+import { breathe } from "../../lib/async.ts";
 import { crtListsOf, listLines, shownLines } from "../../config/crt-list.ts";
 import type { Files } from "../../model.ts";
-import { isSpare, type Aliases, type Capabilities } from "../../config/operations.ts";
-import { bareAddress, serversIn, hasIpAndPort, weightOf } from "../../config/servers.ts";
-import { readServerStates } from "../process/server-states.ts";
+import {
+  isSpare,
+  type Aliases,
+  type Capabilities,
+  type ServerLine,
+} from "../../config/operations.ts";
+import { bareAddress, hasIpAndPort, serversByBackend, weightOf } from "../../config/servers.ts";
+import { readServerStates, type ServerState } from "../process/server-states.ts";
 import type { Runtime } from "./runtime.ts";
 
 /** What is asked of a running HAProxy, and what is known of its servers. */
 type Compared = Pick<Runtime, "ask" | "overridden" | "removals">;
+
+/** So many servers are compared at a time: a container that ends meanwhile is to be drained within milliseconds. */
+const AT_ONCE = 500;
 
 /** So many differences are named. The reload that follows mends them all. */
 const NAMED = 3;
@@ -77,24 +86,17 @@ async function serverDifferences(
   const names = new Set(sectionsOf(files).map(({ name }) => name));
   const expected = new Set<string>();
   const differences: string[] = [];
-  for (const { backend, server } of serversIn(sectionsOf(files))) {
-    const key = `${aliases[backend] ?? backend}/${server.name}`;
-    expected.add(key);
-    const state = running.get(key);
-    if (state === undefined) differences.push(`HAProxy has no server ${key}`);
-    else {
-      const address = bareAddress(server);
-      const moved = address !== state.address || server.port !== state.port;
-      if (hasIpAndPort(server) && moved) {
-        differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
-      }
-      if (state.weight !== weightOf(server)) {
-        differences.push(`HAProxy has server ${key} with weight ${state.weight}`);
-      }
-      if (server.disabled !== state.withoutRequests && !runtime.overridden.has(key)) {
-        differences.push(`HAProxy ${state.withoutRequests ? "disabled" : "enabled"} server ${key}`);
-      }
+  let count = 0;
+  for (const { backend, servers } of serversByBackend(sectionsOf(files))) {
+    for (const server of servers) {
+      const key = `${aliases[backend] ?? backend}/${server.name}`;
+      expected.add(key);
+      differences.push(...serverDifference(runtime, key, server, running.get(key)));
     }
+    count += servers.length;
+    if (count < AT_ONCE) continue;
+    count = 0;
+    await breathe();
   }
   for (const key of running.keys()) {
     const isOurs = names.has(key.slice(0, key.indexOf("/")));
@@ -102,6 +104,27 @@ async function serverDifferences(
     if (isOurs && !expected.has(key) && !isLeaving) {
       differences.push(`HAProxy has a server ${key} that should be gone`);
     }
+  }
+  return differences;
+}
+
+function serverDifference(
+  runtime: Pick<Compared, "overridden">,
+  key: string,
+  server: ServerLine,
+  state: ServerState | undefined,
+): string[] {
+  if (state === undefined) return [`HAProxy has no server ${key}`];
+  const differences: string[] = [];
+  const moved = bareAddress(server) !== state.address || server.port !== state.port;
+  if (moved && hasIpAndPort(server)) {
+    differences.push(`HAProxy has server ${key} at ${state.address}:${state.port}`);
+  }
+  if (state.weight !== weightOf(server)) {
+    differences.push(`HAProxy has server ${key} with weight ${state.weight}`);
+  }
+  if (server.disabled !== state.withoutRequests && !runtime.overridden.has(key)) {
+    differences.push(`HAProxy ${state.withoutRequests ? "disabled" : "enabled"} server ${key}`);
   }
   return differences;
 }
