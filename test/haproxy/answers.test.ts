@@ -141,7 +141,7 @@ describe("show servers state", () => {
   ])("a server that is %s", (_, line, key, expected) => {
     const states = readServerStates(`${head}${line}\n\n`);
     expect([...states.keys()]).toEqual([key]);
-    expect(states.get(key)).toMatchObject({ ...expected, fields: line.split(" ") });
+    expect(states.get(key)).toMatchObject({ ...expected, line });
   });
 
   test.each(["", head, `${head}3 b 1 s1 127.0.0.1\n`, "Can't find backend.\n"])(
