@@ -133,6 +133,12 @@ describe("show servers state", () => {
       { address: "fd00::1", port: "80", withoutRequests: false },
     ],
     [
+      "changed by another thread, whose second has begun already",
+      "3 b 1 s1 fd00::1 2 0 1 1 -1 6 3 4 6 0 0 0 - 80 - 0 0 - - 0",
+      "b/s1",
+      { address: "fd00::1", port: "80", seconds: -1, isUp: true },
+    ],
+    [
       "disabled since it was loaded",
       "3 b 1 s1 fd00::1 0 5 1 1 0 8 2 0 6 0 0 0 - 80 - 0 0 - - 0",
       "b/s1",

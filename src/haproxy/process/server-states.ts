@@ -122,7 +122,7 @@ function notKept(file: string, error: unknown, isGone: boolean): string {
  * administrator said, the weight, the seconds, the port. To split thousands of lines into all their fields takes
  * half as long again.
  */
-const LINE = /^\s*\d+ (\S+) \d+ (\S+) (\S+) (\d+) (\d+) (\d+) \d+ (\d+)(?: \S+){8} (\d+)/;
+const LINE = /^\s*[^\s#]+ (\S+) \S+ (\S+) (\S+) (\S+) (\S+) (\S+) \S+ (\S+)(?: \S+){8} (\S+)/;
 
 /** Reads the answer to `show servers state`: the servers by `backend/server`. */
 export function readServerStates(answer: string): Map<string, ServerState> {
