@@ -273,6 +273,6 @@ function scanWords(line: string): { readonly value: string; readonly source: str
 function plainWords(line: string): string[] {
   const comment = line.indexOf("#");
   const code = comment < 0 ? line : line.slice(0, comment);
-  // An expression that divides costs much, and is hardly ever needed.
+  // To split by an expression is slow, and only tabs need it.
   return code.split(OTHER_BLANK.test(code) ? /\s+/ : " ").filter((word) => word !== "");
 }
