@@ -95,7 +95,12 @@ export class Rota {
   }
 
   /** Notes what was told of a service. @param question whose answer it is */
-  told(id: string, { size, running, hasChanged, isUnderway }: Told, question: number, now: number) {
+  told(
+    id: string,
+    { size, running, hasChanged, isUnderway }: Told,
+    question: number,
+    now: number,
+  ): void {
     const turn = this.#turns.get(id);
     if (turn === undefined) return;
     this.#tasks += size - turn.size;
