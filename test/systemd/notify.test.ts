@@ -29,12 +29,9 @@ afterEach(() => {
 
 afterAll(() => removeAll(engine));
 
-/** What came, but for signs of life, and for how it goes where that is repeated after a few seconds. */
+/** What came, but for signs of life. */
 const said = (): string[] =>
-  socket.messages
-    .map(({ text }) => text)
-    .filter((text) => text !== "WATCHDOG=1")
-    .filter((text, index, all) => !text.startsWith("STATUS=") || text !== all[index - 1]);
+  socket.messages.map(({ text }) => text).filter((text) => text !== "WATCHDOG=1");
 /** And but for how it goes. */
 const states = (): string[] => said().filter((text) => !text.startsWith("STATUS="));
 
