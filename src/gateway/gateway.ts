@@ -373,8 +373,10 @@ export class Gateway {
 
   async #reconcile(signal: AbortSignal): Promise<Outcome> {
     const { applier, runtime, source } = this.parts;
-    const [process] = await Promise.all([this.#recognise(), source.refresh(signal)]);
+    await source.refresh(signal);
     if (await this.#startFirst()) return "again";
+    // Only now: a container that has just started has HAProxy and the processor for itself.
+    const process = await this.#recognise();
     // Cleared before the comparison: a request that comes during it needs another one.
     const mustVerify = this.#mustVerify;
     this.#mustVerify = false;
