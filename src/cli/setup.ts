@@ -25,7 +25,12 @@ import { ErrorDir } from "../gateway/error-dir.ts";
 import { LabelFiles, requireFolders } from "../gateway/label-files.ts";
 import { TcpPorts } from "../gateway/tcp-ports.ts";
 import { openTemplate, type TemplateSlot } from "../gateway/template-file.ts";
-import { accessLogOptions, holdOptions, proxyOptions } from "../template/context.ts";
+import {
+  accessLogOptions,
+  holdOptions,
+  keepAliveOptions,
+  proxyOptions,
+} from "../template/context.ts";
 import { tlsOptions } from "../template/tls.ts";
 import { compareVersions } from "../lib/text.ts";
 
@@ -102,6 +107,7 @@ export async function prepare(options: Options, env: Environment, log: Logger): 
         accessLog: accessLogOptions(options.accessLog),
         ...proxyOptions(options.trustedProxies, options.proxyProtocol),
         ...holdOptions(options.hold, engines.areRemote),
+        ...keepAliveOptions(engines.areRemote),
       },
       haproxy: { ...build, ...paths.haproxy },
       pathOf: files.pathOf,

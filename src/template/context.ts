@@ -56,6 +56,18 @@ export interface ContextOptions {
   readonly connectTimeout: number;
   /** How often HAProxy tries again. */
   readonly retries: number;
+  /** When the kernel finds that a container is gone without a word. */
+  readonly keepAlive: KeepAlive;
+}
+
+/** TCP keep-alive. Source: HAProxy's configuration manual, `srvtcpka-idle` and its kin. */
+interface KeepAlive {
+  /** After so long without a byte the container's kernel is asked, in seconds. */
+  readonly idle: number;
+  /** How often it is asked again, in seconds. */
+  readonly interval: number;
+  /** So many questions in a row without an answer, and the connection is closed. */
+  readonly count: number;
 }
 
 /** A request passes no more proxies of one's own than that. */
@@ -116,6 +128,20 @@ export function holdOptions(
 ): Pick<ContextOptions, "hold" | "connectTimeout" | "retries"> {
   const connectTimeout = isRemote ? PAUSE_REMOTE : PAUSE;
   return { hold, connectTimeout, retries: retriesFor(hold, connectTimeout) };
+}
+
+/**
+ * A container that loses its network ends no connection, and a request to it may have been tried elsewhere. It is
+ * found to be gone after 8 s: a server that is removed has its requests closed after 10 s, for good. The kernel
+ * answers for a container that is paused or busy.
+ */
+const KEEP_ALIVE: KeepAlive = { idle: 5, interval: 1, count: 3 };
+/** The same for another machine, whose network may be away for a while. */
+const KEEP_ALIVE_REMOTE: KeepAlive = { idle: 60, interval: 20, count: 3 };
+
+/** How HAProxy notices what is gone. @param isRemote whether the containers are on another machine */
+export function keepAliveOptions(isRemote: boolean): Pick<ContextOptions, "keepAlive"> {
+  return { keepAlive: isRemote ? KEEP_ALIVE_REMOTE : KEEP_ALIVE };
 }
 
 /** What the configuration needs to know of its HAProxy. */

@@ -15,7 +15,12 @@ import { compareVersions } from "../../src/lib/text.ts";
 import { parseOptions, type RawOptions } from "../../src/cli/options.ts";
 import { compileTemplate, isOwnConfig, type Template } from "../../src/template/compile.ts";
 import { PARTIALS, TEMPLATES } from "../../src/template/built-in.ts";
-import { accessLogOptions, holdOptions, proxyOptions } from "../../src/template/context.ts";
+import {
+  accessLogOptions,
+  holdOptions,
+  keepAliveOptions,
+  proxyOptions,
+} from "../../src/template/context.ts";
 import { tlsOptions } from "../../src/template/tls.ts";
 import { container, HOST } from "../lab/make.ts";
 
@@ -107,6 +112,7 @@ function readCase(name: string): GoldenCase {
           accessLog: accessLogOptions(accessLog),
           ...proxyOptions(trustedProxies, proxyProtocol),
           ...holdOptions(hold, false),
+          ...keepAliveOptions(false),
         },
         haproxy: {
           version: haproxy,

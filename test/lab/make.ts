@@ -14,7 +14,7 @@ import type {
   Reach,
   Snapshot,
 } from "../../src/model.ts";
-import { holdOptions, proxyOptions } from "../../src/template/context.ts";
+import { holdOptions, keepAliveOptions, proxyOptions } from "../../src/template/context.ts";
 import type { RoutingOptions } from "../../src/routing/routing.ts";
 
 /** A host with Docker's default bridge. */
@@ -60,6 +60,7 @@ export const SETTINGS: DesiredSettings = {
     tls: false,
     ...proxyOptions([], false),
     ...holdOptions(10_000, false),
+    ...keepAliveOptions(false),
   },
   haproxy: {
     version: "2.6.12",

@@ -15,7 +15,7 @@ import { ConfigFiles } from "../../src/haproxy/files/files.ts";
 import { Runtime } from "../../src/haproxy/runtime/runtime.ts";
 import type { Container } from "../../src/model.ts";
 import { isOwnConfig } from "../../src/template/compile.ts";
-import { holdOptions, proxyOptions } from "../../src/template/context.ts";
+import { holdOptions, keepAliveOptions, proxyOptions } from "../../src/template/context.ts";
 import { elapse, until } from "./fake-clock.ts";
 import { labDir } from "./leftovers.ts";
 import { at, container, NO_CERTIFICATES, ROUTING } from "./make.ts";
@@ -92,6 +92,7 @@ export class PlayedGateway {
         tls: false,
         ...proxyOptions([], false),
         ...holdOptions(hold, false),
+        ...keepAliveOptions(false),
       },
       haproxy: {
         version,
