@@ -30,7 +30,7 @@ deal_tests() {
   patient "services and releases" 4 test/release test/systemd
   patient "what commands print" 3 \
     test/e2e/{commands,documents,doctor-,explain-,routes-command,watch-command}
-  parts "all" 16 --path-ignore-patterns='test/{browser,engines,release,swarm,systemd,verdict}/**' \
+  parts "all" 16 --path-ignore-patterns='test/{browser,engines,release,storm,swarm,systemd,verdict}/**' \
     --path-ignore-patterns='test/e2e/{acme,certs,commands,documents,doctor-*,explain-*}.test.ts' \
     --path-ignore-patterns='test/e2e/{routes,watch}-command.test.ts' test
 }
@@ -55,6 +55,11 @@ deal_matrix() {
 # `npm run test:browser`
 deal_browser() {
   patient "browser" 2 test/browser
+}
+
+# `npm run test:storm`
+deal_storm() {
+  patient "storm" 1 test/storm
 }
 
 # `npm run test:swarm`. A manager that waits too long for a processor is none any more.
