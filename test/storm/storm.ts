@@ -27,21 +27,25 @@ interface Actor {
   turn: Promise<void>;
 }
 
-/** A time in which requests to a service may fail, as `performance.now()` has it. */
-interface Trouble {
-  readonly service: string;
+/** In milliseconds since 1970. */
+interface Span {
   readonly from: number;
   to: number;
 }
 
+/** A time in which requests to a service may fail. */
+interface Trouble extends Span {
+  readonly service: string;
+}
+
 export class Storm {
-  /** What was done, for a failure. */
+  /** What was done and when, for a failure. */
   readonly told: string[] = [];
   readonly #actors: Actor[] = [];
   readonly #troubles: Trouble[] = [];
+  readonly #alone: Span[] = [];
   /** What is being done. */
   readonly #under = new Set<Promise<void>>();
-  readonly #begun = performance.now();
   #count = 0;
 
   private constructor(
@@ -178,16 +182,25 @@ export class Storm {
     }
   }
 
-  /** Notes that requests to a service may fail from now on; to all without one. */
-  trouble(): void {
-    for (const service of this.services) this.#trouble(service);
+  /** Does without a gateway until another one runs: nobody tells HAProxy that a container is gone. */
+  async withoutGateway(task: () => Promise<void>): Promise<void> {
+    this.#tell("the gateway is killed");
+    const alone = { from: Date.now(), to: Infinity };
+    this.#alone.push(alone);
+    await task();
+    alone.to = Date.now();
+    this.#tell("another one runs");
+  }
+
+  /** Whether a request in this time may have got to another service's container. */
+  mayStray(from: number, to: number): boolean {
+    return this.#alone.some((each) => isFelt(each, from, to));
   }
 
   /** Whether a request in this time may have failed. */
   mayFail(service: string, from: number, to: number): boolean {
-    return this.#troubles.some(
-      (each) => each.service === service && each.from <= to && each.to + FELT_FOR >= from,
-    );
+    const own = this.#troubles.filter((each) => each.service === service);
+    return this.mayStray(from, to) || own.some((each) => isFelt(each, from, to));
   }
 
   /** Waits a moment and does the rest, if the container is still as it was made. */
@@ -251,7 +264,7 @@ export class Storm {
 
   /** Notes whether a service has nobody who serves it. */
   #note(service: string): void {
-    const now = performance.now();
+    const now = Date.now();
     const open = this.#troubles.findLast(
       (each) => each.service === service && each.to === Infinity,
     );
@@ -261,17 +274,22 @@ export class Storm {
   }
 
   #quiet(service: string): void {
-    this.#troubles.push({ service, from: performance.now(), to: Infinity });
+    this.#troubles.push({ service, from: Date.now(), to: Infinity });
   }
 
   #trouble(service: string): void {
-    const now = performance.now();
+    const now = Date.now();
     this.#troubles.push({ service, from: now, to: now });
   }
 
   #tell(what: string): void {
-    this.told.push(`${Math.round(performance.now() - this.#begun)} ms: ${what}`);
+    this.told.push(`${new Date().toISOString()} - ${what}`);
   }
+}
+
+/** Whether a request in this time may have felt what was then. */
+function isFelt(span: Span, from: number, to: number): boolean {
+  return span.from <= to && span.to + FELT_FOR >= from;
 }
 
 function serves({ state, isConnected, isHealthy }: Actor): boolean {
