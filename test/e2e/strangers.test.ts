@@ -277,14 +277,14 @@ describe.each(haproxyVersions())("HAProxy %s", (version) => {
     let last = await run(engine, "own/first:1", { ...options, name: "first" });
     gateway = await startGateway({ dockerHost: engine.dockerHost, version });
     await gateway.served("/own/first/", "first");
-    asking = new Asking(
-      gateway.port,
-      Array.from({ length: CLIENTS }, () => ["first", "second"]).flat(),
-    );
+    // One client each, as they wait for the container of theirs.
+    asking = new Asking(gateway.port, ["first", "second", "first"]);
+    const counted = asking.told;
     for (const name of ["second", "first", "second", "first"]) {
       await last.remove();
+      const before = counted.right;
       last = await run(engine, `own/${name}:1`, { ...options, name });
-      await gateway.served(`/own/${name}/`, name);
+      await gateway.until(() => expect(counted.right).toBeGreaterThan(before));
     }
     const { wrong, right } = await asking.stop();
     await last.remove();
