@@ -131,9 +131,9 @@ export function holdOptions(
 }
 
 /**
- * A container that loses its network ends no connection, and a request to it may have been tried elsewhere. It is
- * found to be gone after 8 s: a server that is removed has its requests closed after 10 s, for good. The kernel
- * answers for a container that is paused or busy.
+ * A container that loses its network ends no connection: a request to it would hang. After 8 s it is found to be
+ * gone, and a GET is tried elsewhere. Later would be too late, as a server that is removed has its requests closed
+ * after 10 s. The kernel answers for a container that is paused or busy.
  */
 const KEEP_ALIVE: KeepAlive = { idle: 5, interval: 1, count: 3 };
 /** The same for another machine, whose network may be away for a while. */

@@ -22,7 +22,9 @@ let gateway: Gateway;
 
 beforeAll(async () => {
   engine = await sharedEngine();
-  for (const name of ["lost/one", "lost/two"]) await importImage(engine, name, { expose: [8000] });
+  for (const name of ["one", "two", "three"]) {
+    await importImage(engine, `lost/${name}`, { expose: [8000] });
+  }
 });
 
 afterEach(async () => {
@@ -31,30 +33,33 @@ afterEach(async () => {
 });
 
 describe.each(haproxyVersions())("HAProxy %s", (version) => {
-  test("a GET is answered by another container, or by the same one when it is back", async () => {
+  test("a GET is answered by another container, or by the same one when it is back; a POST gets 502", async () => {
     await createNetwork(engine, NETWORK);
-    const [only, gone, left] = [
+    const [only, gone, left, posted] = [
       await run(engine, "lost/one", { network: NETWORK }),
       await run(engine, "lost/two", { network: NETWORK }),
       await run(engine, "lost/two", { network: NETWORK }),
+      await run(engine, "lost/three", { network: NETWORK }),
     ];
     gateway = await startGateway({ version, dockerHost: engine.dockerHost });
     await gateway.served("/lost/one/", only.name);
+    await gateway.served("/lost/three/", posted.name);
     for (const { name } of [gone, left]) await gateway.served("/lost/two/", name);
 
     // In turns: one of the two is at each.
-    const asked = ["/lost/one/", "/lost/two/", "/lost/two/"].map(answerOf);
+    const asked = ["/lost/one/", "/lost/two/", "/lost/two/"].map((target) => answerOf(target));
+    asked.push(answerOf("/lost/three/", "POST"));
     await Bun.sleep(SLOW / 2);
-    await Promise.all([only, gone].map(({ id }) => disconnect(engine, NETWORK, id)));
+    await Promise.all([only, gone, posted].map(({ id }) => disconnect(engine, NETWORK, id)));
     await startAnew(only);
     await connect(engine, NETWORK, only.id);
-    expect(await Promise.all(asked)).toEqual([only.name, left.name, left.name]);
+    expect(await Promise.all(asked)).toEqual([only.name, left.name, left.name, "502"]);
   });
 });
 
 /** Who answers a request that takes its time, by name. */
-async function answerOf(target: string): Promise<string> {
-  const asked = await gateway.get(`${target}slow?ms=${SLOW}`, { timeoutMs: PATIENCE });
+async function answerOf(target: string, method = "GET"): Promise<string> {
+  const asked = await gateway.get(`${target}slow?ms=${SLOW}`, { method, timeoutMs: PATIENCE });
   return asked.status === 200 ? parseAnswer(asked.body).name : String(asked.status);
 }
 
