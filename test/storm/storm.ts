@@ -192,15 +192,15 @@ export class Storm {
     this.#tell("another one runs");
   }
 
-  /** Whether a request in this time may have got to another service's container. */
-  mayStray(from: number, to: number): boolean {
-    return this.#alone.some((each) => isFelt(each, from, to));
+  /** Whether a request that ended then may have got to another service's container. */
+  mayStray(end: number): boolean {
+    return this.#alone.some((each) => isFelt(each, end, end));
   }
 
   /** Whether a request in this time may have failed. */
   mayFail(service: string, from: number, to: number): boolean {
     const own = this.#troubles.filter((each) => each.service === service);
-    return this.mayStray(from, to) || own.some((each) => isFelt(each, from, to));
+    return [...this.#alone, ...own].some((each) => isFelt(each, from, to));
   }
 
   /** Waits a moment and does the rest, if the container is still as it was made. */
